@@ -1,0 +1,229 @@
+"""What a plugin's light module imports: the hook marker, components and their options.
+
+Nothing here imports torch, so that naming a component never costs more than reading its name.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, get_args
+
+import pluggy
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    SerializeAsAny,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import core_schema
+
+API_VERSION = 1
+"""The version of this contract. A plugin module may state the one it was written for as
+`GANZOO_API_VERSION`; one that states a newer version is not loaded."""
+
+Kind = Literal[
+    "generator",
+    "discriminator",
+    "network",
+    "loss",
+    "task",
+    "data",
+    "augment",
+    "metric",
+    "callback",
+    "importer",
+]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+hookimpl = pluggy.HookimplMarker("ganzoo")
+
+
+class Options(BaseModel):
+    """Base of every component's options: immutable, and unknown keys are refused.
+
+    The docstring under a field is its help text; give each field one.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True
+    )
+
+
+class NetOptions(Options):
+    """Base of a network's options; torch-free, so that a recipe can be checked without building."""
+
+    def size_multiple(self) -> int:
+        """Number that the height and width of an input must be multiples of, in pixels."""
+        return 1
+
+    def receptive_field(self) -> int | None:
+        """Side, in input pixels, of the square that one output cell sees; None if not defined."""
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Component:
+    """One thing that a recipe can name.
+
+    Args:
+        kind: what it is; decides how `target` is called (see `ganzoo.interfaces`).
+        name: its name inside the plugin's namespace: `unet` becomes the id `pix2pix/unet`.
+        target: `module:attribute`, imported only when the component is used.
+        options: `module:attribute` of its `Options` class; that module must not import torch.
+        summary: one line for `ganzoo list`.
+        paper: arXiv id or URL.
+        revision: raised when the same options and weights would mean something else; stored in
+            checkpoints, and a mismatch is refused.
+        renamed_to: the id to use instead; the component then only points there.
+        presets: named sets of options.
+    """
+
+    kind: Kind
+    name: str
+    target: str = ""
+    options: str = "ganzoo.api:Options"
+    summary: str = ""
+    paper: str = ""
+    revision: int = 1
+    renamed_to: str = ""
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def load_target(target: str) -> Any:
+    """Import `module:attribute` and return the attribute.
+
+    Raises:
+        ImportError, AttributeError: as Python does; callers say whose component it was.
+    """
+    module, _, attribute = target.partition(":")
+    value: Any = importlib.import_module(module)
+    for part in attribute.split("."):
+        value = getattr(value, part)
+    return value
+
+
+class Chosen(BaseModel):
+    """A component that a recipe names, with its validated options.
+
+    `build(...)` imports the target and calls it with the options first.
+    """
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    id: str
+    component: Component
+    options: SerializeAsAny[Options]
+
+    def build(self, *args: Any) -> Any:
+        """Return `target(options, *args)`."""
+        return self.load()(self.options, *args)
+
+    def load(self) -> Any:
+        """Return the target itself, imported."""
+        return load_target(self.component.target)
+
+    @model_serializer(mode="plain")
+    def as_table(self) -> dict[str, Any]:
+        """The table as a recipe would spell it out: `use` and every option."""
+        return {"use": self.id, **self.options.model_dump(mode="json")}
+
+
+@dataclass(frozen=True)
+class Ref:
+    """`gan: Annotated[Chosen, Ref("loss")]`: an option that names another component.
+
+    A recipe writes a string or a table with `use`; the option then holds a `Chosen`.
+    """
+
+    kind: Kind
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        def resolve(value: Any) -> Chosen:
+            if isinstance(value, Chosen):
+                return value
+            if _resolver is None:
+                message = "no registry is active: call ganzoo.registry.activate() first"
+                raise ValueError(message)
+            return _resolver(self.kind, value)
+
+        return core_schema.no_info_plain_validator_function(
+            resolve,
+            serialization=core_schema.plain_serializer_function_ser_schema(Chosen.as_table),
+        )
+
+
+_resolver: Callable[[Kind, Any], Chosen] | None = None
+
+
+def set_resolver(resolver: Callable[[Kind, Any], Chosen]) -> None:
+    """Install the function that turns a string or table into a `Chosen` (the registry does)."""
+    global _resolver  # noqa: PLW0603  # the one slot through which the layer above is reached
+    _resolver = resolver
+
+
+class Scalar(BaseModel):
+    """An option's number that may change with training.
+
+    A recipe writes a number, or `{ from = 10, to = 1, until = 0.5, shape = "linear" }`; code reads
+    `options.gamma.at(inputs.clock)`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    start: float = Field(alias="from")
+    """Value at the beginning of training."""
+    end: float = Field(alias="to")
+    """Value from `until` on."""
+    until: float = Field(default=1.0, gt=0, le=1)
+    """Share of the planned images at which `to` is reached."""
+    shape: Literal["linear", "cosine", "log"] = "linear"
+    """Path between both values; `log` is linear in the logarithm and needs two positive values."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_number(cls, value: Any) -> Any:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return {"from": value, "to": value}
+        return value
+
+    @model_validator(mode="after")
+    def _logarithm_needs_positive_ends(self) -> Scalar:
+        if self.shape == "log" and min(self.start, self.end) <= 0:
+            message = "shape = 'log' needs two positive values"
+            raise ValueError(message)
+        return self
+
+    @model_serializer(mode="plain")
+    def _as_written(self) -> float | dict[str, Any]:
+        if self.start == self.end:
+            return self.start
+        return {"from": self.start, "to": self.end, "until": self.until, "shape": self.shape}
+
+    def at(self, clock: HasProgress) -> float:
+        """Value at a clock's progress (0 at the first image, 1 at the last planned one)."""
+        share = min(max(clock.progress / self.until, 0.0), 1.0)
+        if share == 0 or self.start == self.end:
+            return self.start
+        if share == 1:
+            return self.end
+        if self.shape == "log":
+            return float(self.start * (self.end / self.start) ** share)
+        if self.shape == "cosine":
+            share = (1 - math.cos(math.pi * share)) / 2
+        return self.start + (self.end - self.start) * share
+
+
+class HasProgress(Protocol):
+    """Anything that knows how far training is; `ganzoo.interfaces.Clock` does."""
+
+    @property
+    def progress(self) -> float:
+        """Images seen divided by images planned."""

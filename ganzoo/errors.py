@@ -1,0 +1,91 @@
+"""The errors a user may meet, each with a cause, a place, a next step and an exit code."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the process returns to the shell; `docs/cli.md` explains each."""
+
+    DONE = 0
+    BUG = 1
+    USAGE = 2
+    RECIPE = 3
+    PLUGIN = 4
+    DATA = 5
+    DIVERGED = 6
+    ENVIRONMENT = 7
+    INTERRUPTED = 130
+
+
+class GanzooError(Exception):
+    """A mistake or a condition that the user can do something about.
+
+    Args:
+        message: what is wrong, in one sentence.
+        hint: what to do next; may have several lines.
+        where: the file, line, column or sample name concerned.
+        exit_code: what the process ends with.
+    """
+
+    exit_code: ExitCode = ExitCode.BUG
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        where: str = "",
+        exit_code: ExitCode | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.where = where
+        if exit_code is not None:
+            self.exit_code = exit_code
+
+    def __str__(self) -> str:
+        head = f"{self.where}: {self.message}" if self.where else self.message
+        return f"{head}\n{self.hint}" if self.hint else head
+
+
+class UsageError(GanzooError):
+    """A command line that can't be meant as it stands."""
+
+    exit_code = ExitCode.USAGE
+
+
+class RecipeError(GanzooError):
+    """A recipe that doesn't say what can be run."""
+
+    exit_code = ExitCode.RECIPE
+
+
+class PluginError(GanzooError):
+    """A plugin that is missing or broken."""
+
+    exit_code = ExitCode.PLUGIN
+
+
+class DataError(GanzooError):
+    """Data that are broken, of the wrong size, or don't fit the task."""
+
+    exit_code = ExitCode.DATA
+
+
+class DataMissing(DataError):
+    """Data that aren't there; the only error that a recipe's `data.fallback` answers."""
+
+
+class DivergedError(GanzooError):
+    """Training that produced a value which is not finite."""
+
+    exit_code = ExitCode.DIVERGED
+
+
+class EnvironmentFault(GanzooError):
+    """A machine that can't do what was asked: device, precision, missing extra, full disk."""
+
+    exit_code = ExitCode.ENVIRONMENT

@@ -1,0 +1,68 @@
+"""Every hook that a plugin may implement, in two families: discovery, and the life of a run.
+
+Discovery hooks live in the plugin's light module (no torch). Run hooks are implemented by
+components of kind `callback`: the engine registers what their target returns with the run's own
+manager, so an installed plugin that no recipe names changes no run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pluggy
+
+from ganzoo.api import Component
+
+if TYPE_CHECKING:
+    from ganzoo.interfaces import Outcome, RunView
+
+hookspec = pluggy.HookspecMarker("ganzoo")
+
+
+class DiscoverySpecs:
+    """Hooks of a plugin's module, called without torch."""
+
+    @hookspec
+    def ganzoo_components(self) -> Iterable[Component]:
+        """Components that the plugin brings."""
+        return ()
+
+    @hookspec
+    def ganzoo_recipes(self) -> Iterable[Traversable]:
+        """Recipe files (TOML) that the plugin ships."""
+        return ()
+
+
+class RunSpecs:
+    """Hooks of a run, called on the main process only; none may draw from the training's RNG."""
+
+    @hookspec
+    def ganzoo_run_started(self, run: RunView) -> None:
+        """The run directory stands, networks are built, no step is done yet (or a resume begins)."""
+
+    @hookspec
+    def ganzoo_step_done(self, run: RunView, step: int) -> None:
+        """An optimisation step is done. Called every step: must not wait for the device."""
+
+    @hookspec
+    def ganzoo_logs(self, run: RunView, step: int, logs: Mapping[str, float]) -> None:
+        """A log step: means, since the last one, of each `player/term`."""
+
+    @hookspec
+    def ganzoo_epoch_done(self, run: RunView, epoch: int) -> None:
+        """`epoch` passes over the data are complete."""
+
+    @hookspec
+    def ganzoo_metrics(self, run: RunView, step: int, metrics: Mapping[str, float]) -> None:
+        """A validation or final evaluation gave these values."""
+
+    @hookspec
+    def ganzoo_saved(self, run: RunView, path: Path, what: str) -> None:
+        """A file or folder is complete on disk; `what` is `checkpoint`, `sample` or `weights`."""
+
+    @hookspec
+    def ganzoo_run_done(self, run: RunView, outcome: Outcome) -> None:
+        """The run ends: `finished`, `interrupted`, `diverged` or `failed`."""

@@ -1,0 +1,383 @@
+"""The contract between the engine and components. Everything here is for plugin authors too.
+
+What a component's target is called with:
+
+| kind | call |
+|---|---|
+| generator, discriminator, network | `target(options, io) -> torch.nn.Module` |
+| loss | `target(options) -> Loss` (an `nn.Module` is moved to the device, not trained) |
+| task | `target(options, nets, loss) -> Task` |
+| data | `target(options, split) -> DataSource` |
+| augment | `target(options) -> Augment` |
+| metric | `target(options) -> Metric` |
+| callback | `target(options) -> object with ganzoo_* run hooks` |
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+
+Shape: TypeAlias = tuple[int, ...]
+"""(C, H, W) for an image, (H, W) for a label map, (D,) for points or noise, () for a class index."""
+
+Split = Literal["train", "val", "test"]
+Outcome = Literal["finished", "interrupted", "diverged", "failed"]
+Role = Literal["generator", "discriminator", "network"]
+
+
+@dataclass(frozen=True)
+class Field:
+    """What one named part of a sample is, as networks see it.
+
+    Args:
+        shape: without the batch axis.
+        kind: `image`: float in [low, high]; `labels`: integer map; `points`: float vector;
+            `class`: one integer.
+        low, high: range of an image's values.
+        palette: RGB colours (0 to 255) of the classes, when the image is a colour-coded label map.
+    """
+
+    shape: Shape
+    kind: Literal["image", "labels", "points", "class"]
+    low: float = -1.0
+    high: float = 1.0
+    palette: tuple[tuple[int, int, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class NetIO:
+    """Shapes that a network is built for; stored whole in the metadata of its weights.
+
+    Args:
+        inputs: shape of one input, without the batch axis.
+        outputs: shape of one output; `(1,)` for a discriminator, whose map size is its own affair.
+        classes: number of classes of a conditional network, 0 if it has none.
+    """
+
+    inputs: Shape
+    outputs: Shape
+    classes: int = 0
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How far training is.
+
+    Args:
+        step: optimisation steps done.
+        images: images seen by all processes together.
+        progress: images / images that the recipe plans; no flag changes it.
+        epoch: complete passes over the data.
+    """
+
+    step: int
+    images: int
+    progress: float
+    epoch: int = 0
+
+
+@dataclass(frozen=True)
+class DiscriminatorOutput:
+    """What a discriminator says of a batch.
+
+    Args:
+        logits: one tensor per scale, never after a sigmoid.
+        features: for each scale, intermediate activations (feature matching), or nothing.
+    """
+
+    logits: tuple[Tensor, ...]
+    features: tuple[tuple[Tensor, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class LossInputs:
+    """All that a loss may look at in one player's turn.
+
+    Args:
+        real, fake: N x C x H x W in [-1, 1], or N x D points, as the data's `Field` says.
+        clock: for lazy intervals and annealed weights.
+        real_output: None in the generator's turn unless the loss has `real_in_generator_turn`,
+            and where the recipe has no discriminator.
+        fake_output: None where the recipe has no discriminator.
+        discriminate: runs the discriminator on other points, for penalties:
+            `discriminate(x, precise=True)` without autocast. Raises `RuntimeError` where the
+            recipe has no discriminator.
+        condition: what else the discriminator saw, by name.
+    """
+
+    real: Tensor
+    fake: Tensor
+    clock: Clock
+    real_output: DiscriminatorOutput | None
+    fake_output: DiscriminatorOutput | None
+    discriminate: Callable[..., DiscriminatorOutput]
+    condition: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class Generator(Protocol):
+    """An `nn.Module` called with an input batch and, if conditional, class indices."""
+
+    def __call__(self, x: Tensor, y: Tensor | None = None) -> Tensor: ...
+
+
+class Discriminator(Protocol):
+    """An `nn.Module` that returns logits: one scale, several, or a dict with features.
+
+    The dict is `{"logits": [...], "features": [[...], ...]}`. Never a dataclass: Accelerate would
+    leave its tensors in bf16.
+    """
+
+    def __call__(
+        self, x: Tensor, y: Tensor | None = None
+    ) -> Tensor | list[Tensor] | dict[str, Any]: ...
+
+
+@runtime_checkable
+class Loss(Protocol):
+    """Weighted, named terms for each player; their sum is minimised and each one is logged.
+
+    Optional attributes: `real_in_generator_turn: bool` (default False), for relativistic losses and
+    feature matching; `needs_discriminator: bool` (default True).
+    """
+
+    def discriminator(self, inputs: LossInputs) -> dict[str, Tensor]:
+        """Scalar terms of the discriminator's turn."""
+        ...
+
+    def generator(self, inputs: LossInputs) -> dict[str, Tensor]:
+        """Scalar terms of the generator's turn."""
+        ...
+
+
+class Net(Protocol):
+    """A network as a task gets it: moved, wrapped for several processes, under autocast."""
+
+    @property
+    def module(self) -> nn.Module:
+        """The raw network."""
+        ...
+
+    def __call__(self, *x: Any, precise: bool = False) -> Any:
+        """Training call; `precise` switches autocast off inside."""
+        ...
+
+    def frozen(self) -> AbstractContextManager[Callable[..., Any]]:
+        """The network without its wrapper: gradients pass through it and never into its weights."""
+        ...
+
+
+class Optimize(Protocol):
+    """backward, unscale, clip, step, zero for one player: a task's only way to an optimizer."""
+
+    clock: Clock
+
+    def __call__(self, player: str, terms: Mapping[str, Tensor]) -> None:
+        """Minimise the sum of `terms` over the player's weights; must directly follow its forward."""
+        ...
+
+
+class DataSource(Protocol):
+    """Samples of one split; must pickle, since loader workers may be started by forkserver.
+
+    Attributes `palette`-like extras belong to `fields`. Optional attributes: `metrics`, ids of
+    metrics that this data adds to an evaluation; `notes`, sentences that the user should see once.
+    """
+
+    @property
+    def fields(self) -> Mapping[str, Field]:
+        """What a sample holds. Image shapes are those of sample 0, before augmentation."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def load(self, index: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
+        """Sample `index`: images as H x W x C uint8, uint16 or float32 (already in [low, high]),
+        labels as H x W integers, points as D float32, a class as a 0-d integer.
+
+        Raises:
+            DataError: naming the file, when a sample can't be read.
+        """
+        ...
+
+    def name(self, index: int) -> str:
+        """Name of the sample, for files and messages: a file's stem, or `000012`."""
+        ...
+
+
+class Augment(Protocol):
+    """A random or fixed change of a sample, drawn from `rng` alone; must pickle.
+
+    All images of a sample (arrays with three axes) get the same geometry; label maps (two axes)
+    are resampled with nearest neighbour.
+    """
+
+    def __call__(
+        self, sample: Mapping[str, np.ndarray], rng: np.random.Generator
+    ) -> dict[str, np.ndarray]: ...
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric's value: the mean (or the one value of a whole set), and the values it is made of."""
+
+    mean: float
+    per_image: tuple[float, ...] = ()
+
+
+class Metric(Protocol):
+    """Judges generated images against the data.
+
+    Attributes:
+        needs: names of the fields it reads from a batch.
+        protocol: one sentence that says how the figure is made, printed beside it.
+    """
+
+    needs: frozenset[str]
+    protocol: str
+
+    def update(self, batch: Mapping[str, Tensor], generated: Tensor) -> None:
+        """Take a batch in; images are on the 8-bit grid of [-1, 1], on the CPU."""
+        ...
+
+    def compute(self) -> Mapping[str, Score]:
+        """Values of everything taken in."""
+        ...
+
+
+class RunView(Protocol):
+    """What a callback sees of a run; read only.
+
+    Attributes:
+        path: the run directory.
+        recipe: the validated recipe (`ganzoo.recipe.Recipe`).
+        clock: how far training is.
+        nets: the raw networks by role; use `ganzoo.engine.rng.isolated` before anything random.
+    """
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def recipe(self) -> Any: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def nets(self) -> Mapping[str, nn.Module]: ...
+
+
+def as_output(value: Any) -> DiscriminatorOutput:
+    """Wrap what a discriminator returned: a tensor, a list of them, or a dict with features."""
+    if isinstance(value, DiscriminatorOutput):
+        return value
+    if isinstance(value, Mapping):
+        features = tuple(tuple(scale) for scale in value.get("features", ()))
+        return DiscriminatorOutput(tuple(value["logits"]), features)
+    if isinstance(value, Sequence):
+        return DiscriminatorOutput(tuple(value))
+    return DiscriminatorOutput((value,))
+
+
+def _no_discriminator(*_: Any, **__: Any) -> DiscriminatorOutput:
+    message = "the recipe has no discriminator, and its loss asks for one"
+    raise RuntimeError(message)
+
+
+class Task(ABC):
+    """A training algorithm: it owns the order of play, and nothing of the machinery.
+
+    Args:
+        options: the task's options.
+        nets: prepared networks by role; optional roles that the recipe set to "none" are absent.
+        loss: the recipe's loss; several are summed by the engine before the task sees them.
+    """
+
+    roles: ClassVar[Mapping[str, Role]]
+    """Each network's role, and the recipe table (`[generator]`...) that describes it."""
+    players: ClassVar[Mapping[str, tuple[str, ...]]]
+    """Each player, and the roles whose weights it moves."""
+    needs: ClassVar[frozenset[str]]
+    """Fields that a batch must have; checked against the data component."""
+    serves: ClassVar[Mapping[str, tuple[str, str]]]
+    """Roles whose weights `ganzoo predict` takes: (field that goes in, field that comes out)."""
+    optional: ClassVar[frozenset[str]] = frozenset()
+    """Roles that a recipe may set to "none": then not in `nets`, and their player doesn't exist."""
+    clock: Clock
+    """Set by the engine before each step."""
+
+    def __init__(self, options: Any, nets: Mapping[str, Net], loss: Loss) -> None:
+        self.options = options
+        self.nets = nets
+        self.loss = loss
+
+    @classmethod
+    @abstractmethod
+    def io(cls, role: str, options: Any, fields: Mapping[str, Field]) -> NetIO:
+        """Shapes of a role's network, from the data's fields: never repeated in a recipe.
+
+        Raises:
+            DataError: when the fields don't fit the task.
+        """
+
+    @abstractmethod
+    def step(self, batch: Mapping[str, Tensor], optimize: Optimize) -> None:
+        """One step of every player."""
+
+    @abstractmethod
+    def sample(
+        self, batch: Mapping[str, Tensor], nets: Mapping[str, Callable[..., Tensor]]
+    ) -> dict[str, Tensor]:
+        """Images to show for a batch, by caption, in the order of the sample grid's columns."""
+
+    @classmethod
+    @abstractmethod
+    def predict(
+        cls, options: Any, role: str, net: Callable[..., Tensor], inputs: Mapping[str, Tensor]
+    ) -> Tensor:
+        """What one network makes of a batch; the engine sets mode and seed around it."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """State beyond networks and optimizers (image pools): tensors, numbers, strings, lists, dicts."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state_dict` gave."""
+
+    def look(
+        self,
+        turn: Literal["discriminator", "generator"],
+        net: Callable[..., Any] | None,
+        real: Tensor,
+        fake: Tensor,
+        see: Callable[[Tensor], Tensor] = lambda image: image,
+        condition: Mapping[str, Tensor] | None = None,
+    ) -> LossInputs:
+        """Show real and fake to a discriminator and gather what a loss may look at.
+
+        Args:
+            turn: whose turn it is; the generator's turn skips the real images unless the loss has
+                `real_in_generator_turn`.
+            net: the discriminator (its frozen form in the generator's turn), None without one.
+            real, fake: N x C x H x W; detach `fake` in the discriminator's turn.
+            see: what the discriminator is shown of an image, such as the source beside it.
+            condition: passed on to the loss.
+        """
+        wants_real = turn == "discriminator" or getattr(self.loss, "real_in_generator_turn", False)
+        if net is None:
+            return LossInputs(real, fake, self.clock, None, None, _no_discriminator, condition or {})
+
+        def discriminate(x: Tensor, *, precise: bool = False) -> DiscriminatorOutput:
+            return as_output(net(see(x), precise=precise))
+
+        real_output = discriminate(real) if wants_real else None
+        fake_output = discriminate(fake)
+        return LossInputs(
+            real, fake, self.clock, real_output, fake_output, discriminate, condition or {}
+        )

@@ -1,0 +1,238 @@
+"""A recipe's own tables and keys. What a component's table may hold is the component's affair.
+
+Each docstring under a key is its help: `docs/recipes.md` and the JSON schema are made from them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from ganzoo.api import Chosen, Options
+
+Unit = Literal["steps", "images", "epochs", "minutes"]
+_EVERY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(step|image|epoch|minute)s?\s*")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A clock: `count` of a unit; steps, images and epochs are whole numbers."""
+
+    count: float
+    unit: Unit
+
+
+def parse_every(text: str) -> Interval | None:
+    """Read `"1000 steps"`, `"5 epochs"`, `"20000 images"`, `"10 minutes"`; `"never"` is None.
+
+    Raises:
+        ValueError: when it is none of these.
+    """
+    if text.strip() == "never":
+        return None
+    match = _EVERY.fullmatch(text)
+    if match is None:
+        message = 'must be like "1000 steps", "5 epochs", "20000 images", "10 minutes" or "never"'
+        raise ValueError(message)
+    count, unit = float(match[1]), match[2] + "s"
+    if count <= 0 or (unit != "minutes" and count != int(count)):
+        message = f'"{text}" must be a positive {"number" if unit == "minutes" else "whole number"}'
+        raise ValueError(message)
+    return Interval(count, unit)  # type: ignore[arg-type]
+
+
+def _check_every(text: str) -> str:
+    parse_every(text)
+    return text
+
+
+Every = Annotated[str, AfterValidator(_check_every)]
+
+
+class Schedule(Options):
+    """How the learning rate goes down; a pure function of the images seen."""
+
+    shape: Literal["constant", "linear", "cosine"] = "constant"
+    """`linear` and `cosine` go towards 0 at the end of the planned training."""
+    hold: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the planned training at full rate before it goes down."""
+    every: Literal["epoch", "step"] = "step"
+    """`epoch`: constant within an epoch, as the pix2pix code does; epoch e of E (from 1) then has the
+    factor 1 - max(0, e - hold*E) / (E - hold*E + 1)."""
+    warmup: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the planned training in which the rate rises from 0."""
+
+
+class Optimizer(Options):
+    """Adam or one of its kin, for each player separately."""
+
+    name: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
+    """The algorithm; all come from torch.optim."""
+    lr: float = Field(default=2e-4, gt=0)
+    """Learning rate before any schedule."""
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (
+        0.5,
+        0.999,
+    )
+    """Adam's decay rates. SGD reads the first as momentum, RMSprop the second as its smoothing."""
+    eps: float = Field(default=1e-8, gt=0)
+    """Added to the denominator (not for SGD)."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """L2 penalty (adam, sgd, rmsprop) or decoupled decay (adamw)."""
+    clip: float | None = Field(default=None, gt=0)
+    """Largest norm of a player's whole gradient; absent: no clipping."""
+    schedule: Schedule = Schedule()
+    """How the learning rate goes down."""
+
+
+class Train(Options):
+    """How long and how: none of this is a component's affair."""
+
+    epochs: int = Field(default=200, ge=1)
+    """Passes over the training data; with the data's size this fixes the planned images."""
+    batch_size: int = Field(default=1, ge=1)
+    """Images a process takes in one step (before accumulation)."""
+    accumulate: int = Field(default=1, ge=1)
+    """Batches whose gradients are averaged into one step."""
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    """Initial weights come from (seed, role), order and augmentation from (seed, epoch, index)."""
+    precision: Literal["auto", "fp64", "fp32", "bf16", "fp16"] = "auto"
+    """`auto`: fp16 on CUDA, bf16 on a CPU with AMX or AVX512-BF16, else fp32. fp64 is for proofs."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to train; `auto` takes an accelerator if there is one."""
+    workers: int | Literal["auto"] = Field(default="auto")
+    """Loader processes; `auto`: 0 on a CPU, whose cores the training needs, else up to 4."""
+    threads: int | Literal["auto"] = Field(default="auto")
+    """CPU threads of torch in each process; `auto`: the cores shared among this machine's processes."""
+    channels_last: bool | Literal["auto"] = "auto"
+    """Memory order of images; `auto`: on where it pays (CUDA with fp16 or bf16)."""
+
+
+class Ema(Options):
+    """An exponential moving average of the generators' weights, saved beside the weights."""
+
+    enabled: bool = False
+    """Keep one, and use it for samples, evaluation and prediction."""
+    half_life: float = Field(default=10_000, gt=0)
+    """Images after which a weight's old value counts half."""
+
+
+class Watch(Options):
+    """What is shown and written while training; changing it never changes the weights."""
+
+    log: Every = "50 steps"
+    """How often losses are shown and written to metrics.jsonl (means since the last time)."""
+    samples: Every = "1000 steps"
+    """How often a sample grid is written."""
+    sample_count: int = Field(default=4, ge=1, le=64)
+    """Rows of a sample grid; images of the `val` split, always the same."""
+    validate_every: Every = Field(default="never", alias="validate")
+    """How often the validation split is scored; its metrics go to metrics.jsonl."""
+    evaluate: Literal["never", "val", "test"] = "never"
+    """Split that is evaluated once when training is finished."""
+    tensorboard: bool = False
+    """Also write TensorBoard event files (`pip install 'ganzoo[tensorboard]'`)."""
+
+
+class Checkpoints(Options):
+    """When the whole state is saved, and how much of it is kept."""
+
+    every: Every = "5000 steps"
+    """How often a checkpoint is written; one is always written at the end."""
+    keep: int = Field(default=2, ge=1)
+    """Newest checkpoints kept, besides the best."""
+    best: str = ""
+    """Metric of `watch.validate` whose best checkpoint is kept, such as `l1`; empty: none."""
+    best_is: Literal["lowest", "highest"] = "lowest"
+    """Whether a low or a high value of that metric is good."""
+
+
+class Inference(Options):
+    """How the weights are used after training, unless a flag says otherwise."""
+
+    mode: Literal["paper", "deterministic", "running"] = "paper"
+    """`paper`: batch statistics of each single image and seeded dropout, as pix2pix tests;
+    `deterministic`: batch statistics, no dropout; `running`: stored statistics, no dropout."""
+
+
+@dataclass(frozen=True)
+class AugmentEntry:
+    """One `[[augment]]` table."""
+
+    chosen: Chosen
+    on: Literal["train", "evaluation", "always"] = "train"
+
+
+@dataclass(frozen=True)
+class LossEntry:
+    """One `[loss]` or `[[loss]]` table; with several, terms are logged as `name/term`."""
+
+    chosen: Chosen
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a value of the resolved recipe came from.
+
+    `source` is a file, `--set`, or `default`; line and column count from 1 (0 where there is none).
+    """
+
+    source: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}" if self.line else self.source
+
+
+Path_ = tuple[str | int, ...]
+"""Keys from the top of a recipe to a value: `("augment", 0, "height")`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A valid recipe: every table checked against the component that it names.
+
+    `document` is the whole of it as plain data, defaults included, and makes the same recipe again.
+    """
+
+    name: str
+    summary: str = ""
+    out: str = "runs"
+    task: Chosen
+    data: Chosen
+    fallback: Chosen | None = None
+    augment: tuple[AugmentEntry, ...] = ()
+    networks: Mapping[str, Chosen | None] = field(default_factory=dict)
+    """By table (`generator`, `discriminator`, `network`); None where the recipe says "none"."""
+    loss: tuple[LossEntry, ...] = ()
+    metrics: tuple[Chosen, ...] = ()
+    callbacks: tuple[Chosen, ...] = ()
+    train: Train = Train()
+    optimizer: Optimizer = Optimizer()
+    players: Mapping[str, Optimizer] = field(default_factory=dict)
+    """Optimizer of each player named in `[players.NAME]`: `optimizer` with its changes."""
+    ema: Ema = Ema()
+    watch: Watch = Watch()
+    checkpoints: Checkpoints = Checkpoints()
+    inference: Inference = Inference()
+    document: Mapping[str, Any] = field(default_factory=dict)
+    origins: Mapping[Path_, Origin] = field(default_factory=dict)
+    path: Path | None = None
+    text: str = ""
+    """The recipe file as it was read."""
+
+    @property
+    def sha256(self) -> str:
+        """Hash of `document` in canonical JSON: what the run means, whatever its spelling."""
+        import hashlib
+        import json
+
+        canonical = json.dumps(self.document, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
