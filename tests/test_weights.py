@@ -1,0 +1,257 @@
+"""Weights carry their identity, are replaced atomically, and refuse what they can't mean."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pickle
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from ganzoo import registry
+from ganzoo.api import Chosen, Component, Options
+from ganzoo.errors import DataError, EnvironmentFault, ExitCode, PluginError, UsageError
+from ganzoo.inference import weights
+from ganzoo.inference.weights import (
+    WeightsCard,
+    build_network,
+    find_weights,
+    load_weights,
+    read_card,
+    replacing,
+    save_weights,
+)
+from ganzoo.interfaces import Field, NetIO
+
+
+def make_card(**changes: Any) -> WeightsCard:
+    image = Field((3, 8, 8), "image", palette=((0, 0, 222), (255, 0, 0)))
+    card = WeightsCard(
+        role="generator",
+        kind="generator",
+        network={"use": "toy/net"},
+        revision=1,
+        io=NetIO((3, 8, 8), (3, 8, 8)),
+        task={"use": "toy/task"},
+        fields={"source": image, "target": Field((3, 8, 8), "image")},
+        data={"use": "toy/data", "direction": "right_to_left"},
+        plugin={"distribution": "ganzoo-toy", "version": "0.3"},
+        size_multiple=4,
+        step=12,
+        images=12,
+        recipe="toy",
+        recipe_sha256="ab",
+    )
+    return dataclasses.replace(card, **changes)
+
+
+class Net(nn.Module):
+    def __init__(self, options: Options, io: NetIO) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(io.inputs[0], io.outputs[0], 3, padding=1)
+        self.norm = nn.BatchNorm2d(io.outputs[0])
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
+        return self.norm(self.conv(x))
+
+
+class ToyTask:
+    serves: ClassVar = {"generator": ("source", "target")}
+
+
+@pytest.fixture
+def toy_registry(monkeypatch):
+    """A registry of two components, so that these tests need no plugin."""
+    parts = {
+        "generator": Component(kind="generator", name="net", target=f"{__name__}:Net"),
+        "task": Component(kind="task", name="task", target=f"{__name__}:ToyTask"),
+    }
+    targets = {"generator": Net, "task": ToyTask}
+
+    def choose(kind: str, table: Any) -> Chosen:
+        if table["use"].startswith("absent/"):
+            raise PluginError("no plugin has the namespace absent", hint="Install it.")
+        return Chosen(id=table["use"], component=parts[kind], options=Options())
+
+    monkeypatch.setattr(registry, "choose", choose)
+    monkeypatch.setattr(Chosen, "load", lambda self: targets[self.component.kind])
+    return SimpleNamespace(parts=parts, targets=targets)
+
+
+def test_card_round_trip():
+    card = make_card(ema=True)
+    again = WeightsCard.from_json(card.to_json())
+    assert again == card
+    assert isinstance(again.io.inputs, tuple)
+    assert again.fields["source"].palette[0] == (0, 0, 222)
+    assert again != make_card()  # the negative control: equality does look at the fields
+
+
+def test_weights_round_trip_of_views_tied_and_transposed_tensors(tmp_path):
+    base = torch.arange(24.0)
+    state = {
+        "whole": base,
+        "tied": base,
+        "slice": base[4:8],
+        "transposed": base.view(4, 6).t(),
+        "count": torch.tensor(7),
+        "half": torch.ones(2, dtype=torch.bfloat16, requires_grad=True),
+    }
+    path = tmp_path / "generator.safetensors"
+    save_weights(path, state, make_card())
+    card, loaded = load_weights(path)
+    assert card == make_card() == read_card(path)
+    assert loaded.keys() == state.keys()
+    for name, tensor in state.items():
+        assert torch.equal(loaded[name], tensor.detach()), name
+        assert loaded[name].dtype == tensor.dtype
+    assert path.stat().st_size < 3000  # the slice wrote 4 numbers, not its whole storage
+    first = path.read_bytes()
+    save_weights(path, state, make_card())
+    assert path.read_bytes() == first
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def fail():
+        with replacing(path) as temporary:
+            temporary.write_text("half of the new")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert path.read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 1
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+    assert path.read_text() == "new"
+
+
+def test_what_is_not_ours_is_refused_by_name(tmp_path):
+    missing = tmp_path / "none.safetensors"
+    with pytest.raises(UsageError, match=r"none\.safetensors"):
+        load_weights(missing)
+
+    class Bomb:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "exploded"), "w"))
+
+    pickled = tmp_path / "g.pth"
+    pickled.write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(DataError, match=r"g\.pth"):
+        load_weights(pickled)
+    assert not (tmp_path / "exploded").exists()
+
+    foreign = tmp_path / "foreign.safetensors"
+    save_file({"a": torch.zeros(1)}, foreign)
+    with pytest.raises(DataError, match="without ganzoo's card"):
+        load_weights(foreign)
+
+    broken = tmp_path / "broken.safetensors"
+    save_file({"a": torch.zeros(1)}, broken, metadata={"ganzoo": '{"format": 1}'})
+    with pytest.raises(DataError, match="card can't be read"):
+        load_weights(broken)
+
+    truncated = tmp_path / "truncated.safetensors"
+    save_weights(truncated, {"a": torch.zeros(100)}, make_card())
+    truncated.write_bytes(truncated.read_bytes()[:-20])
+    with pytest.raises(DataError, match="damaged"):
+        load_weights(truncated)
+
+
+def test_a_newer_format_says_upgrade(tmp_path):
+    values = json.loads(make_card().to_json()) | {"format": weights.FORMAT + 1, "ganzoo": "9.0"}
+    path = tmp_path / "new.safetensors"
+    save_file({"a": torch.zeros(1)}, path, metadata={"ganzoo": json.dumps(values)})
+    with pytest.raises(EnvironmentFault, match=r"ganzoo 9\.0") as caught:
+        load_weights(path)
+    assert "new.safetensors" in str(caught.value)
+    assert "Upgrade" in caught.value.hint
+
+
+def test_build_network_fills_it_and_leaves_the_random_state(toy_registry):
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    state = Net(Options(), NetIO((3, 8, 8), (3, 8, 8))).state_dict()
+    torch.set_rng_state(before)
+    net = build_network(make_card(), state)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(value, state[name]) for name, value in net.state_dict().items())
+    fresh = build_network(make_card())
+    assert torch.equal(fresh.conv.weight, net.conv.weight)  # same RNG state, so the same draw
+    state["norm.bias"] += 1
+    assert not torch.equal(fresh.norm.bias, state["norm.bias"])
+
+
+def test_build_network_lists_every_tensor_that_does_not_fit(toy_registry):
+    state = build_network(make_card()).state_dict()
+    state["stray"] = state.pop("conv.bias")
+    state["norm.weight"] = torch.zeros(5)
+    with pytest.raises(DataError, match="3 tensors") as caught:
+        build_network(make_card(), state, where="g.safetensors")
+    message = str(caught.value)
+    for part in ("g.safetensors", "missing: conv.bias", "unexpected: stray", "norm.weight is (5,)"):
+        assert part in message
+
+
+def test_another_revision_and_a_missing_plugin_are_refused_with_exit_4(toy_registry):
+    with pytest.raises(PluginError, match="revision 2") as caught:
+        build_network(make_card(revision=2))
+    assert caught.value.exit_code == ExitCode.PLUGIN
+    assert "ganzoo-toy 0.3" in str(caught.value)
+    with pytest.raises(PluginError, match=r"ganzoo-toy 0\.3") as caught:
+        build_network(make_card(network={"use": "absent/net"}), where="g.safetensors")
+    assert "g.safetensors" in str(caught.value)
+    assert caught.value.exit_code == ExitCode.PLUGIN
+
+
+def write_checkpoint(run, step, names, complete=True):
+    folder = run / "checkpoints" / f"step_{step}"
+    for name in names:
+        role = name.split(".")[0]
+        save_weights(folder / f"{name}.safetensors", {"a": torch.zeros(1)}, make_card(role=role))
+    save_file({"state": torch.zeros(1)}, folder / "training_state.safetensors")
+    if complete:
+        (folder / "manifest.json").write_text("{}")
+    return folder
+
+
+def test_find_weights_takes_the_newest_complete_checkpoint(tmp_path, toy_registry):
+    both = ["discriminator", "generator"]
+    old = write_checkpoint(tmp_path, 900, both)
+    new = write_checkpoint(tmp_path, 1000, [*both, "generator.ema"])
+    write_checkpoint(tmp_path, 1100, both, complete=False)
+    assert find_weights(tmp_path) == new / "generator.ema.safetensors"
+    assert find_weights(tmp_path, ema=False) == new / "generator.safetensors"
+    assert find_weights(tmp_path, "discriminator") == new / "discriminator.safetensors"
+    (tmp_path / "checkpoints" / "LATEST").write_text("step_900\n")
+    assert find_weights(tmp_path) == old / "generator.safetensors"
+    assert find_weights(new) == new / "generator.ema.safetensors"
+    file = new / "generator.safetensors"
+    assert find_weights(file) == file
+    with pytest.raises(UsageError, match="encoder"):
+        find_weights(tmp_path, "encoder")
+
+
+def test_find_weights_says_what_is_missing(tmp_path, toy_registry):
+    with pytest.raises(UsageError, match="no complete checkpoint"):
+        find_weights(tmp_path)
+    with pytest.raises(UsageError, match="no such run"):
+        find_weights(tmp_path / "nowhere")
+    write_checkpoint(tmp_path, 5, ["generator"])
+    with pytest.raises(UsageError, match="averaged"):
+        find_weights(tmp_path, ema=True)
+    toy_registry.targets["task"].serves = {"a": ("x", "y"), "b": ("y", "x")}
+    try:
+        with pytest.raises(UsageError, match="--role"):
+            find_weights(tmp_path)
+    finally:
+        toy_registry.targets["task"].serves = {"generator": ("source", "target")}
