@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Any
 
 
 class ExitCode(IntEnum):
@@ -46,9 +47,19 @@ class GanzooError(Exception):
         if exit_code is not None:
             self.exit_code = exit_code
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Loader workers send their errors to the main process.
+        return _rebuild, (type(self), self.message, self.hint, self.where, self.exit_code)
+
     def __str__(self) -> str:
         head = f"{self.where}: {self.message}" if self.where else self.message
         return f"{head}\n{self.hint}" if self.hint else head
+
+
+def _rebuild(
+    kind: type[GanzooError], message: str, hint: str, where: str, exit_code: ExitCode
+) -> GanzooError:
+    return kind(message, hint=hint, where=where, exit_code=exit_code)
 
 
 class UsageError(GanzooError):

@@ -1,0 +1,154 @@
+"""From a recipe's data and augment tables to tensors: what a network is fed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from ganzoo.api import Chosen
+from ganzoo.data.convert import to_tensor
+from ganzoo.data.sampler import generator_for
+from ganzoo.errors import DataError, DataMissing
+from ganzoo.interfaces import Augment, DataSource, Field, Split
+from ganzoo.recipe.model import Recipe
+
+
+class PreparedData:
+    """One split of a data set behind its augmentation; picklable, and without hidden state.
+
+    Args:
+        chosen: the data component that was opened (the fallback, if it stands in).
+        source: what it gave.
+        augments: applied in order to each raw sample.
+        seed: a sample's random numbers come from (seed, split, epoch, index).
+        split: which part of the data.
+        stand_in: True when the recipe's own data are missing and the fallback is used.
+        notes: sentences that the user must see.
+
+    Raises:
+        DataError: when there are no samples, or the first one can't be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        chosen: Chosen,
+        source: DataSource,
+        augments: Sequence[Augment],
+        seed: int,
+        split: Split,
+        stand_in: bool = False,
+        notes: Sequence[str] = (),
+    ) -> None:
+        self.chosen = chosen
+        self.source = source
+        self.augments = tuple(augments)
+        self.seed = seed
+        self.split = split
+        self.stand_in = stand_in
+        self.notes = tuple(notes)
+        if len(source) == 0:
+            raise DataError(f"{chosen.id} has no images in its {split} split")
+        first = self._arrays(0, 0)
+        self.fields: dict[str, Field] = {
+            name: replace(field, shape=tuple(to_tensor(first[name], field).shape))
+            for name, field in source.fields.items()
+        }
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def name(self, index: int) -> str:
+        """Name of a sample, for files and messages."""
+        return self.source.name(index)
+
+    def _arrays(self, index: int, epoch: int) -> dict[str, np.ndarray]:
+        rng = generator_for(self.seed, self.split, epoch, index)
+        sample = dict(self.source.load(index, rng))
+        for augment in self.augments:
+            sample = augment(sample, rng)
+        return sample
+
+    def sample(self, index: int, epoch: int = 0) -> dict[str, Tensor]:
+        """Sample `index` as tensors without a batch axis, images in [low, high].
+
+        Raises:
+            DataError: naming the sample, when it can't be read or, in training, differs in size.
+        """
+        arrays = self._arrays(index, epoch)
+        tensors = {name: to_tensor(arrays[name], field) for name, field in self.fields.items()}
+        if self.split == "train":
+            for name, tensor in tensors.items():
+                expected = self.fields[name].shape
+                if tuple(tensor.shape) != expected:
+                    raise DataError(
+                        f"its {name} is {_size(tensor.shape)} after augmentation, "
+                        f"others are {_size(expected)}",
+                        where=self.name(index),
+                        hint="Training needs one size: end [[augment]] with a resize or a crop.",
+                    )
+        return tensors
+
+
+def _size(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape)) or "a number"
+
+
+def open_data(recipe: Recipe, split: Split, seed: int | None = None) -> PreparedData:
+    """Open a split as the recipe says, answering missing data by the recipe's fallback.
+
+    Args:
+        recipe: a validated recipe.
+        split: `train` gets the augments for training, `val` and `test` those for evaluation.
+        seed: of the augmentation; the recipe's `train.seed` by default.
+
+    Raises:
+        DataMissing: when data are missing and the recipe has no fallback.
+        DataError: when they are there and broken.
+    """
+    phase = "train" if split == "train" else "evaluation"
+    return _open(recipe, split, phase, recipe.train.seed if seed is None else seed)
+
+
+def open_for_evaluation(recipe: Recipe, split: Split) -> PreparedData:
+    """Open any split, `train` too, with the augments of evaluation and no random ones."""
+    return _open(recipe, split, "evaluation", recipe.train.seed)
+
+
+def _open(recipe: Recipe, split: Split, phase: str, seed: int) -> PreparedData:
+    chosen, stand_in, notes = recipe.data, False, []
+    try:
+        source: DataSource = chosen.build(split)
+    except DataMissing as missing:
+        if recipe.fallback is None:
+            raise
+        chosen, stand_in = recipe.fallback, True
+        source = chosen.build(split)
+        notes.append(
+            f"STAND-IN DATA: {recipe.data.id} is missing ({missing.message}); "
+            f"{chosen.id} stands in for it."
+        )
+    notes.extend(getattr(source, "notes", ()))
+    augments: list[Any] = [
+        entry.chosen.build() for entry in recipe.augment if entry.on in (phase, "always")
+    ]
+    return PreparedData(
+        chosen=chosen,
+        source=source,
+        augments=augments,
+        seed=seed,
+        split=split,
+        stand_in=stand_in,
+        notes=notes,
+    )
+
+
+def collate(samples: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Stack samples of equal shapes into a batch."""
+    import torch
+
+    return {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}

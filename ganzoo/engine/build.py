@@ -1,0 +1,182 @@
+"""From a recipe's names to networks, loss and task: everything that is built, and its checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganzoo.api import Chosen, NetOptions
+from ganzoo.engine.rng import isolated, seed_for
+from ganzoo.errors import DataError, GanzooError, RecipeError
+from ganzoo.interfaces import Field, Loss, LossInputs, NetIO, Task
+from ganzoo.recipe.model import Optimizer, Recipe
+
+
+class SummedLoss:
+    """Several losses as one; their terms are logged as `name/term`."""
+
+    def __init__(self, parts: Mapping[str, Loss]) -> None:
+        self.parts = parts
+        self.real_in_generator_turn = any(
+            getattr(part, "real_in_generator_turn", False) for part in parts.values()
+        )
+
+    def discriminator(self, inputs: LossInputs) -> dict[str, Tensor]:
+        """Terms of every part."""
+        return {
+            f"{name}/{term}": value
+            for name, part in self.parts.items()
+            for term, value in part.discriminator(inputs).items()
+        }
+
+    def generator(self, inputs: LossInputs) -> dict[str, Tensor]:
+        """Terms of every part."""
+        return {
+            f"{name}/{term}": value
+            for name, part in self.parts.items()
+            for term, value in part.generator(inputs).items()
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a recipe's networks are, before any is built.
+
+    Args:
+        task: the task's class.
+        chosen: the component of each role that the recipe fills.
+        io: its shapes.
+        players: the players that exist, with their roles.
+        fields: of the data after augmentation.
+    """
+
+    task: type[Task]
+    chosen: Mapping[str, Chosen]
+    io: Mapping[str, NetIO]
+    players: Mapping[str, tuple[str, ...]]
+    fields: Mapping[str, Field]
+
+
+def plan_networks(recipe: Recipe, fields: Mapping[str, Field]) -> Plan:
+    """Settle which networks a recipe trains, and for which shapes.
+
+    Raises:
+        RecipeError: a table too few or too many, an unknown player, a size the network can't take.
+        DataError: data that lack a field of the task.
+    """
+    task: type[Task] = recipe.task.load()
+    missing = sorted(task.needs - set(fields))
+    if missing:
+        raise DataError(
+            f"{recipe.task.id} needs {', '.join(sorted(task.needs))}, and {recipe.data.id} has no "
+            f"{', '.join(missing)}",
+            hint=f"Its fields are: {', '.join(fields)}.",
+        )
+    chosen: dict[str, Chosen] = {}
+    for role, table in task.roles.items():
+        entry = recipe.networks.get(table)
+        if entry is not None:
+            chosen[role] = entry
+        elif role not in task.optional:
+            raise RecipeError(
+                f"{recipe.task.id} needs a [{table}] table for its {role}", where=recipe.name
+            )
+    unused = sorted(set(recipe.networks) - set(task.roles.values()))
+    if unused:
+        raise RecipeError(
+            f"{recipe.task.id} has no use for [{unused[0]}]",
+            where=recipe.name,
+            hint=f"Its networks are: {', '.join(sorted(set(task.roles.values())))}.",
+        )
+    players = {
+        player: roles
+        for player, all_roles in task.players.items()
+        if (roles := tuple(role for role in all_roles if role in chosen))
+    }
+    strangers = sorted(set(recipe.players) - set(task.players))
+    if strangers:
+        raise RecipeError(
+            f"[players.{strangers[0]}]: {recipe.task.id} has no such player",
+            where=recipe.name,
+            hint=f"Its players are: {', '.join(task.players)}.",
+        )
+    io = {role: task.io(role, recipe.task.options, fields) for role in chosen}
+    for role, component in chosen.items():
+        _check_size(task.roles[role], component, io[role])
+    return Plan(task, chosen, io, players, fields)
+
+
+def _check_size(table: str, component: Chosen, io: NetIO) -> None:
+    options = component.options
+    if len(io.inputs) != 3 or not isinstance(options, NetOptions):
+        return
+    multiple = options.size_multiple()
+    height, width = io.inputs[1:]
+    if height % multiple or width % multiple:
+        raise RecipeError(
+            f"{component.id} takes sizes that are multiples of {multiple}, and the images are "
+            f"{height} x {width} after augmentation",
+            where=table,
+            hint="Nearest legal sizes: "
+            f"height {nearest_sizes(height, multiple)}, width {nearest_sizes(width, multiple)}.",
+        )
+
+
+def nearest_sizes(size: int, multiple: int) -> str:
+    """The legal sizes around `size`, in words."""
+    below, above = size // multiple * multiple, -(-size // multiple) * multiple
+    return f"{below} or {above}" if below and below != above else str(above)
+
+
+def build_network(component: Chosen, io: NetIO, seed: int, role: str) -> nn.Module:
+    """Build one network; its initial weights come from (seed, role) alone.
+
+    Raises:
+        RecipeError: when the network refuses its options or shapes.
+    """
+    with isolated(seed_for(seed, "weights", role)):
+        try:
+            network = component.build(io)
+        except GanzooError:
+            raise
+        except (ValueError, TypeError) as error:
+            raise RecipeError(f"{component.id} can't be built: {error}", where=role) from error
+    if not isinstance(network, nn.Module):
+        raise RecipeError(f"{component.id} built a {type(network).__name__}, not an nn.Module")
+    return network
+
+
+def build_loss(recipe: Recipe, plan: Plan, device: torch.device, dtype: torch.dtype) -> Loss:
+    """Build the recipe's losses, moved to the device; several become a sum.
+
+    Raises:
+        RecipeError: when there is none, or one needs a discriminator that the recipe lacks.
+    """
+    if not recipe.loss:
+        raise RecipeError("the recipe has no [loss]", where=recipe.name)
+    parts: dict[str, Loss] = {}
+    has_discriminator = any(plan.task.roles[role] == "discriminator" for role in plan.chosen)
+    for entry in recipe.loss:
+        part: Any = entry.chosen.build()
+        if isinstance(part, nn.Module):
+            part.to(device=device, dtype=dtype)
+        if getattr(part, "needs_discriminator", True) and not has_discriminator:
+            raise RecipeError(
+                f"{entry.chosen.id}, as set, needs a discriminator, and the recipe has none",
+                where="loss",
+                hint="Give the recipe a [discriminator], or switch the loss's GAN part off.",
+            )
+        name = entry.name or entry.chosen.component.name
+        if name in parts:
+            raise RecipeError(f"two [[loss]] tables are called {name!r}: give one a `name`")
+        parts[name] = part
+    return next(iter(parts.values())) if len(parts) == 1 else SummedLoss(parts)
+
+
+def optimizer_options(recipe: Recipe, plan: Plan) -> dict[str, Optimizer]:
+    """Each player's optimizer table."""
+    return {player: recipe.players.get(player, recipe.optimizer) for player in plan.players}

@@ -1,0 +1,33 @@
+"""An exponential moving average of a network's weights."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+
+
+class Ema:
+    """Averages a network's parameters; its buffers are copied.
+
+    A weight's old value counts half after `half_life` images, so that the average means the same at
+    every batch size.
+
+    Args:
+        net: the raw network; the average starts as a copy of it.
+        half_life: in images.
+    """
+
+    def __init__(self, net: nn.Module, half_life: float) -> None:
+        self.half_life = half_life
+        self.module = copy.deepcopy(net).requires_grad_(False)
+
+    @torch.no_grad()
+    def update(self, net: nn.Module, images: int) -> None:
+        """Take in the weights after a step that saw `images` images."""
+        decay = 0.5 ** (images / self.half_life)
+        averaged = list(self.module.parameters())
+        torch._foreach_lerp_(averaged, list(net.parameters()), 1 - decay)  # noqa: SLF001  # as torch.optim.swa_utils does
+        for mine, theirs in zip(self.module.buffers(), net.buffers(), strict=True):
+            mine.copy_(theirs)

@@ -1,0 +1,67 @@
+"""How a task sees a network: moved, wrapped for several processes, under autocast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganzoo.engine.session import Session
+
+
+class _Shell(nn.Module):
+    """Stands between the wrappers (DDP, autocast) and the raw network, to switch autocast off."""
+
+    def __init__(self, raw: nn.Module, device_type: str) -> None:
+        super().__init__()
+        self.raw = raw
+        self.device_type = device_type
+
+    def forward(self, *x: Any, precise: bool = False) -> Any:
+        if not precise:
+            return self.raw(*x)
+        dtype = next(self.raw.parameters()).dtype
+        exact = [
+            value.to(dtype) if isinstance(value, Tensor) and value.is_floating_point() else value
+            for value in x
+        ]
+        with torch.autocast(self.device_type, enabled=False):
+            return self.raw(*exact)
+
+
+class PreparedNet:
+    """`ganzoo.interfaces.Net` over a raw network and its wrappers."""
+
+    def __init__(self, raw: nn.Module, session: Session) -> None:
+        raw.to(device=session.device, dtype=session.dtype)
+        if session.resolved.channels_last:
+            raw.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._raw = raw
+        self._shell = _Shell(raw, session.device.type)
+        # Accelerate patches the shell's forward with autocast, then wraps it for DDP: calling the
+        # shell itself is autocast without gradient synchronisation, just what `frozen` wants.
+        self.wrapped: nn.Module = session.accelerator.prepare(self._shell)
+
+    @property
+    def module(self) -> nn.Module:
+        """The raw network."""
+        return self._raw
+
+    def __call__(self, *x: Any, precise: bool = False) -> Any:
+        """Training call, synchronised between processes in the backward pass."""
+        return self.wrapped(*x, precise=precise)
+
+    @contextmanager
+    def frozen(self) -> Iterator[Callable[..., Any]]:
+        """The network for the other player's turn: its weights get no gradient and cost none."""
+        parameters = [p for p in self._raw.parameters() if p.requires_grad]
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+        try:
+            yield self._shell
+        finally:
+            for parameter in parameters:
+                parameter.requires_grad_(True)

@@ -1,0 +1,72 @@
+"""Optimizers from a recipe's table, and the learning rate as a pure function of images seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from ganzoo.interfaces import Clock
+from ganzoo.recipe.model import Optimizer
+
+
+def build_optimizer(
+    options: Optimizer, parameters: Iterable[nn.Parameter], device: torch.device
+) -> torch.optim.Optimizer:
+    """An optimizer of torch.optim; fused where torch has a fused kernel (CPU and CUDA)."""
+    fused = device.type in ("cpu", "cuda")
+    first, second = options.betas
+    if options.name == "sgd":
+        return torch.optim.SGD(
+            parameters, options.lr, momentum=first, weight_decay=options.weight_decay, fused=fused
+        )
+    if options.name == "rmsprop":
+        return torch.optim.RMSprop(
+            parameters,
+            options.lr,
+            alpha=second,
+            eps=options.eps,
+            momentum=first,
+            weight_decay=options.weight_decay,
+        )
+    kind = torch.optim.AdamW if options.name == "adamw" else torch.optim.Adam
+    return kind(
+        parameters,
+        options.lr,
+        betas=options.betas,
+        eps=options.eps,
+        weight_decay=options.weight_decay,
+        fused=fused,
+    )
+
+
+def learning_rate(options: Optimizer, clock: Clock, epochs: int) -> float:
+    """Rate of the step that starts at `clock`.
+
+    With `every = "epoch"` and `shape = "linear"` the factor in epoch e (from 1) of E is
+    1 - max(0, e - hold * E) / (E - hold * E + 1), the rule of the pix2pix training code, which never
+    quite reaches 0.
+
+    Args:
+        options: the player's optimizer table.
+        clock: before the step.
+        epochs: planned passes over the data (E).
+    """
+    schedule = options.schedule
+    if schedule.every == "epoch":
+        held = schedule.hold * epochs
+        epoch = min(clock.epoch + 1, epochs)
+        share = max(0.0, epoch - held) / (epochs - held + 1)
+    else:
+        share = max(0.0, clock.progress - schedule.hold) / (1 - schedule.hold)
+    share = min(share, 1.0)
+    factor = 1.0
+    if schedule.shape == "linear":
+        factor = 1 - share
+    elif schedule.shape == "cosine":
+        factor = (1 + math.cos(math.pi * share)) / 2
+    if schedule.warmup and clock.progress < schedule.warmup:
+        factor *= clock.progress / schedule.warmup
+    return options.lr * factor

@@ -1,0 +1,86 @@
+"""What made a run: versions, machine, command, and each part of it after a resume."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import ganzoo
+from ganzoo.engine.rundir import now, read_json, write_json
+from ganzoo.engine.session import Resolved
+from ganzoo.recipe.model import Recipe
+from ganzoo.registry import current
+
+FILE = "provenance.json"
+_PACKAGES = ("torch", "accelerate", "albumentations", "numpy", "pillow", "opencv-python-headless")
+
+
+def _versions() -> dict[str, str]:
+    found = {"ganzoo": ganzoo.__version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _plugins(ids: Iterable[str]) -> dict[str, str]:
+    registry = current()
+    found = {}
+    for namespace in sorted({identifier.partition("/")[0] for identifier in ids}):
+        record = registry.record_of(f"{namespace}/")
+        found[namespace] = f"{record.distribution} {record.version}"
+    return found
+
+
+def components(recipe: Recipe) -> list[tuple[str, int]]:
+    """Every component that the recipe names outside of options, with its revision."""
+    chosen = [recipe.task, recipe.data, *(e.chosen for e in recipe.augment)]
+    chosen += [net for net in recipe.networks.values() if net is not None]
+    chosen += [entry.chosen for entry in recipe.loss]
+    chosen += [*recipe.metrics, *recipe.callbacks]
+    if recipe.fallback is not None:
+        chosen.append(recipe.fallback)
+    return sorted({(item.id, item.component.revision) for item in chosen})
+
+
+def stored_resolved(path: Path) -> Resolved | None:
+    """Device, precision and the rest of a run's first part, if it has begun."""
+    parts = read_json(path / FILE).get("parts", [])
+    return Resolved(**parts[0]["resolved"]) if parts else None
+
+
+def record(
+    path: Path, recipe: Recipe, resolved: Resolved, *, from_step: int, changes: list[str]
+) -> None:
+    """Add this part of the run to `provenance.json`."""
+    document = read_json(path / FILE)
+    named = components(recipe)
+    document.update(
+        recipe=recipe.name,
+        recipe_sha256=recipe.sha256,
+        components=dict(named),
+        plugins=_plugins(identifier for identifier, _ in named),
+    )
+    part: dict[str, Any] = {
+        "started": now(),
+        "from_step": from_step,
+        "command": sys.argv,
+        "versions": _versions(),
+        "platform": platform.platform(),
+        "processor": torch.backends.cpu.get_cpu_capability(),
+        "resolved": asdict(resolved),
+        "changes": changes,
+    }
+    if resolved.device == "cuda":
+        part["gpu"] = torch.cuda.get_device_name()
+    document.setdefault("parts", []).append(part)
+    write_json(path / FILE, document)

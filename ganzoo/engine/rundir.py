@@ -1,0 +1,138 @@
+"""The run directory: where it is, what it says of the run, and how files get into it whole."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ganzoo.errors import UsageError
+from ganzoo.recipe.model import Recipe
+from ganzoo.recipe.write import to_toml
+
+RESOLVED = "recipe.resolved.toml"
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that a reader sees the old or the new one, never a part."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write a JSON document atomically; NaN and infinity become null, which JSON can say."""
+    write_atomically(path, json.dumps(document, indent=2, allow_nan=False, default=str) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; an absent file is an empty one."""
+    if not path.exists():
+        return {}
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return document
+
+
+def now() -> str:
+    """The present time, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def create(recipe: Recipe, out: Path | None) -> Path:
+    """Make a new run directory and put the recipe into it.
+
+    Args:
+        recipe: what will be run.
+        out: the directory itself; by default `OUT/NAME/STAMP` with the recipe's `out` and name.
+
+    Raises:
+        UsageError: when `out` already holds something.
+    """
+    if out is not None:
+        path = out
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise UsageError(
+                "the run directory isn't empty",
+                where=str(path),
+                hint=f"To go on with that run: --resume {path}; else name another --out.",
+            )
+        path.mkdir(parents=True, exist_ok=True)
+    else:
+        parent = Path(recipe.out) / recipe.name
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        path = _first_free(parent, stamp)
+    if recipe.text:
+        write_atomically(path / "recipe.toml", recipe.text)
+    write_atomically(path / RESOLVED, to_toml(recipe))
+    return path
+
+
+def _first_free(parent: Path, stamp: str) -> Path:
+    parent.mkdir(parents=True, exist_ok=True)
+    for number in range(1, 1000):
+        path = parent / (stamp if number == 1 else f"{stamp}-{number}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        return path
+    raise UsageError("too many runs in one second", where=str(parent))
+
+
+def find(reference: str, recipe: Recipe | None) -> Path:
+    """The run directory that `--resume` means: a path, or `last` of the recipe's name.
+
+    Raises:
+        UsageError: when there is no such run.
+    """
+    if reference != "last":
+        path = Path(reference)
+        if not (path / RESOLVED).exists():
+            raise UsageError(
+                "this is no run directory", where=reference, hint=f"It holds no {RESOLVED}."
+            )
+        return path
+    if recipe is None:
+        raise UsageError("--resume last needs a RECIPE", hint="ganzoo run RECIPE --resume last")
+    parent = Path(recipe.out) / recipe.name
+    runs = sorted(
+        (path for path in parent.glob("*") if (path / RESOLVED).exists()),
+        key=lambda path: (path / RESOLVED).stat().st_mtime_ns,
+    )
+    if not runs:
+        raise UsageError(f"{recipe.name} has no run to resume", where=str(parent))
+    return runs[-1]
+
+
+class Status:
+    """`status.json`: the state of a run for whoever looks from outside."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path / "status.json"
+        self.document: dict[str, Any] = read_json(self._file)
+
+    def update(self, **values: Any) -> None:
+        """Set keys and write the file."""
+        self.document.update(values, updated=now())
+        write_json(self._file, self.document)
+
+
+def flatten(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested document as dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in document.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            flat.update(flatten(value, f"{name}."))
+        elif isinstance(value, list) and value and all(isinstance(v, Mapping) for v in value):
+            for index, item in enumerate(value):
+                flat.update(flatten(item, f"{name}.{index}."))
+        else:
+            flat[name] = value
+    return flat

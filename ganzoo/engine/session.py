@@ -1,0 +1,205 @@
+"""One process's share of the machine: device, precision, threads and ranks, through Accelerate."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState, GradientState, PartialState
+from accelerate.utils import DistributedDataParallelKwargs, GradientAccumulationPlugin
+
+from ganzoo.errors import EnvironmentFault
+from ganzoo.recipe.model import Train
+
+_AUTOCAST = {"fp64": "no", "fp32": "no", "bf16": "bf16", "fp16": "fp16"}
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What `auto` became, once; stored with the run and used again by a resume."""
+
+    device: str
+    precision: str
+    threads: int
+    ranks: int
+    workers: int
+    channels_last: bool
+
+    def differences(self, other: Resolved) -> list[str]:
+        """What `other` has that differs, in words."""
+        mine, theirs = asdict(self), asdict(other)
+        return [f"{key} {mine[key]} -> {theirs[key]}" for key in mine if mine[key] != theirs[key]]
+
+
+def fast_bf16_cpu() -> bool:
+    """Whether this CPU multiplies bf16 in hardware (AMX or AVX512-BF16)."""
+    probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return any(bool(getattr(torch.cpu, name, lambda: False)()) for name in probes)
+
+
+def world_from_environment() -> tuple[int, int]:
+    """(rank, world size) as torchrun and accelerate state them; (0, 1) outside of both."""
+    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def resolve(train: Train, stored: Resolved | None = None) -> Resolved:
+    """Settle every `auto` of `[train]` on this machine.
+
+    Args:
+        train: the recipe's table.
+        stored: what an earlier part of the same run used; `auto` then keeps it where it can.
+
+    Raises:
+        EnvironmentFault: when the device is missing or can't do the precision.
+    """
+    _, world = world_from_environment()
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", world))
+    device = train.device
+    if device == "auto":
+        device = "cpu"
+        if torch.cuda.is_available():
+            device = "cuda"
+        elif torch.backends.mps.is_available():
+            device = "mps"
+    elif device == "cuda" and not torch.cuda.is_available():
+        raise EnvironmentFault(
+            "train.device is cuda, and torch sees no CUDA device",
+            hint="Use --device cpu, or install a torch build with CUDA and check `nvidia-smi`.",
+        )
+    elif device == "mps" and not torch.backends.mps.is_available():
+        raise EnvironmentFault(
+            "train.device is mps, and torch sees no Apple GPU", hint="Use --device cpu."
+        )
+    same = stored is not None and stored.device == device
+    precision: str = train.precision
+    if precision == "auto":
+        if stored is not None and same:
+            precision = stored.precision
+        elif device == "cuda":
+            precision = "fp16"
+        else:
+            precision = "bf16" if device == "cpu" and fast_bf16_cpu() else "fp32"
+    if precision == "fp16" and device != "cuda":
+        raise EnvironmentFault(
+            f"precision fp16 needs CUDA, and this run is on {device}",
+            hint="Use train.precision = bf16 or fp32 (or auto).",
+        )
+    if precision == "fp64" and device == "mps":
+        raise EnvironmentFault("an Apple GPU has no fp64", hint="Use --device cpu.")
+    threads = train.threads
+    if threads == "auto":
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        threads = stored.threads if stored and same else max(1, (cores or 1) // local)
+    workers = train.workers
+    if workers == "auto":
+        workers = 0 if device == "cpu" else min(4, os.cpu_count() or 1)
+    channels_last = train.channels_last
+    if channels_last == "auto":
+        channels_last = device == "cuda" and precision in ("fp16", "bf16")
+    return Resolved(
+        device=device,
+        precision=precision,
+        threads=threads,
+        ranks=world,
+        workers=workers,
+        channels_last=channels_last,
+    )
+
+
+class Session:
+    """Accelerate's state for one run in this process; `close()` lets another one start.
+
+    Args:
+        resolved: device, precision and the rest, settled.
+        accumulate: batches per optimisation step.
+    """
+
+    def __init__(self, resolved: Resolved, *, accumulate: int) -> None:
+        self.resolved = resolved
+        self._threads_before = torch.get_num_threads()
+        torch.set_num_threads(resolved.threads)
+        self.accelerator = Accelerator(
+            cpu=resolved.device == "cpu",
+            mixed_precision=_AUTOCAST[resolved.precision],
+            # Passed as a plugin: a plain number is overruled by the environment that
+            # `accelerate launch` sets. Our loader isn't Accelerate's, so its end means nothing.
+            gradient_accumulation_plugin=GradientAccumulationPlugin(
+                num_steps=accumulate, adjust_scheduler=False, sync_with_dataloader=False
+            ),
+            # Batch-norm statistics differ between ranks and are averaged for a checkpoint;
+            # broadcasting them would change tensors that a second forward still needs.
+            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
+            step_scheduler_with_optimizer=False,
+        )
+        self.device = self.accelerator.device
+        self.dtype = torch.float64 if resolved.precision == "fp64" else torch.float32
+
+    @property
+    def rank(self) -> int:
+        """Number of this process, from 0."""
+        return int(self.accelerator.process_index)
+
+    @property
+    def world(self) -> int:
+        """Number of processes."""
+        return int(self.accelerator.num_processes)
+
+    @property
+    def main(self) -> bool:
+        """Whether this process writes files and speaks."""
+        return bool(self.accelerator.is_main_process)
+
+    def share(self, value: Any) -> Any:
+        """The main process's value, in every process (small and picklable; not for disk)."""
+        if self.world == 1:
+            return value
+        box = [value]
+        torch.distributed.broadcast_object_list(box, src=0)
+        return box[0]
+
+    def gather(self, value: Any) -> list[Any]:
+        """Every process's value, in the order of ranks."""
+        if self.world == 1:
+            return [value]
+        box: list[Any] = [None] * self.world
+        torch.distributed.all_gather_object(box, value)
+        return box
+
+    def mean(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Mean of a tensor over all processes."""
+        if self.world == 1:
+            return tensor
+        total = tensor.clone()
+        torch.distributed.all_reduce(total)
+        return total / self.world
+
+    def any(self, flag: bool) -> bool:
+        """Whether any process says so."""
+        if self.world == 1:
+            return flag
+        votes = torch.tensor(int(flag), device=self.device)
+        torch.distributed.all_reduce(votes, op=torch.distributed.ReduceOp.MAX)
+        return bool(votes.item())
+
+    def move(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """A batch on the device, in the run's dtype and memory order."""
+        moved = {}
+        for name, tensor in batch.items():
+            value = tensor.to(self.device, non_blocking=True)
+            if value.is_floating_point():
+                value = value.to(self.dtype)
+            if self.resolved.channels_last and value.ndim == 4:
+                value = value.contiguous(memory_format=torch.channels_last)
+            moved[name] = value
+        return moved
+
+    def close(self) -> None:
+        """Forget Accelerate's process-wide state, so that the next run may differ."""
+        torch.set_num_threads(self._threads_before)
+        if self.world == 1:
+            AcceleratorState._reset_state()  # noqa: SLF001  # accelerate offers no public reset
+            GradientState._reset_state()  # noqa: SLF001
+            PartialState._reset_state()  # noqa: SLF001

@@ -1,0 +1,187 @@
+"""One player's optimisation step, its guard against values that are not finite, and its log."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganzoo.engine.nets import PreparedNet
+from ganzoo.engine.optim import build_optimizer, learning_rate
+from ganzoo.engine.session import Session
+from ganzoo.errors import DivergedError, GanzooError
+from ganzoo.interfaces import Clock
+from ganzoo.recipe.model import Optimizer
+
+
+class Stepper:
+    """`ganzoo.interfaces.Optimize`: what a task calls once per player and turn.
+
+    Logged terms and the guard's findings stay on the device until somebody reads them.
+
+    Args:
+        session: the process's share of the machine.
+        players: roles whose weights each player moves.
+        nets: prepared networks by role.
+        options: each player's optimizer table.
+        epochs: planned passes over the data, for the schedule.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        players: Mapping[str, tuple[str, ...]],
+        nets: Mapping[str, PreparedNet],
+        options: Mapping[str, Optimizer],
+        epochs: int,
+    ) -> None:
+        self.session = session
+        self.options = options
+        self.epochs = epochs
+        self.clock = Clock(0, 0, 0.0)
+        self.names: dict[str, list[tuple[str, torch.nn.Parameter]]] = {}
+        self.optimizers: dict[str, Any] = {}
+        for player, roles in players.items():
+            named = [
+                (f"{role}.{name}", parameter)
+                for role in roles
+                for name, parameter in nets[role].module.named_parameters()
+                if parameter.requires_grad
+            ]
+            self.names[player] = named
+            raw = build_optimizer(options[player], [p for _, p in named], session.device)
+            self.optimizers[player] = session.accelerator.prepare(raw)
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
+        self._first_bad: dict[str, Tensor] = {}
+
+    def __call__(self, player: str, terms: Mapping[str, Tensor]) -> None:
+        """Minimise the sum of `terms` over the player's weights."""
+        if player not in self.optimizers:
+            known = ", ".join(self.optimizers)
+            raise GanzooError(f"the task optimises {player!r}, and its players are: {known}")
+        if not terms:
+            raise GanzooError(
+                f"the loss gives no term for {player}",
+                hint="Every weight of the loss is 0: switch one on.",
+            )
+        accelerator = self.session.accelerator
+        optimizer = self.optimizers[player]
+        self._note(player, terms)
+        try:
+            accelerator.backward(functools.reduce(torch.add, terms.values()))
+        except RuntimeError as error:
+            if "modified by an inplace operation" not in str(error):
+                raise
+            raise GanzooError(
+                f"{player}'s gradient needs weights that another player has already changed",
+                hint="Compute both turns first, then optimise the generator, then the other; or "
+                "compute this player's terms after the other's step.",
+            ) from error
+        if accelerator.sync_gradients:
+            options = self.options[player]
+            if options.clip is not None:
+                # Accelerate's own clipping unscales every optimizer, and raises for the second.
+                accelerator.unscale_gradients(optimizer)
+                torch.nn.utils.clip_grad_norm_([p for _, p in self.names[player]], options.clip)
+            rate = self.rate(player)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    def rate(self, player: str) -> float:
+        """Learning rate of the player at the present clock."""
+        return learning_rate(self.options[player], self.clock, self.epochs)
+
+    def _note(self, player: str, terms: Mapping[str, Tensor]) -> None:
+        for term, value in terms.items():
+            key = f"{player}/{term}"
+            detached = value.detach().reshape(()).float()
+            if key not in self._sums:
+                self._sums[key] = torch.zeros_like(detached)
+                self._counts[key] = 0
+            self._sums[key] = self._sums[key] + detached
+            self._counts[key] += 1
+            never = torch.full((), -1, dtype=torch.int64, device=detached.device)
+            first = self._first_bad.get(key, never)
+            bad = (first < 0) & ~torch.isfinite(detached)
+            self._first_bad[key] = torch.where(bad, self.clock.step + 1, first)
+
+    def logs(self) -> dict[str, float]:
+        """Means of each term since the last call, over all processes; reads the device.
+
+        Raises:
+            DivergedError: when a term was not finite.
+        """
+        self.check_finite()
+        keys = sorted(self._sums)
+        if not keys:
+            return {}
+        means = torch.stack([self._sums[key] / self._counts[key] for key in keys])
+        values = self.session.mean(means).tolist()
+        self._sums, self._counts = {}, {}
+        return dict(zip(keys, values, strict=True))
+
+    def check_finite(self) -> None:
+        """Read the guard in every process.
+
+        Raises:
+            DivergedError: naming player, term and the first step, in every process alike.
+        """
+        found = {key: int(step) for key, step in self._first_bad.items() if int(step) >= 0}
+        everywhere = [item for part in self.session.gather(found) for item in part.items()]
+        if everywhere:
+            key, step = min(everywhere, key=lambda item: item[1])
+            player, _, term = key.partition("/")
+            raise DivergedError(
+                f"term {term!r} of player {player!r} was not finite at step {step}",
+                hint="Lower optimizer.lr, set optimizer.clip, or use train.precision = fp32.",
+            )
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Optimizers, the open log window and the scaler: tensors, and plain data for JSON."""
+        tensors: dict[str, Tensor] = {}
+        for player, optimizer in self.optimizers.items():
+            state = optimizer.optimizer.state
+            for name, parameter in self.names[player]:
+                for key, value in state.get(parameter, {}).items():
+                    if isinstance(value, Tensor):
+                        tensors[f"optimizer/{player}/{name}/{key}"] = value
+        for key, value in self._sums.items():
+            tensors[f"window/{key}"] = value
+        plain: dict[str, Any] = {"window_counts": dict(self._counts)}
+        scaler = self.session.accelerator.scaler
+        if scaler is not None:
+            plain["scaler"] = scaler.state_dict()
+        return tensors, plain
+
+    def load_state(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
+        """Put back what `state` gave.
+
+        Raises:
+            GanzooError: when an optimizer's tensors don't fit the networks.
+        """
+        for player, optimizer in self.optimizers.items():
+            inner = optimizer.optimizer
+            state: dict[int, dict[str, Tensor]] = {}
+            for index, (name, parameter) in enumerate(self.names[player]):
+                prefix = f"optimizer/{player}/{name}/"
+                entry = {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
+                for key, value in entry.items():
+                    if value.ndim and value.shape != parameter.shape:
+                        raise GanzooError(f"{prefix}{key} has shape {tuple(value.shape)}")
+                if entry:
+                    state[index] = entry
+            inner.load_state_dict(
+                {"state": state, "param_groups": inner.state_dict()["param_groups"]}
+            )
+        counts = plain["window_counts"]
+        self._counts = {key: int(count) for key, count in counts.items()}
+        self._sums = {key: tensors[f"window/{key}"].to(self.session.device) for key in counts}
+        scaler = self.session.accelerator.scaler
+        if scaler is not None and "scaler" in plain:
+            scaler.load_state_dict(plain["scaler"])
