@@ -131,7 +131,7 @@ class Chosen(BaseModel):
     @model_serializer(mode="plain")
     def as_table(self) -> dict[str, Any]:
         """The table as a recipe would spell it out: `use` and every option."""
-        return {"use": self.id, **self.options.model_dump(mode="json")}
+        return {"use": self.id, **self.options.model_dump(mode="json", by_alias=True)}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,43 @@
+"""The encoder-decoder without skips: pix2pix's ablation (arXiv 1611.07004, section 4.3)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  # torch's own convention
+
+from ganzoo.interfaces import NetIO
+from ganzoo.nn import init_normal
+from ganzoo_pix2pix.options import EncoderDecoderOptions
+from ganzoo_pix2pix.unet import LEAK, make_decoder, make_encoder
+
+
+class EncoderDecoder(nn.Module):
+    """The layers of the U-Net in a row: all that the output knows has passed the bottleneck.
+
+    Args:
+        options: see `EncoderDecoderOptions`.
+        io: shapes (C, H, W) of input and output; H and W are multiples of 2^depth.
+
+    With the defaults and 3 channels on both sides it has 39,075,459 parameters.
+    """
+
+    def __init__(self, options: EncoderDecoderOptions, io: NetIO) -> None:
+        super().__init__()
+        self.encoder = make_encoder(options, io.inputs[0])
+        self.decoder = make_decoder(options, io.outputs[0], skips=False)
+        init_normal(self, options.init_std)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        """Map images N x C x H x W in [-1, 1] to images of the same size in [-1, 1].
+
+        Args:
+            x: input images.
+            y: class indices, which this network doesn't look at.
+        """
+        x = self.encoder[0](x)
+        for down in self.encoder[1:]:
+            x = down(F.leaky_relu(x, LEAK, inplace=True))
+        for up in self.decoder:
+            x = up(F.relu(x, inplace=True))
+        return torch.tanh(x)

@@ -1,0 +1,47 @@
+"""pix2pix's objective: an adversarial loss plus lambda times L1 (arXiv 1611.07004, section 3.1)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  # torch's own convention
+
+from ganzoo.interfaces import Loss, LossInputs
+from ganzoo_pix2pix.options import CGANL1Options, is_off
+
+
+class CGANL1(nn.Module):
+    """Any adversarial loss, weighted, plus the weighted mean absolute error.
+
+    Whether the adversarial part is conditional is the task's affair: it shows the discriminator the
+    source, or doesn't. The adversarial loss itself is the textbook's; the halving of the
+    discriminator's turn (section 3.3) is done here. An `nn.Module`, so that a named loss that is
+    one too goes to the device.
+    """
+
+    def __init__(self, options: CGANL1Options) -> None:
+        super().__init__()
+        self.options = options
+        self.gan: Loss = options.gan.build()
+        self.needs_discriminator = not is_off(options.gan_weight)
+        self.real_in_generator_turn = self.needs_discriminator and bool(
+            getattr(self.gan, "real_in_generator_turn", False)
+        )
+
+    def discriminator(self, inputs: LossInputs) -> dict[str, Tensor]:
+        """Terms of the adversarial loss times `discriminator_weight`: 0.5 * (real + fake)."""
+        weight = self.options.discriminator_weight
+        return {name: weight * term for name, term in self.gan.discriminator(inputs).items()}
+
+    def generator(self, inputs: LossInputs) -> dict[str, Tensor]:
+        """The adversarial terms times `gan_weight`, and `l1`: its weight times mean |real - fake|.
+
+        A part whose weight is 0 throughout is left out.
+        """
+        terms: dict[str, Tensor] = {}
+        if self.needs_discriminator:
+            weight = self.options.gan_weight.at(inputs.clock)
+            terms |= {name: weight * term for name, term in self.gan.generator(inputs).items()}
+        if not is_off(self.options.l1):
+            weight = self.options.l1.at(inputs.clock)
+            terms["l1"] = weight * F.l1_loss(inputs.fake, inputs.real)
+        return terms

@@ -1,0 +1,141 @@
+"""Options of pix2pix's components. Imports no torch, so that recipes are checked in no time."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from ganzoo.api import Chosen, NetOptions, Options, Ref, Scalar
+
+ReceptiveField = Literal[1, 16, 34, 70, 142, 286]
+
+# Side of the patch that one output cell sees -> how many 4x4 convolutions of stride 2 come first.
+# Each further one doubles what lies behind it: field(n) = 2 * field(n - 1) + 2, field(0) = 7.
+STRIDED_LAYERS: dict[int, int] = {16: 1, 34: 2, 70: 3, 142: 4, 286: 5}
+
+
+class EncoderDecoderOptions(NetOptions):
+    """An encoder of `depth` halvings and a decoder of as many doublings."""
+
+    depth: int = Field(default=8, ge=2, le=12)
+    """Halvings of height and width; both must be multiples of 2^depth (8: 256, 512, ...)."""
+    width: int = Field(default=64, ge=1)
+    """Channels after the first layer; they double with each layer up to 8 times this."""
+    norm: Literal["batch", "instance", "none"] = "batch"
+    """Normalisation of all layers but the first, the bottleneck and the last. Only batch norm makes
+    the convolutions' biases superfluous; otherwise all have one."""
+    norm_eps: float = Field(default=1e-5, gt=0)
+    """Added to the variance; PyTorch's value. Keras has 1e-3."""
+    dropout: float = Field(default=0.5, ge=0, lt=1)
+    """Share of channels' values set to 0: the only noise that the generator has (section 3.2.1)."""
+    dropout_layers: Literal["auto"] | tuple[Annotated[int, Field(ge=1)], ...] = "auto"
+    """Layers of the decoder with dropout, counted from the bottleneck (1) outwards; the last layer,
+    number `depth`, has none. `auto`: 2 to depth - 4, which is the PyTorch reference: [2, 3, 4] at
+    depth 8. The paper's Torch7 code has [1, 2, 3]."""
+    bottleneck_norm: bool = False
+    """Batch norm at the bottleneck too. On a 1x1 map and batch 1 it leaves nothing but its shift,
+    which is the erratum of the paper's appendix; TensorFlow's tutorial has it."""
+    init_std: float = Field(default=0.02, gt=0)
+    """Standard deviation of the initial weights (section 6.2)."""
+
+    @model_validator(mode="after")
+    def _layers_fit_together(self) -> EncoderDecoderOptions:
+        if beyond := [layer for layer in self.dropouts() if layer >= self.depth]:
+            message = f"dropout_layers: {beyond[0]} isn't between 1 and {self.depth - 1}"
+            raise ValueError(message)
+        if self.bottleneck_norm and self.norm != "batch":
+            message = "bottleneck_norm needs norm = 'batch': on a 1x1 map any other leaves nothing"
+            raise ValueError(message)
+        return self
+
+    def dropouts(self) -> tuple[int, ...]:
+        """Numbers of the decoder's layers that drop out, from 1 at the bottleneck."""
+        if self.dropout_layers == "auto":
+            return tuple(range(2, self.depth - 3))
+        return self.dropout_layers
+
+    def size_multiple(self) -> int:
+        """2^depth: every layer of the encoder halves exactly."""
+        return 1 << self.depth
+
+
+class UNetOptions(EncoderDecoderOptions):
+    """An encoder-decoder with skips between mirrored layers."""
+
+    skip_relu: bool = True
+    """The decoder takes the encoder's maps through a ReLU. False: with the encoder's leaky ReLU
+    only, as in TensorFlow's tutorial."""
+
+
+class PatchGANOptions(NetOptions):
+    """A discriminator that judges each patch on its own."""
+
+    # Recipes say `receptive_field`; that name is here the method of every network's options.
+    patch: ReceptiveField = Field(default=70, alias="receptive_field")
+    """Side, in pixels, of the patch that one output cell sees; 1 judges single pixels."""
+    width: int = Field(default=64, ge=1)
+    """Channels after the first layer; they double with each layer up to 8 times this."""
+    norm: Literal["batch", "instance", "none"] = "batch"
+    """Normalisation of the middle layers; only batch norm makes their biases superfluous."""
+    norm_eps: float = Field(default=1e-5, gt=0)
+    """Added to the variance; PyTorch's value. Keras has 1e-3."""
+    init_std: float = Field(default=0.02, gt=0)
+    """Standard deviation of the initial weights (section 6.2)."""
+
+    def receptive_field(self) -> int:
+        """Side, in input pixels, of the square that one output cell sees."""
+        return self.patch
+
+    def strided_layers(self) -> int:
+        """How many layers halve height and width; 0 for single pixels."""
+        return STRIDED_LAYERS.get(self.patch, 0)
+
+
+def _not_negative(weight: Scalar) -> Scalar:
+    if min(weight.start, weight.end) < 0:
+        message = "a weight must not be negative"
+        raise ValueError(message)
+    return weight
+
+
+Weight = Annotated[Scalar, AfterValidator(_not_negative)]
+
+
+def is_off(weight: Scalar) -> bool:
+    """Tell whether a weight is 0 from the beginning of training to its end."""
+    return weight.start == 0 == weight.end
+
+
+class CGANL1Options(Options):
+    """Weights of the paper's objective, G* = arg min max cGAN + lambda L1 (eq. 4)."""
+
+    gan: Annotated[Chosen, Ref("loss")] = Field(default="gan/vanilla")  # type: ignore[assignment]
+    """The adversarial loss: the id of a loss component, or a table with its options."""
+    gan_weight: Weight = Scalar.model_validate(1.0)
+    """Weight of the adversarial term in the generator's turn. With 0 it is neither computed nor
+    logged, and the recipe may do without a discriminator."""
+    l1: Weight = Scalar.model_validate(100.0)
+    """Weight of the mean absolute error of the generated image (section 3.3: lambda = 100). With 0
+    it is neither computed nor logged."""
+    discriminator_weight: float = Field(default=0.5, gt=0)
+    """Weight of each of the discriminator's terms: 0.5 slows it relative to the generator (section
+    3.3). Under Adam nearly without effect; TensorFlow's tutorial has 1."""
+
+    @model_validator(mode="after")
+    def _something_to_minimise(self) -> CGANL1Options:
+        if is_off(self.gan_weight) and is_off(self.l1):
+            message = "gan_weight and l1 are both 0: the generator has nothing to minimise"
+            raise ValueError(message)
+        return self
+
+
+class PairedOptions(Options):
+    """The order of play, and what the discriminator sees."""
+
+    conditional: bool = True
+    """The discriminator sees the source beside the image it judges (cGAN); false: the image alone
+    (the paper's rows GAN and L1+GAN)."""
+    update: Literal["alternate", "simultaneous"] = "alternate"
+    """`alternate`: the discriminator's step first, then the generator against the discriminator so
+    improved. `simultaneous`: both against the networks as the step found them (TensorFlow)."""

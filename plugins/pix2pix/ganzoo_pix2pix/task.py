@@ -1,0 +1,108 @@
+"""pix2pix's training: a source, its target, and two players (arXiv 1611.07004, section 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ganzoo.errors import DataError
+from ganzoo.interfaces import Field, NetIO, Optimize, Role, Task
+from ganzoo_pix2pix.options import PairedOptions
+
+
+class Paired(Task):
+    """Learn target from source, from aligned pairs.
+
+    A recipe may set the discriminator to "none" if its loss can do without (the paper's rows L1).
+    """
+
+    roles: ClassVar[Mapping[str, Role]] = {
+        "generator": "generator",
+        "discriminator": "discriminator",
+    }
+    players: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "generator": ("generator",),
+        "discriminator": ("discriminator",),
+    }
+    needs: ClassVar[frozenset[str]] = frozenset({"source", "target"})
+    serves: ClassVar[Mapping[str, tuple[str, str]]] = {"generator": ("source", "target")}
+    optional: ClassVar[frozenset[str]] = frozenset({"discriminator"})
+
+    options: PairedOptions
+
+    @classmethod
+    def io(cls, role: str, options: PairedOptions, fields: Mapping[str, Field]) -> NetIO:
+        """Generator: source to target. Discriminator: target, and source if conditional, to logits.
+
+        Raises:
+            DataError: when source and target aren't images of one size.
+        """
+        source, target = fields["source"], fields["target"]
+        for name in ("source", "target"):
+            if fields[name].kind != "image":
+                raise DataError(
+                    f"must be an image, and it is of kind {fields[name].kind}",
+                    hint="pix2pix/paired maps images to images",
+                    where=name,
+                )
+        if source.shape[1:] != target.shape[1:]:
+            raise DataError(
+                f"source is {_size(source)} and target {_size(target)} (W x H)",
+                hint="resize both to one size, such as by an [[augment]] with images/resize",
+            )
+        if role == "generator":
+            return NetIO(source.shape, target.shape)
+        channels = target.shape[0] + (source.shape[0] if options.conditional else 0)
+        return NetIO((channels, *target.shape[1:]), (1,))
+
+    def step(self, batch: Mapping[str, Tensor], optimize: Optimize) -> None:
+        """Move both players once; without a discriminator the generator alone."""
+        source, target = batch["source"], batch["target"]
+        fake = self.nets["generator"](source)
+        discriminator = self.nets.get("discriminator")
+        if discriminator is None:
+            seen = self.look("generator", None, target, fake)
+            optimize("generator", self.loss.generator(seen))
+            return
+
+        def see(image: Tensor) -> Tensor:
+            return torch.cat([source, image], 1) if self.options.conditional else image
+
+        seen = self.look("discriminator", discriminator, target, fake.detach(), see)
+        terms = self.loss.discriminator(seen)
+        alternate = self.options.update == "alternate"
+        if alternate:
+            optimize("discriminator", terms)
+        with discriminator.frozen() as judge:
+            seen = self.look("generator", judge, target, fake, see)
+            optimize("generator", self.loss.generator(seen))
+        # The generator's gradient runs through the discriminator's weights: they move after it.
+        if not alternate:
+            optimize("discriminator", terms)
+
+    def sample(
+        self, batch: Mapping[str, Tensor], nets: Mapping[str, Callable[..., Tensor]]
+    ) -> dict[str, Tensor]:
+        """Source, what is made of it, and what it should be: each N x C x H x W in [-1, 1]."""
+        source = batch["source"]
+        generated = nets["generator"](source)
+        return {"source": source, "generated": generated, "target": batch["target"]}
+
+    @classmethod
+    def predict(
+        cls,
+        options: PairedOptions,  # noqa: ARG003
+        role: str,  # noqa: ARG003
+        net: Callable[..., Tensor],
+        inputs: Mapping[str, Tensor],
+    ) -> Tensor:
+        """What the generator makes of `inputs["source"]`, N x C x H x W in [-1, 1]."""
+        return net(inputs["source"])
+
+
+def _size(image: Field) -> str:
+    _, height, width = image.shape
+    return f"{width} x {height}"

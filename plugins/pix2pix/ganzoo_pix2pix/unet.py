@@ -1,0 +1,96 @@
+"""The U-Net generator of pix2pix (arXiv 1611.07004, sections 3.2.1 and 6.1.1)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  # torch's own convention
+
+from ganzoo.interfaces import NetIO
+from ganzoo.nn import init_normal, norm_2d, uses_bias
+from ganzoo_pix2pix.options import EncoderDecoderOptions, UNetOptions
+
+LEAK = 0.2  # slope of the encoder's leaky ReLU for negative values (section 6.1)
+
+
+def encoder_channels(options: EncoderDecoderOptions) -> list[int]:
+    """Channels after each layer of the encoder: width times 1, 2, 4, 8, 8, ..."""
+    return [options.width * min(2**layer, 8) for layer in range(options.depth)]
+
+
+def make_encoder(options: EncoderDecoderOptions, channels: int) -> nn.ModuleList:
+    """Layers that halve N x C x H x W; activations stand before each, in the network's forward."""
+    bias, layers = uses_bias(options.norm), nn.ModuleList()
+    outputs = encoder_channels(options)
+    for index, out in enumerate(outputs):
+        layer = nn.Sequential(nn.Conv2d(channels, out, 4, stride=2, padding=1, bias=bias))
+        # The first layer sees the image itself. A norm on the bottleneck's map, which is 1x1 for
+        # the smallest image, would make it zero at batch 1.
+        bottleneck = index == options.depth - 1
+        if (bottleneck and options.bottleneck_norm) or (0 < index < options.depth - 1):
+            layer.append(norm_2d(options.norm, out, options.norm_eps))
+        layers.append(layer)
+        channels = out
+    return layers
+
+
+def make_decoder(options: EncoderDecoderOptions, channels: int, *, skips: bool) -> nn.ModuleList:
+    """Layers that double the maps back; all but the first take twice the channels with skips."""
+    bias, layers = uses_bias(options.norm), nn.ModuleList()
+    *outputs, previous = encoder_channels(options)
+    for number, out in enumerate(reversed(outputs), start=1):
+        layer = nn.Sequential(
+            nn.ConvTranspose2d(previous, out, 4, stride=2, padding=1, bias=bias),
+            norm_2d(options.norm, out, options.norm_eps),
+        )
+        if number in options.dropouts():
+            layer.append(nn.Dropout(options.dropout))
+        layers.append(layer)
+        previous = 2 * out if skips else out
+    # No norm comes after the last layer, so it always has a bias.
+    layers.append(
+        nn.Sequential(nn.ConvTranspose2d(previous, channels, 4, stride=2, padding=1, bias=True))
+    )
+    return layers
+
+
+class UNet(nn.Module):
+    """Encoder and decoder of mirrored layers, each pair joined by a skip.
+
+    Args:
+        options: see `UNetOptions`.
+        io: shapes (C, H, W) of input and output; H and W are multiples of 2^depth.
+
+    With the defaults and 3 channels on both sides it has 54,413,955 parameters, as the reference.
+    """
+
+    def __init__(self, options: UNetOptions, io: NetIO) -> None:
+        super().__init__()
+        self.skip_relu = options.skip_relu
+        self.encoder = make_encoder(options, io.inputs[0])
+        self.decoder = make_decoder(options, io.outputs[0], skips=True)
+        init_normal(self, options.init_std)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        """Map images N x C x H x W in [-1, 1] to images of the same size in [-1, 1].
+
+        Args:
+            x: input images.
+            y: class indices, which this network doesn't look at.
+        """
+        skips: list[Tensor] = []
+        x = self.encoder[0](x)
+        for down in self.encoder[1:]:
+            # In place: neither convolution nor norm needs its own output to find its gradient.
+            x = F.leaky_relu(x, LEAK, inplace=True)
+            skips.append(x)
+            x = down(x)
+        x = F.relu(x) if self.skip_relu else F.leaky_relu(x, LEAK)
+        x = self.decoder[0](x)
+        for up in self.decoder[1:]:
+            if self.skip_relu:  # a ReLU after the leaky one is the ReLU alone
+                x = F.relu(torch.cat([skips.pop(), x], 1), inplace=True)
+            else:
+                x = torch.cat([skips.pop(), F.relu(x)], 1)
+            x = up(x)
+        return torch.tanh(x)
