@@ -1,0 +1,293 @@
+"""Discovery of plugins: who owns a name, what works, and what is wrong with the rest.
+
+A plugin is an entry point of the group `ganzoo.plugins`. Its name is the namespace of the plugin's
+components, its value a light module of hookimpls. A plugin that can't be used is quarantined with
+the reason and takes nothing else down, which is why pluggy's own entry-point loader isn't used: it
+lets the first broken plugin end the program, and drops duplicates in silence.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+import pluggy
+
+from ganzoo.api import API_VERSION, KINDS, Component
+from ganzoo.errors import UsageError
+from ganzoo.hookspecs import DiscoverySpecs
+
+GROUP = "ganzoo.plugins"
+CORE = "ganzoo"
+"""The distribution that may own any namespace; all others own the one in their name."""
+
+_NAMESPACE = re.compile(r"[a-z][a-z0-9_]*")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
+_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PluginRecord:
+    """What is known of one plugin, for `ganzoo plugins` and for errors that name it.
+
+    Args:
+        namespace: the first part of its components' ids.
+        distribution, version: what installed it; a file's path and "" for `--plugin`.
+        module: its entry point's value, `module` or `module:attribute`.
+        state: `ok`; `quarantined` (something is wrong with it); `blocked` (the user said so).
+        reason: one sentence, empty when `ok`.
+        traceback: Python's, where an exception is the reason.
+        components, recipes: what its hooks returned; empty unless `ok`.
+    """
+
+    namespace: str
+    distribution: str
+    version: str
+    module: str
+    state: Literal["ok", "quarantined", "blocked"] = "ok"
+    reason: str = ""
+    traceback: str = ""
+    components: tuple[Component, ...] = ()
+    recipes: tuple[Traversable, ...] = ()
+
+
+class _Known(TypedDict):
+    namespace: str
+    distribution: str
+    version: str
+    module: str
+
+
+class _RefusedError(Exception):
+    """A plugin that breaks a rule; its message is the record's reason."""
+
+
+def discover(
+    *,
+    block: Iterable[str] = (),
+    files: Iterable[str | Path] = (),
+    environ: Mapping[str, str] | None = None,
+    entry_points: Iterable[importlib.metadata.EntryPoint] | None = None,
+) -> tuple[PluginRecord, ...]:
+    """Load every plugin that may be loaded; sorted by namespace, files given by the user last.
+
+    Args:
+        block: namespaces not to load (`--no-plugin`).
+        files: Python files to load as plugins (`--plugin`); the stem is the namespace.
+        environ: `GANZOO_DISABLE_PLUGINS` (namespaces, comma separated) blocks more of them, and
+            with `GANZOO_PLUGIN_AUTOLOAD=0` only the distribution `ganzoo` and `files` are loaded.
+            Default: `os.environ`.
+        entry_points: instead of those installed.
+
+    Raises:
+        UsageError: `block` names a plugin that isn't installed; a file isn't there, or its name is
+            taken.
+    """
+    environ = os.environ if environ is None else environ
+    found = list(_installed(entry_points))
+    installed = {entry.name for entry, _, _ in found}
+    blocked = {
+        name.strip(): "GANZOO_DISABLE_PLUGINS"
+        for name in environ.get("GANZOO_DISABLE_PLUGINS", "").split(",")
+        if name.strip()
+    }
+    for name in block:
+        if name not in installed:
+            raise UsageError(
+                f'--no-plugin: no plugin "{name}" is installed',
+                hint="installed: " + (", ".join(sorted(installed)) or "none"),
+            )
+        blocked[name] = f"--no-plugin {name}"
+    core_only = environ.get("GANZOO_PLUGIN_AUTOLOAD", "1").strip().lower() in {"0", "false", "no"}
+
+    records: list[PluginRecord] = []
+    owners: dict[str, str] = {}
+    for entry, distribution, version in found:
+        known: _Known = {
+            "namespace": entry.name,
+            "distribution": distribution,
+            "version": version,
+            "module": entry.value,
+        }
+        if refusal := _not_the_owner(entry.name, distribution, owners):
+            records.append(PluginRecord(**known, state="quarantined", reason=refusal))
+            continue
+        owners[entry.name] = distribution
+        if why := blocked.get(entry.name):
+            records.append(PluginRecord(**known, state="blocked", reason=f"blocked by {why}"))
+        elif core_only and _normalised(distribution) != CORE:
+            reason = "not loaded because of GANZOO_PLUGIN_AUTOLOAD=0"
+            records.append(PluginRecord(**known, state="blocked", reason=reason))
+        else:
+            records.append(_load(known, entry.load))
+    for file in files:
+        records.append(_load_file(Path(file), {record.namespace for record in records}))
+    return tuple(records)
+
+
+def _installed(
+    entry_points: Iterable[importlib.metadata.EntryPoint] | None,
+) -> Iterator[tuple[importlib.metadata.EntryPoint, str, str]]:
+    """Each entry point once, with its distribution's name and version; the core's own come first.
+
+    An editable install can list the same entry point twice; the same name and value of the same
+    distribution is one plugin.
+    """
+    if entry_points is None:
+        entry_points = importlib.metadata.entry_points(group=GROUP)
+    names: dict[int, tuple[str, str]] = {}  # reading metadata is slow: once per distribution
+    seen: dict[tuple[str, str, str], tuple[importlib.metadata.EntryPoint, str, str]] = {}
+    for entry in entry_points:
+        dist = entry.dist
+        if id(dist) not in names:
+            names[id(dist)] = (dist.metadata["Name"], dist.version) if dist else ("unknown", "")
+        name, version = names[id(dist)]
+        seen.setdefault((entry.name, _normalised(name), entry.value), (entry, name, version))
+    yield from sorted(
+        seen.values(), key=lambda one: (one[0].name, _normalised(one[1]) != CORE, one[0].value)
+    )
+
+
+def _normalised(distribution: str) -> str:
+    """A distribution's name as PyPA's rules compare it."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def _not_the_owner(namespace: str, distribution: str, owners: Mapping[str, str]) -> str:
+    """Why this distribution may not have this namespace, or nothing."""
+    if not _NAMESPACE.fullmatch(namespace):
+        return f'"{namespace}" is no namespace: lower-case letters, digits and _, letter first'
+    if _normalised(distribution) not in {CORE, f"{CORE}-{_normalised(namespace)}"}:
+        return (
+            f'the namespace "{namespace}" belongs to the distribution '
+            f"{CORE}-{_normalised(namespace)}, not to {distribution}"
+        )
+    if namespace in owners:
+        return f'the namespace "{namespace}" is already taken by {owners[namespace]}'
+    return ""
+
+
+def _load(known: _Known, load: Callable[[], Any]) -> PluginRecord:
+    """Import a plugin and ask its hooks; whatever goes wrong becomes the record's reason."""
+    try:
+        components, recipes = _ask(load(), known["namespace"])
+    except _RefusedError as error:
+        return PluginRecord(**known, state="quarantined", reason=str(error))
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a stranger's module raises
+        return PluginRecord(
+            **known,
+            state="quarantined",
+            reason=f"{type(error).__name__}: {error}",
+            traceback=traceback.format_exc(),
+        )
+    return PluginRecord(**known, components=components, recipes=recipes)
+
+
+def _ask(plugin: Any, namespace: str) -> tuple[tuple[Component, ...], tuple[Traversable, ...]]:
+    """What the plugin's discovery hooks return, checked.
+
+    Raises:
+        _RefusedError: when it breaks a rule.
+        pluggy.PluginValidationError: an unknown hook, or one with other arguments.
+    """
+    version = getattr(plugin, "GANZOO_API_VERSION", API_VERSION)
+    if not isinstance(version, int) or version > API_VERSION:
+        raise _RefusedError(
+            f"written for API version {version}; this ganzoo speaks {API_VERSION}: upgrade ganzoo"
+        )
+    for name, value in vars(plugin).items():
+        if (
+            name.startswith("ganzoo_")
+            and inspect.isfunction(value)
+            and value.__module__ == getattr(plugin, "__name__", "")
+            and not hasattr(value, "ganzoo_impl")
+        ):
+            raise _RefusedError(f"{name} lacks @hookimpl (from ganzoo.api), so it is never called")
+    # One manager per plugin: a check of one shared manager would blame every plugin for one.
+    manager = pluggy.PluginManager("ganzoo")
+    manager.add_hookspecs(DiscoverySpecs)
+    manager.register(plugin, name=namespace)
+    manager.check_pending()
+    components: dict[tuple[str, str], Component] = {}
+    for component in _flat(manager.hook.ganzoo_components(), "ganzoo_components"):
+        _check_component(component)
+        key = (component.kind, component.name)
+        if key in components:
+            raise _RefusedError(f'it has two components of kind {key[0]} called "{key[1]}"')
+        components[key] = component
+    recipes = tuple(_flat(manager.hook.ganzoo_recipes(), "ganzoo_recipes"))
+    for recipe in recipes:
+        if not isinstance(recipe, Traversable):
+            raise _RefusedError(f"ganzoo_recipes returned {recipe!r}, which is no file to read")
+    return tuple(components.values()), recipes
+
+
+def _flat(results: list[Any], hook: str) -> Iterator[Any]:
+    for result in results:
+        if isinstance(result, str) or not isinstance(result, Iterable):
+            raise _RefusedError(f"{hook} returned {result!r}, which is no list")
+        yield from result
+
+
+def _check_component(component: Any) -> None:
+    if not isinstance(component, Component):
+        raise _RefusedError(f"ganzoo_components returned {component!r}, which is no Component")
+    label = f'component "{component.name}"'
+    if component.kind not in KINDS:
+        raise _RefusedError(f'{label} has the unknown kind "{component.kind}"')
+    if not _NAME.fullmatch(component.name):
+        raise _RefusedError(f"{label}: a name has lower-case letters, digits, _ . and -")
+    if component.renamed_to:
+        return
+    for what, target in (("target", component.target), ("options", component.options)):
+        if not _TARGET.fullmatch(target):
+            raise _RefusedError(f'{label}: {what} "{target}" is not like "module:attribute"')
+
+
+def _load_file(path: Path, taken: set[str]) -> PluginRecord:
+    """Load a user's file as a plugin whose namespace is its stem.
+
+    The folder is appended to `sys.path`, so that targets (`my_gan:Net`) import, here and in loader
+    processes. What is installed comes first, so the file shadows nothing.
+    """
+    path = path.resolve()
+    namespace = path.stem
+    if not path.is_file() or path.suffix != ".py":
+        raise UsageError(f"--plugin: {path} is no Python file")
+    if not _NAMESPACE.fullmatch(namespace):
+        raise UsageError(
+            f'--plugin: "{namespace}" is no namespace',
+            hint="rename the file: lower-case letters, digits and _, a letter first",
+        )
+    if namespace in taken:
+        raise UsageError(
+            f'--plugin: the namespace "{namespace}" is taken by an installed plugin',
+            hint="rename the file",
+        )
+
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
+    importlib.invalidate_caches()
+    spec = importlib.util.find_spec(namespace)
+    if spec is None or spec.origin is None or Path(spec.origin).resolve() != path:
+        raise UsageError(
+            f'--plugin: a Python module "{namespace}" exists already', hint="rename the file"
+        )
+    known: _Known = {
+        "namespace": namespace,
+        "distribution": str(path),
+        "version": "",
+        "module": namespace,
+    }
+    return _load(known, lambda: importlib.import_module(namespace))

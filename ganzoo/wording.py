@@ -1,0 +1,191 @@
+"""What is wrong with a value, in words: pydantic's errors, put as a person would say them."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import types
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from ganzoo.errors import ExitCode
+
+Loc = tuple[str | int, ...]
+
+_FIXED = {
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "string_type": "must be text",
+    "tuple_type": "must be an array",
+    "list_type": "must be an array",
+    "set_type": "must be an array",
+    "frozen_set_type": "must be an array",
+    "dict_type": "must be a table",
+    "model_type": "must be a table",
+    "model_attributes_type": "must be a table",
+    "none_required": "must be left out",
+    "missing": "is required",
+}
+_LIMITS = {
+    "greater_than": ("must be greater than {}", "gt"),
+    "greater_than_equal": ("must be at least {}", "ge"),
+    "less_than": ("must be less than {}", "lt"),
+    "less_than_equal": ("must be at most {}", "le"),
+    "multiple_of": ("must be a multiple of {}", "multiple_of"),
+    "literal_error": ("must be {}", "expected"),
+    "enum": ("must be {}", "expected"),
+    "too_short": ("must have at least {} entries", "min_length"),
+    "too_long": ("must have at most {} entries", "max_length"),
+    "string_too_short": ("must have at least {} characters", "min_length"),
+    "string_too_long": ("must have at most {} characters", "max_length"),
+}
+
+
+@dataclass(frozen=True)
+class OptionProblem:
+    """One thing that is wrong with a table.
+
+    Args:
+        loc: keys from the top of the table to the value, or to the missing or unknown key.
+        message: what is wrong, ready to stand after the key: "must be at least 1".
+        hint: the nearest legal name, or where to look; may be empty.
+        exit_code: `RECIPE`, or `PLUGIN` where a plugin is missing or broken.
+        on_key: the key itself is wrong, not its value.
+    """
+
+    loc: Loc
+    message: str
+    hint: str = ""
+    exit_code: ExitCode = ExitCode.RECIPE
+    on_key: bool = False
+
+
+def did_you_mean(word: str, candidates: Iterable[str]) -> str:
+    """`did you mean "this"?` for the nearest candidates, or an empty string."""
+    near = difflib.get_close_matches(word, sorted(set(candidates)), n=3, cutoff=0.6)
+    return f"did you mean {' or '.join(quoted(name) for name in near)}?" if near else ""
+
+
+def quoted(name: str) -> str:
+    """A name in the quotes that TOML would give it."""
+    return f'"{name}"'
+
+
+def key_of(name: str, info: FieldInfo) -> str:
+    """The key that a recipe writes for a field: its alias, if it has one."""
+    return info.alias or name
+
+
+def explain(
+    error: ValidationError, model: type[BaseModel], data: Mapping[str, Any]
+) -> list[OptionProblem]:
+    """Pydantic's errors as problems whose `loc` has only keys of `data` and missing keys.
+
+    Pydantic puts the arms of a union into its locations; they are taken out again, and what the
+    arms said of one value becomes one sentence.
+    """
+    found: dict[Loc, list[tuple[OptionProblem, bool]]] = {}
+    for one in error.errors(include_url=False):
+        loc = one["loc"]
+        missing = one["type"] == "missing"
+        path = _existing(data, loc[:-1] if missing else loc)
+        from_union = len(path) < len(loc) - missing
+        if missing:
+            path = (*path, loc[-1])
+        found.setdefault(path, []).append((_problem(one, path, model), from_union))
+    problems: list[OptionProblem] = []
+    for path, group in found.items():
+        if all(arm for _, arm in group) and any(
+            len(other) > len(path) and other[: len(path)] == path for other in found
+        ):
+            continue  # the arm that fits the value's shape has said more exactly what is wrong
+        problems.append(_joined([problem for problem, _ in group]))
+    return problems
+
+
+def _existing(data: Any, loc: Sequence[str | int]) -> Loc:
+    """The part of a location that exists in the data."""
+    path: list[str | int] = []
+    for part in loc:
+        if isinstance(data, Mapping):
+            there = part in data
+        else:
+            there = isinstance(data, list | tuple) and isinstance(part, int) and part < len(data)
+        if not there:
+            break
+        data = data[part]
+        path.append(part)
+    return tuple(path)
+
+
+def _problem(one: Mapping[str, Any], path: Loc, model: type[BaseModel]) -> OptionProblem:
+    kind, context = one["type"], one.get("ctx", {})
+    if kind == "extra_forbidden":
+        parent = model_at(model, path[:-1])
+        known = [] if parent is None else [key_of(*item) for item in parent.model_fields.items()]
+        hint = did_you_mean(str(path[-1]), known) or (
+            f"known: {', '.join(sorted(known))}" if known else "it has no options"
+        )
+        return OptionProblem(path, "unknown option", hint, on_key=True)
+    if kind in _FIXED:
+        return OptionProblem(path, _FIXED[kind])
+    if kind in _LIMITS:
+        text, key = _LIMITS[kind]
+        expected = str(context[key])
+        hint = ""
+        if kind in {"literal_error", "enum"} and isinstance(one["input"], str):
+            hint = did_you_mean(one["input"], re.findall("'([^']*)'", expected))
+        return OptionProblem(path, text.format(expected.replace("'", '"')), hint)
+    message = one["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    return OptionProblem(path, message[:1].lower() + message[1:])
+
+
+def _joined(problems: list[OptionProblem]) -> OptionProblem:
+    """What the arms of a union said of one value, as one problem."""
+    messages = list(dict.fromkeys(problem.message for problem in problems))
+    start = "must be "
+    if all(message.startswith(start) for message in messages):
+        text = start + " or ".join(message.removeprefix(start) for message in messages)
+    else:
+        text = "; ".join(messages)
+    hint = next((problem.hint for problem in problems if problem.hint), "")
+    return OptionProblem(problems[0].loc, text, hint, on_key=problems[0].on_key)
+
+
+def model_at(model: type[BaseModel], loc: Loc) -> type[BaseModel] | None:
+    """The model that describes the table at a location, if there is one."""
+    annotation: Any = model
+    for part in loc:
+        inner = next(models_in(annotation), None)
+        if isinstance(part, int) or inner is None:
+            continue
+        annotation = next(
+            (
+                info.annotation
+                for name, info in inner.model_fields.items()
+                if key_of(name, info) == part
+            ),
+            None,
+        )
+    return next(models_in(annotation), None)
+
+
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Models named in an annotation: itself, an arm of a union, the items of a list or tuple."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif get_origin(annotation) is Annotated:
+        yield from models_in(get_args(annotation)[0])
+    elif get_origin(annotation) in {Union, types.UnionType, list, tuple}:
+        for arm in get_args(annotation):
+            yield from models_in(arm)
