@@ -1,0 +1,27 @@
+"""Files to samples: decoding, looking data sets up, conversion between arrays and tensors."""
+
+from __future__ import annotations
+
+from ganzoo.data.convert import save_image, to_tensor, to_uint8
+from ganzoo.data.decode import (
+    IMAGE_SUFFIXES,
+    ImageInfo,
+    decode_image,
+    image_info,
+    image_size,
+)
+from ganzoo.data.lookup import cache_folder, data_cache, find_data
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "ImageInfo",
+    "cache_folder",
+    "data_cache",
+    "decode_image",
+    "find_data",
+    "image_info",
+    "image_size",
+    "save_image",
+    "to_tensor",
+    "to_uint8",
+]

@@ -1,0 +1,118 @@
+"""Between arrays as files hold them and tensors as networks see them; both ways exact."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ganzoo.errors import DataError, DivergedError, EnvironmentFault
+from ganzoo.interfaces import Field
+
+
+def to_tensor(array: np.ndarray, field: Field) -> Tensor:
+    """Convert one part of a sample, as its field says.
+
+    Args:
+        array: an image H x W x C (uint8, uint16, or float already in [low, high]); labels H x W or
+            a class of any integer type; points (D,).
+        field: what it is; its shape isn't looked at, since augmentation may have changed it.
+
+    Returns:
+        image: float32, C x H x W; uint8 as x / 127.5 - 1 and uint16 as x / 32767.5 - 1, so that
+        both ends of a file's range meet -1 and 1. labels, class: int64. points: float32.
+
+    Raises:
+        DataError: when the array isn't what the field says.
+    """
+    if field.kind == "image":
+        if array.ndim != 3:
+            raise DataError(f"an image must be H x W x C, and this array is {_shape(array)}")
+        planes = np.moveaxis(array, 2, 0)
+        if array.dtype == np.uint8:
+            scaled = _copy(planes, np.float32).div_(127.5).sub_(1)
+        elif array.dtype == np.uint16:
+            # In double precision: 1/32767.5 steps near -1 are within float32's last bits.
+            scaled = _copy(planes, np.float64).div_(32767.5).sub_(1).float()
+        elif array.dtype.kind == "f":
+            scaled = _copy(planes, np.float32)
+        else:
+            raise DataError(f"an image must be uint8, uint16 or float, and this is {array.dtype}")
+        return scaled
+    if field.kind == "points":
+        return _copy(array, np.float32)
+    if array.dtype.kind not in "iu":
+        raise DataError(f"{field.kind} must be integers, and these are {array.dtype}")
+    if array.ndim != (2 if field.kind == "labels" else 0):
+        raise DataError(f"{field.kind} can't be an array of {_shape(array)}")
+    return _copy(array, np.int64)
+
+
+def _copy(array: np.ndarray, dtype: type[np.generic]) -> Tensor:
+    """A contiguous tensor that shares nothing with the array."""
+    return torch.from_numpy(np.array(array, dtype=dtype, order="C"))
+
+
+def _shape(array: np.ndarray) -> str:
+    return " x ".join(map(str, array.shape)) or "a single number"
+
+
+def to_uint8(image: Tensor) -> np.ndarray:
+    """Put an image of [-1, 1] on the 8-bit grid: round((x + 1) * 127.5), clipped.
+
+    The exact inverse of `to_tensor` for 8-bit images.
+
+    Args:
+        image: (..., C, H, W), on any device and of any float type.
+
+    Returns:
+        (..., H, W, C) uint8.
+
+    Raises:
+        DivergedError: when a value is not finite: no file should hold a made-up number for it.
+    """
+    values = image.detach().to("cpu", torch.float64)
+    if not bool(torch.isfinite(values).all()):
+        raise DivergedError(
+            "an image holds values that are not finite, so it can't be shown or saved",
+            hint="The network's weights or its input are broken; use an earlier checkpoint.",
+        )
+    levels = values.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+    return np.ascontiguousarray(levels.movedim(-3, -1).numpy())
+
+
+def save_image(array: np.ndarray, path: Path | str) -> None:
+    """Write an 8-bit image as PNG; the file appears whole or not at all.
+
+    Args:
+        array: H x W x C uint8 with 1 (gray), 3 (RGB) or 4 (RGBA) channels.
+        path: ends in `.png`; its folder is made if needed.
+
+    Raises:
+        DataError: when the array can't be shown as a picture.
+        EnvironmentFault: when the file can't be written.
+    """
+    path = Path(path)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] not in (1, 3, 4):
+        raise DataError(
+            f"a PNG holds H x W x 1, 3 or 4 values of 8 bits, and this is {_shape(array)} "
+            f"of {array.dtype}",
+            where=str(path),
+        )
+    if path.suffix.lower() != ".png":
+        raise DataError("pictures are written as PNG: name it .png", where=str(path))
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    pixels = array[:, :, 0] if array.shape[2] == 1 else array
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            Image.fromarray(np.ascontiguousarray(pixels)).save(file, format="PNG")
+        temporary.replace(path)
+    except OSError as error:
+        raise EnvironmentFault(f"can't write this picture: {error}", where=str(path)) from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,64 @@
+"""Image files as data: pairs side by side or in two folders, facades, and the paper's resize.
+
+The light module of the plugin: importing it costs no torch, numpy or Pillow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ganzoo.api import Component, hookimpl
+
+_OPTIONS = "ganzoo_images.options:"
+_PROCEDURAL_OPTIONS = "ganzoo_images.procedural_options:"
+
+
+@hookimpl
+def ganzoo_components() -> Iterable[Component]:
+    """Components that recipes may name under `images/`."""
+    return (
+        Component(
+            kind="data",
+            name="side_by_side",
+            target="ganzoo_images.side_by_side:SideBySide",
+            options=_OPTIONS + "SideBySideOptions",
+            summary="Pairs: each file holds both images, left and right.",
+        ),
+        Component(
+            kind="data",
+            name="two_folders",
+            target="ganzoo_images.two_folders:TwoFolders",
+            options=_OPTIONS + "TwoFoldersOptions",
+            summary="Pairs: two folders whose files have the same names.",
+        ),
+        Component(
+            kind="data",
+            name="facades",
+            target="ganzoo_images.facades:Facades",
+            options=_OPTIONS + "FacadesOptions",
+            summary="CMP Facades as pix2pix packed it; found, or downloaded (about 29 MB).",
+            paper="1611.07004",
+        ),
+        Component(
+            kind="data",
+            name="procedural_facades",
+            target="ganzoo_images.procedural:ProceduralFacades",
+            options=_PROCEDURAL_OPTIONS + "ProceduralFacadesOptions",
+            summary="Made-up facades with exactly known labels; needs no files.",
+        ),
+        Component(
+            kind="augment",
+            name="resize",
+            target="ganzoo_images.resize:Resize",
+            options=_OPTIONS + "ResizeOptions",
+            summary="Resize as Pillow does; bicubic is the paper's.",
+        ),
+        Component(
+            kind="metric",
+            name="label_recovery",
+            target="ganzoo_images.label_recovery:LabelRecovery",
+            options=_PROCEDURAL_OPTIONS + "LabelRecoveryOptions",
+            summary="How well labels are recovered from generated photographs (the FCN-score idea).",
+            paper="1611.07004",
+        ),
+    )

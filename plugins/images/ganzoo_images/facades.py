@@ -1,0 +1,123 @@
+"""`images/facades`: the CMP Facades as pix2pix packed them, found or downloaded.
+
+Tylecek and Sara, "Spatial pattern templates for recognition of objects with regular structure",
+GCPR 2013; packed by Isola et al. (arXiv 1611.07004): 512 x 256 JPEGs, photograph left, labels
+right, in 400 training, 100 validation and 106 test pairs. For research only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ganzoo.data.decode import image_size
+from ganzoo.data.lookup import data_cache, find_data
+from ganzoo.errors import DataError, DataMissing
+from ganzoo_images.folders import list_images, shown
+from ganzoo_images.options import SideBySideOptions
+from ganzoo_images.side_by_side import SideBySide
+
+if TYPE_CHECKING:
+    from ganzoo.interfaces import Field, Split
+    from ganzoo_images.options import FacadesOptions
+
+COUNTS = {"train": 400, "val": 100, "test": 106}
+"""Pairs of each split of the set."""
+
+SIZE = (256, 512)
+"""Height and width of each file."""
+
+PALETTE = (
+    (0, 0, 222),  # background
+    (0, 48, 255),  # facade
+    (0, 128, 255),  # window
+    (0, 207, 255),  # door
+    (32, 255, 223),  # cornice
+    (112, 255, 143),  # sill
+    (191, 255, 64),  # balcony
+    (255, 239, 0),  # blind
+    (255, 159, 0),  # deco
+    (255, 79, 0),  # molding
+    (255, 0, 0),  # pillar
+    (175, 0, 0),  # shop
+)
+"""Colours of the twelve classes, measured on the set; JPEG smears them at borders."""
+
+
+class Facades(SideBySide):
+    """The set, looked for in `data.root`, `$GANZOO_DATA/facades` and the cache, then downloaded.
+
+    Raises:
+        DataMissing: when it isn't found and can't be downloaded, with the ways to get it.
+        DataError: when the folder found isn't the whole set.
+    """
+
+    def __init__(self, options: FacadesOptions, split: Split) -> None:
+        folder = _find_or_fetch(options)
+        side_by_side = SideBySideOptions(root=str(folder), direction=options.direction)
+        super().__init__(side_by_side, split)
+        self.notes = (f"Facades from {folder}.", *self.notes)
+        check_sizes(self.files)
+
+    @property
+    def fields(self) -> dict[str, Field]:
+        """`source` and `target`; the label map's field has the palette of its classes."""
+        labels = "source" if self.options.direction == "right_to_left" else "target"
+        plain = super().fields
+        return {**plain, labels: replace(plain[labels], palette=PALETTE)}
+
+
+def check_counts(root: Path) -> None:
+    """Raise DataError unless each split's folder holds as many images as the set has."""
+    found = {
+        split: len(list_images(root / split)) if (root / split).is_dir() else 0 for split in COUNTS
+    }
+    if found != COUNTS:
+        counts = ", ".join(f"{split} {found[split]} of {COUNTS[split]}" for split in COUNTS)
+        raise DataError(
+            f"this isn't the whole facades set: {counts} images",
+            where=str(root),
+            hint="Remove or move the folder to have it fetched again, or read your own pairs with "
+            "images/side_by_side.",
+        )
+
+
+def check_sizes(files: list[Path]) -> None:
+    """Raise DataError naming the files that aren't 512 x 256."""
+    wrong = [path for path in files if image_size(path) != SIZE]
+    if wrong:
+        raise DataError(
+            f"{len(wrong)} of these facades aren't 512 x 256 pixels",
+            where=str(wrong[0].parent),
+            hint=shown([path.name for path in wrong]),
+        )
+
+
+def _find_or_fetch(options: FacadesOptions) -> Path:
+    try:
+        folder = find_data("facades", options.root)
+    except DataMissing as missing:
+        if not options.download:
+            raise DataMissing(
+                missing.message, hint=f"{missing.hint}\n  or set data.download = true."
+            ) from None
+        from ganzoo_images.download import fetch
+
+        target = data_cache() / "facades"
+        try:
+            fetch(options.url, target, _check_whole)
+        except DataMissing as failed:
+            raise DataMissing(
+                f"{missing.message}, and it couldn't be fetched: {failed.message}",
+                hint=f"{missing.hint}\n  or fetch {options.url} yourself and unpack it there.",
+            ) from failed
+        folder = target
+    check_counts(folder)
+    return folder
+
+
+def _check_whole(root: Path) -> None:
+    check_counts(root)
+    for split in COUNTS:
+        check_sizes(list_images(root / split))

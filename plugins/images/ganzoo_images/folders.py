@@ -1,0 +1,125 @@
+"""What the components that read folders share: stable order, splits, lists of names."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ganzoo.data.decode import IMAGE_SUFFIXES
+from ganzoo.errors import DataError
+
+if TYPE_CHECKING:
+    from ganzoo.interfaces import Split
+    from ganzoo_images.options import FolderOptions
+
+_SHOWN = 20
+_SPARE: Mapping[str, str] = {"val": "test", "test": "val"}
+
+
+def sort_naturally(names: Sequence[str]) -> list[str]:
+    """Names in the order a person would count them."""
+
+    def key(name: str) -> list[tuple[str, int]]:
+        parts = re.split(r"([0-9]+)", name)
+        return [(text, int(number)) for text, number in zip(parts[0::2], [*parts[1::2], "-1"])]
+
+    return sorted(names, key=lambda name: (key(name), name))
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Image files right inside a folder, by ending, hidden ones left out, in natural order."""
+    names = [
+        entry.name
+        for entry in folder.iterdir()
+        if entry.suffix.lower() in IMAGE_SUFFIXES and not entry.name.startswith(".")
+    ]
+    return [folder / name for name in sort_naturally(names)]
+
+
+def shown(names: Sequence[str], limit: int = _SHOWN) -> str:
+    """Names one a line, all up to a sensible count, then how many more there are."""
+    lines = [f"  {name}" for name in names[:limit]]
+    if len(names) > limit:
+        lines.append(f"  and {len(names) - limit} more")
+    return "\n".join(lines)
+
+
+def deal(names: Sequence[str], seed: int, root: Path) -> dict[str, list[str]]:
+    """Deal names out 80/10/10 to train, val and test by a hash of seed and name.
+
+    The same names and seed give the same split on every machine and for every order of the names.
+
+    Raises:
+        DataError: when there are fewer than three.
+    """
+    if len(names) < 3:
+        raise DataError(
+            f"{len(names)} image{'s' * (len(names) != 1)} can't be split into train, val and test",
+            where=str(root),
+            hint="Give at least three, or sort them into folders train, val and test.",
+        )
+    tenth = max(1, round(len(names) / 10))
+
+    def rank(name: str) -> str:
+        return hashlib.sha256(f"{seed}/{name}".encode()).hexdigest()
+
+    dealt = sorted(names, key=rank)
+    parts = {"test": dealt[:tenth], "val": dealt[tenth : 2 * tenth], "train": dealt[2 * tenth :]}
+    return {split: sort_naturally(part) for split, part in parts.items()}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a split's files are.
+
+    Args:
+        split: name of the folder's split, or "" where the files aren't sorted into splits.
+        notes: what the user should know.
+    """
+
+    split: str
+    notes: tuple[str, ...] = ()
+
+
+def choose_split(present: Sequence[str], split: Split, root: Path, label: str) -> Place:
+    """Decide which of the split folders serves a split.
+
+    Args:
+        present: splits that have a folder; none: the folder is flat.
+        split: the split wanted.
+        root: the set's folder, for messages.
+        label: what the folder of the split is called, for messages.
+
+    Raises:
+        DataError: when neither the split nor its stand-in has a folder.
+    """
+    if not present:
+        return Place("")
+    if split in present:
+        return Place(split)
+    spare = _SPARE.get(split, "")
+    if spare in present:
+        return Place(spare, (f"{root} has no {split} images: its {spare} images are used.",))
+    raise DataError(
+        f"there is no folder {label!r} for the {split} images",
+        where=str(root),
+        hint=f"Folders found: {', '.join(present)}. data.{split} names the folder of the split.",
+    )
+
+
+def split_names(options: FolderOptions) -> dict[str, str]:
+    """Folder name of each split."""
+    return {"train": options.train, "val": options.val, "test": options.test}
+
+
+def dealt_note(root: Path, parts: Mapping[str, Sequence[str]], seed: int) -> str:
+    """The sentence that says that the splits were drawn here."""
+    counts = "/".join(str(len(parts[split])) for split in ("train", "val", "test"))
+    return (
+        f"{root} has no split folders: its pairs were dealt {counts} to train/val/test by a hash "
+        f"of their name and data.split_seed = {seed}."
+    )

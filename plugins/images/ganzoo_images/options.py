@@ -1,0 +1,93 @@
+"""Options of the plugin's components that read files; free of torch, numpy and Pillow."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from ganzoo.api import Options
+
+Channels = Literal["rgb", "gray", "rgba"]
+Direction = Literal["left_to_right", "right_to_left"]
+Filter = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]
+Side = Annotated[int, Field(ge=1, le=65536)]
+
+FACADES_URL = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets/facades.tar.gz"
+"""Where pix2pix's authors keep the set (no https there)."""
+
+
+class FolderOptions(Options):
+    """What every component that reads a folder with splits has."""
+
+    root: str
+    """Folder of the set: absolute, or relative to the working directory, to `$GANZOO_DATA` or to
+    ganzoo's cache, whichever has it first."""
+    train: str = "train"
+    """Name of the folder of the training images."""
+    val: str = "val"
+    """Name of the folder of the validation images; without it `test` is used, and said."""
+    test: str = "test"
+    """Name of the folder of the test images; without it `val` is used, and said."""
+    split_seed: int = Field(default=0, ge=0)
+    """Without split folders, files are dealt 80/10/10 by a hash of this seed and their name."""
+
+    @field_validator("root", "train", "val", "test")
+    @classmethod
+    def _not_blank(cls, value: str) -> str:
+        if not value.strip():
+            message = "must not be empty"
+            raise ValueError(message)
+        return value
+
+
+class SideBySideOptions(FolderOptions):
+    """Options of `images/side_by_side`."""
+
+    direction: Direction = "left_to_right"
+    """`left_to_right`: the left half is the source and the right half the target."""
+    channels: Channels = "rgb"
+    """Channels of both images; what the file has else is converted (transparency over white)."""
+
+
+class TwoFoldersOptions(FolderOptions):
+    """Options of `images/two_folders`.
+
+    Accepted layouts, tried in this order: `train/A`, `A/train`, `trainA`, and `A` without splits.
+    """
+
+    source: str = "A"
+    """Name of the folder of the source images."""
+    target: str = "B"
+    """Name of the folder of the target images."""
+    source_channels: Channels = "rgb"
+    """Channels of the source; what the file has else is converted (transparency over white)."""
+    target_channels: Channels = "rgb"
+    """Channels of the target."""
+    unmatched: Literal["error", "skip"] = "error"
+    """What to do with files that have no partner, or one of another size: stop and list them, or
+    leave them out and say so."""
+
+
+class FacadesOptions(Options):
+    """Options of `images/facades`."""
+
+    root: str | None = None
+    """Folder of the set; absent: `$GANZOO_DATA/facades`, then ganzoo's cache."""
+    direction: Direction = "right_to_left"
+    """`right_to_left`: labels to photograph, as in the paper (the photograph is on the left)."""
+    download: bool = True
+    """Fetch the set into ganzoo's cache where it isn't found."""
+    url: str = Field(default=FACADES_URL, pattern="^https?://")
+    """Where to fetch it; the server of pix2pix's authors, or a mirror of the same archive."""
+
+
+class ResizeOptions(Options):
+    """Options of `images/resize`."""
+
+    size: Side | tuple[Side, Side]
+    """New size in pixels: one number for a square, or [height, width]."""
+    filter: Filter = "bicubic"
+    """Pillow's resampling filter for images; label maps always take `nearest`."""
+    filters: dict[str, Filter] = Field(default_factory=dict)
+    """Another filter for single fields: `filters = { source = "nearest" }`."""

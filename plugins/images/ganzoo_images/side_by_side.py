@@ -1,0 +1,105 @@
+"""`images/side_by_side`: each file holds a pair, one image in its left half, one in its right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ganzoo.data.decode import decode_image, image_size
+from ganzoo.data.lookup import find_data
+from ganzoo.errors import DataError
+from ganzoo.interfaces import Field, Split
+from ganzoo_images.folders import choose_split, deal, dealt_note, list_images, split_names
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ganzoo_images.options import SideBySideOptions
+
+CHANNEL_COUNT = {"gray": 1, "rgb": 3, "rgba": 4}
+
+
+class SideBySide:
+    """Pairs in one folder per split, or in one folder without splits (dealt 80/10/10).
+
+    Fields: `source` and `target`, H x W/2 x C of the file. Files are in natural order of their
+    names (`2.jpg` before `10.jpg`).
+
+    Raises:
+        DataMissing: when the folder isn't there.
+        DataError: when the folder holds no images, or no folder of the split.
+    """
+
+    def __init__(self, options: SideBySideOptions, split: Split) -> None:
+        self.options = options
+        self.root = find_data("", options.root)
+        self.files, self.notes = _files_of(self.root, options, split)
+        self._fields: dict[str, Field] = {}
+
+    @property
+    def fields(self) -> Mapping[str, Field]:
+        """`source` and `target`, in the size of the first pair."""
+        if not self._fields:
+            height, width = self._half(self.files[0])
+            shape = (CHANNEL_COUNT[self.options.channels], height, width)
+            self._fields = {"source": Field(shape, "image"), "target": Field(shape, "image")}
+        return self._fields
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def load(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:  # noqa: ARG002
+        """The pair as two H x W x C arrays; nothing is drawn from `rng`.
+
+        Raises:
+            DataError: naming the file, when it can't be decoded or has no middle.
+        """
+        path = self.files[index]
+        both = decode_image(path, self.options.channels)
+        half = _half_width(both.shape[1], path)
+        left, right = both[:, :half], both[:, half:]
+        if self.options.direction == "left_to_right":
+            return {"source": left, "target": right}
+        return {"source": right, "target": left}
+
+    def name(self, index: int) -> str:
+        """Stem of the file."""
+        return self.files[index].stem
+
+    def _half(self, path: Path) -> tuple[int, int]:
+        height, width = image_size(path)
+        return height, _half_width(width, path)
+
+
+def _half_width(width: int, path: Path) -> int:
+    if width % 2:
+        raise DataError(
+            f"two images side by side need an even width, and this is {width} pixels wide",
+            where=str(path),
+            hint="Cut it to an even width, or keep the pairs in two folders (images/two_folders).",
+        )
+    return width // 2
+
+
+def _files_of(
+    root: Path, options: SideBySideOptions, split: Split
+) -> tuple[list[Path], tuple[str, ...]]:
+    names = split_names(options)
+    present = [part for part, name in names.items() if (root / name).is_dir()]
+    # With a folder of training images alone, that one is dealt out: nothing else is to be had.
+    flat = root / names["train"] if present == ["train"] else root
+    place = choose_split([] if present == ["train"] else present, split, root, names[split])
+    folder = root / names[place.split] if place.split else flat
+    found = list_images(folder)
+    if not found:
+        raise DataError(
+            "this folder holds no images",
+            where=str(folder),
+            hint=f"Expected {', '.join(sorted(names.values()))} folders in {root}, or images in it.",
+        )
+    if place.split:
+        return found, place.notes
+    parts = deal([path.name for path in found], options.split_seed, folder)
+    note = dealt_note(folder, parts, options.split_seed)
+    return [folder / name for name in parts[split]], (note,)
