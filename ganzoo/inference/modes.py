@@ -1,0 +1,81 @@
+"""What a network does with normalisation statistics and dropout when it is used, not trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Literal, TypeAlias, get_args
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.dropout import _DropoutNd
+
+Mode: TypeAlias = Literal["paper", "deterministic", "running"]
+"""`paper`: statistics of each single image and active, seeded dropout, as pix2pix tests
+(arXiv 1611.07004, section 3.4); `deterministic`: the same statistics, no dropout; `running`: the
+statistics stored in training, no dropout."""
+
+MODES: tuple[Mode, ...] = get_args(Mode)
+
+
+@contextmanager
+def isolated_random(seed: int, devices: Iterable[torch.device] = ()) -> Iterator[None]:
+    """Seed torch's generators of the CPU and of `devices`; give them back as they were."""
+    # not torch.manual_seed: it seeds every accelerator, those that aren't given back too
+    generators = [torch.default_generator, *map(_generator, devices)]
+    before = [generator.get_state() for generator in generators]
+    for generator in generators:
+        generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        for generator, state in zip(generators, before, strict=True):
+            generator.set_state(state)
+
+
+def _generator(device: torch.device) -> torch.Generator:
+    if device.type == "cuda":
+        index = torch.cuda.current_device() if device.index is None else device.index
+        return torch.cuda.default_generators[index]
+    if device.type == "mps":
+        return torch.mps._get_default_mps_generator()  # noqa: SLF001  # there is no public name
+    return torch.default_generator
+
+
+@contextmanager
+def inference_mode(net: nn.Module, mode: Mode, seed: int = 0) -> Iterator[None]:
+    """Put a network into a mode, without gradients, and give it back exactly as it was.
+
+    Parameters and buffers are never written: with statistics of the image the stored ones are out
+    of reach for the while. Run one image at a time in `paper` and `deterministic`, or the
+    statistics are those of the whole batch. Other modules are in evaluation mode.
+
+    Args:
+        net: the raw network; its training flags may be any.
+        mode: see `Mode`.
+        seed: of the dropout in `paper`; the global random generators aren't drawn from.
+    """
+    modules = list(net.modules())
+    flags = [module.training for module in modules]
+    norms = [module for module in modules if isinstance(module, _NormBase)]
+    stored = [(norm.running_mean, norm.running_var, norm.track_running_stats) for norm in norms]
+    devices = {tensor.device for tensor in net.parameters()}
+    try:
+        for module in modules:
+            module.training = mode == "paper" and isinstance(module, _DropoutNd)
+        if mode != "running":
+            # A norm in evaluation mode that has no statistics takes those of its input. Its
+            # training mode would do so too, and would update the buffers, and on several ranks
+            # SyncBatchNorm would wait for the others.
+            for norm in norms:
+                norm.running_mean = norm.running_var = None
+                norm.track_running_stats = False
+        with torch.no_grad(), isolated_random(seed, devices):
+            yield
+    finally:
+        for module, flag in zip(modules, flags, strict=True):
+            module.training = flag
+        for norm, (mean, variance, track) in zip(norms, stored, strict=True):
+            norm.running_mean, norm.running_var = mean, variance
+            norm.track_running_stats = track

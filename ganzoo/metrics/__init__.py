@@ -1,0 +1,1 @@
+"""Metrics of the core: `image` holds those that compare an image with its target."""
