@@ -14,14 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from ganzoo.data.pixels import Channels, upright, with_channels
 from ganzoo.errors import DataError
-
-Channels = Literal["rgb", "gray", "rgba", "any"]
 
 IMAGE_SUFFIXES = frozenset(
     (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -31,6 +30,7 @@ IMAGE_SUFFIXES = frozenset(
 MAX_PIXELS = 178_956_970
 """More pixels than this are refused; Pillow's own limit against decompression bombs."""
 
+_TOO_LARGE = f"it has more than {MAX_PIXELS:,} pixels, perhaps a decompression bomb"
 _FORMATS = ("BMP", "GIF", "JPEG", "MPO", "PNG", "PPM", "TIFF", "WEBP")
 # Formats whose pictures may be cut to 8 bits by Pillow in ways that can't be seen from its mode
 # (JPEG 2000, AVIF, SGI) are left out: better a refusal than a loss of depth.
@@ -107,72 +107,52 @@ def decode_image(path: Path | str, channels: Channels = "rgb") -> np.ndarray:
         bits = _bits(image, path)
         image.load()
         pixels = _sixteen_bits(image, path) if bits == 16 else _eight_bits(image, path)
-        pixels = _turned(pixels, _orientation(image, path))
-    return _with_channels(pixels, channels)
+        pixels = upright(pixels, _orientation(image, path))
+    return with_channels(pixels, channels)
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """Open one picture, and turn whatever goes wrong with it into a DataError with its name."""
-
-    def refuse(reason: str, hint: str = "") -> DataError:
-        return DataError(f"can't read this image: {reason}", where=str(path), hint=hint)
-
     try:
         if path.stat().st_size == 0:
-            raise refuse("the file is empty (0 bytes)")
+            raise _refusal(path, "the file is empty (0 bytes)")
         with warnings.catch_warnings():
             # The limit below is ours; Pillow's warning at half of it would only repeat itself.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(path, formats=_FORMATS)
         with image:
-            if image.width * image.height > MAX_PIXELS:
-                raise refuse(_too_large(f"{image.width} x {image.height} pixels"))
-            # A phone's MPO holds previews of the one picture that is shown: its first.
-            frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
-            if frames > 1:
-                raise refuse(
-                    f"it holds {frames} frames or pages, and which one is meant is unclear",
-                    "Save the one that is meant as a file of its own.",
-                )
-            if image.mode not in _READABLE:
-                raise refuse(
-                    f"its pixels are of the kind {image.mode!r}, which has no agreed black and "
-                    "white",
-                    "Save it as 8- or 16-bit gray or RGB.",
-                )
+            _check_is_one_picture(image, path)
             yield image
-    except DataError:
-        raise
     except FileNotFoundError as error:
-        raise refuse("there is no such file") from error
+        raise _refusal(path, "there is no such file") from error
     except IsADirectoryError as error:
-        raise refuse("it is a folder") from error
+        raise _refusal(path, "it is a folder") from error
     except UnidentifiedImageError as error:
-        suffixes = " ".join(sorted(IMAGE_SUFFIXES))
-        raise refuse(
-            "it isn't an image of a known format, or its header is damaged",
-            f"Known: {suffixes}.",
-        ) from error
+        reason = "it isn't an image of a known format, or its header is damaged"
+        raise _refusal(path, reason, f"Known: {' '.join(sorted(IMAGE_SUFFIXES))}.") from error
     except Image.DecompressionBombError as error:
-        raise refuse(_too_large(str(error))) from error
-    except MemoryError as error:
-        raise refuse("there isn't enough memory for it") from error
-    # What Pillow raises for damaged files depends on the place of the damage.
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        struct.error,
-        KeyError,
-        IndexError,
-    ) as error:
-        raise refuse(f"{error or type(error).__name__}") from error
+        raise _refusal(path, _TOO_LARGE) from error
+    # What Pillow raises for a damaged file depends on the format and on the place of the damage.
+    except (OSError, SyntaxError, ValueError, EOFError, LookupError, struct.error) as error:
+        raise _refusal(path, str(error) or type(error).__name__) from error
 
 
-def _too_large(what: str) -> str:
-    return f"it is larger than {MAX_PIXELS:,} pixels, perhaps a decompression bomb ({what})"
+def _refusal(path: Path, reason: str, hint: str = "") -> DataError:
+    return DataError(f"can't read this image: {reason}", where=str(path), hint=hint)
+
+
+def _check_is_one_picture(image: Image.Image, path: Path) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise _refusal(path, _TOO_LARGE)
+    # A phone's MPO holds previews of the one picture that is shown: its first.
+    frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+    if frames > 1:
+        reason = f"it holds {frames} frames or pages, and which one is meant is unclear"
+        raise _refusal(path, reason, "Save the one that is meant as a file of its own.")
+    if image.mode not in _READABLE:
+        reason = f"its pixels are of the kind {image.mode!r}, which has no agreed black and white"
+        raise _refusal(path, reason, "Save it as 8- or 16-bit gray or RGB.")
 
 
 def _has_alpha(image: Image.Image) -> bool:
@@ -188,11 +168,8 @@ def _bits(image: Image.Image, path: Path) -> int:
     declared = _declared_bits(image, path)
     if len(declared) > 1 or min(declared) < 1 or not (max(declared) <= 8 or max(declared) == 16):
         depth = " and ".join(map(str, sorted(declared)))
-        raise DataError(
-            f"can't read this image: it has {depth} bits per channel",
-            where=str(path),
-            hint="Save it with 8 or 16 unsigned bits per channel, as PNG or TIFF.",
-        )
+        reason = f"it has {depth} bits per channel"
+        raise _refusal(path, reason, "Save it with 8 or 16 unsigned bits per channel, as PNG.")
     return 16 if max(declared) == 16 else 8
 
 
@@ -202,9 +179,8 @@ def _declared_bits(image: Image.Image, path: Path) -> set[int]:
             return {file.read(25)[24]}  # signature 8, length and type 8, width and height 8, depth
     if image.format == "TIFF":
         tags: Any = image.tag_v2  # type: ignore[attr-defined]
-        signed_or_float = set(tags.get(339, (1,))) - {1, 4}  # SampleFormat
-        bits = tags.get(258, (1,))  # BitsPerSample
-        return {0} if signed_or_float else set(bits)
+        unsigned = set(tags.get(339, (1,))) <= {1, 4}  # SampleFormat: unsigned or unknown
+        return set(tags.get(258, (1,))) if unsigned else {0}  # BitsPerSample
     if image.format == "PPM":
         # The header is magic, width, height, largest value; Pillow rescales values to 8 bits.
         with path.open("rb") as file:
@@ -234,23 +210,27 @@ def _sixteen_bits(image: Image.Image, path: Path) -> np.ndarray:
             pixels = np.uint16(65535) - pixels  # PhotometricInterpretation: white is zero
         key = image.info.get("transparency")
     else:
-        import cv2
-
-        decoded = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-        order = {3: [2, 1, 0], 4: [2, 1, 0, 3]}.get(decoded.shape[-1] if decoded is not None else 0)
-        if order is None or decoded.ndim != 3 or decoded.dtype != np.uint16:
-            raise DataError(
-                f"can't read this image: 16 bits per channel as {image.format} {image.mode}",
-                where=str(path),
-                hint="Save it as 16-bit gray, RGB or RGBA PNG.",
-            )
-        pixels = decoded[:, :, order]
+        pixels = _sixteen_bit_colour(image, path)
         key = image.info.get("transparency") if pixels.shape[2] == 3 else None
     if key is None:
         return pixels
     opaque = np.any(pixels != np.asarray(key, np.uint16), axis=2, keepdims=True)
     colour = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
     return np.concatenate((colour, np.where(opaque, 65535, 0).astype(np.uint16)), axis=2)
+
+
+def _sixteen_bit_colour(image: Image.Image, path: Path) -> np.ndarray:
+    """H x W x 3 or 4, by OpenCV, whose order is blue, green, red."""
+    import cv2
+
+    decoded: Any = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    usable = decoded is not None and decoded.ndim == 3 and decoded.dtype == np.uint16
+    order = {3: [2, 1, 0], 4: [2, 1, 0, 3]}.get(decoded.shape[2]) if usable else None
+    if order is None:
+        reason = f"16 bits per channel as {image.format} {image.mode}"
+        raise _refusal(path, reason, "Save it as 16-bit gray, RGB or RGBA PNG.")
+    pixels: np.ndarray = decoded[:, :, order]
+    return pixels
 
 
 def _orientation(image: Image.Image, path: Path) -> int:
@@ -273,45 +253,3 @@ def _late_exif(path: Path) -> bool:
                 return True
             file.seek(int.from_bytes(head[:4], "big") + 4, 1)
     return False
-
-
-def _turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Undo a camera's rotation: 2 to 4 mirror and turn by half, 5 to 8 swap the axes as well."""
-    if orientation >= 5:
-        pixels = pixels.swapaxes(0, 1)
-    # After the swap: which axes of the upright picture run backwards in the stored one.
-    flips = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}.get(orientation, ())
-    return np.ascontiguousarray(np.flip(pixels, flips) if flips else pixels)
-
-
-def _with_channels(pixels: np.ndarray, channels: Channels) -> np.ndarray:
-    if channels == "any":
-        return pixels
-    count, largest = pixels.shape[2], np.iinfo(pixels.dtype).max
-    if channels == "rgba":
-        if count == 4:
-            return pixels
-        opaque = np.full((*pixels.shape[:2], 1), largest, pixels.dtype)
-        colour = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
-        return np.concatenate((colour, opaque), axis=2)
-    if count == 4:
-        pixels = _over_white(pixels, largest)
-    if channels == "rgb":
-        wide = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
-        return np.ascontiguousarray(wide)
-    return pixels if pixels.shape[2] == 1 else _luma(pixels)
-
-
-def _over_white(pixels: np.ndarray, largest: int) -> np.ndarray:
-    """colour * alpha + white * (1 - alpha), rounded; 65535 squared still fits in 32 bits."""
-    wide = pixels.astype(np.uint32)
-    colour, alpha = wide[:, :, :3], wide[:, :, 3:]
-    mixed = (colour * alpha + largest * (largest - alpha) + largest // 2) // largest
-    return mixed.astype(pixels.dtype)
-
-
-def _luma(pixels: np.ndarray) -> np.ndarray:
-    """ITU-R 601 luma, 0.299 R + 0.587 G + 0.114 B, in Pillow's 16-bit fixed point."""
-    weights = np.array((19595, 38470, 7471), np.uint64)
-    total = (pixels.astype(np.uint64) * weights).sum(axis=2, keepdims=True)
-    return ((total + 0x8000) >> np.uint64(16)).astype(pixels.dtype)

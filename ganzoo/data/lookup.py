@@ -11,7 +11,7 @@ from ganzoo.errors import DataMissing
 
 
 def cache_folder() -> Path:
-    """ganzoo's cache: `$GANZOO_CACHE`, or the user's cache folder; it need not exist yet."""
+    """The cache folder: `$GANZOO_CACHE`, or the user's cache folder; it need not exist yet."""
     chosen = os.environ.get("GANZOO_CACHE")
     return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("ganzoo"))
 

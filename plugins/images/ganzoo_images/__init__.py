@@ -58,7 +58,7 @@ def ganzoo_components() -> Iterable[Component]:
             name="label_recovery",
             target="ganzoo_images.label_recovery:LabelRecovery",
             options=_PROCEDURAL_OPTIONS + "LabelRecoveryOptions",
-            summary="How well labels are recovered from generated photographs (the FCN-score idea).",
+            summary="How well labels are recovered from generated photographs (FCN-score idea).",
             paper="1611.07004",
         ),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,12 +20,13 @@ _SHOWN = 20
 _SPARE: Mapping[str, str] = {"val": "test", "test": "val"}
 
 
-def sort_naturally(names: Sequence[str]) -> list[str]:
-    """Names in the order a person would count them."""
+def sort_naturally(names: Iterable[str]) -> list[str]:
+    """Names in the order a person would count them: `2.jpg` before `10.jpg`, on any machine."""
 
     def key(name: str) -> list[tuple[str, int]]:
+        # Texts and numbers alternate, a text first and last.
         parts = re.split(r"([0-9]+)", name)
-        return [(text, int(number)) for text, number in zip(parts[0::2], [*parts[1::2], "-1"])]
+        return list(zip(parts[0::2], [*map(int, parts[1::2]), -1], strict=True))
 
     return sorted(names, key=lambda name: (key(name), name))
 

@@ -96,7 +96,7 @@ def _files_of(
         raise DataError(
             "this folder holds no images",
             where=str(folder),
-            hint=f"Expected {', '.join(sorted(names.values()))} folders in {root}, or images in it.",
+            hint=f"Expected images in it, or folders {', '.join(names.values())} in {root}.",
         )
     if place.split:
         return found, place.notes
