@@ -111,8 +111,11 @@ class Stepper:
             bad = (first < 0) & ~torch.isfinite(detached)
             self._first_bad[key] = torch.where(bad, self.clock.step + 1, first)
 
-    def logs(self) -> dict[str, float]:
+    def logs(self, *, keep: bool = False) -> dict[str, float]:
         """Means of each term since the last call, over all processes; reads the device.
+
+        Args:
+            keep: look without closing the window, so that what follows isn't changed.
 
         Raises:
             DivergedError: when a term was not finite.
@@ -123,7 +126,8 @@ class Stepper:
             return {}
         means = torch.stack([self._sums[key] / self._counts[key] for key in keys])
         values = self.session.mean(means).tolist()
-        self._sums, self._counts = {}, {}
+        if not keep:
+            self._sums, self._counts = {}, {}
         return dict(zip(keys, values, strict=True))
 
     def check_finite(self) -> None:

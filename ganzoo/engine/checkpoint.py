@@ -1,0 +1,202 @@
+"""Checkpoints: safetensors and JSON, whole or not there at all, verified before they are trusted.
+
+A checkpoint is written beside its final name, synced, and renamed; `manifest.json` has the sha256 of
+every file. A process killed at any moment leaves the previous checkpoint as it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ganzoo.engine.rundir import now, read_json, write_atomically, write_json
+from ganzoo.errors import DataError, GanzooError
+from ganzoo.inference.weights import WeightsCard, load_weights, save_weights
+
+FORMAT = 1
+LATEST = "LATEST"
+
+
+@dataclass
+class State:
+    """What a checkpoint holds.
+
+    Args:
+        step, images: how far training is.
+        weights: for each file stem (`generator`, `generator.ema`), its card and tensors.
+        tensors: optimizers, random generators, log window, per-rank buffers, task state.
+        plain: everything else, for JSON.
+    """
+
+    step: int
+    images: int
+    weights: dict[str, tuple[WeightsCard, Mapping[str, Tensor]]] = field(default_factory=dict)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    plain: dict[str, Any] = field(default_factory=dict)
+
+
+def split_tensors(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
+    """Take the tensors out of nested dicts and lists; the rest is plain data for JSON."""
+    if isinstance(value, Tensor):
+        tensors[name] = value
+        return {"__tensor__": name}
+    if isinstance(value, Mapping):
+        return {key: split_tensors(item, f"{name}/{key}", tensors) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [split_tensors(item, f"{name}/{i}", tensors) for i, item in enumerate(value)]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise GanzooError(f"{name}: a task's state can't hold a {type(value).__name__}")
+
+
+def join_tensors(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+    """Put the tensors back where `split_tensors` took them out."""
+    if isinstance(value, dict):
+        if "__tensor__" in value:
+            return tensors[value["__tensor__"]]
+        return {key: join_tensors(item, tensors) for key, item in value.items()}
+    if isinstance(value, list):
+        return [join_tensors(item, tensors) for item in value]
+    return value
+
+
+def save(root: Path, state: State, *, keep: int, best: int | None) -> Path:
+    """Write `root/step_N` and thin out older ones.
+
+    Args:
+        root: the run's `checkpoints` folder.
+        state: what to save.
+        keep: checkpoints kept besides this one and the best.
+        best: step of the best checkpoint, which is always kept.
+
+    Raises:
+        OSError: when the disk is full; nothing older has then been touched.
+    """
+    root.mkdir(exist_ok=True)
+    for leftover in root.glob("step_*.tmp"):
+        shutil.rmtree(leftover)
+    final = root / f"step_{state.step}"
+    folder = root / f"step_{state.step}.tmp"
+    folder.mkdir()
+    for stem, (card, tensors) in state.weights.items():
+        save_weights(folder / f"{stem}.safetensors", tensors, card)
+    whole = {name: t.detach().cpu().contiguous().clone() for name, t in state.tensors.items()}
+    save_file(whole, folder / "training_state.safetensors")
+    _sync(folder / "training_state.safetensors")
+    plain = {"format": FORMAT, "step": state.step, "images": state.images, **state.plain}
+    # Not through write_json: a resume needs infinities (a scaler's, a pool's) as they are.
+    write_atomically(folder / "training_state.json", json.dumps(plain) + "\n")
+    files = {
+        file.name: {"sha256": _sha256(file), "bytes": file.stat().st_size}
+        for file in sorted(folder.iterdir())
+    }
+    write_json(
+        folder / "manifest.json",
+        {"step": state.step, "images": state.images, "created": now(), "files": files},
+    )
+    _sync(folder)
+    if final.exists():
+        shutil.rmtree(final)  # the same step again: a checkpoint that was found damaged
+    folder.rename(final)
+    _sync(root)
+    write_atomically(root / LATEST, final.name + "\n")
+    _thin_out(root, latest=state.step, keep=keep, best=best)
+    return final
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def steps(root: Path) -> list[int]:
+    """Steps that have a checkpoint folder, newest first."""
+    names = (folder.name.removeprefix("step_") for folder in root.glob("step_*"))
+    return sorted((int(name) for name in names if name.isdigit()), reverse=True)
+
+
+def _thin_out(root: Path, *, latest: int, keep: int, best: int | None) -> None:
+    older = [step for step in steps(root) if step not in (latest, best)]
+    for step in older[keep:]:
+        shutil.rmtree(root / f"step_{step}")
+
+
+def damage(folder: Path) -> str:
+    """What is wrong with a checkpoint's files; empty when every hash is right."""
+    manifest = folder / "manifest.json"
+    try:
+        files = read_json(manifest)["files"]
+    except (KeyError, ValueError):
+        return "manifest.json is missing or unreadable"
+    for name, entry in files.items():
+        path = folder / name
+        if not path.exists():
+            return f"{name} is missing"
+        if path.stat().st_size != entry["bytes"]:
+            return f"{name} has {path.stat().st_size} bytes, not {entry['bytes']}"
+        if _sha256(path) != entry["sha256"]:
+            return f"{name} is not what was written (sha256 differs)"
+    return ""
+
+
+def newest_good(root: Path) -> tuple[Path | None, list[str]]:
+    """The newest checkpoint that is whole, and what was wrong with those after it.
+
+    Returns:
+        The folder, or None when there are no checkpoints at all.
+
+    Raises:
+        DataError: when there are some and all are damaged.
+    """
+    problems: list[str] = []
+    for folder in _candidates(root):
+        problem = damage(folder)
+        if not problem:
+            return folder, problems
+        problems.append(f"{folder.name} is damaged: {problem}")
+    if problems:
+        raise DataError(
+            "no checkpoint of this run is whole",
+            where=str(root),
+            hint="\n".join([*problems, "Restore one from a backup, or start a new run."]),
+        )
+    return None, problems
+
+
+def _candidates(root: Path) -> Iterator[Path]:
+    for step in steps(root):
+        yield root / f"step_{step}"
+
+
+def load(folder: Path) -> State:
+    """Read a checkpoint whose files are known to be whole.
+
+    Raises:
+        GanzooError: when a newer ganzoo wrote it.
+    """
+    plain = read_json(folder / "training_state.json")
+    if plain.pop("format") > FORMAT:
+        raise GanzooError("a newer ganzoo wrote this checkpoint", where=str(folder))
+    state = State(step=plain.pop("step"), images=plain.pop("images"), plain=plain)
+    state.tensors = load_file(folder / "training_state.safetensors")
+    for file in folder.glob("*.safetensors"):
+        if file.stem != "training_state":
+            state.weights[file.stem] = load_weights(file)
+    return state

@@ -1,0 +1,112 @@
+"""Clocks of a run: when to log, sample, validate and save; and when to stop."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ganzoo.errors import ExitCode, UsageError
+from ganzoo.recipe.model import parse_every
+
+
+class Ticker:
+    """Says whether an interval ended between two moments of training.
+
+    Steps, images and epochs are counted from the start of training, so a resume ticks where the
+    uninterrupted run would have; minutes are counted from the start of this process.
+    """
+
+    def __init__(self, every: str, length: int) -> None:
+        self.interval = parse_every(every)
+        self.length = length
+        self._began = time.monotonic()
+
+    @property
+    def by_time(self) -> bool:
+        """Whether this is a clock of minutes, on which processes must agree."""
+        return self.interval is not None and self.interval.unit == "minutes"
+
+    def due(self, step: int, before: int, after: int) -> bool:
+        """Whether to act after `step` steps, the last of which took images from `before` to `after`."""
+        if self.interval is None:
+            return False
+        count, unit = self.interval.count, self.interval.unit
+        if unit == "steps":
+            return step % int(count) == 0
+        if unit == "minutes":
+            if time.monotonic() - self._began < 60 * count:
+                return False
+            self._began = time.monotonic()
+            return True
+        size = int(count) * (self.length if unit == "epochs" else 1)
+        return before // size != after // size
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where this process stops short of the plan; neither changes a schedule.
+
+    Args:
+        steps: total optimisation steps of the run, earlier parts included.
+        seconds: total time of this process's training.
+    """
+
+    steps: int | None = None
+    seconds: float | None = None
+
+
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in `90s`, `10m`, `1h30m` or a plain number of seconds.
+
+    Raises:
+        UsageError: when it is none of these.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match and any(match.groups()):
+        hours, minutes, seconds = (float(part or 0) for part in match.groups())
+        return hours * 3600 + minutes * 60 + seconds
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(
+            f"{text!r} is no duration", hint="Write 90s, 10m, 1h30m or a number of seconds."
+        ) from None
+
+
+class StopFlag:
+    """Set by the first Ctrl-C or SIGTERM; training then finishes its step and saves."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    def __bool__(self) -> bool:
+        return self.signal is not None
+
+
+@contextmanager
+def stop_on_signals(say: Callable[[str], None]) -> Iterator[StopFlag]:
+    """Turn SIGINT and SIGTERM into a flag; a second SIGINT leaves at once with exit code 130."""
+    flag = StopFlag()
+
+    def handle(number: int, _frame: object) -> None:
+        if flag and number == signal.SIGINT:
+            os._exit(ExitCode.INTERRUPTED)
+        flag.signal = number
+        say("stopping after this step, with a checkpoint (Ctrl-C again: leave now)")
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, handle)
+    try:
+        yield flag
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

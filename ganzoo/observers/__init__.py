@@ -1,0 +1,8 @@
+"""What watches a run: hooks that show it and write it down, and never change it."""
+
+from __future__ import annotations
+
+from ganzoo.observers.base import Observer, default_observers
+from ganzoo.observers.voice import Voice
+
+__all__ = ["Observer", "Voice", "default_observers"]

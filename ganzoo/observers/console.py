@@ -1,0 +1,148 @@
+"""What the terminal shows: a live bar, or plain lines when nobody is looking."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from ganzoo.api import hookimpl
+from ganzoo.interfaces import Outcome
+from ganzoo.observers.base import Observer
+from ganzoo.observers.voice import Voice, plain
+
+if TYPE_CHECKING:
+    from ganzoo.engine.run import Run
+
+_SETTLED = 3
+"""Steps before the speed is judged: the first ones warm up caches and allocators."""
+
+
+class ConsoleObserver(Observer):
+    """Says what will be trained, how fast it goes, and what came of it."""
+
+    def __init__(self, voice: Voice) -> None:
+        self.voice = voice
+        self.bar: Progress | None = None
+        self.task = TaskID(0)
+        self.first_step = 0
+        self.began = 0.0
+        self.busy = 0.0
+        self.last_step_ended = 0.0
+        self.losses = ""
+        self.saved: dict[str, Path] = {}
+
+    @hookimpl
+    def ganzoo_run_started(self, run: Run) -> None:
+        """The head of a run: networks, data, plan, machine and disk."""
+        trainer, recipe, clock = run.trainer, run.recipe, run.clock
+        say = self.voice.say
+        say(f"{recipe.name} -> {run.path}")
+        for role, count in trainer.summary()["parameters"].items():
+            say(f"  {role}: {trainer.plan.chosen[role].id}, {count:,} parameters")
+        say(f"  data: {trainer.data.chosen.id}, {len(trainer.data):,} training images")
+        say(
+            f"  plan: {recipe.train.epochs} epochs = {trainer.planned_steps:,} steps of "
+            f"{trainer.images_per_step} images; this run goes from step {clock.step:,} to "
+            f"{run.last_step:,}"
+        )
+        made = trainer.session.resolved
+        say(
+            f"  machine: {made.device}, {made.precision}, {made.ranks} processes, {made.threads} "
+            f"threads, {made.workers} loader workers"
+        )
+        size = trainer.checkpoint_bytes() / 1e6
+        kept = recipe.checkpoints.keep + 1 + bool(recipe.checkpoints.best)
+        say(f"  disk: up to {size * (kept + 1):,.0f} MB ({kept} checkpoints of {size:,.0f} MB)")
+        self.first_step = clock.step
+        self.began = self.last_step_ended = time.monotonic()
+        if self.voice.console.is_terminal:
+            self.bar = Progress(
+                TextColumn("[progress.description]{task.description}"),
+                BarColumn(bar_width=24),
+                TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+                TextColumn("{task.fields[speed]}"),
+                TextColumn("{task.fields[losses]}", style="dim"),
+                console=self.voice.console,
+            )
+            self.task = self.bar.add_task(
+                "training", total=run.last_step, completed=clock.step, speed="", losses=""
+            )
+            self.bar.start()
+
+    @hookimpl
+    def ganzoo_step_done(self, run: Run, step: int) -> None:
+        """Move the bar; after a few steps, say how long it will take."""
+        done = step - self.first_step
+        if done == _SETTLED:
+            self.began = time.monotonic()
+        elif done == 2 * _SETTLED:
+            each = self._seconds_a_step(done)
+            left = self._duration(each * (run.last_step - step))
+            whole = self._duration(each * run.trainer.planned_steps)
+            self.voice.say(
+                f"  time: about {each:.2f} s a step; {left} to step {run.last_step:,}, {whole} for "
+                "the whole plan"
+            )
+        if self.bar is not None:
+            self.bar.update(
+                self.task, completed=step, speed=self._speed(run, step), losses=self.losses
+            )
+
+    @hookimpl
+    def ganzoo_logs(self, run: Run, step: int, logs: Mapping[str, float]) -> None:
+        """Losses, in the bar or as a line."""
+        self.losses = "  ".join(f"{plain(name)} {value:.4g}" for name, value in logs.items())
+        if self.bar is None:
+            self.voice.say(
+                f"step {step:,}/{run.last_step:,}  {self._speed(run, step)}  {self.losses}"
+            )
+
+    def partial_logs(self, run: Run, step: int, logs: Mapping[str, float]) -> None:
+        """The last losses of a run that stopped between two log steps."""
+        self.ganzoo_logs(run, step, logs)
+
+    @hookimpl
+    def ganzoo_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
+        """A validation."""
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+        self.voice.say(f"step {step:,}: validation  {shown}")
+
+    @hookimpl
+    def ganzoo_saved(self, path: Path, what: str) -> None:
+        """Remember what to point to at the end."""
+        self.saved[what] = path
+
+    @hookimpl
+    def ganzoo_run_done(self, run: Run, outcome: Outcome) -> None:
+        """Where everything is."""
+        if self.bar is not None:
+            self.bar.stop()
+        clock = run.clock
+        self.voice.say(f"{outcome} at step {clock.step:,} ({clock.images:,} images)")
+        if "sample" in self.saved:
+            self.voice.say(f"  samples: {self.saved['sample']}")
+        if "checkpoint" in self.saved:
+            for role in run.trainer.plan.task.serves:
+                stem = f"{role}.ema" if role in run.trainer.ema else role
+                self.voice.say(f"  weights: {self.saved['checkpoint'] / stem}.safetensors")
+        self.voice.say(f"  run: {run.path}")
+        if outcome != "finished" or not run.trainer.done:
+            self.voice.say(f"  to go on: ganzoo run --resume {run.path}")
+
+    def _seconds_a_step(self, done: int) -> float:
+        counted = done - _SETTLED if done > _SETTLED else max(done, 1)
+        return (time.monotonic() - self.began) / counted
+
+    def _speed(self, run: Run, step: int) -> str:
+        each = self._seconds_a_step(step - self.first_step)
+        pace = f"{1 / each:.2f} it/s" if each > 0 else ""
+        return f"{pace}  eta {self._duration(each * (run.last_step - step))}"
+
+    @staticmethod
+    def _duration(seconds: float) -> str:
+        return str(timedelta(seconds=round(seconds)))

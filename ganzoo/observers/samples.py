@@ -1,0 +1,96 @@
+"""Sample grids: the same few held-out images at every look, one row each."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
+
+from ganzoo.data.convert import to_uint8
+from ganzoo.data.pipeline import PreparedData, collate, open_data
+from ganzoo.engine.rng import isolated
+from ganzoo.inference.modes import inference_mode
+from ganzoo.observers.base import Observer
+
+if TYPE_CHECKING:
+    from ganzoo.engine.run import Run
+
+_GAP = 4
+_TEXT = 18
+
+
+class SampleGrids(Observer):
+    """Writes `samples/step_N.png`: columns as the task captions them, rows of the `val` split."""
+
+    def __init__(self) -> None:
+        self.data: PreparedData | None = None
+
+    def sample(self, run: Run) -> list[Path]:
+        """Make the grid of this step; the training's random numbers and weights stay as they are."""
+        trainer, recipe = run.trainer, run.recipe
+        with isolated(recipe.train.seed):
+            if self.data is None:
+                self.data = open_data(recipe, "val")
+            rows = min(recipe.watch.sample_count, len(self.data))
+            table = [_row(run, self.data, index) for index in range(rows)]
+        caption = f"{recipe.name} · step {trainer.steps} · {recipe.inference.mode}"
+        if self.data.stand_in:
+            caption += f" · STAND-IN DATA {self.data.chosen.id}"
+        folder = run.path / "samples"
+        folder.mkdir(exist_ok=True)
+        path = folder / f"step_{trainer.steps:09d}.png"
+        info = PngInfo()
+        info.add_itxt("Description", caption)
+        temporary = path.with_suffix(".tmp")
+        grid(table, caption).save(temporary, format="PNG", pnginfo=info)
+        temporary.replace(path)
+        return [path]
+
+
+def _row(run: Run, data: PreparedData, index: int) -> dict[str, np.ndarray]:
+    trainer = run.trainer
+    batch = trainer.session.move(collate([data.sample(index)]))
+    mode = run.recipe.inference.mode
+    with ExitStack() as stack, torch.no_grad():
+        for net in trainer.shown.values():
+            stack.enter_context(inference_mode(net, mode, index))
+        shown = trainer.task.sample(batch, trainer.shown)
+    return {name: to_uint8(image[0].float().cpu()) for name, image in shown.items()}
+
+
+def grid(table: list[dict[str, np.ndarray]], caption: str) -> Image.Image:
+    """Rows of captioned images (H x W x C uint8, equal sizes in a column) as one picture."""
+    names = list(table[0])
+    widths = [max(row[name].shape[1] for row in table) for name in names]
+    heights = [max(image.shape[0] for image in row.values()) for row in table]
+    font = ImageFont.load_default(12)
+    needed = round(font.getlength(caption)) + 2 * _GAP
+    width = max(sum(widths) + _GAP * (len(names) + 1), needed)
+    height = sum(heights) + _GAP * (len(table) + 1) + 2 * _TEXT
+    sheet = Image.new("RGB", (width, height), "white")
+    draw = ImageDraw.Draw(sheet)
+    left = _GAP
+    for column, name in enumerate(names):
+        draw.text((left, 2), name, fill="black", font=font)
+        top = _TEXT
+        for row, row_height in zip(table, heights, strict=True):
+            sheet.paste(_as_picture(row[name]), (left, top))
+            top += row_height + _GAP
+        left += widths[column] + _GAP
+    draw.text((_GAP, height - _TEXT), caption, fill="black", font=font)
+    return sheet
+
+
+def _as_picture(image: np.ndarray) -> Image.Image:
+    """RGB of an image of any channel count; beyond four, the first channel as gray."""
+    channels = image.shape[2]
+    if channels == 4:
+        return Image.fromarray(image, "RGBA").convert("RGB")
+    if channels == 3:
+        return Image.fromarray(image)
+    return Image.fromarray(np.ascontiguousarray(image[:, :, 0])).convert("RGB")

@@ -1,0 +1,51 @@
+"""TensorBoard event files, through Accelerate's tracker (an extra)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from accelerate.tracking import TensorBoardTracker
+from accelerate.utils import is_tensorboard_available
+
+from ganzoo.api import hookimpl
+from ganzoo.errors import EnvironmentFault
+from ganzoo.observers.base import Observer
+
+if TYPE_CHECKING:
+    from ganzoo.engine.run import Run
+
+
+class TensorBoard(Observer):
+    """Writes losses, learning rates and metrics to `RUN/tensorboard`.
+
+    Raises:
+        EnvironmentFault: when TensorBoard isn't installed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not is_tensorboard_available():
+            raise EnvironmentFault(
+                "watch.tensorboard is on, and TensorBoard isn't installed",
+                hint="pip install tensorboard, or set watch.tensorboard = false.",
+            )
+        self.tracker = TensorBoardTracker("tensorboard", logging_dir=str(path))
+        self.tracker.start()
+
+    @hookimpl
+    def ganzoo_logs(self, run: Run, step: int, logs: Mapping[str, float]) -> None:
+        """A log step."""
+        stepper = run.trainer.stepper
+        rates = {f"lr/{player}": stepper.rate(player) for player in stepper.optimizers}
+        self.tracker.log({**logs, **rates}, step=step)
+
+    @hookimpl
+    def ganzoo_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
+        """A validation."""
+        self.tracker.log({f"metrics/{name}": value for name, value in metrics.items()}, step=step)
+
+    @hookimpl
+    def ganzoo_run_done(self) -> None:
+        """Flush and close the event file."""
+        self.tracker.finish()
