@@ -31,12 +31,16 @@ RESUMABLE = ("train.epochs", "watch.", "out")
 
 @dataclass(frozen=True)
 class Result:
-    """What a run came to; `document` is what `ganzoo run --json` prints."""
+    """What a run came to; `document` is what `ganzoo run --json` prints.
+
+    `error` is what ended a run that had begun (`diverged`, `failed`).
+    """
 
     path: Path
     outcome: Outcome
     exit_code: ExitCode
     document: Mapping[str, Any]
+    error: GanzooError | None = None
 
 
 class Run:
@@ -236,12 +240,12 @@ class _Loop:
             self._end(outcome)
             raise
         self._end(outcome)
-        if error is not None:
-            raise error
         code = ExitCode.INTERRUPTED if outcome == "interrupted" else ExitCode.DONE
-        if recipe.watch.evaluate != "never" and outcome == "finished" and trainer.done:
+        if error is not None:
+            code = error.exit_code
+        elif recipe.watch.evaluate != "never" and outcome == "finished" and trainer.done:
             self._evaluate(recipe.watch.evaluate)
-        return Result(self.run.path, outcome, code, self._document(outcome))
+        return Result(self.run.path, outcome, code, self._document(outcome), error)
 
     def _steps(self, stop: StopFlag) -> bool:
         """Step until something says stop; True when it was a signal."""

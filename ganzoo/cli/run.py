@@ -1,0 +1,140 @@
+"""`ganzoo run`: train as a recipe says."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from ganzoo.errors import UsageError
+
+
+@click.command()
+@click.argument("recipe", required=False)
+@click.option(
+    "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change a key of the recipe."
+)
+@click.option("--resume", metavar="RUN|last", help="Go on with a run directory, or with the last.")
+@click.option("--out", metavar="DIR", help="The run directory itself (default: OUT/NAME/STAMP).")
+@click.option("--processes", type=click.IntRange(min=1), default=1, help="Processes, one a device.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), help="train.device.")
+@click.option("--max-steps", type=click.IntRange(min=1), help="Stop at this total of steps.")
+@click.option("--max-time", metavar="10m", help="Stop after this time (90s, 10m, 1h30m).")
+@click.option("--seeds", type=click.IntRange(min=1), default=1, help="Runs, each with its seed.")
+@click.option("--dry-run", is_flag=True, help="Check the recipe and stop before the first step.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+@click.pass_context
+def command(
+    context: click.Context,
+    recipe: str | None,
+    overrides: tuple[str, ...],
+    resume: str | None,
+    out: str | None,
+    processes: int,
+    device: str | None,
+    max_steps: int | None,
+    max_time: str | None,
+    seeds: int,
+    dry_run: bool,  # noqa: FBT001  # click passes by name
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Train as RECIPE says, into a new run directory.
+
+    RECIPE is a path or the name of a shipped recipe. Ctrl-C finishes the step, writes a checkpoint
+    and exits 130; --resume goes on, bit for bit. --max-steps and --max-time are totals and never
+    change a schedule.
+    """
+    from ganzoo.cli.console import report_error
+    from ganzoo.engine.clocks import parse_duration
+    from ganzoo.engine.request import Request, execute, launch
+
+    if resume is not None and (out is not None or seeds > 1):
+        raise UsageError("--resume goes on in its own directory: leave --out and --seeds out")
+    if out is not None and seeds > 1:
+        raise UsageError("--seeds makes several run directories: leave --out out")
+    launched = int(os.environ.get("WORLD_SIZE", "1"))
+    if processes > 1 and launched > 1:
+        raise UsageError(
+            f"a launcher has already started {launched} processes: leave --processes out"
+        )
+    if device is not None:
+        overrides = (*overrides, f"train.device={device}")
+    if dry_run:
+        if recipe is None:
+            raise UsageError("--dry-run needs a RECIPE")
+        from ganzoo.cli.check import command as check
+
+        context.invoke(check, recipe=recipe, overrides=overrides, syntax=False, as_json=as_json)
+        return
+    settings = context.find_root().params
+    answers = []
+    for seed in _seeds(recipe, overrides, seeds):
+        request = Request(
+            recipe=recipe,
+            overrides=overrides if seed is None else (*overrides, f"train.seed={seed}"),
+            out=out,
+            resume=resume,
+            max_steps=max_steps,
+            max_seconds=parse_duration(max_time) if max_time else None,
+            plugin_files=tuple(map(str, settings.get("plugin_files") or ())),
+            blocked=tuple(settings.get("blocked") or ()),
+        )
+        answer = launch(request, processes) if processes > 1 else execute(request)
+        answers.append(answer)
+        if answer.error is not None:
+            report_error(answer.error)
+        if answer.exit_code:
+            break
+    document = dict(answers[0].document) if seeds == 1 else _summary(answers)
+    if as_json:
+        click.echo(json.dumps(document, indent=2))
+    elif seeds > 1:
+        for name, value in document["metrics"].items():
+            click.echo(f"{name}: {value['mean']:.6g} ± {value['sd']:.2g} over {value['n']} seeds")
+    _leave(answers[-1].exit_code, launched)
+
+
+def _seeds(recipe: str | None, overrides: Sequence[str], count: int) -> list[int | None]:
+    """The recipe's seed and those after it; one None when only one run is wanted."""
+    if count == 1:
+        return [None]
+    from ganzoo.recipe import load_recipe
+
+    if recipe is None:
+        raise UsageError("--seeds needs a RECIPE")
+    first = load_recipe(recipe, overrides).train.seed
+    return [first + number for number in range(count)]
+
+
+def _summary(answers: Sequence[Any]) -> dict[str, Any]:
+    """Means and standard deviations over seeds: of the last losses, and of the evaluation if any."""
+    from ganzoo.engine.history import last_values
+
+    documents = [answer.document for answer in answers]
+    tables = [last_values(document) for document in documents if document]
+    names = sorted(set.intersection(*(set(table) for table in tables))) if tables else []
+    metrics = {}
+    for name in names:
+        values = [table[name] for table in tables]
+        metrics[name] = {
+            "mean": statistics.fmean(values),
+            "sd": statistics.stdev(values) if len(values) > 1 else 0.0,
+            "n": len(values),
+            "values": values,
+        }
+    return {"runs": documents, "metrics": metrics}
+
+
+def _leave(code: int, launched: int) -> None:
+    if launched > 1:
+        # Under torchrun: see ganzoo.engine.request on gloo's aborts at interpreter exit.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    if code:
+        raise click.exceptions.Exit(code)
