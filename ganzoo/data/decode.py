@@ -8,7 +8,6 @@ people see it on, where three channels or one are asked for.
 
 from __future__ import annotations
 
-import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +30,7 @@ MAX_PIXELS = 178_956_970
 """More pixels than this are refused; Pillow's own limit against decompression bombs."""
 
 _TOO_LARGE = f"it has more than {MAX_PIXELS:,} pixels, perhaps a decompression bomb"
-_FORMATS = ("BMP", "GIF", "JPEG", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 # Formats whose pictures may be cut to 8 bits by Pillow in ways that can't be seen from its mode
 # (JPEG 2000, AVIF, SGI) are left out: better a refusal than a loss of depth.
 _GRAY_16 = frozenset(("I;16", "I;16L", "I;16B", "I;16N"))
@@ -67,10 +66,14 @@ def image_info(path: Path | str) -> ImageInfo:
     path = Path(path)
     with _opened(path) as image:
         bits = _bits(image, path)
+        stored = image.size
+        if image.format == "TIFF":  # newer Pillows have swapped image.size already, older not yet
+            tags: Any = image.tag_v2  # type: ignore[attr-defined]
+            stored = tags[256], tags[257]  # ImageWidth, ImageLength
         turned = _orientation(image, path) >= 5
         alpha = _has_alpha(image)
         gray = image.mode in _GRAY_16 | {"1", "L", "I"}
-        width, height = image.size[::-1] if turned else image.size
+        width, height = stored[::-1] if turned else stored
         channels = 4 if alpha else 1 if gray else 3
         return ImageInfo(height, width, channels, bits, str(image.format))
 
@@ -107,7 +110,8 @@ def decode_image(path: Path | str, channels: Channels = "rgb") -> np.ndarray:
         bits = _bits(image, path)
         image.load()
         pixels = _sixteen_bits(image, path) if bits == 16 else _eight_bits(image, path)
-        pixels = upright(pixels, _orientation(image, path))
+        if image.format != "TIFF":  # both readers turn a TIFF upright themselves
+            pixels = upright(pixels, _orientation(image, path))
     return with_channels(pixels, channels)
 
 
@@ -133,8 +137,10 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise _refusal(path, reason, f"Known: {' '.join(sorted(IMAGE_SUFFIXES))}.") from error
     except Image.DecompressionBombError as error:
         raise _refusal(path, _TOO_LARGE) from error
-    # What Pillow raises for a damaged file depends on the format and on the place of the damage.
-    except (OSError, SyntaxError, ValueError, EOFError, LookupError, struct.error) as error:
+    except DataError:
+        raise
+    # What a decoder raises for a damaged file may be anything, TypeError and KeyError included.
+    except Exception as error:
         raise _refusal(path, str(error) or type(error).__name__) from error
 
 
