@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ganzoo.inference.modes import MODES, inference_mode
+from ganzoo.nn.norm import BatchNorm2d
 
 
 def make_net(norm: type[nn.Module], **options) -> nn.Sequential:
@@ -91,6 +92,7 @@ def snapshot(net):
             (nn.InstanceNorm2d, {"track_running_stats": True}),
             (nn.InstanceNorm2d, {}),
             (nn.SyncBatchNorm, {}),
+            (BatchNorm2d, {}),
         ]
     ),
     flags=st.lists(st.booleans(), min_size=6, max_size=6),
@@ -130,6 +132,17 @@ def test_negative_control_training_mode_does_leave_a_trace():
     net(IMAGE)
     assert not torch.equal(state["1.running_mean"], net[1].running_mean)
     assert not torch.equal(random, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("mode", ["paper", "deterministic"])
+def test_one_value_per_channel_is_as_in_training(mode):
+    """The bottleneck of a network with a norm on a 1x1 map: ganzoo's batch norm gives its shift."""
+    net = BatchNorm2d(4)
+    net.bias.data = torch.arange(4.0)
+    with inference_mode(net, mode):
+        assert torch.equal(net(torch.randn(1, 4, 1, 1)).flatten(), net.bias)
+    assert net.num_batches_tracked == 0
+    assert torch.equal(net.running_mean, torch.zeros(4))
 
 
 def test_spectral_norm_is_not_stepped():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import pickle
 from types import SimpleNamespace
@@ -78,7 +79,7 @@ def toy_registry(monkeypatch):
             raise PluginError("no plugin has the namespace absent", hint="Install it.")
         return Chosen(id=table["use"], component=parts[kind], options=Options())
 
-    monkeypatch.setattr(registry, "choose", choose)
+    monkeypatch.setattr(registry, "current", lambda: SimpleNamespace(choose=choose))
     monkeypatch.setattr(Chosen, "load", lambda self: targets[self.component.kind])
     return SimpleNamespace(parts=parts, targets=targets)
 
@@ -220,25 +221,39 @@ def write_checkpoint(run, step, names, complete=True):
         save_weights(folder / f"{name}.safetensors", {"a": torch.zeros(1)}, make_card(role=role))
     save_file({"state": torch.zeros(1)}, folder / "training_state.safetensors")
     if complete:
-        (folder / "manifest.json").write_text("{}")
+        files = {
+            file.name: {"sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+            for file in folder.iterdir()
+        }
+        (folder / "manifest.json").write_text(json.dumps({"files": files}))
     return folder
 
 
 def test_find_weights_takes_the_newest_complete_checkpoint(tmp_path, toy_registry):
     both = ["discriminator", "generator"]
-    old = write_checkpoint(tmp_path, 900, both)
+    write_checkpoint(tmp_path, 900, both)
     new = write_checkpoint(tmp_path, 1000, [*both, "generator.ema"])
     write_checkpoint(tmp_path, 1100, both, complete=False)
     assert find_weights(tmp_path) == new / "generator.ema.safetensors"
     assert find_weights(tmp_path, ema=False) == new / "generator.safetensors"
     assert find_weights(tmp_path, "discriminator") == new / "discriminator.safetensors"
-    (tmp_path / "checkpoints" / "LATEST").write_text("step_900\n")
-    assert find_weights(tmp_path) == old / "generator.safetensors"
     assert find_weights(new) == new / "generator.ema.safetensors"
     file = new / "generator.safetensors"
     assert find_weights(file) == file
     with pytest.raises(UsageError, match="encoder"):
         find_weights(tmp_path, "encoder")
+
+
+def test_find_weights_passes_over_a_damaged_checkpoint_and_says_so(tmp_path, toy_registry, caplog):
+    old = write_checkpoint(tmp_path, 900, ["generator"])
+    new = write_checkpoint(tmp_path, 1000, ["generator"])
+    path = new / "generator.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1  # still a readable file: only its hash tells
+    path.write_bytes(content)
+    load_weights(path)
+    assert find_weights(tmp_path) == old / "generator.safetensors"
+    assert "step_1000" in caplog.text
 
 
 def test_find_weights_says_what_is_missing(tmp_path, toy_registry):

@@ -18,6 +18,10 @@ statistics stored in training, no dropout."""
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked", "track_running_stats")
+"""What a norm stores, and whether it does. `ganzoo.nn.norm` counts batches even if it doesn't, so
+the count goes out of reach as well."""
+
 
 @contextmanager
 def isolated_random(seed: int, devices: Iterable[torch.device] = ()) -> Iterator[None]:
@@ -59,23 +63,23 @@ def inference_mode(net: nn.Module, mode: Mode, seed: int = 0) -> Iterator[None]:
     modules = list(net.modules())
     flags = [module.training for module in modules]
     norms = [module for module in modules if isinstance(module, _NormBase)]
-    stored = [(norm.running_mean, norm.running_var, norm.track_running_stats) for norm in norms]
+    stored = [{name: getattr(norm, name) for name in _STATISTICS} for norm in norms]
     devices = {tensor.device for tensor in net.parameters()}
     try:
         for module in modules:
             module.training = mode == "paper" and isinstance(module, _DropoutNd)
         if mode != "running":
-            # A norm in evaluation mode that has no statistics takes those of its input. Its
-            # training mode would do so too, and would update the buffers, and on several ranks
-            # SyncBatchNorm would wait for the others.
             for norm in norms:
-                norm.running_mean = norm.running_var = None
-                norm.track_running_stats = False
+                for name in _STATISTICS:
+                    setattr(norm, name, None)  # a false track_running_stats
+                # In training mode SyncBatchNorm would wait for the other ranks; without stored
+                # statistics it takes the input's in evaluation mode too.
+                norm.training = not isinstance(norm, nn.SyncBatchNorm)
         with torch.no_grad(), isolated_random(seed, devices):
             yield
     finally:
         for module, flag in zip(modules, flags, strict=True):
             module.training = flag
-        for norm, (mean, variance, track) in zip(norms, stored, strict=True):
-            norm.running_mean, norm.running_var = mean, variance
-            norm.track_running_stats = track
+        for norm, values in zip(norms, stored, strict=True):
+            for name, value in values.items():
+                setattr(norm, name, value)

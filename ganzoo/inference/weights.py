@@ -7,7 +7,9 @@ for which shapes, and how its task uses it. Nothing is ever unpickled.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,11 +22,20 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 import ganzoo
-from ganzoo.errors import DataError, EnvironmentFault, GanzooError, PluginError, UsageError
+from ganzoo.errors import (
+    DataError,
+    EnvironmentFault,
+    ExitCode,
+    GanzooError,
+    PluginError,
+    UsageError,
+)
 from ganzoo.interfaces import Field, NetIO, Role
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+log = logging.getLogger(__name__)
 
 FORMAT = 1
 """Version of the card; a file with a higher one is refused, not guessed at."""
@@ -147,7 +158,7 @@ def _opened(path: Path) -> Iterator[Any]:
     if not path.is_file():
         raise UsageError("no such weights file", where=str(path))
     try:
-        with safe_open(path, framework="pt", device="cpu") as file:  # type: ignore[no-untyped-call]
+        with safe_open(path, framework="pt", device="cpu") as file:
             yield file
     except SafetensorError as error:
         raise DataError(
@@ -213,10 +224,10 @@ def build_network(
     from ganzoo import registry
 
     try:
-        chosen = registry.choose(card.kind, dict(card.network))
+        chosen = registry.current().choose(card.kind, dict(card.network))
     except GanzooError as error:
         error.where = where or error.where
-        if isinstance(error, PluginError) and card.plugin:
+        if error.exit_code == ExitCode.PLUGIN and card.plugin:
             made_with = f"{card.plugin.get('distribution')} {card.plugin.get('version')}"
             error.hint = f"{error.hint}\nThe weights were made with {made_with}.".strip()
         raise
@@ -280,7 +291,7 @@ def find_weights(run_or_file: Path, role: str | None = None, *, ema: bool | None
         wanted = role or _served_role(folder)
         for suffix in suffixes:
             path = folder / f"{wanted}{suffix}.safetensors"
-            if path.is_file():
+            if path.is_file() and _is_whole(path):
                 return path
     there = ", ".join(sorted(path.name for path in _weights_in(folders[0])))
     raise UsageError(
@@ -294,28 +305,36 @@ def _weights_in(folder: Path) -> list[Path]:
     return [p for p in folder.glob("*.safetensors") if p.stem != "training_state"]
 
 
+def _is_whole(path: Path) -> bool:
+    """Whether a file is what its checkpoint's manifest says; said when it isn't."""
+    manifest = path.with_name("manifest.json")
+    if not manifest.is_file():
+        return True  # weights that someone put into a folder of their own
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    whole: bool = digest == json.loads(manifest.read_text())["files"][path.name]["sha256"]
+    if not whole:
+        log.warning("%s is damaged (its sha256 differs); looking at older checkpoints", path)
+    return whole
+
+
 def _checkpoint_folders(path: Path) -> list[Path]:
-    """Complete checkpoints, the one to use first: what LATEST names, then by falling step."""
+    """Complete checkpoints, the newest first, as a resume takes them."""
     if _weights_in(path):
         return [path]
-    root = path / "checkpoints"
     steps = {
         int(folder.name.removeprefix("step_")): folder
-        for folder in root.glob("step_*")
+        for folder in (path / "checkpoints").glob("step_*")
         if folder.name.removeprefix("step_").isdigit() and (folder / "manifest.json").is_file()
     }
-    folders = [steps[step] for step in sorted(steps, reverse=True)]
-    latest = root / "LATEST"
-    name = latest.read_text(encoding="utf-8").strip() if latest.is_file() else ""
-    folders.sort(key=lambda folder: folder.name != name)  # stable: LATEST first, the rest as it was
-    return [folder for folder in folders if _weights_in(folder)]
+    return [steps[step] for step in sorted(steps, reverse=True) if _weights_in(steps[step])]
 
 
 def _served_role(folder: Path) -> str:
     from ganzoo import registry
 
     card = read_card(min(_weights_in(folder)))
-    serves = registry.choose("task", dict(card.task)).load().serves
+    serves = registry.current().choose("task", dict(card.task)).load().serves
     if len(serves) == 1:
         return str(next(iter(serves)))
     raise UsageError(

@@ -1,8 +1,8 @@
 """Metrics that compare a generated image with its target, on 8-bit values.
 
 Every metric's `mean` is the mean of its `per_image` values; where the figure is a ratio of two
-means over the set, each image's value is divided by the set's mean, so that this holds too. No value
-is infinite or NaN, so that each can be written as JSON.
+means over the set, each image's value is divided by the set's mean, so that this holds too. No
+value is infinite or NaN, so that each can be written as JSON.
 """
 
 from __future__ import annotations
