@@ -223,9 +223,9 @@ class Recipe:
     checkpoints: Checkpoints = Checkpoints()
     inference: Inference = Inference()
     document: Mapping[str, Any] = field(default_factory=dict)
-    origins: Mapping[Path_, Origin] = field(default_factory=dict)
-    path: Path | None = None
-    text: str = ""
+    origins: Mapping[Path_, Origin] = field(default_factory=dict, compare=False)
+    path: Path | None = field(default=None, compare=False)
+    text: str = field(default="", compare=False)
     """The recipe file as it was read."""
 
     @property

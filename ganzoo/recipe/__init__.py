@@ -1,0 +1,45 @@
+"""Recipes: what a run is, as data."""
+
+from __future__ import annotations
+
+from ganzoo.recipe.find import find_recipe, shipped_recipes
+from ganzoo.recipe.load import load_document, load_recipe, loads
+from ganzoo.recipe.model import (
+    AugmentEntry,
+    Checkpoints,
+    Ema,
+    Inference,
+    Interval,
+    LossEntry,
+    Optimizer,
+    Origin,
+    Recipe,
+    Schedule,
+    Train,
+    Watch,
+    parse_every,
+)
+from ganzoo.recipe.problems import Problem, RecipeProblems
+
+__all__ = [
+    "AugmentEntry",
+    "Checkpoints",
+    "Ema",
+    "Inference",
+    "Interval",
+    "LossEntry",
+    "Optimizer",
+    "Origin",
+    "Problem",
+    "Recipe",
+    "RecipeProblems",
+    "Schedule",
+    "Train",
+    "Watch",
+    "find_recipe",
+    "load_document",
+    "load_recipe",
+    "loads",
+    "parse_every",
+    "shipped_recipes",
+]

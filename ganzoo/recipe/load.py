@@ -1,0 +1,175 @@
+"""From a file, a text or plain data to a `Recipe`."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from ganzoo import registry as registries
+from ganzoo.errors import RecipeError
+from ganzoo.recipe.find import find_recipe
+from ganzoo.recipe.locate import locate
+from ganzoo.recipe.model import Recipe
+from ganzoo.recipe.override import apply_override
+from ganzoo.recipe.problems import Problem, RecipeProblems, at
+from ganzoo.recipe.tree import Node, Source, build, merge
+from ganzoo.recipe.validate import normalise, validate
+
+
+def load_recipe(
+    ref: str | Path,
+    overrides: Sequence[str] = (),
+    registry: registries.Registry | None = None,
+) -> Recipe:
+    """Read, complete and check a recipe.
+
+    Args:
+        ref: a path, or the name of a shipped recipe, each with or without `.toml`.
+        overrides: arguments of `--set`, `KEY=VALUE`, applied in their order.
+        registry: default: `ganzoo.registry.current()`.
+
+    Raises:
+        RecipeProblems: with every problem and its place.
+        RecipeError: there is no such recipe.
+        UsageError: an override isn't like `KEY=VALUE`.
+    """
+    registry = registry or registries.current()
+    file = find_recipe(str(ref), registry)
+    reader = _Reader(registry)
+    tree = reader.read(file)
+    text = tree.mark.source.text
+    stem = file.name.removesuffix(".toml")
+    path = file if isinstance(file, Path) else None
+    return _finish(reader, tree, overrides, stem=stem, text=text, path=path)
+
+
+def loads(
+    text: str,
+    name: str = "recipe",
+    overrides: Sequence[str] = (),
+    registry: registries.Registry | None = None,
+) -> Recipe:
+    """Like `load_recipe`, of a text; `name` stands for the file in messages."""
+    reader = _Reader(registry or registries.current())
+    return _finish(reader, reader.parse(text, name, None), overrides, stem=name, text=text)
+
+
+def load_document(
+    document: Mapping[str, Any], registry: registries.Registry | None = None
+) -> Recipe:
+    """Like `load_recipe`, of plain data, such as the `document` of a recipe."""
+    reader = _Reader(registry or registries.current())
+    tree = build(document, Source("document"), {})
+    return _finish(reader, tree, (), stem="recipe", text="")
+
+
+def _finish(
+    reader: _Reader,
+    tree: Node,
+    overrides: Sequence[str],
+    *,
+    stem: str,
+    text: str,
+    path: Path | None = None,
+) -> Recipe:
+    tree = normalise(tree)
+    problems: list[Problem] = []
+    for number, argument in enumerate(overrides):
+        outcome = apply_override(tree, argument, reader.count + number)
+        if isinstance(outcome, Problem):
+            problems.append(outcome)
+        else:
+            tree = outcome
+    return validate(normalise(tree), reader.registry, problems, stem=stem, text=text, path=path)
+
+
+@dataclass
+class _Reader:
+    registry: registries.Registry
+    count: int = 0
+    """Files read so far."""
+    above: list[Path] = field(default_factory=list)
+    """Files whose `extends` are being followed."""
+
+    def read(self, file: Traversable) -> Node:
+        try:
+            text = file.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise RecipeError(f"is no UTF-8 text: {error.reason}", where=_shown(file)) from error
+        except OSError as error:
+            raise RecipeError(f"can't be read: {error.strerror}", where=_shown(file)) from error
+        return self.parse(text, _shown(file), file if isinstance(file, Path) else None)
+
+    def parse(self, text: str, name: str, path: Path | None) -> Node:
+        """A text with all that it extends laid under it."""
+        text = text.replace("\r\n", "\n")
+        source = Source(name, text, self.count)
+        self.count += 1
+        try:
+            data = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise RecipeProblems([_syntax_problem(error, source)]) from error
+        node = build(data, source, locate(text))
+        extends = node.value.pop("extends", None)
+        if extends is None:
+            return node
+        base: Node | None = None
+        for parent in extends.value if isinstance(extends.value, list) else [extends]:
+            other = self._parent(parent, path)
+            base = other if base is None else merge(base, other)
+        return node if base is None else merge(base, node)
+
+    def _parent(self, node: Node, path: Path | None) -> Node:
+        def problem(message: str, hint: str = "") -> RecipeProblems:
+            return RecipeProblems([at(node.mark, "extends", message, hint)])
+
+        if not isinstance(node.value, str):
+            raise problem("must be the name or path of a recipe, or an array of them")
+        try:
+            file = find_recipe(node.value, self.registry, beside=path)
+        except RecipeError as error:
+            raise problem(error.message, error.hint) from error
+        here = [] if path is None else [path.resolve()]
+        if isinstance(file, Path) and file.resolve() in self.above + here:
+            names = [one.name for one in [*self.above, *here, file]]
+            raise problem(f"recipes extend each other in a circle: {' -> '.join(names)}")
+        self.above += here
+        try:
+            return self.read(file)
+        finally:
+            del self.above[len(self.above) - len(here) :]
+
+
+def _shown(file: Traversable) -> str:
+    """A path as messages show it: relative where it lies below the working directory."""
+    if not isinstance(file, Path):
+        return str(file)
+    try:
+        return str(file.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(file)
+
+
+def _syntax_problem(error: tomllib.TOMLDecodeError, source: Source) -> Problem:
+    message = str(error)
+    place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", message)
+    lines = source.text.split("\n")
+    line, column = len(lines), len(lines[-1]) + 1
+    if place:
+        message = message[: place.start()]
+        if place[1]:
+            line, column = int(place[1]), int(place[2])
+    return Problem(
+        file=source.name,
+        line=line,
+        column=column,
+        key="not valid TOML",
+        message=message[:1].lower() + message[1:],
+        source_line=source.line(line) or " ",
+        rank=source.rank,
+    )

@@ -1,0 +1,122 @@
+"""What is wrong with a recipe, shown at its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ganzoo.errors import ExitCode, RecipeError
+from ganzoo.recipe.tree import Mark
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One problem with its place.
+
+    Args:
+        file: path of the recipe, or `--set`.
+        line, column: from 1; 0 where there is no text. For `--set` the column counts in the
+            argument.
+        key: dotted, such as `discriminator.receptive_field`.
+        message: what is wrong.
+        hint: the nearest legal name, or what to do.
+        source_line: the line it stands on.
+        width: characters to underline.
+        exit_code: 3, or 4 where a plugin is missing or broken.
+        rank: order of the files.
+    """
+
+    file: str
+    line: int = 0
+    column: int = 0
+    key: str = ""
+    message: str
+    hint: str = ""
+    source_line: str = ""
+    width: int = 1
+    exit_code: ExitCode = ExitCode.RECIPE
+    rank: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The stable form of `--json`."""
+        return {
+            "file": self.file,
+            "line": self.line,
+            "column": self.column,
+            "key": self.key,
+            "message": self.message,
+            "hint": self.hint,
+            "exit_code": int(self.exit_code),
+        }
+
+    def __str__(self) -> str:
+        if not self.source_line:
+            head = ": ".join(filter(None, (self.file, self.key, self.message)))
+            return f"{head}\n      {self.hint}" if self.hint else head
+        if self.file == "--set":
+            head, gutter = f"--set: {self.key}", "      --set "
+        else:
+            head, gutter = f"{self.file}:{self.line}:{self.column}: {self.key}", ""
+        gutter = gutter or f"{self.line:>5} | "
+        before = self.source_line[: self.column - 1]
+        blank = "".join("\t" if sign == "\t" else " " for sign in before)
+        indent = " " * len(gutter) if self.file == "--set" else "      | "
+        carets = "^" * max(1, min(self.width, len(self.source_line) - self.column + 1))
+        rows = [head, gutter + self.source_line, f"{indent}{blank}{carets} {self.message}"]
+        if self.hint:
+            rows.append(f"{indent}{blank}{' ' * len(carets)} {self.hint}")
+        return "\n".join(rows)
+
+
+class RecipeProblems(RecipeError):  # noqa: N818  # it is what `--json` calls them
+    """All that is wrong with a recipe, in the order of its files, lines and columns."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(
+            sorted(problems, key=lambda one: (one.rank, one.line, one.column, one.key))
+        )
+        codes = {problem.exit_code for problem in self.problems}
+        count = len(self.problems)
+        super().__init__(
+            f"the recipe has {count} problem{'s' if count > 1 else ''}",
+            exit_code=ExitCode.PLUGIN if codes == {ExitCode.PLUGIN} else ExitCode.RECIPE,
+        )
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.problems))
+
+
+def at(
+    mark: Mark,
+    key: str,
+    message: str,
+    hint: str = "",
+    *,
+    on_key: bool = False,
+    exit_code: ExitCode = ExitCode.RECIPE,
+) -> Problem:
+    """A problem at the place of a mark: at its value, or at its key."""
+    source, span = mark.source, mark.span
+    if span is None:
+        line = column = 0
+        text, width = "", 1
+    else:
+        line, column, width = (
+            (span.key_line, span.key_column, span.key_width)
+            if on_key
+            else (span.line, span.column, span.width)
+        )
+        text = source.line(line)
+    return Problem(
+        file=source.name,
+        line=line,
+        column=column,
+        key=key,
+        message=message,
+        hint=hint,
+        source_line=text,
+        width=width,
+        exit_code=exit_code,
+        rank=source.rank,
+    )

@@ -1,0 +1,375 @@
+"""The two passes over a recipe: its own keys, then each component's table against its options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast, get_args
+
+from pydantic import ValidationError
+
+from ganzoo.api import Chosen, Kind, Options
+from ganzoo.errors import ExitCode
+from ganzoo.recipe.locate import Keys
+from ganzoo.recipe.model import (
+    AugmentEntry,
+    Checkpoints,
+    Ema,
+    Inference,
+    LossEntry,
+    Optimizer,
+    Origin,
+    Recipe,
+    Train,
+    Watch,
+)
+from ganzoo.recipe.problems import Problem, RecipeProblems, at
+from ganzoo.recipe.tree import Node, descend, merge, plain
+from ganzoo.registry import ChoiceError, Registry
+from ganzoo.wording import did_you_mean, explain
+
+SETTINGS: dict[str, type[Options]] = {
+    "train": Train,
+    "optimizer": Optimizer,
+    "ema": Ema,
+    "watch": Watch,
+    "checkpoints": Checkpoints,
+    "inference": Inference,
+}
+NETWORKS: tuple[Kind, ...] = ("generator", "discriminator", "network")
+ARRAYS: tuple[Kind, ...] = ("augment", "metric", "callback")
+KEYS = (
+    *("name", "summary", "extends", "out", "task", "data"),
+    *("augment", *NETWORKS, "loss", "metric", "callback"),
+    *("train", "optimizer", "players", "ema", "watch", "checkpoints", "inference"),
+)
+"""Every top-level key, in the order of a resolved recipe."""
+
+DEFAULT_METRICS = (
+    "ganzoo/l1",
+    "ganzoo/psnr",
+    "ganzoo/ssim",
+    "ganzoo/gradient_energy",
+    "ganzoo/own_other",
+)
+"""What is measured where a recipe has no `[[metric]]`; an empty array measures nothing."""
+
+On = Literal["train", "evaluation", "always"]
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+Model = TypeVar("Model", bound=Options)
+
+
+def normalise(tree: Node) -> Node:
+    """One shape for what may be written in two: see `[loss]` and `[[loss]]`."""
+    table = dict(tree.value)
+    for key in ARRAYS:
+        if key in table and not isinstance(table[key].value, list):
+            table[key] = Node([table[key]], table[key].mark)
+    if "loss" in table and isinstance(table["loss"].value, list) and len(table["loss"].value) == 1:
+        table["loss"] = table["loss"].value[0]
+    return Node(table, tree.mark)
+
+
+def validate(
+    tree: Node,
+    registry: Registry,
+    problems: list[Problem],
+    *,
+    stem: str,
+    text: str,
+    path: Path | None,
+) -> Recipe:
+    """Check a merged and normalised recipe.
+
+    Args:
+        tree: the recipe.
+        registry: where the components are.
+        problems: those found on the way here.
+        stem: its name if it has none.
+        text: the file as it was read, for `Recipe.text`.
+        path: the file, for `Recipe.path`.
+
+    Raises:
+        RecipeProblems: with `problems` and all that are found here.
+    """
+    check = _Check(tree, registry, problems)
+    recipe = check.recipe(stem, text, path)
+    if recipe is None:
+        raise RecipeProblems(check.problems)
+    return recipe
+
+
+class _Check:
+    def __init__(self, tree: Node, registry: Registry, problems: list[Problem]) -> None:
+        self.tree = tree
+        self.table: dict[str, Node] = tree.value
+        self.registry = registry
+        self.problems = problems
+        self.document: dict[str, Any] = {}
+
+    def recipe(self, stem: str, text: str, path: Path | None) -> Recipe | None:
+        """The recipe, or None if there are problems."""
+        for key in self.table:
+            if key not in KEYS:
+                hint = did_you_mean(key, KEYS) or f"known: {', '.join(KEYS)}"
+                self.complain((key,), "unknown key", hint, on_key=True)
+        name = self.text("name", re.sub(r"[^A-Za-z0-9._-]", "_", stem))
+        if not _NAME.fullmatch(name):
+            message = "must have only letters, digits, dots, _ and -, and begin with one of the"
+            self.complain(("name",), f"{message} first two")
+        summary, out = self.text("summary", ""), self.text("out", "runs")
+        task = self.component(("task",), "task")
+        data = self.component(("data",), "data", ("fallback",))
+        fallback = self.fallback()
+        augment = tuple(self.augment())
+        networks: dict[str, Chosen | None] = {
+            table: self.network(table) for table in NETWORKS if table in self.table
+        }
+        loss = tuple(self.loss())
+        metrics = tuple(self.listed("metric", DEFAULT_METRICS))
+        callbacks = tuple(self.listed("callback", ()))
+        settings = {key: self.settings(key, model) for key, model in SETTINGS.items()}
+        players = self.players(cast("Optimizer | None", settings["optimizer"]))
+        if self.problems or task is None or data is None:
+            return None
+        self.document = {
+            "name": name,
+            "summary": summary,
+            "out": out,
+            "task": task.as_table(),
+            "data": data.as_table() | ({"fallback": fallback.as_table()} if fallback else {}),
+            "augment": [
+                {"use": entry.chosen.id, "on": entry.on} | entry.chosen.as_table()
+                for entry in augment
+            ],
+            **{key: "none" if net is None else net.as_table() for key, net in networks.items()},
+            "loss": self.loss_document(loss),
+            "metric": [chosen.as_table() for chosen in metrics],
+            "callback": [chosen.as_table() for chosen in callbacks],
+            **({"players": {key: _dump(one) for key, one in players.items()}} if players else {}),
+            **{key: _dump(model) for key, model in settings.items() if model is not None},
+        }
+        document = {key: _whole(self.document[key]) for key in KEYS if key in self.document}
+        return Recipe(
+            name=name,
+            summary=summary,
+            out=out,
+            task=task,
+            data=data,
+            fallback=fallback,
+            augment=augment,
+            networks=networks,
+            loss=loss,
+            metrics=metrics,
+            callbacks=callbacks,
+            players=players,
+            document=document,
+            origins={leaf: self.origin(leaf) for leaf in leaves(document)},
+            path=path,
+            text=text,
+            **cast("dict[str, Any]", settings),
+        )
+
+    def complain(
+        self,
+        loc: Keys,
+        message: str,
+        hint: str = "",
+        *,
+        on_key: bool = False,
+        exit_code: ExitCode = ExitCode.RECIPE,
+    ) -> None:
+        """Note a problem at its place, or at the nearest table if nothing is there."""
+        node, depth = descend(self.tree, loc)
+        at_table = depth < len(loc) and isinstance(node.value, dict | list)
+        key = ".".join(map(str, loc))
+        self.problems.append(
+            at(node.mark, key, message, hint, on_key=on_key or at_table, exit_code=exit_code)
+        )
+
+    def choose(self, kind: Kind, value: Any, loc: Keys) -> Chosen | None:
+        try:
+            return self.registry.choose(kind, value, loc)
+        except ChoiceError as error:
+            for one in error.problems:
+                self.complain(
+                    one.loc, one.message, one.hint, on_key=one.on_key, exit_code=one.exit_code
+                )
+            return None
+
+    def component(self, loc: Keys, kind: Kind, core: tuple[str, ...] = ()) -> Chosen | None:
+        """The component of a table, less the keys that are the core's own."""
+        node, depth = descend(self.tree, loc)
+        if depth < len(loc):
+            self.complain(loc, "is required", f"`ganzoo list {kind}` lists what it may be")
+            return None
+        value = plain(node)
+        if isinstance(value, dict):
+            value = {key: item for key, item in value.items() if key not in core}
+        return self.choose(kind, value, loc)
+
+    def text(self, key: str, default: str) -> str:
+        node = self.table.get(key)
+        if node is None:
+            return default
+        if not isinstance(node.value, str):
+            self.complain((key,), "must be text")
+            return default
+        return node.value
+
+    def fallback(self) -> Chosen | None:
+        node, depth = descend(self.tree, ("data", "fallback"))
+        if depth < 2 or node.value == "none":
+            return None
+        return self.component(("data", "fallback"), "data")
+
+    def network(self, table: Kind) -> Chosen | None:
+        node = self.table[table]
+        if plain(node) in ("none", {"use": "none"}):
+            return None
+        return self.component((table,), table)
+
+    def items(self, key: str) -> Iterator[tuple[Keys, Node]]:
+        """The places and nodes of an array of tables, or of a table on its own."""
+        node = self.table[key]
+        if isinstance(node.value, list):
+            for index, item in enumerate(node.value):
+                yield (key, index), item
+        else:
+            yield (key,), node
+
+    def augment(self) -> Iterator[AugmentEntry]:
+        if "augment" not in self.table:
+            return
+        for loc, _ in self.items("augment"):
+            on = self.core_key((*loc, "on"), "train")
+            if on not in get_args(On):
+                message = 'must be "train", "evaluation" or "always"'
+                self.complain((*loc, "on"), message, did_you_mean(str(on), get_args(On)))
+            chosen = self.component(loc, "augment", ("on",))
+            if chosen is not None:
+                yield AugmentEntry(chosen, on)
+
+    def loss(self) -> Iterator[LossEntry]:
+        if "loss" not in self.table:
+            self.complain(("loss",), "is required", "`ganzoo list loss` lists what it may be")
+            return
+        names: set[str] = set()
+        several = isinstance(self.table["loss"].value, list)
+        if several and not self.table["loss"].value:
+            self.complain(("loss",), "must have at least one entry")
+        for loc, _ in self.items("loss"):
+            name = self.core_key((*loc, "name"), "")
+            chosen = self.component(loc, "loss", ("name",))
+            if not isinstance(name, str):
+                self.complain((*loc, "name"), "must be text")
+                continue
+            if several and chosen is not None:
+                label = name or chosen.component.name
+                if label in names:
+                    message = f'must differ from the others\': "{label}" is taken'
+                    self.complain((*loc, "name"), message, "terms are logged as name/term")
+                names.add(label)
+                name = label
+            if chosen is not None:
+                yield LossEntry(chosen, name)
+
+    def core_key(self, loc: Keys, default: Any) -> Any:
+        node, depth = descend(self.tree, loc)
+        return node.value if depth == len(loc) else default
+
+    def listed(self, key: Kind, default: tuple[str, ...]) -> Iterator[Chosen]:
+        if key in self.table:
+            found = [self.component(loc, key) for loc, _ in self.items(key)]
+        else:
+            found = [self.choose(key, name, (key,)) for name in default]
+        yield from (chosen for chosen in found if chosen is not None)
+
+    def settings(self, key: str, model: type[Model]) -> Model | None:
+        value = plain(self.table[key]) if key in self.table else {}
+        return self.model((key,), model, value)
+
+    def model(self, loc: Keys, model: type[Model], value: Any) -> Model | None:
+        if not isinstance(value, Mapping):
+            self.complain(loc, "must be a table")
+            return None
+        try:
+            return model.model_validate(value)
+        except ValidationError as error:
+            for one in explain(error, model, value):
+                self.complain((*loc, *one.loc), one.message, one.hint, on_key=one.on_key)
+            return None
+
+    def players(self, optimizer: Optimizer | None) -> dict[str, Optimizer]:
+        """`[players.NAME]` laid over `[optimizer]`."""
+        node = self.table.get("players")
+        if node is None:
+            return {}
+        if not isinstance(node.value, dict):
+            self.complain(("players",), "must be a table with a table for each player")
+            return {}
+        base = _tree(_dump(optimizer or Optimizer()), node)
+        players = {}
+        for name, changes in node.value.items():
+            player = self.model(("players", name), Optimizer, plain(merge(base, changes)))
+            if player is not None:
+                players[name] = player
+        return players
+
+    def loss_document(self, loss: tuple[LossEntry, ...]) -> Any:
+        tables = [
+            {"use": entry.chosen.id}
+            | ({"name": entry.name} if entry.name else {})
+            | entry.chosen.as_table()
+            for entry in loss
+        ]
+        return tables[0] if len(tables) == 1 else tables
+
+    def origin(self, leaf: Keys) -> Origin:
+        """Where a value of the resolved recipe came from."""
+        node, depth = descend(self.tree, leaf)
+        if leaf[0] == "players" and depth < len(leaf):
+            return self.origin(("optimizer", *leaf[2:]))
+        rest = leaf[depth:]
+        if not rest or (rest == ("use",) and isinstance(node.value, str)):
+            return node.mark.origin()
+        if isinstance(node.value, dict) and "preset" in node.value and "use" in node.value:
+            preset, use = node.value["preset"].value, node.value["use"].value
+            for entry in self.registry.components():
+                if entry.id == use and rest[0] in entry.component.presets.get(preset, {}):
+                    return Origin(f'preset "{preset}"')
+        return Origin("default")
+
+
+def leaves(value: Any, path: Keys = ()) -> Iterator[Keys]:
+    """Paths of all values that aren't tables or arrays of tables."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from leaves(item, (*path, key))
+    elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+        for index, item in enumerate(value):
+            yield from leaves(item, (*path, index))
+    else:
+        yield path
+
+
+def _dump(model: Options) -> dict[str, Any]:
+    return model.model_dump(mode="json", by_alias=True)
+
+
+def _whole(value: Any) -> Any:
+    """Plain data without what TOML can't say: None, which always is an option's default."""
+    if isinstance(value, Mapping):
+        return {key: _whole(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [_whole(item) for item in value]
+    return value
+
+
+def _tree(value: Any, like: Node) -> Node:
+    """Plain data as a tree that stands where `like` does."""
+    if isinstance(value, Mapping):
+        return Node({key: _tree(item, like) for key, item in value.items()}, like.mark)
+    return Node(value, like.mark)

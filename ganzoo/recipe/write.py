@@ -1,0 +1,57 @@
+"""A resolved recipe as TOML, with the origin of each value beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tomlkit
+from tomlkit.items import AoT, Table
+
+from ganzoo.recipe.locate import Keys
+from ganzoo.recipe.model import Origin, Recipe
+
+
+def to_toml(recipe: Recipe) -> str:
+    """The recipe's document: reading it again makes the same recipe, by its `sha256`."""
+    document = tomlkit.document()
+    _fill(document, recipe.document, (), recipe.origins)
+    return tomlkit.dumps(document)
+
+
+def _fill(
+    container: tomlkit.TOMLDocument | Table,
+    table: Mapping[str, Any],
+    path: Keys,
+    origins: Mapping[Keys, Origin],
+) -> None:
+    """Add a table's own values first, then its tables: TOML reads whatever follows a header as
+    the header's.
+    """
+    for key, value in table.items():
+        if not _is_table(value):
+            item = tomlkit.item(value)
+            if origin := origins.get((*path, key)):
+                item.comment(str(origin))
+            container.add(key, item)
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            container.add(key, _table(value, (*path, key), origins))
+        elif _is_table(value):
+            array = AoT([])
+            for index, entry in enumerate(value):
+                array.append(_table(entry, (*path, key, index), origins))
+            container.add(key, array)
+
+
+def _table(value: Mapping[str, Any], path: Keys, origins: Mapping[Keys, Origin]) -> Table:
+    table = tomlkit.table()
+    _fill(table, value, path, origins)
+    return table
+
+
+def _is_table(value: Any) -> bool:
+    """Whether a value is written under a header of its own."""
+    return isinstance(value, Mapping) or (
+        isinstance(value, list) and value != [] and all(isinstance(one, Mapping) for one in value)
+    )
