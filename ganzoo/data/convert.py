@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from ganzoo.errors import DataError, DivergedError, EnvironmentFault
@@ -85,12 +89,15 @@ def to_uint8(image: Tensor) -> np.ndarray:
     return np.ascontiguousarray(levels.movedim(-3, -1).numpy())
 
 
-def save_image(array: np.ndarray, path: Path | str) -> None:
+def save_image(
+    array: np.ndarray, path: Path | str, *, note: Mapping[str, Any] | None = None
+) -> None:
     """Write an 8-bit image as PNG; the file appears whole or not at all.
 
     Args:
         array: H x W x C uint8 with 1 (gray), 3 (RGB) or 4 (RGBA) channels.
         path: ends in `.png`; its folder is made if needed.
+        note: how the image came about, kept as JSON in the PNG's text chunk `ganzoo`.
 
     Raises:
         DataError: when the array can't be shown as a picture.
@@ -107,10 +114,13 @@ def save_image(array: np.ndarray, path: Path | str) -> None:
         raise DataError("pictures are written as PNG: name it .png", where=str(path))
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     pixels = array[:, :, 0] if array.shape[2] == 1 else array
+    info = PngInfo()
+    if note is not None:
+        info.add_text("ganzoo", json.dumps(note))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
-            Image.fromarray(np.ascontiguousarray(pixels)).save(file, format="PNG")
+            Image.fromarray(np.ascontiguousarray(pixels)).save(file, format="PNG", pnginfo=info)
         temporary.replace(path)
     except OSError as error:
         raise EnvironmentFault(f"can't write this picture: {error}", where=str(path)) from error

@@ -1,0 +1,103 @@
+"""`ganzoo predict`: images through trained weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+MODES = ("paper", "deterministic", "running")
+"""As in `ganzoo.inference.modes`, which imports torch; a test compares them."""
+
+
+@click.command("predict")
+@click.argument("weights", metavar="RUN_OR_WEIGHTS", type=click.Path(path_type=Path))
+@click.argument("inputs", metavar="IN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--out",
+    metavar="OUT",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A folder, in which names and subfolders are kept, or a .png for a single file.",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(MODES),
+    help="paper: statistics of each image, seeded dropout; deterministic: the same without dropout;"
+    " running: stored statistics. Default: what the recipe said.",
+)
+@click.option("--seed", type=int, help="Seed of the dropout in the mode paper.  [default: 0]")
+@click.option(
+    "--device",
+    type=click.Choice(("auto", "cpu", "cuda", "mps")),
+    default="auto",
+    show_default=True,
+    help="Where to compute.",
+)
+@click.option("--role", metavar="NAME", help="The network to use, of a run that serves several.")
+@click.option(
+    "--ema/--no-ema",
+    default=None,
+    help="The moving average of the weights, or the plain ones. Default: the average if there.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace results that exist already.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(  # noqa: PLR0917  # click passes by name
+    weights: Path,
+    inputs: tuple[Path, ...],
+    out: Path,
+    mode: str | None,
+    seed: int | None,
+    device: str,
+    role: str | None,
+    ema: bool | None,  # noqa: FBT001  # click passes everything by name
+    overwrite: bool,  # noqa: FBT001
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Generate an image for each file IN, or for each image file below a folder IN.
+
+    RUN_OR_WEIGHTS is a run directory (its newest checkpoint is used), a checkpoint's folder or a
+    .safetensors file that ganzoo wrote. Any size goes: it is padded and cropped back. A file that
+    can't be read is reported at the end (exit 5), and the others are done.
+    """
+    from ganzoo.errors import DataError
+    from ganzoo.inference.predict import predict
+
+    count = 0
+
+    def done(_: object) -> None:
+        nonlocal count
+        count += 1
+        if count % 50 == 0:
+            click.echo(f"{count} images", err=True)
+
+    document = predict(
+        weights,
+        inputs,
+        out,
+        mode=mode,  # type: ignore[arg-type]  # click checked it against MODES
+        seed=seed,
+        device=device,
+        role=role,
+        ema=ema,
+        overwrite=overwrite,
+        done=done,
+    )
+    if as_json:
+        click.echo(json.dumps(document, indent=2))
+    else:
+        for entry in document["outputs"]:
+            click.echo(entry["output"])
+    seeded = f", seed {document['seed']}" if document["mode"] == "paper" else ""
+    click.echo(
+        f"{len(document['outputs'])} images with {document['weights']},"
+        f" mode {document['mode']}{seeded}, on {document['device']}",
+        err=True,
+    )
+    failed = document["failed"]
+    if failed:
+        lines = "\n".join(f"  {entry['input']}: {entry['reason']}" for entry in failed)
+        total = len(failed) + len(document["outputs"])
+        raise DataError(f"{len(failed)} of {total} inputs can't be used", hint=lines)
