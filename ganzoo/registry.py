@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import fnmatch
 import logging
-import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
-
-from pydantic import BaseModel, ValidationError
+from typing import Any, NamedTuple
 
 from ganzoo import plugins
-from ganzoo.api import KINDS, Chosen, Component, Kind, Options, Ref, load_target, set_resolver
-from ganzoo.errors import ExitCode, GanzooError, PluginError, RecipeError
-from ganzoo.wording import Loc, OptionProblem, did_you_mean, explain, key_of, models_in, quoted
+from ganzoo.api import KINDS, Chosen, Component, Kind, Options, load_target, set_resolver
+from ganzoo.choosing import ChoiceError, choose
+from ganzoo.errors import GanzooError, PluginError, RecipeError
+from ganzoo.wording import Loc, did_you_mean, quoted
+
+__all__ = ["ChoiceError", "Entry", "Registry", "activate", "current"]
 
 log = logging.getLogger(__name__)
 
@@ -29,27 +29,6 @@ class Entry(NamedTuple):
     id: str
     component: Component
     record: plugins.PluginRecord
-
-
-class ChoiceError(GanzooError):
-    """A component table that can't be used; `problems` has everything that is wrong with it."""
-
-    def __init__(self, problems: Sequence[OptionProblem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__(
-            "\n".join(_sentence(problem) for problem in self.problems),
-            exit_code=common_exit_code(problem.exit_code for problem in self.problems),
-        )
-
-
-def _sentence(problem: OptionProblem) -> str:
-    text = ": ".join(filter(None, (".".join(map(str, problem.loc)), problem.message)))
-    return f"{text} ({problem.hint})" if problem.hint else text
-
-
-def common_exit_code(codes: Iterable[ExitCode]) -> ExitCode:
-    """4 when all problems are of missing or broken plugins; with both kinds, 3."""
-    return ExitCode.PLUGIN if set(codes) == {ExitCode.PLUGIN} else ExitCode.RECIPE
 
 
 class Registry:
@@ -167,7 +146,7 @@ class Registry:
                 hint=f"`ganzoo list {kind}` lists what fits",
             )
         return RecipeError(
-            f"{record.distribution} has no {kind} {quoted(name)}",
+            f'the plugin "{record.namespace}" has no {kind} {quoted(name)}',
             hint=did_you_mean(name, ids) or f"`ganzoo list {kind}` lists them",
         )
 
@@ -207,149 +186,7 @@ class Registry:
         Raises:
             ChoiceError: with every problem of the table and of those nested in it.
         """
-        problems: list[OptionProblem] = []
-        chosen = self._choose(kind, value, loc, problems)
-        if chosen is None:
-            raise ChoiceError(problems)
-        return chosen
-
-    def _choose(self, kind: Kind, value: Any, loc: Loc, out: list[OptionProblem]) -> Chosen | None:
-        """Append problems to `out`, and return None if there are any."""
-        if isinstance(value, Chosen):
-            return value
-        table: dict[str, Any] = {}
-        if isinstance(value, str):
-            name, at = value, loc
-        elif isinstance(value, Mapping):
-            use, at = value.get("use"), (*loc, "use")
-            table = {key: item for key, item in value.items() if key != "use"}
-            if not isinstance(use, str):
-                message = "is required" if use is None else "must be text"
-                hint = f"`ganzoo list {kind}` lists what it may be"
-                out.append(OptionProblem(at, message, hint))
-                return None
-            name = use
-        else:
-            out.append(OptionProblem(loc, f"must be the id of a {kind}, or a table with `use`"))
-            return None
-        try:
-            entry = self._follow(kind, name)
-            model = self.options_model(entry)
-        except GanzooError as error:
-            out.append(OptionProblem(at, error.message, error.hint, error.exit_code))
-            return None
-        options = self._options(entry, model, table, loc, out)
-        if options is None:
-            return None
-        return Chosen(id=entry.id, component=entry.component, options=options)
-
-    def _options(
-        self,
-        entry: Entry,
-        model: type[Options],
-        table: dict[str, Any],
-        loc: Loc,
-        out: list[OptionProblem],
-    ) -> Options | None:
-        before = len(out)
-        if "preset" in table and not any(
-            key_of(*item) == "preset" for item in model.model_fields.items()
-        ):
-            preset = table.pop("preset")
-            presets = entry.component.presets
-            if not isinstance(preset, str) or preset not in presets:
-                legal = ", ".join(map(quoted, presets)) or "none: it has no presets"
-                hint = did_you_mean(str(preset), presets)
-                out.append(OptionProblem((*loc, "preset"), f"must be one of {legal}", hint))
-            else:
-                table = {**presets[preset], **table}
-        nested: list[OptionProblem] = []
-        resolved = self._resolve_model(model, table, (), nested)
-        out.extend(_below(loc, problem) for problem in nested)
-        try:
-            options = model.model_validate(resolved)
-        except ValidationError as error:
-            failed = [problem.loc for problem in nested]
-            # What hangs on an option that is wrong already isn't worth a second complaint.
-            out.extend(
-                _below(loc, problem)
-                for problem in explain(error, model, resolved)
-                if not any(problem.loc == one[: len(problem.loc)] for one in failed)
-            )
-        except Exception as error:  # noqa: BLE001  # a plugin's validator may raise anything
-            if not nested:
-                message = f"{entry.id} can't check its options: {type(error).__name__}: {error}"
-                hint = f"tell the authors of {entry.record.distribution}"
-                out.append(OptionProblem(loc, message, hint, ExitCode.PLUGIN))
-        return options if len(out) == before else None
-
-    def _resolve_model(
-        self,
-        model: type[BaseModel],
-        table: Mapping[str, Any],
-        loc: Loc,
-        out: list[OptionProblem],
-    ) -> dict[str, Any]:
-        """The table with a `Chosen` in place of each name of a component, defaults included."""
-        resolved = dict(table)
-        for field, info in model.model_fields.items():
-            key = key_of(field, info)
-            default = info.get_default(call_default_factory=False)
-            if key in table:
-                value = table[key]
-            elif isinstance(default, str | Mapping) and _ref_in(info.annotation, info.metadata):
-                value = default
-            else:
-                continue
-            resolved[key] = self._resolve(info.annotation, info.metadata, value, (*loc, key), out)
-        return resolved
-
-    def _resolve(
-        self,
-        annotation: Any,
-        metadata: Sequence[Any],
-        value: Any,
-        loc: Loc,
-        out: list[OptionProblem],
-    ) -> Any:
-        ref = next((one for one in metadata if isinstance(one, Ref)), None)
-        if ref is not None:
-            chosen = self._choose(ref.kind, value, loc, out)
-            return value if chosen is None else chosen
-        origin = get_origin(annotation)
-        if origin is Annotated:
-            inner, *extra = get_args(annotation)
-            return self._resolve(inner, extra, value, loc, out)
-        if origin in {Union, types.UnionType}:
-            arm = next((arm for arm in get_args(annotation) if _ref_in(arm, ())), None)
-            if arm is not None and value is not None:
-                return self._resolve(arm, (), value, loc, out)
-        if origin in {list, tuple} and isinstance(value, list | tuple):
-            items = [arm for arm in get_args(annotation) if arm is not ...]
-            return [
-                self._resolve(items[min(index, len(items) - 1)], (), item, (*loc, index), out)
-                for index, item in enumerate(value)
-            ]
-        inner_model = next(iter(models_in(annotation)), None)
-        if inner_model is not None and isinstance(value, Mapping):
-            return self._resolve_model(inner_model, value, loc, out)
-        return value
-
-
-def _below(loc: Loc, problem: OptionProblem) -> OptionProblem:
-    return OptionProblem(
-        (*loc, *problem.loc), problem.message, problem.hint, problem.exit_code, problem.on_key
-    )
-
-
-def _ref_in(annotation: Any, metadata: Iterable[Any]) -> bool:
-    """Whether an annotation names a component somewhere."""
-    if any(isinstance(one, Ref) for one in metadata):
-        return True
-    if get_origin(annotation) is Annotated:
-        inner, *extra = get_args(annotation)
-        return _ref_in(inner, extra)
-    return any(_ref_in(arm, ()) for arm in get_args(annotation) if arm is not ...)
+        return choose(self, kind, value, loc)
 
 
 _active: Registry | None = None

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from ganzoo.api import Scalar
 from ganzoo.errors import ExitCode
 
 Loc = tuple[str | int, ...]
@@ -138,10 +139,14 @@ def _problem(one: Mapping[str, Any], path: Loc, model: type[BaseModel]) -> Optio
         )
         return OptionProblem(path, "unknown option", hint, on_key=True)
     if kind in _FIXED:
-        return OptionProblem(path, _FIXED[kind])
+        hint = "put it in quotes" if kind == "string_type" else ""
+        if kind.startswith("model_") and model_at(model, path) is Scalar:
+            return OptionProblem(path, "must be a number, or a table like { from = 10, to = 1 }")
+        return OptionProblem(path, _FIXED[kind], hint)
     if kind in _LIMITS:
         text, key = _LIMITS[kind]
-        expected = str(context[key])
+        limit = context[key]
+        expected = f"{limit:g}" if isinstance(limit, float) else str(limit)
         hint = ""
         if kind in {"literal_error", "enum"} and isinstance(one["input"], str):
             hint = did_you_mean(one["input"], re.findall("'([^']*)'", expected))

@@ -25,7 +25,7 @@ from ganzoo.recipe.model import (
     Watch,
 )
 from ganzoo.recipe.problems import Problem, RecipeProblems, at
-from ganzoo.recipe.tree import Node, descend, merge, plain
+from ganzoo.recipe.tree import Node, build, descend, merge, plain
 from ganzoo.registry import ChoiceError, Registry
 from ganzoo.wording import did_you_mean, explain
 
@@ -310,7 +310,7 @@ class _Check:
         if not isinstance(node.value, dict):
             self.complain(("players",), "must be a table with a table for each player")
             return {}
-        base = _tree(_dump(optimizer or Optimizer()), node)
+        base = build(_dump(optimizer or Optimizer()), node.mark.source, {})
         players = {}
         for name, changes in node.value.items():
             player = self.model(("players", name), Optimizer, plain(merge(base, changes)))
@@ -366,10 +366,3 @@ def _whole(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_whole(item) for item in value]
     return value
-
-
-def _tree(value: Any, like: Node) -> Node:
-    """Plain data as a tree that stands where `like` does."""
-    if isinstance(value, Mapping):
-        return Node({key: _tree(item, like) for key, item in value.items()}, like.mark)
-    return Node(value, like.mark)
