@@ -1,0 +1,201 @@
+"""How well the labels of a facade can be read back from its generated photograph.
+
+The paper's FCN-score idea (arXiv 1611.07004, section 3.4): if generated pictures are realistic, a
+net that was trained on real ones segments them correctly. Here the net is a small one, trained on
+procedural training photographs, whose labels are exact.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ganzoo.data.lookup import cache_folder
+from ganzoo.errors import DataError
+from ganzoo.interfaces import Score
+from ganzoo_images.procedural import CLASSES
+from ganzoo_images.procedural_options import LabelRecoveryOptions
+from ganzoo_images.segmenter import Segmenter, fit_image, fit_labels, train
+
+
+class LabelRecovery:
+    """Pixel accuracy, class accuracy and class IoU of the labels recovered from photographs.
+
+    For the generated photographs, for the true ones (`ceiling_...`) and, as a `floor_...`, for the
+    true ones against the labels of the next image (the last against the first's; no floor when
+    there's only one image). Accuracy of pixels is a mean over images; the two others are those of
+    the whole set's confusion matrix, averaged over the classes that occur in its labels, as in
+    arXiv 1411.4038, section 5. Pictures of more than 128 pixels are shrunk to 128 first.
+    """
+
+    needs = frozenset({"labels", "target"})
+    protocol = (
+        "labels recovered by a small segmentation net that was trained on procedural training "
+        "photographs (the FCN-score idea of arXiv 1611.07004); ceiling: true photographs; floor: "
+        "true photographs against the labels of another image"
+    )
+
+    def __init__(self, options: LabelRecoveryOptions) -> None:
+        self._options = options
+        self._net: Segmenter | None = None
+        self._labels: list[Tensor] = []
+        self._generated: list[Tensor] = []
+        self._true: list[Tensor] = []
+
+    def update(self, batch: Mapping[str, Tensor], generated: Tensor) -> None:
+        """Segment a batch.
+
+        Args:
+            batch: `labels` (N x H x W class indices) and `target` (N x 3 x H x W in [-1, 1]).
+            generated: N x 3 x H x W in [-1, 1].
+
+        Raises:
+            DataError: when shapes don't fit, or a label is not one of the 12 classes.
+        """
+        labels, target = batch["labels"].cpu(), batch["target"].cpu()
+        _check(labels, target, generated)
+        if self._net is None:
+            self._net = trained(self._options, max(target.shape[2:]))
+        self._labels.extend(fit_labels(labels).to(torch.uint8))
+        self._generated.extend(_segment(self._net, generated))
+        self._true.extend(_segment(self._net, target))
+
+    def compute(self) -> dict[str, Score]:
+        """The nine figures of all images taken in (six for a single image)."""
+        scores = _scores("", self._generated, self._labels)
+        scores |= _scores("ceiling_", self._true, self._labels)
+        if len(self._labels) > 1:
+            shifted = self._labels[1:] + self._labels[:1]
+            scores |= _scores("floor_", self._true, shifted)
+        return scores
+
+    @staticmethod
+    def headline(values: Mapping[str, Score]) -> str:
+        """One sentence on where the generated photographs lie between floor and ceiling."""
+        got, ceiling = values["pixel_accuracy"].mean, values["ceiling_pixel_accuracy"].mean
+        if "floor_pixel_accuracy" not in values:
+            return f"labels recovered: {got:.3f} of pixels (ceiling {ceiling:.3f}; no floor)"
+        floor = values["floor_pixel_accuracy"].mean
+        share = LabelRecovery.share(values)
+        return (
+            f"labels recovered: {got:.3f} of pixels, {share:.0%} of the way from the floor "
+            f"{floor:.3f} to the ceiling {ceiling:.3f}"
+        )
+
+    @staticmethod
+    def share(values: Mapping[str, Score]) -> float:
+        """(generated - floor) / (ceiling - floor) of pixel accuracy; may leave [0, 1].
+
+        NaN where the ceiling doesn't stand above the floor.
+        """
+        got, ceiling, floor = (
+            values[prefix + "pixel_accuracy"].mean for prefix in ("", "ceiling_", "floor_")
+        )
+        return (got - floor) / (ceiling - floor) if ceiling > floor else float("nan")
+
+
+def _check(labels: Tensor, target: Tensor, generated: Tensor) -> None:
+    if target.ndim != 4 or target.shape[1] != 3 or generated.shape != target.shape:
+        raise DataError(
+            f"label recovery needs RGB images, got targets {tuple(target.shape)} and generated "
+            f"ones {tuple(generated.shape)}",
+            hint="Leave images/label_recovery out of [[metric]] for this data.",
+        )
+    if labels.shape != target[:, 0].shape:
+        raise DataError(
+            f"labels {tuple(labels.shape)} and images {tuple(target.shape)} differ in size",
+            hint="An augmentation must treat labels and images alike.",
+        )
+    if not 0 <= int(labels.min()) <= int(labels.max()) < len(CLASSES):
+        raise DataError(
+            f"labels lie in {int(labels.min())} to {int(labels.max())}, not in 0 to "
+            f"{len(CLASSES) - 1}",
+            hint="Label recovery knows the 12 classes of images/procedural_facades alone.",
+        )
+
+
+def _segment(net: Segmenter, images: Tensor) -> Tensor:
+    """Most likely class of each pixel, N x H x W uint8, one image at a time to bound memory."""
+    with torch.no_grad():
+        found = [net(fit_image(image[None].float().cpu())).argmax(1) for image in images]
+    return torch.cat(found).to(torch.uint8)
+
+
+def _scores(prefix: str, found: list[Tensor], labels: list[Tensor]) -> dict[str, Score]:
+    pairs = zip(found, labels, strict=True)
+    each = [confusion(mine, truth) for mine, truth in pairs]
+    whole = torch.stack(each).sum(0)
+    accuracies = tuple(float(one.diag().sum() / one.sum()) for one in each)
+    hits, truth, claims = whole.diag(), whole.sum(1), whole.sum(0)
+    present = truth > 0
+    recall = (hits / truth)[present].mean()
+    overlap = (hits / (truth + claims - hits))[present].mean()
+    return {
+        prefix + "pixel_accuracy": Score(sum(accuracies) / len(accuracies), accuracies),
+        prefix + "class_accuracy": Score(float(recall)),
+        prefix + "class_iou": Score(float(overlap)),
+    }
+
+
+def confusion(found: Tensor, labels: Tensor) -> Tensor:
+    """Counts of pixels by (true class, found class): 12 x 12 float64."""
+    classes = len(CLASSES)
+    index = labels.flatten().long() * classes + found.flatten().long()
+    return torch.bincount(index, minlength=classes**2).view(classes, classes).double()
+
+
+def trained(options: LabelRecoveryOptions, size: int) -> Segmenter:
+    """The segmenter for pictures of `size` pixels: from the cache, or trained and put there.
+
+    A damaged file of the cache is replaced.
+    """
+    size = min(max(size, 32), 512)  # what procedural facades can be drawn at
+    path = cache_file(options, size)
+    net = Segmenter(options.width)
+    if options.use_cache and path.is_file():
+        try:
+            net.load_state_dict(load_file(path))
+        except (SafetensorError, RuntimeError):
+            path.unlink(missing_ok=True)
+        else:
+            return net.eval()
+    net = train(options, size)
+    if options.use_cache:
+        _store(net, path)
+    return net
+
+
+def cache_file(options: LabelRecoveryOptions, size: int) -> Path:
+    """Where a trained segmenter is kept; its name hashes options, size and code."""
+    key = f"{options.model_dump_json(exclude={'use_cache'})} {size} {_code()}"
+    name = hashlib.sha256(key.encode()).hexdigest()[:20]
+    return cache_folder() / "label_recovery" / f"{name}.safetensors"
+
+
+@cache
+def _code() -> str:
+    """Hash of the sources that decide what a trained segmenter is."""
+    folder = Path(__file__).parent
+    sources = sorted((*folder.glob("procedural*.py"), folder / "segmenter.py"))
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+
+
+def _store(net: Segmenter, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".safetensors")
+    os.close(handle)
+    try:
+        weights = {key: value.contiguous() for key, value in net.state_dict().items()}
+        save_file(weights, name)
+        Path(name).replace(path)
+    finally:
+        Path(name).unlink(missing_ok=True)

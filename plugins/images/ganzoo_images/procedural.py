@@ -1,0 +1,93 @@
+"""Procedural facades: photographs of drawn buildings with exactly known label maps.
+
+A stand-in for the CMP facades where these aren't at hand: same classes, same colours of the label
+maps, about the same shares of pixels, no perspective. Colours, materials and light change from
+building to building, so labels can be read from texture and context but not from colour alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ganzoo.interfaces import Field, Split
+from ganzoo_images.procedural_layout import CLASSES, PALETTE, draw_plan
+from ganzoo_images.procedural_options import ProceduralFacadesOptions
+from ganzoo_images.procedural_paint import photograph
+from ganzoo_images.procedural_style import draw_style
+
+REVISION = 1
+"""Raised with any change of what is drawn: trained segmentation nets are cached under it."""
+
+_SPLITS: tuple[Split, ...] = ("train", "val", "test")
+_COLOURS = np.array(PALETTE, np.uint8)
+
+
+class ProceduralFacades:
+    """Data source of drawn facades; a sample is a function of (seed, split, index) alone.
+
+    Fields: `source`, the label map in the CMP palette (3 x size x size image); `target`, the
+    photograph (3 x size x size image); `labels`, the class indices 0 to 11 in the palette's order
+    (size x size).
+    """
+
+    metrics = ("images/label_recovery",)
+    notes = (
+        "the facades are procedural: a stand-in of drawn buildings, not photographs of real ones",
+    )
+
+    def __init__(self, options: ProceduralFacadesOptions, split: Split) -> None:
+        self.options = options
+        self.split: Split = split
+        self._count = {"train": options.train, "val": options.val, "test": options.test}[split]
+
+    @property
+    def fields(self) -> Mapping[str, Field]:
+        """Shapes, kinds and palette of `source`, `target` and `labels`."""
+        size = self.options.size
+        return {
+            "source": Field((3, size, size), "image", palette=PALETTE),
+            "target": Field((3, size, size), "image"),
+            "labels": Field((size, size), "labels"),
+        }
+
+    def __len__(self) -> int:
+        return self._count
+
+    def load(self, index: int, rng: np.random.Generator | None = None) -> dict[str, np.ndarray]:  # noqa: ARG002
+        """Draw a sample.
+
+        Args:
+            index: 0 to `len(self) - 1`.
+            rng: not used; the building depends on seed, split and index alone.
+
+        Returns:
+            `source` and `target` as size x size x 3 uint8, `labels` as size x size uint8.
+
+        Raises:
+            IndexError: when there's no such sample.
+        """
+        if not 0 <= index < self._count:
+            message = f"{self.split} has {self._count} samples, there is no index {index}"
+            raise IndexError(message)
+        entropy = (self.options.seed, _SPLITS.index(self.split), index)
+        # Plan, style and paint have streams of their own: a change of one leaves the others.
+        streams = [
+            np.random.Generator(np.random.PCG64(s))
+            for s in np.random.SeedSequence(entropy).spawn(3)
+        ]
+        plan = draw_plan(streams[0], self.options.size)
+        labels = plan.labels()
+        return {
+            "source": _COLOURS[labels],
+            "target": photograph(plan, draw_style(streams[1]), streams[2]),
+            "labels": labels,
+        }
+
+    def name(self, index: int) -> str:
+        """`000012`."""
+        return f"{index:06d}"
+
+
+__all__ = ["CLASSES", "PALETTE", "REVISION", "ProceduralFacades"]

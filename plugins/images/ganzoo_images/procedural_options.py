@@ -1,0 +1,37 @@
+"""Options of the procedural facades and of the metric that reads their labels back; torch-free."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ganzoo.api import Options
+
+
+class ProceduralFacadesOptions(Options):
+    """What buildings are drawn, and how many."""
+
+    size: int = Field(default=256, ge=32, le=512)
+    """Height and width of a picture, in pixels."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of all buildings: sample `index` of a split is a function of it, alone."""
+    train: int = Field(default=400, ge=1)
+    """Count of training samples."""
+    val: int = Field(default=100, ge=1)
+    """Count of validation samples."""
+    test: int = Field(default=106, ge=1)
+    """Count of test samples."""
+
+
+class LabelRecoveryOptions(Options):
+    """How the segmentation net is trained that reads labels from photographs."""
+
+    seed: int = Field(default=0, ge=0)
+    """Seed of the net's weights and batches, and of the buildings that it is trained on."""
+    images: int = Field(default=400, ge=2)
+    """Count of procedural training photographs that it is trained on."""
+    steps: int = Field(default=900, ge=1)
+    """Optimisation steps at up to 64 pixels; pictures of 128 pixels get fewer, to keep the time."""
+    width: int = Field(default=24, ge=4)
+    """Channels of the net's first level."""
+    use_cache: bool = True
+    """Whether to keep the trained net in `$GANZOO_CACHE`, or else in the user's cache folder."""

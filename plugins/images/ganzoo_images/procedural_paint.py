@@ -1,0 +1,117 @@
+"""From plan and style to a photograph: parts are painted in order, lit, and seen by a camera."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import cv2
+import numpy as np
+
+from ganzoo_images.procedural_canvas import Canvas, background, spread, wall
+from ganzoo_images.procedural_layout import Box, Plan
+from ganzoo_images.procedural_openings import Openings
+from ganzoo_images.procedural_ornament import (
+    balcony,
+    blind,
+    cornice,
+    deco,
+    molding,
+    pillar,
+    shop,
+    sill,
+)
+from ganzoo_images.procedural_style import Style
+
+_Painter = Callable[[Canvas, Style, Box, int], None]
+_ORNAMENTS: Mapping[str, _Painter] = {
+    "balcony": balcony,
+    "blind": blind,
+    "cornice": cornice,
+    "deco": deco,
+    "molding": molding,
+    "pillar": pillar,
+    "shop": shop,
+    "sill": sill,
+}
+
+
+def photograph(plan: Plan, style: Style, rng: np.random.Generator) -> np.ndarray:
+    """Paint a plan: `size` x `size` x 3 uint8 RGB.
+
+    Small pictures are painted larger by a whole factor and shrunk by area, so that their details
+    are those of a photograph and every edge still lies on the label map's grid.
+    """
+    factor = max(1, 256 // plan.size)
+    canvas = Canvas(plan.size * factor, style.light, rng)
+
+    def scaled(box: Box) -> Box:
+        x0, y0, x1, y1 = box
+        return x0 * factor, y0 * factor, x1 * factor, y1 * factor
+
+    wall_box = scaled(plan.wall)
+    background(canvas, style.sky, style.roof, wall_box, style.neighbours)
+    openings = Openings(canvas, style)
+    for part in plan.parts:
+        box = scaled(part.box)
+        if part.kind == "facade":
+            _facade(canvas, style, box, plan.base * factor)
+        elif part.kind == "window":
+            openings.window(box, part.variant)
+        elif part.kind == "door":
+            openings.door(box, part.variant)
+        else:
+            _ORNAMENTS[part.kind](canvas, style, box, part.variant)
+    _opposite(canvas, wall_box)
+    return develop(canvas, plan.size)
+
+
+def _facade(canvas: Canvas, style: Style, box: Box, base: int) -> None:
+    x0, y0, x1, y1 = box
+    canvas.light_up(box)
+    wall(canvas, (x0, y0, x1, base), style.wall, style.material, style.course)
+    lower = style.course * (1.0 if style.base_material == style.material else 1.3)
+    wall(canvas, (x0, base, x1, y1), style.base_wall, style.base_material, lower)
+
+
+def _opposite(canvas: Canvas, wall_box: Box) -> None:
+    """Now and then the houses across the street throw their shadow on the wall."""
+    rng = canvas.rng
+    if rng.random() > 0.3:
+        return
+    x0, y0, x1, y1 = wall_box
+    start, end = rng.uniform(0.2, 1.0, 2) * (y1 - y0) + y0
+    mask = np.zeros((canvas.side, canvas.side), np.uint8)
+    corners = [[x0, int(start)], [x1, int(end)], [x1, y1], [x0, y1]]
+    cv2.fillConvexPoly(mask, np.array(corners, np.int32), 1)
+    canvas.sun[mask > 0] *= 0.15
+
+
+def develop(canvas: Canvas, size: int) -> np.ndarray:
+    """Light the canvas and take its picture: blur, exposure, white balance, curve, noise."""
+    light, rng = canvas.light, canvas.rng
+    sun = cv2.GaussianBlur(canvas.sun, (0, 0), max(0.3, light.softness * canvas.unit))
+    fall = np.linspace(1.06, 0.9, canvas.side, dtype=np.float32)[:, None]
+    sway = np.linspace(-1, 1, canvas.side, dtype=np.float32) * np.float32(rng.normal(0, 0.07))
+    lit = spread(sun * fall * (1 + sway), light.sun)
+    lit += spread(np.broadcast_to(1 + sway, sun.shape), light.ambient)
+    lit *= canvas.colour
+    sigma = light.blur * canvas.unit
+    image: np.ndarray = cv2.GaussianBlur(lit, (0, 0), sigma) if sigma > 0.2 else lit
+    if canvas.side != size:
+        image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
+    rows = image.reshape(size, 3 * size)
+    rows *= np.tile(light.white * np.float32(light.exposure), size)
+    # A shoulder, 1.7 x / (1 + x): highlights approach white slowly instead of clipping flat.
+    rows /= 1 + rows
+    rows *= np.float32(1.7 * 255**2)
+    np.sqrt(rows, out=rows)
+    image = rows.reshape(size, size, 3)
+    grain = rng.standard_normal((size, size), dtype=np.float32)
+    # Sensors' colour noise is coarser than their brightness noise: half the resolution.
+    tint = rng.standard_normal((size // 2, size // 2), dtype=np.float32)
+    tint = cv2.resize(tint, (size, size), interpolation=cv2.INTER_LINEAR)
+    image += spread(grain, np.full(3, 255 * light.noise, np.float32))
+    image += spread(tint, np.array([1, 0, -1], np.float32) * np.float32(120 * light.noise))
+    image += np.float32(0.5)
+    np.clip(image, 0, 255, out=image)
+    return image.astype(np.uint8)
