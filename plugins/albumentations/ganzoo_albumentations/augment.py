@@ -1,0 +1,219 @@
+"""The augment that every transform of the table is run by."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ganzoo.errors import DataError, RecipeError
+from ganzoo_albumentations import table
+from ganzoo_albumentations.options import TransformOptions
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would go online
+
+import albumentations
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Transform:
+    """One albumentations transform on the images and label maps of a sample.
+
+    Args:
+        options: of a class made by `ganzoo_albumentations.options`.
+
+    Spatial transforms change all images (three axes) and label maps (two axes) by the same
+    geometry, label maps with nearest neighbour. Pixel transforms change the images in
+    `options.fields`, all of them by default, by the same draw. Other arrays are passed on.
+
+    uint8 images go to albumentations as they are. uint16 and float32 images (in [-1, 1]) go as
+    float32 in [0, 1] and come back in their own type.
+
+    The result depends on the sample and on `rng`, from which one integer is taken in every call:
+    albumentations' own stream would repeat in every worker and every epoch.
+
+    Raises:
+        RecipeError: when albumentations refuses the arguments.
+        DataError: from a call, when a sample's images don't fit the transform.
+    """
+
+    def __init__(self, options: TransformOptions) -> None:
+        self.options = options
+        self.entry = options.entry()
+        self.id = f"albumentations/{options.name}"
+        self.interpolation_of: Mapping[str, str] = getattr(options, "interpolation_of", {})
+        self._plain = self._make(None)
+        self._special = {name: self._make(name) for name in set(self.interpolation_of.values())}
+
+    def __reduce__(self) -> tuple[type[Transform], tuple[TransformOptions]]:
+        return Transform, (self.options,)
+
+    def _make(self, interpolation: str | None) -> Any:
+        cls = getattr(albumentations, self.entry["class"])
+        codes = table.read()["codes"]["interpolation"]
+        arguments = self.options.arguments()
+        if interpolation is not None:
+            arguments["interpolation"] = codes[interpolation]
+        if "mask_interpolation" in cls.InitSchema.model_fields:
+            arguments["mask_interpolation"] = codes["nearest"]
+        # Without `strict`, some errors inside would be a warning and all defaults taken. Only
+        # classes with their own schema beside their constructor know the word.
+        owner = next(base for base in cls.__mro__ if "__init__" in vars(base))
+        if "InitSchema" in vars(owner):
+            arguments["strict"] = True
+        try:
+            return cls(**arguments)
+        except (ValueError, TypeError) as error:
+            raise RecipeError(
+                f"albumentations refuses the arguments: {_reason(error)}",
+                hint=f"`ganzoo show {self.id}` lists what each argument may be.",
+                where=self.id,
+            ) from error
+
+    def __call__(self, sample: Mapping[str, Array], rng: np.random.Generator) -> dict[str, Array]:
+        """Return the sample, changed; arrays may be shared with the one given."""
+        seed = int(rng.integers(2**63))
+        images = {name: array for name, array in sample.items() if array.ndim == 3}
+        labels = {name: array for name, array in sample.items() if array.ndim == 2}
+        self._check_names(images)
+        result = dict(sample)
+        if self.entry["kind"] == "pixel":
+            for name in getattr(self.options, "fields", None) or images:
+                result.update(self._run(self._plain, {name: images[name]}, {}, seed))
+            return result
+        self._check_sizes({**images, **labels})
+        groups: dict[str | None, dict[str, Array]] = {None: {}}
+        for name, image in images.items():
+            groups.setdefault(self.interpolation_of.get(name), {})[name] = image
+        for interpolation, group in groups.items():
+            maps = labels if interpolation is None else {}
+            if group or maps:
+                transform = self._special[interpolation] if interpolation else self._plain
+                result.update(self._run(transform, group, maps, seed))
+        return result
+
+    def _check_names(self, images: Mapping[str, Array]) -> None:
+        wanted = [*(getattr(self.options, "fields", None) or ()), *self.interpolation_of]
+        missing = sorted(set(wanted) - set(images))
+        if missing:
+            raise DataError(
+                f"the sample has no image {_quote(missing)}",
+                hint=f"Its images are {_quote(images)}; change `fields` or `interpolation_of`.",
+                where=self.id,
+            )
+
+    def _check_sizes(self, arrays: Mapping[str, Array]) -> None:
+        sizes = {name: array.shape[:2] for name, array in arrays.items()}
+        if len(set(sizes.values())) > 1:
+            listed = ", ".join(f"{name} {h} x {w}" for name, (h, w) in sizes.items())
+            raise DataError(
+                f"one geometry can't be shared by fields of different sizes (H x W): {listed}",
+                hint="Bring them to one size first, in the data or by a resize before this.",
+                where=self.id,
+            )
+
+    def _run(
+        self, transform: Any, images: Mapping[str, Array], labels: Mapping[str, Array], seed: int
+    ) -> dict[str, Array]:
+        """Call albumentations once, so that all arrays share what it draws from the seed."""
+        sent = {name: self._encode(name, image) for name, image in images.items()}
+        sent.update({name: self._encode_labels(name, array) for name, array in labels.items()})
+        # albumentations wants one image called "image"; its shape decides the geometry.
+        first = next(iter(images), None)
+        height, width = next(iter(sent.values())).shape[:2]
+        lead = np.zeros((height, width, 1), np.uint8) if first is None else sent[first]
+        # A prefix keeps names such as "masks" or "bboxes" from meaning something else there.
+        keys = {f"ganzoo_{name}": name for name in sent if name != first}
+        transform.add_targets(
+            {key: "image" if name in images else "mask" for key, name in keys.items()}
+        )
+        transform.set_random_seed(seed)
+        try:
+            after = transform(image=lead, **{key: sent[name] for key, name in keys.items()})
+        except Exception as error:
+            shapes = ", ".join(f"{name} {a.shape} {a.dtype}" for name, a in sent.items())
+            raise DataError(
+                f"albumentations can't change this sample ({shapes}): {_reason(error)}",
+                hint="Check the arguments against the size and channels of the images.",
+                where=self.id,
+            ) from error
+        found = {name: after[key] for key, name in keys.items()}
+        if first is not None:
+            found[first] = after["image"]
+        given = {**images, **labels}
+        return {
+            name: given[name] if array is sent[name] else _decode(array, given[name])
+            for name, array in found.items()
+        }
+
+    def _encode(self, name: str, image: Array) -> Array:
+        takes = self.entry["takes"]
+        depth = "uint8" if image.dtype == np.uint8 else "float32"
+        if image.dtype not in {np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32)}:
+            depth = str(image.dtype)
+        if depth not in takes:
+            raise DataError(
+                f"works on 8-bit images only, and {name} is {image.dtype}"
+                if "uint8" in takes and depth == "float32"
+                else f"takes uint8, uint16 and float32 images, and {name} is {image.dtype}",
+                hint="Leave it out for this data, or convert the images to 8 bits first.",
+                where=self.id,
+            )
+        if min(image.shape[2], 5) not in takes[depth]:
+            counts = ", ".join("more" if n == 5 else str(n) for n in takes[depth])
+            raise DataError(
+                f"takes images of {counts} channels, and {name} has {image.shape[2]}",
+                hint="Name the images that it may change in `fields`, or leave it out.",
+                where=self.id,
+            )
+        if image.dtype == np.uint16:
+            return image.astype(np.float32) / np.float32(65535)
+        if image.dtype == np.float32:
+            if image.size and not (image.min() >= -1 and image.max() <= 1):
+                raise DataError(
+                    f"{name} has values outside [-1, 1] or that aren't numbers",
+                    hint="float32 images must be in [-1, 1] before they are augmented.",
+                    where=self.id,
+                )
+            return (image + np.float32(1)) * np.float32(0.5)
+        return image
+
+    def _encode_labels(self, name: str, labels: Array) -> Array:
+        """OpenCV resamples no 64-bit integers: take the smallest type that holds the classes."""
+        low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
+        for kind in (np.uint8, np.int16, np.uint16):
+            if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
+                return labels.astype(kind)
+        raise DataError(
+            f"label map {name} has classes from {low} to {high}",
+            hint="Classes must be within -32768 to 32767, or 0 to 65535.",
+            where=self.id,
+        )
+
+
+def _decode(array: Array, given: Array) -> Array:
+    """Bring an array back to the type, range and axes of the one it was made from."""
+    if given.ndim == 2:
+        return array.astype(given.dtype)
+    if array.ndim == 2:  # OpenCV drops a single channel
+        array = array[..., None]
+    if given.dtype == np.uint8:
+        return array
+    unit = np.clip(array, 0, 1)
+    if given.dtype == np.uint16:
+        return np.rint(unit * np.float32(65535)).astype(np.uint16)
+    return (unit * np.float32(2) - np.float32(1)).astype(np.float32)
+
+
+def _reason(error: Exception) -> str:
+    """Return a library's complaint in one line, without pydantic's links."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    kept = [line for line in lines if "errors.pydantic.dev" not in line]
+    return "; ".join(kept) or type(error).__name__
+
+
+def _quote(names: Any) -> str:
+    return ", ".join(f'"{name}"' for name in names) or "none"
