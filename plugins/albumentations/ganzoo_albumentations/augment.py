@@ -12,7 +12,7 @@ from ganzoo.errors import DataError, RecipeError
 from ganzoo_albumentations import table
 from ganzoo_albumentations.options import TransformOptions
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would go online
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # its import would go online
 
 import albumentations
 
@@ -178,7 +178,9 @@ class Transform:
                     hint="float32 images must be in [-1, 1] before they are augmented.",
                     where=self.id,
                 )
-            return (image + np.float32(1)) * np.float32(0.5)
+            unit = image + np.float32(1)
+            unit *= 0.5
+            return unit
         return image
 
     def _encode_labels(self, name: str, labels: Array) -> Array:
@@ -202,10 +204,13 @@ def _decode(array: Array, given: Array) -> Array:
         array = array[..., None]
     if given.dtype == np.uint8:
         return array
-    unit = np.clip(array, 0, 1)
+    unit = np.clip(array, 0, 1, dtype=np.float32)
     if given.dtype == np.uint16:
-        return np.rint(unit * np.float32(65535)).astype(np.uint16)
-    return (unit * np.float32(2) - np.float32(1)).astype(np.float32)
+        unit *= 65535
+        return np.rint(unit, out=unit).astype(np.uint16)
+    unit *= 2
+    unit -= 1
+    return unit
 
 
 def _reason(error: Exception) -> str:

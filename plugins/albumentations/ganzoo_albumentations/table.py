@@ -67,7 +67,8 @@ def describe(node: Node) -> str:  # noqa: PLR0911  # one return a type
     """Say in words what a value may be: `a number, at least 0`."""
     kind = node["type"]
     if kind == "any":
-        return ", or ".join(describe(option) for option in node["of"])
+        plain_first = sorted(node["of"], key=lambda option: option["type"] in {"list", "table"})
+        return ", or ".join(describe(option) for option in plain_first)
     if kind == "choice":
         return "one of " + ", ".join(f'"{name}"' for name in node["names"])
     if kind == "none":
@@ -77,9 +78,8 @@ def describe(node: Node) -> str:  # noqa: PLR0911  # one return a type
     if kind == "table":
         return "a table with " + ", ".join(node["keys"])
     if kind == "list":
-        size = node.get("size", "any number of")
         order = ", the first not above the second" if node.get("increasing") else ""
-        return f"a list of {size} values, each {describe(node['items'])}{order}"
+        return f"a list of {node.get('size', 'values')}, each {describe(node['items'])}{order}"
     words = {"min": "at least", "above": "above", "max": "at most", "below": "below"}
     bounds = " and ".join(f"{word} {node[key]}" for key, word in words.items() if key in node)
     name = "an integer" if kind == "integer" else "a number"

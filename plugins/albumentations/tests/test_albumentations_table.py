@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 import warnings
@@ -76,6 +77,13 @@ print(count, cost < 0.02 or cost, heavy or "light")
     assert run.stdout.split() == [str(len(table.read()["transforms"])), "True", "light"]
 
 
+def test_options_unpickle_in_a_process_that_never_made_their_class():
+    options = make("rotate")(limit=[-5, 5], interpolation_of={"source": "nearest"})
+    code = f"import pickle; print(pickle.loads({pickle.dumps(options)!r}).model_dump_json())"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert run.stdout.strip() == options.model_dump_json()
+
+
 def test_components_name_classes_that_exist():
     for component in ganzoo_components():
         assert load_target(component.options).name == component.name
@@ -105,7 +113,7 @@ def test_ids_are_snake_case():
         ("random_crop", {"height": 8}, ("width",), "required"),
         ("random_crop", {**SIZE, "border_mode": "mirror"}, ("border_mode",), "reflect_101"),
         ("random_crop", {**SIZE, "border_mode": 4}, ("border_mode",), "'reflect_101'"),
-        ("rotate", {"limit": "far"}, ("limit",), "must be a list of 2 values"),
+        ("rotate", {"limit": "far"}, ("limit",), "must be a number, or a list of 2, each a number"),
         ("blur", {"blur_limit": 3.5}, ("blur_limit",), "an integer at least 3"),
         ("blur", {"blur_limit": [3, 1]}, ("blur_limit", 1), "greater than or equal to 3"),
         ("gauss_noise", {"std_range": [0.5, 0.2]}, ("std_range",), "first value not above"),
