@@ -98,39 +98,41 @@ def _size(shape: Sequence[int]) -> str:
     return " x ".join(map(str, shape)) or "a number"
 
 
-def open_data(recipe: Recipe, split: Split, seed: int | None = None) -> PreparedData:
+def open_data(
+    recipe: Recipe, split: Split, seed: int | None = None, *, stand_in: bool | None = None
+) -> PreparedData:
     """Open a split as the recipe says, answering missing data by the recipe's fallback.
 
     Args:
         recipe: a validated recipe.
         split: `train` gets the augments for training, `val` and `test` those for evaluation.
         seed: of the augmentation; the recipe's `train.seed` by default.
+        stand_in: what a run has settled already: True opens the fallback, False never does.
 
     Raises:
-        DataMissing: when data are missing and the recipe has no fallback.
+        DataMissing: when data are missing and no fallback may stand in.
         DataError: when they are there and broken.
     """
     phase = "train" if split == "train" else "evaluation"
-    return _open(recipe, split, phase, recipe.train.seed if seed is None else seed)
+    return _open(recipe, split, phase, recipe.train.seed if seed is None else seed, stand_in)
 
 
-def open_for_evaluation(recipe: Recipe, split: Split) -> PreparedData:
+def open_for_evaluation(
+    recipe: Recipe, split: Split, *, stand_in: bool | None = None
+) -> PreparedData:
     """Open any split, `train` too, with the augments of evaluation and no random ones."""
-    return _open(recipe, split, "evaluation", recipe.train.seed)
+    return _open(recipe, split, "evaluation", recipe.train.seed, stand_in)
 
 
-def _open(recipe: Recipe, split: Split, phase: str, seed: int) -> PreparedData:
-    chosen, stand_in, notes = recipe.data, False, []
-    try:
-        source: DataSource = chosen.build(split)
-    except DataMissing as missing:
-        if recipe.fallback is None:
-            raise
-        chosen, stand_in = recipe.fallback, True
-        source = chosen.build(split)
+def _open(
+    recipe: Recipe, split: Split, phase: str, seed: int, settled: bool | None
+) -> PreparedData:
+    chosen, source, reason = _source(recipe, split, settled)
+    stand_in = reason is not None
+    notes = []
+    if stand_in:
         notes.append(
-            f"STAND-IN DATA: {recipe.data.id} is missing ({missing.message}); "
-            f"{chosen.id} stands in for it."
+            f"STAND-IN DATA: {recipe.data.id} is missing ({reason}); {chosen.id} stands in for it."
         )
     notes.extend(getattr(source, "notes", ()))
     augments: list[Any] = [
@@ -145,6 +147,20 @@ def _open(recipe: Recipe, split: Split, phase: str, seed: int) -> PreparedData:
         stand_in=stand_in,
         notes=notes,
     )
+
+
+def _source(
+    recipe: Recipe, split: Split, settled: bool | None
+) -> tuple[Chosen, DataSource, str | None]:
+    """The component that was opened, its source, and why the recipe's own data weren't."""
+    if settled is True and recipe.fallback is not None:
+        return recipe.fallback, recipe.fallback.build(split), "as this run began"
+    try:
+        return recipe.data, recipe.data.build(split), None
+    except DataMissing as missing:
+        if recipe.fallback is None or settled is False:
+            raise
+        return recipe.fallback, recipe.fallback.build(split), missing.message
 
 
 def collate(samples: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -18,7 +18,7 @@ from ganzoo.engine import checkpoint, provenance, rundir
 from ganzoo.engine.clocks import Limits, StopFlag, Ticker, stop_on_signals
 from ganzoo.engine.session import Session, resolve, world_from_environment
 from ganzoo.engine.trainer import Trainer
-from ganzoo.errors import DivergedError, EnvironmentFault, ExitCode, GanzooError, RecipeError
+from ganzoo.errors import DataError, DivergedError, EnvironmentFault, ExitCode, GanzooError, RecipeError
 from ganzoo.interfaces import Clock, Outcome
 from ganzoo.observers import Observer, Voice, default_observers
 from ganzoo.recipe import load_recipe
@@ -137,8 +137,8 @@ def run(
         path = resume
         if path is None:
             path = Path(session.share(str(rundir.create(recipe, out)) if session.main else None))
-        if session.main and not (path / "log.txt").exists():
-            (path / "log.txt").touch()
+        if resume is not None:
+            _same_data(resume, data)
         voice.log_to(path / "log.txt")
         for note in data.notes:
             voice.warn(note)
@@ -160,6 +160,29 @@ def run(
         return _Loop(this, limits or Limits(), observers).execute()
     finally:
         session.close()
+
+
+def _same_data(path: Path, data: PreparedData) -> None:
+    """Refuse to go on with other data than the run began with.
+
+    Raises:
+        DataError: when a stand-in would follow the real data, or the other way round.
+    """
+    before = rundir.read_json(path / "status.json").get("data")
+    if before is None:
+        return
+    now = _data_identity(data)
+    if any(before[key] != value for key, value in now.items()):
+        raise DataError(
+            f"the run began with {before['length']} images of {before['use']}, and now there are "
+            f"{now['length']} of {now['use']}",
+            where=str(path),
+            hint="Make its data available again (data.root, GANZOO_DATA), or start a new run.",
+        )
+
+
+def _data_identity(data: PreparedData) -> dict[str, Any]:
+    return {"use": data.chosen.id, "stand_in": data.stand_in, "length": len(data)}
 
 
 def _schedule_in_words(trainer: Trainer) -> str:
@@ -405,12 +428,7 @@ class _Loop:
             step=clock.step,
             images=clock.images,
             complete=self.trainer.done,
-            data={
-                "use": self.data.chosen.id,
-                "stand_in": self.data.stand_in,
-                "length": len(self.data),
-                "notes": list(self.data.notes),
-            },
+            data={**_data_identity(self.data), "notes": list(self.data.notes)},
             **self.trainer.summary(),
             **more,
         )

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
@@ -35,7 +34,7 @@ class SampleGrids(Observer):
         trainer, recipe = run.trainer, run.recipe
         with isolated(recipe.train.seed):
             if self.data is None:
-                self.data = open_data(recipe, "val")
+                self.data = open_data(recipe, "val", stand_in=trainer.data.stand_in)
             rows = min(recipe.watch.sample_count, len(self.data))
             table = [_row(run, self.data, index) for index in range(rows)]
         caption = f"{recipe.name} · step {trainer.steps} · {recipe.inference.mode}"
@@ -56,7 +55,7 @@ def _row(run: Run, data: PreparedData, index: int) -> dict[str, np.ndarray]:
     trainer = run.trainer
     batch = trainer.session.move(collate([data.sample(index)]))
     mode = run.recipe.inference.mode
-    with ExitStack() as stack, torch.no_grad():
+    with ExitStack() as stack:
         for net in trainer.shown.values():
             stack.enter_context(inference_mode(net, mode, index))
         shown = trainer.task.sample(batch, trainer.shown)
