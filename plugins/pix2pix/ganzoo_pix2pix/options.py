@@ -28,14 +28,14 @@ class EncoderDecoderOptions(NetOptions):
     norm_eps: float = Field(default=1e-5, gt=0)
     """Added to the variance; PyTorch's value. Keras has 1e-3."""
     dropout: float = Field(default=0.5, ge=0, lt=1)
-    """Share of channels' values set to 0: the only noise that the generator has (section 3.2.1)."""
+    """Share of channels' values set to 0: the only noise that the generator has (section 3.1)."""
     dropout_layers: Literal["auto"] | tuple[Annotated[int, Field(ge=1)], ...] = "auto"
     """Layers of the decoder with dropout, counted from the bottleneck (1) outwards; the last layer,
     number `depth`, has none. `auto`: 2 to depth - 4, which is the PyTorch reference: [2, 3, 4] at
     depth 8. The paper's Torch7 code has [1, 2, 3]."""
     bottleneck_norm: bool = False
     """Batch norm at the bottleneck too. On a 1x1 map and batch 1 it leaves nothing but its shift,
-    which is the erratum of the paper's appendix; TensorFlow's tutorial has it."""
+    which is the paper's erratum (section 6.3); TensorFlow's tutorial has it."""
     init_std: float = Field(default=0.02, gt=0)
     """Standard deviation of the initial weights (section 6.2)."""
 
@@ -116,7 +116,7 @@ class CGANL1Options(Options):
     """Weight of the adversarial term in the generator's turn. With 0 it is neither computed nor
     logged, and the recipe may do without a discriminator."""
     l1: Weight = Scalar.model_validate(100.0)
-    """Weight of the mean absolute error of the generated image (section 3.3: lambda = 100). With 0
+    """Weight of the mean absolute error of the generated image (section 4.2: lambda = 100). With 0
     it is neither computed nor logged."""
     discriminator_weight: float = Field(default=0.5, gt=0)
     """Weight of each of the discriminator's terms: 0.5 slows it relative to the generator (section
