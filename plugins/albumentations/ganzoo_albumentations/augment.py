@@ -204,7 +204,7 @@ def _decode(array: Array, given: Array) -> Array:
         array = array[..., None]
     if given.dtype == np.uint8:
         return array
-    unit = np.clip(array, 0, 1, dtype=np.float32)
+    unit: Array = np.clip(array, 0, 1, dtype=np.float32)
     if given.dtype == np.uint16:
         unit *= 65535
         return np.rint(unit, out=unit).astype(np.uint16)
