@@ -120,15 +120,27 @@ class Registry:
             )
         return record
 
-    def _unknown(self, kind: Kind, name: str) -> GanzooError:
+    def lookup(self, name: str) -> tuple[Entry, ...]:
+        """The components of every kind with this id.
+
+        Raises:
+            RecipeError, PluginError: as `find` does, when there is none.
+        """
+        kinds = [its_kind for its_kind in KINDS if (its_kind, name) in self._entries]
+        if not kinds:
+            raise self._unknown(None, name)
+        return tuple(self._follow(kind, name) for kind in kinds)
+
+    def _unknown(self, kind: Kind | None, name: str) -> GanzooError:
         """Why `(kind, name)` isn't there."""
+        noun, command = kind or "component", f"ganzoo list {kind or ''}".strip()
         ids = [entry.id for entry in self.components(kind)]
         if "/" not in name:
             same_end = [its_id for its_id in ids if its_id.partition("/")[2] == name]
             hint = f"did you mean {' or '.join(map(quoted, same_end))}?" if same_end else ""
             return RecipeError(
-                f"{quoted(name)} is no {kind}: ids are like namespace/name",
-                hint=hint or did_you_mean(name, ids) or f"`ganzoo list {kind}` lists them",
+                f"{quoted(name)} is no {noun}: ids are like namespace/name",
+                hint=hint or did_you_mean(name, ids) or f"`{command}` lists them",
             )
         try:
             record = self.record_of(name)
@@ -142,12 +154,12 @@ class Registry:
         kinds = [its_kind for its_kind, its_id in self._entries if its_id == name]
         if kinds:
             return RecipeError(
-                f"{quoted(name)} is a {kinds[0]}, not a {kind}",
-                hint=f"`ganzoo list {kind}` lists what fits",
+                f"{quoted(name)} is a {kinds[0]}, not a {noun}",
+                hint=f"`{command}` lists what fits",
             )
         return RecipeError(
-            f'the plugin "{record.namespace}" has no {kind} {quoted(name)}',
-            hint=did_you_mean(name, ids) or f"`ganzoo list {kind}` lists them",
+            f'the plugin "{record.namespace}" has no {noun} {quoted(name)}',
+            hint=did_you_mean(name, ids) or f"`{command}` lists them",
         )
 
     def options_model(self, entry: Entry) -> type[Options]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast, get_args
 
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 
 from ganzoo.api import Chosen, Kind, Options
 from ganzoo.errors import ExitCode
+from ganzoo.recipe.document import KEYS, NETWORKS, document_of, dump, mistyped, origins_of
 from ganzoo.recipe.locate import Keys
 from ganzoo.recipe.model import (
     AugmentEntry,
@@ -19,7 +21,6 @@ from ganzoo.recipe.model import (
     Inference,
     LossEntry,
     Optimizer,
-    Origin,
     Recipe,
     Train,
     Watch,
@@ -37,15 +38,7 @@ SETTINGS: dict[str, type[Options]] = {
     "checkpoints": Checkpoints,
     "inference": Inference,
 }
-NETWORKS: tuple[Kind, ...] = ("generator", "discriminator", "network")
 ARRAYS: tuple[Kind, ...] = ("augment", "metric", "callback")
-KEYS = (
-    *("name", "summary", "extends", "out", "task", "data"),
-    *("augment", *NETWORKS, "loss", "metric", "callback"),
-    *("train", "optimizer", "players", "ema", "watch", "checkpoints", "inference"),
-)
-"""Every top-level key, in the order of a resolved recipe."""
-
 DEFAULT_METRICS = (
     "ganzoo/l1",
     "ganzoo/psnr",
@@ -95,10 +88,16 @@ def validate(
         RecipeProblems: with `problems` and all that are found here.
     """
     check = _Check(tree, registry, problems)
-    recipe = check.recipe(stem, text, path)
+    recipe = check.recipe(stem)
     if recipe is None:
         raise RecipeProblems(check.problems)
-    return recipe
+    document = document_of(recipe)
+    for leaf, message in mistyped(document, tree):
+        check.complain(leaf, message)
+    if check.problems:
+        raise RecipeProblems(check.problems)
+    origins = origins_of(document, tree, registry)
+    return replace(recipe, document=document, origins=origins, path=path, text=text)
 
 
 class _Check:
@@ -107,9 +106,8 @@ class _Check:
         self.table: dict[str, Node] = tree.value
         self.registry = registry
         self.problems = problems
-        self.document: dict[str, Any] = {}
 
-    def recipe(self, stem: str, text: str, path: Path | None) -> Recipe | None:
+    def recipe(self, stem: str) -> Recipe | None:
         """The recipe, or None if there are problems."""
         for key in self.table:
             if key not in KEYS:
@@ -134,24 +132,6 @@ class _Check:
         players = self.players(cast("Optimizer | None", settings["optimizer"]))
         if self.problems or task is None or data is None:
             return None
-        self.document = {
-            "name": name,
-            "summary": summary,
-            "out": out,
-            "task": task.as_table(),
-            "data": data.as_table() | ({"fallback": fallback.as_table()} if fallback else {}),
-            "augment": [
-                {"use": entry.chosen.id, "on": entry.on} | entry.chosen.as_table()
-                for entry in augment
-            ],
-            **{key: "none" if net is None else net.as_table() for key, net in networks.items()},
-            "loss": self.loss_document(loss),
-            "metric": [chosen.as_table() for chosen in metrics],
-            "callback": [chosen.as_table() for chosen in callbacks],
-            **({"players": {key: _dump(one) for key, one in players.items()}} if players else {}),
-            **{key: _dump(model) for key, model in settings.items() if model is not None},
-        }
-        document = {key: _whole(self.document[key]) for key in KEYS if key in self.document}
         return Recipe(
             name=name,
             summary=summary,
@@ -165,10 +145,6 @@ class _Check:
             metrics=metrics,
             callbacks=callbacks,
             players=players,
-            document=document,
-            origins={leaf: self.origin(leaf) for leaf in leaves(document)},
-            path=path,
-            text=text,
             **cast("dict[str, Any]", settings),
         )
 
@@ -310,59 +286,10 @@ class _Check:
         if not isinstance(node.value, dict):
             self.complain(("players",), "must be a table with a table for each player")
             return {}
-        base = build(_dump(optimizer or Optimizer()), node.mark.source, {})
+        base = build(dump(optimizer or Optimizer()), node.mark.source, {})
         players = {}
         for name, changes in node.value.items():
             player = self.model(("players", name), Optimizer, plain(merge(base, changes)))
             if player is not None:
                 players[name] = player
         return players
-
-    def loss_document(self, loss: tuple[LossEntry, ...]) -> Any:
-        tables = [
-            {"use": entry.chosen.id}
-            | ({"name": entry.name} if entry.name else {})
-            | entry.chosen.as_table()
-            for entry in loss
-        ]
-        return tables[0] if len(tables) == 1 else tables
-
-    def origin(self, leaf: Keys) -> Origin:
-        """Where a value of the resolved recipe came from."""
-        node, depth = descend(self.tree, leaf)
-        if leaf[0] == "players" and depth < len(leaf):
-            return self.origin(("optimizer", *leaf[2:]))
-        rest = leaf[depth:]
-        if not rest or (rest == ("use",) and isinstance(node.value, str)):
-            return node.mark.origin()
-        if isinstance(node.value, dict) and "preset" in node.value and "use" in node.value:
-            preset, use = node.value["preset"].value, node.value["use"].value
-            for entry in self.registry.components():
-                if entry.id == use and rest[0] in entry.component.presets.get(preset, {}):
-                    return Origin(f'preset "{preset}"')
-        return Origin("default")
-
-
-def leaves(value: Any, path: Keys = ()) -> Iterator[Keys]:
-    """Paths of all values that aren't tables or arrays of tables."""
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from leaves(item, (*path, key))
-    elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
-        for index, item in enumerate(value):
-            yield from leaves(item, (*path, index))
-    else:
-        yield path
-
-
-def _dump(model: Options) -> dict[str, Any]:
-    return model.model_dump(mode="json", by_alias=True)
-
-
-def _whole(value: Any) -> Any:
-    """Plain data without what TOML can't say: None, which always is an option's default."""
-    if isinstance(value, Mapping):
-        return {key: _whole(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list | tuple):
-        return [_whole(item) for item in value]
-    return value

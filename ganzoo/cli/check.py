@@ -1,0 +1,85 @@
+"""`ganzoo check`: is a recipe right, and what would it build?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ganzoo.cli.console import error_document, print_columns, print_json, report_error
+from ganzoo.errors import ExitCode, GanzooError
+
+_NO_PLACE = {"file": "", "line": 0, "column": 0, "key": "", "where": ""}
+"""Keys of problems that have no place in a recipe's text, so that all problems have the same."""
+
+
+@click.command()
+@click.argument("recipe")
+@click.option(
+    "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change a key of the recipe."
+)
+@click.option("--syntax", is_flag=True, help="Only check the recipe itself; builds nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(
+    recipe: str,
+    overrides: tuple[str, ...],
+    syntax: bool,  # noqa: FBT001  # click passes by name
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Check RECIPE and show the networks that it would train.
+
+    RECIPE is a path or the name of a shipped recipe. All problems are shown at once, each at its
+    line and column. Without --syntax the data are opened and the networks built, without weights.
+    """
+    from ganzoo.recipe import load_recipe
+
+    report: dict[str, Any] = {"networks": {}, "problems": [], "notes": []}
+    try:
+        checked = load_recipe(recipe, overrides)
+        if not syntax:
+            from ganzoo.engine.check import inspect_recipe
+
+            report = inspect_recipe(checked)
+    except GanzooError as error:
+        report_error(error)
+        document = error_document(error)
+        report["problems"] = document.get("problems") or [document["error"]]
+    else:
+        for problem in report["problems"]:
+            report_error(
+                GanzooError(
+                    problem["message"],
+                    hint=problem["hint"],
+                    where=problem["where"],
+                    exit_code=ExitCode(problem["exit_code"]),
+                )
+            )
+    for note in report["notes"]:
+        click.echo(f"note: {note}", err=True)
+    if as_json:
+        report["problems"] = [_NO_PLACE | problem for problem in report["problems"]]
+        print_json(report)
+    elif report["networks"]:
+        print_columns([_row(role, network) for role, network in report["networks"].items()])
+    codes = {problem["exit_code"] for problem in report["problems"]}
+    if codes:
+        # As everywhere: a recipe's own mistakes come before what a plugin or the data lack.
+        raise click.exceptions.Exit(min(codes))
+    if not as_json:
+        click.echo(f"{recipe}: no problems", err=True)
+
+
+def _row(role: str, network: dict[str, Any]) -> tuple[str, ...]:
+    outputs = " + ".join(_shape(shape) for shape in network["outputs"])
+    field = network.get("receptive_field")
+    return (
+        role,
+        network["id"],
+        f"{network['parameters']:,} parameters",
+        f"{_shape(network['input'])} -> {outputs}",
+        "" if field is None else f"receptive field {field}",
+    )
+
+
+def _shape(shape: list[int]) -> str:
+    return "x".join(map(str, shape))

@@ -1,0 +1,98 @@
+"""How errors and tables look."""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from ganzoo.errors import ExitCode, GanzooError
+
+
+def print_json(document: Any) -> None:
+    """The one document of `--json`, on stdout."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def print_columns(rows: Sequence[Sequence[str]]) -> None:
+    """Rows on stdout, with columns as wide as their widest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
+
+
+def error_document(error: GanzooError) -> dict[str, Any]:
+    """An error for `--json`."""
+    from ganzoo.recipe.problems import RecipeProblems
+
+    if isinstance(error, RecipeProblems):
+        return {"problems": [problem.as_json() for problem in error.problems]}
+    return {
+        "error": {
+            "message": error.message,
+            "hint": error.hint,
+            "where": error.where,
+            "exit_code": int(error.exit_code),
+        }
+    }
+
+
+def report_error(error: GanzooError, *, as_json: bool = False, debug: bool = False) -> None:
+    """Explain an error on stderr: where, what and what to do next."""
+    if debug:
+        click.echo("".join(traceback.format_exception(error)), err=True)
+    click.echo(f"{click.style('error', fg='red', bold=True)}: {_explained(error)}", err=True)
+    if as_json:
+        print_json(error_document(error))
+
+
+def _explained(error: GanzooError) -> str:
+    from ganzoo.recipe.problems import RecipeProblems
+
+    if isinstance(error, RecipeProblems):
+        return f"{error.message}\n{error}"
+    head = f"{error.where}: {error.message}" if error.where else error.message
+    return head + "".join(f"\n  {line}" for line in error.hint.splitlines())
+
+
+def report_usage(error: click.ClickException, *, as_json: bool = False) -> None:
+    """What click says of a command line that can't be meant."""
+    error.show()
+    if as_json:
+        message = error.format_message()
+        document = {"message": message, "hint": "", "where": "", "exit_code": error.exit_code}
+        print_json({"error": document})
+
+
+def report_bug(error: Exception, *, as_json: bool = False) -> None:
+    """An error that nobody foresaw, with its traceback and its owner."""
+    sys.stderr.write("".join(traceback.format_exception(error)))
+    message = f"this is a bug in {_owner(error)}: {type(error).__name__}: {error}"
+    hint = "please report it with the traceback above and the command"
+    click.echo(f"{click.style('error', fg='red', bold=True)}: {message}\n  {hint}", err=True)
+    if as_json:
+        document = {"message": message, "hint": hint, "where": "", "exit_code": int(ExitCode.BUG)}
+        print_json({"error": document})
+
+
+def _owner(error: Exception) -> str:
+    """The plugin in whose code the error arose, or ganzoo."""
+    from ganzoo import registry
+
+    modules = {
+        record.module.partition(":")[0].partition(".")[0]: record
+        for record in registry.current().records
+    }
+    for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package == "ganzoo":
+            break
+        if package in modules:
+            record = modules[package]
+            return f'the plugin "{record.namespace}" ({record.distribution} {record.version})'
+    return "ganzoo"

@@ -1,0 +1,136 @@
+"""`ganzoo`: the table of commands, and what becomes of errors."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+import ganzoo
+from ganzoo.cli.console import report_bug, report_error, report_usage
+from ganzoo.errors import ExitCode, GanzooError, UsageError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("ganzoo.cli.run", "Train as a recipe says, or go on with a run."),
+    "check": ("ganzoo.cli.check", "Check a recipe and show what it would build."),
+    "list": ("ganzoo.cli.list", "List components: generators, losses, data sets, ..."),
+    "show": ("ganzoo.cli.show", "Explain a component and each of its options."),
+    "plugins": ("ganzoo.cli.plugins", "List plugins and what is wrong with them."),
+    "data": ("ganzoo.cli.data", "List, fetch and inspect data sets."),
+    "init": ("ganzoo.cli.init", "Write a recipe for a folder of pictures."),
+    "predict": ("ganzoo.cli.predict", "Generate images with trained weights."),
+    "evaluate": ("ganzoo.cli.evaluate", "Score a run on a split of its data."),
+    "runs": ("ganzoo.cli.runs", "List and compare runs."),
+}
+"""Each command's module, which has a click command called `command`, and its line of `--help`."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when the command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(COMMANDS[cmd_name][0])
+        command: click.Command = module.command
+        command.name = cmd_name
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            from ganzoo.wording import did_you_mean
+
+            hint = did_you_mean(args[0], COMMANDS) or f"commands: {', '.join(COMMANDS)}"
+            raise UsageError(f'there is no command "{args[0]}"', hint=hint)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--plugin",
+    "plugin_files",
+    metavar="FILE",
+    multiple=True,
+    help="Load a Python file as a plugin; its stem is the namespace.",
+)
+@click.option(
+    "--no-plugin", "blocked", metavar="NAME", multiple=True, help="Don't load this plugin."
+)
+@click.option("--debug", is_flag=True, help="Show Python's traceback with every error.")
+@click.version_option(ganzoo.__version__, prog_name="ganzoo", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(
+    context: click.Context,
+    plugin_files: tuple[str, ...],
+    blocked: tuple[str, ...],
+    debug: bool,  # noqa: ARG001, FBT001  # read by `main`, since errors end up there
+) -> None:
+    """ganzoo: recipes in, exact resumable runs of GANs out.
+
+    Start with `ganzoo run recipes/quickstart.toml`, or `ganzoo list`.
+    """
+    from ganzoo import registry
+
+    active = registry.activate(block=blocked, files=plugin_files)
+    if context.invoked_subcommand == "plugins":
+        return
+    for record in active.records:
+        if record.state == "quarantined":
+            click.echo(
+                f'warning: the plugin "{record.namespace}" of {record.distribution} is not used: '
+                f"{record.reason} (`ganzoo plugins --verbose` shows more)",
+                err=True,
+            )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code, as `ganzoo.errors.ExitCode` lists them.
+
+    Errors are explained on stderr; with `--json` they are also one document on stdout, either
+    `{"problems": [...]}` (a recipe's) or `{"error": {...}}`.
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    as_json, debug = "--json" in arguments, "--debug" in arguments
+    try:
+        code = _invoke(arguments)
+        sys.stdout.flush()
+    except GanzooError as error:
+        report_error(error, as_json=as_json, debug=debug)
+        code = int(error.exit_code)
+    except click.ClickException as error:
+        report_usage(error, as_json=as_json)
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        code = int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of stdout has seen enough, which is no error; Python must not flush it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = int(ExitCode.DONE)
+    except Exception as error:  # noqa: BLE001  # the last resort: say whose bug it is
+        report_bug(error, as_json=as_json)
+        code = int(ExitCode.BUG)
+    return code
+
+
+def _invoke(arguments: list[str]) -> int:
+    """What `cli.main` does, except that errors are left to the caller."""
+    try:
+        with cli.make_context("ganzoo", arguments) as context:
+            result: Any = cli.invoke(context)
+    except click.exceptions.Exit as done:
+        result = done.exit_code
+    return result if isinstance(result, int) else 0

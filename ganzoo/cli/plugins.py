@@ -1,0 +1,55 @@
+"""`ganzoo plugins`: what is installed, and what is wrong with it."""
+
+from __future__ import annotations
+
+import click
+
+from ganzoo.cli.console import print_columns, print_json
+from ganzoo.registry import current
+
+
+@click.command()
+@click.option("-v", "--verbose", is_flag=True, help="Show tracebacks.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(verbose: bool, as_json: bool) -> None:  # noqa: FBT001  # click passes by name
+    """List plugins with their state: ok, quarantined (something is wrong) or blocked (by you)."""
+    records = current().records
+    if as_json:
+        print_json(
+            {
+                "plugins": [
+                    {
+                        "namespace": record.namespace,
+                        "distribution": record.distribution,
+                        "version": record.version,
+                        "module": record.module,
+                        "state": record.state,
+                        "reason": record.reason,
+                        "traceback": record.traceback,
+                        "components": [
+                            {"kind": one.kind, "id": f"{record.namespace}/{one.name}"}
+                            for one in record.components
+                        ],
+                    }
+                    for record in records
+                ]
+            }
+        )
+        return
+    if not records:
+        click.echo("no plugin is installed", err=True)
+        return
+    print_columns(
+        [
+            (
+                record.namespace,
+                f"{record.distribution} {record.version}".strip(),
+                record.state,
+                record.reason or f"{len(record.components)} components",
+            )
+            for record in records
+        ]
+    )
+    for record in records:
+        if verbose and record.traceback:
+            click.echo(f"\n{record.namespace} ({record.module}):\n{record.traceback}")

@@ -1,0 +1,124 @@
+"""Options in words: keys, types, limits and defaults, for `ganzoo show` and the documentation."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from ganzoo.api import Chosen, Ref, Scalar
+from ganzoo.wording import key_of
+
+_WORDS: dict[Any, str] = {
+    bool: "true or false",
+    int: "whole number",
+    float: "number",
+    str: "text",
+    Scalar: "number or { from, to, until, shape }",
+}
+_LIMITS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "multiple_of": "multiple of"}
+
+
+@dataclass(frozen=True)
+class OptionHelp:
+    """One key of a component's table.
+
+    Args:
+        key: dotted where it stands in an inner table.
+        type: in words.
+        default: as a recipe would write it; None where the key is required or absent by default.
+        required: whether it must be given.
+        limits: such as `>= 0, < 1`.
+        help: what it does.
+    """
+
+    key: str
+    type: str
+    default: Any
+    required: bool
+    limits: str
+    help: str
+
+
+def describe(model: type[BaseModel], prefix: str = "") -> Iterator[OptionHelp]:
+    """Every option of a model, inner tables' options after them."""
+    for name, info in model.model_fields.items():
+        key = prefix + key_of(name, info)
+        inner = info.annotation
+        names_component = any(isinstance(one, Ref) for one in info.metadata)
+        if _is_model(inner) and inner is not Scalar and not names_component:
+            yield from describe(inner, f"{key}.")
+            continue
+        yield OptionHelp(
+            key=key,
+            type=type_in_words(inner, info.metadata),
+            default=_default(info),
+            required=info.is_required(),
+            limits=_limits(info.metadata),
+            help=" ".join((info.description or "").split()),
+        )
+
+
+def type_in_words(annotation: Any, metadata: Sequence[Any] = ()) -> str:  # noqa: PLR0911  # a case a line
+    """What may be written for a type."""
+    ref = next((one for one in metadata if isinstance(one, Ref)), None)
+    if ref is not None:
+        return f"{ref.kind}: id or table"
+    if annotation in _WORDS:
+        return _WORDS[annotation]
+    origin, arms = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        limits = _limits(arms[1:])
+        words = type_in_words(arms[0], arms[1:])
+        return f"{words} {limits}" if limits else words
+    if origin is Literal:
+        words = [_literal(value) for value in arms]
+        return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+    if origin in {Union, types.UnionType}:
+        return " or ".join(type_in_words(arm) for arm in arms if arm is not type(None))
+    if origin in {list, tuple}:
+        if arms and arms[-1] is not ... and origin is tuple:
+            return f"array of {len(arms)}: {', '.join(type_in_words(arm) for arm in arms)}"
+        return f"array of {type_in_words(arms[0])}"
+    if annotation is Any:
+        return "any value"
+    if origin is not None or _is_model(annotation):
+        return "table"
+    return str(getattr(annotation, "__name__", annotation)).lower()
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _literal(value: Any) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _default(info: FieldInfo) -> Any:
+    value = info.get_default(call_default_factory=False)
+    if info.is_required() or value is None:
+        return None
+    if isinstance(value, Chosen):
+        return value.as_table()
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", by_alias=True)
+    if isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, list | tuple):
+        return list(value)
+    return dict(value) if isinstance(value, Mapping) else str(value)
+
+
+def _limits(metadata: Sequence[Any]) -> str:
+    found = []
+    for one in metadata:
+        for name, sign in _LIMITS.items():
+            limit = getattr(one, name, None)
+            if limit is not None:
+                found.append(f"{sign} {limit:g}" if isinstance(limit, float) else f"{sign} {limit}")
+    return ", ".join(found)
