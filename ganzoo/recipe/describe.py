@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeGuard, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -48,9 +48,9 @@ def describe(model: type[BaseModel], prefix: str = "") -> Iterator[OptionHelp]:
     """Every option of a model, inner tables' options after them."""
     for name, info in model.model_fields.items():
         key = prefix + key_of(name, info)
-        inner = info.annotation
+        inner: Any = info.annotation
         names_component = any(isinstance(one, Ref) for one in info.metadata)
-        if _is_model(inner) and inner is not Scalar and not names_component:
+        if _is_model(inner) and inner not in _WORDS and not names_component:
             yield from describe(inner, f"{key}.")
             continue
         yield OptionHelp(
@@ -76,8 +76,8 @@ def type_in_words(annotation: Any, metadata: Sequence[Any] = ()) -> str:  # noqa
         words = type_in_words(arms[0], arms[1:])
         return f"{words} {limits}" if limits else words
     if origin is Literal:
-        words = [_literal(value) for value in arms]
-        return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+        literals = [_literal(value) for value in arms]
+        return " or ".join(filter(None, (", ".join(literals[:-1]), literals[-1])))
     if origin in {Union, types.UnionType}:
         return " or ".join(type_in_words(arm) for arm in arms if arm is not type(None))
     if origin in {list, tuple}:
@@ -91,7 +91,7 @@ def type_in_words(annotation: Any, metadata: Sequence[Any] = ()) -> str:  # noqa
     return str(getattr(annotation, "__name__", annotation)).lower()
 
 
-def _is_model(annotation: Any) -> bool:
+def _is_model(annotation: Any) -> TypeGuard[type[BaseModel]]:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
