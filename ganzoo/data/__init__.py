@@ -11,10 +11,12 @@ from ganzoo.data.decode import (
     image_size,
 )
 from ganzoo.data.lookup import cache_folder, data_cache, find_data
+from ganzoo.data.proposal import Proposal
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "ImageInfo",
+    "Proposal",
     "cache_folder",
     "data_cache",
     "decode_image",

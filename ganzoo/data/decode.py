@@ -119,8 +119,7 @@ def decode_image(path: Path | str, channels: Channels = "rgb") -> np.ndarray:
 def _opened(path: Path) -> Iterator[Image.Image]:
     """Open one picture, and turn whatever goes wrong with it into a DataError with its name."""
     try:
-        if path.stat().st_size == 0:
-            raise _refusal(path, "the file is empty (0 bytes)")
+        _check_not_empty(path)
         with warnings.catch_warnings():
             # The limit below is ours; Pillow's warning at half of it would only repeat itself.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -146,6 +145,11 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 def _refusal(path: Path, reason: str, hint: str = "") -> DataError:
     return DataError(f"can't read this image: {reason}", where=str(path), hint=hint)
+
+
+def _check_not_empty(path: Path) -> None:
+    if path.stat().st_size == 0:
+        raise _refusal(path, "the file is empty (0 bytes)")
 
 
 def _check_is_one_picture(image: Image.Image, path: Path) -> None:

@@ -15,6 +15,7 @@ from ganzoo_images.folders import choose_split, deal, dealt_note, list_images, s
 if TYPE_CHECKING:
     import numpy as np
 
+    from ganzoo.data.proposal import Proposal
     from ganzoo_images.options import SideBySideOptions
 
 CHANNEL_COUNT = {"gray": 1, "rgb": 3, "rgba": 4}
@@ -36,6 +37,13 @@ class SideBySide:
         self.root = find_data("", options.root)
         self.files, self.notes = _files_of(self.root, options, split)
         self._fields: dict[str, Field] = {}
+
+    @classmethod
+    def propose(cls, folder: Path) -> Proposal | None:
+        """What `ganzoo init` writes for a folder of such files; see `Proposal`."""
+        from ganzoo_images.propose import propose_side_by_side
+
+        return propose_side_by_side(folder)
 
     @property
     def fields(self) -> Mapping[str, Field]:

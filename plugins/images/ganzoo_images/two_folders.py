@@ -25,6 +25,7 @@ from ganzoo_images.side_by_side import CHANNEL_COUNT
 if TYPE_CHECKING:
     import numpy as np
 
+    from ganzoo.data.proposal import Proposal
     from ganzoo.interfaces import Split
     from ganzoo_images.options import TwoFoldersOptions
 
@@ -66,6 +67,13 @@ class TwoFolders:
         if not self.pairs:
             raise DataError(f"there are no pairs for the {split} split", where=str(self.root))
         self._fields: dict[str, Field] = {}
+
+    @classmethod
+    def propose(cls, folder: Path) -> Proposal | None:
+        """What `ganzoo init` writes for a folder with two folders of pairs; see `Proposal`."""
+        from ganzoo_images.propose import propose_two_folders
+
+        return propose_two_folders(folder)
 
     @property
     def fields(self) -> Mapping[str, Field]:

@@ -1,0 +1,144 @@
+"""`ganzoo data inspect`: what a recipe's data are, before any training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from ganzoo.data.inspect import Report
+
+
+@click.group("data")
+def command() -> None:
+    """Look at data sets."""
+
+
+@command.command("inspect")
+@click.argument("recipe")
+@click.option(
+    "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change a key of the recipe."
+)
+@click.option(
+    "-o",
+    "--out",
+    metavar="SHEET.png",
+    type=click.Path(path_type=Path),
+    help="Where the contact sheet goes (default: NAME_data.png in the working directory).",
+)
+@click.option(
+    "--split",
+    type=click.Choice(["train", "val", "test"]),
+    default="train",
+    show_default=True,
+    help="Split that the contact sheet shows.",
+)
+@click.option(
+    "--rows", type=click.IntRange(1, 64), default=6, show_default=True, help="Rows of the sheet."
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help="Decode at most this many samples of each split (default: all).",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+@click.pass_context
+def inspect(  # noqa: PLR0917  # click passes by name
+    context: click.Context,
+    recipe: str,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    split: str,
+    rows: int,
+    limit: int | None,
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Count and decode the data of RECIPE, list what is wrong, and draw a contact sheet.
+
+    The sheet shows samples after augmentation, as networks get them. Exits 5 if anything is wrong
+    with the data.
+    """
+    from ganzoo.data.convert import save_image
+    from ganzoo.data.inspect import contact_sheet_rows, inspect_data
+    from ganzoo.errors import ExitCode
+    from ganzoo.recipe import load_recipe
+
+    loaded = load_recipe(recipe, overrides)
+    with _bar() as progress:
+        report = inspect_data(loaded, limit, progress)
+    sheet = None
+    if split in report.prepared:
+        import numpy as np
+
+        from ganzoo.observers.samples import grid
+
+        caption = f"{loaded.name} · {report.use} · {split}, after augmentation"
+        if report.stand_in:
+            caption += " · STAND-IN DATA"
+        sheet = out or Path(f"{loaded.name}_data.png")
+        table = contact_sheet_rows(report.prepared[split], rows)
+        save_image(np.asarray(grid(table, caption)), sheet)
+    if as_json:
+        click.echo(json.dumps(_document(loaded.name, report, sheet), indent=2))
+    else:
+        _print(report, sheet, limit)
+    if report.problems:
+        context.exit(ExitCode.DATA)
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar on stderr that goes away when done; nothing where it would only pile up."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("decoding", total=None)
+
+        def progress(split: str, done: int, total: int) -> None:
+            bar.update(task, description=f"decoding {split}", completed=done, total=total)
+
+        yield progress
+
+
+def _document(name: str, report: Report, sheet: Path | None) -> dict[str, Any]:
+    return {
+        "recipe": name,
+        "data": report.use,
+        "stand_in": report.stand_in,
+        "notes": report.notes,
+        "splits": {
+            split: {
+                "count": found.count,
+                "sizes": {field: dict(sizes) for field, sizes in found.sizes.items()},
+                "fields": found.fields,
+            }
+            for split, found in report.splits.items()
+        },
+        "problems": [vars(problem) for problem in report.problems],
+        "contact_sheet": None if sheet is None else str(sheet),
+    }
+
+
+def _print(report: Report, sheet: Path | None, limit: int | None) -> None:
+    for note in report.notes:
+        click.echo(note, err=True)
+    click.echo(f"data {report.use}{' (STAND-IN)' if report.stand_in else ''}")
+    for split, found in report.splits.items():
+        part = "" if limit is None or limit >= found.count else f", {limit} of them decoded"
+        click.echo(f"{split}: {found.count} samples{part}")
+        for field, sizes in found.sizes.items():
+            seen = ", ".join(f"{size} ({count})" for size, count in sizes.most_common(5))
+            more = f" and {len(sizes) - 5} more sizes" if len(sizes) > 5 else ""
+            becomes = f" -> {found.fields[field]}" if field in found.fields else ""
+            click.echo(f"  {field}: {seen}{more}{becomes}")
+    for problem in report.problems:
+        click.echo(f"PROBLEM in {problem.split}: {problem.reason}")
+    if sheet is not None:
+        click.echo(f"contact sheet: {sheet}")

@@ -1,0 +1,189 @@
+"""Looking at all of a recipe's data before training on them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, get_args
+
+import numpy as np
+from PIL import Image
+
+from ganzoo.data.convert import to_uint8
+from ganzoo.data.pipeline import PreparedData, open_data
+from ganzoo.errors import DataError, DataMissing
+from ganzoo.interfaces import DataSource, Field, Split
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ganzoo.recipe.model import Recipe
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is wrong with the data; `sample` is empty where it concerns a whole split."""
+
+    split: str
+    sample: str
+    reason: str
+
+
+@dataclass
+class SplitReport:
+    """What a split holds.
+
+    Args:
+        count: samples.
+        sizes: for each field, how many samples have which size and depth before augmentation, such
+            as `{"source": {"256 x 256 x 3 uint8": 400}}`.
+        fields: for each field, kind and shape as networks get it, after augmentation.
+    """
+
+    count: int = 0
+    sizes: dict[str, Counter[str]] = field(default_factory=dict)
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Report:
+    """What `inspect_data` found."""
+
+    use: str
+    stand_in: bool = False
+    notes: list[str] = field(default_factory=list)
+    splits: dict[str, SplitReport] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    prepared: dict[str, PreparedData] = field(default_factory=dict)
+    """Splits that can be used as they are."""
+
+
+def inspect_data(
+    recipe: Recipe,
+    limit: int | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Report:
+    """Open every split and decode its samples.
+
+    Args:
+        recipe: a valid recipe.
+        limit: decode at most this many samples of a split; None: all.
+        progress: told the split, and samples done of how many.
+
+    Raises:
+        DataMissing: when there are no data and the recipe has no fallback.
+    """
+    report = Report(use=recipe.data.id)
+    look = partial(_look_at_samples, report=report, limit=limit, progress=progress)
+    for split in get_args(Split):
+        report.splits[split] = SplitReport()
+        try:
+            prepared = open_data(recipe, split)
+        except DataMissing:
+            raise
+        except DataError as error:
+            _look_at_broken(recipe, split, report, look, str(error))
+            continue
+        report.prepared[split] = prepared
+        report.use, report.stand_in = prepared.chosen.id, prepared.stand_in
+        report.notes += [note for note in prepared.notes if note not in report.notes]
+        report.splits[split].fields = {
+            name: f"{one.kind} {_times(one.shape)}" for name, one in prepared.fields.items()
+        }
+        look(prepared.source, split)
+    return report
+
+
+def _look_at_broken(
+    recipe: Recipe,
+    split: Split,
+    report: Report,
+    look: Callable[[DataSource, str], None],
+    reason: str,
+) -> None:
+    """List what is wrong with a split that can't be used: perhaps just its first sample."""
+    try:
+        source: DataSource = recipe.data.build(split)
+    except DataError as error:
+        reason = str(error)
+    else:
+        look(source, split)
+    if reason not in {problem.reason for problem in report.problems if problem.split == split}:
+        report.problems.append(Problem(split, "", reason))
+
+
+def _look_at_samples(
+    source: DataSource,
+    split: str,
+    report: Report,
+    limit: int | None,
+    progress: Callable[[str, int, int], None] | None,
+) -> None:
+    found = report.splits[split]
+    found.count = len(source)
+    looked_at = found.count if limit is None else min(limit, found.count)
+    for index in range(looked_at):
+        try:
+            sample = source.load(index, np.random.default_rng(0))
+        except DataError as error:
+            report.problems.append(Problem(split, source.name(index), str(error)))
+        else:
+            for name, array in sample.items():
+                size = f"{_times(array.shape)} {array.dtype}"
+                found.sizes.setdefault(name, Counter())[size] += 1
+        if progress:
+            progress(split, index + 1, looked_at)
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape)) or "one number"
+
+
+def contact_sheet_rows(
+    data: PreparedData, rows: int, largest: int = 256
+) -> list[dict[str, np.ndarray]]:
+    """Samples spread over a split, after augmentation, as 8-bit pictures by field.
+
+    Args:
+        data: the split.
+        rows: how many at most.
+        largest: longer side, in pixels, that pictures are reduced to if they exceed it.
+    """
+    count = min(rows, len(data))
+    table = []
+    for index in np.linspace(0, len(data) - 1, count).round().astype(int):
+        pictures = _pictures(data.sample(int(index)), data.fields)
+        table.append({name: _reduced(one, largest) for name, one in pictures.items()})
+    return table
+
+
+def _pictures(sample: Mapping[str, Tensor], fields: Mapping[str, Field]) -> dict[str, np.ndarray]:
+    found: dict[str, np.ndarray] = {}
+    for name, one in fields.items():
+        if one.kind == "image":
+            middle, half = (one.high + one.low) / 2, (one.high - one.low) / 2
+            found[name] = to_uint8((sample[name] - middle) / half)
+        elif one.kind == "labels":
+            found[name] = _coloured(sample[name].numpy(), one)
+    return found
+
+
+def _coloured(labels: np.ndarray, labels_field: Field) -> np.ndarray:
+    """Classes in their colours, or as grays if they have none."""
+    if labels_field.palette:
+        colours = np.array(labels_field.palette, np.uint8)
+        coloured: np.ndarray = colours[labels.clip(0, len(colours) - 1)]
+        return coloured
+    grays = labels * (255 // max(1, int(labels.max())))
+    return grays.clip(0, 255).astype(np.uint8)[:, :, None]
+
+
+def _reduced(image: np.ndarray, largest: int) -> np.ndarray:
+    longer = max(image.shape[:2])
+    if longer <= largest:
+        return image
+    height, width = (max(1, round(side * largest / longer)) for side in image.shape[:2])
+    planes = [Image.fromarray(np.ascontiguousarray(one)) for one in np.moveaxis(image, 2, 0)]
+    return np.stack([np.array(one.resize((width, height))) for one in planes], 2)
