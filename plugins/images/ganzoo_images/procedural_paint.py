@@ -108,8 +108,8 @@ def develop(canvas: Canvas, size: int) -> np.ndarray:
     image = rows.reshape(size, size, 3)
     grain = rng.standard_normal((size, size), dtype=np.float32)
     # Sensors' colour noise is coarser than their brightness noise: half the resolution.
-    tint = rng.standard_normal((size // 2, size // 2), dtype=np.float32)
-    tint = cv2.resize(tint, (size, size), interpolation=cv2.INTER_LINEAR)
+    coarse = rng.standard_normal((size // 2, size // 2), dtype=np.float32)
+    tint: np.ndarray = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_LINEAR)
     image += spread(grain, np.full(3, 255 * light.noise, np.float32))
     image += spread(tint, np.array([1, 0, -1], np.float32) * np.float32(120 * light.noise))
     image += np.float32(0.5)
