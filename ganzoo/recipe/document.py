@@ -115,8 +115,9 @@ def mistyped(document: Mapping[str, Any], tree: Node) -> Iterator[tuple[Keys, st
         written = node.value
         if depth < len(leaf) or isinstance(written, list | dict):
             continue
-        if isinstance(value, bool) and not isinstance(written, bool):
-            yield leaf, "must be true or false"
+        if isinstance(value, bool):
+            if not isinstance(written, bool):
+                yield leaf, "must be true or false"
         elif isinstance(value, int | float) and isinstance(written, bool):
             yield leaf, "must be a number"
         elif isinstance(value, int | float) and isinstance(written, str):
