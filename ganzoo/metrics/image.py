@@ -52,7 +52,7 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 
     if np.array_equal(a, b):
         return float(10 * np.log10(255**2 * a.size))
-    return float(peak_signal_noise_ratio(b, a, data_range=255))
+    return float(peak_signal_noise_ratio(b, a, data_range=255))  # type: ignore[no-untyped-call]
 
 
 def ssim(a: np.ndarray, b: np.ndarray) -> float:
@@ -69,7 +69,8 @@ def ssim(a: np.ndarray, b: np.ndarray) -> float:
             f" these are {a.shape[1]} x {a.shape[0]}",
             hint="Choose other metrics with [[metric]].",
         )
-    return float(structural_similarity(a, b, channel_axis=2, data_range=255))
+    value = structural_similarity(a, b, channel_axis=2, data_range=255)  # type: ignore[no-untyped-call]
+    return float(value)
 
 
 def gradient_energy(image: np.ndarray) -> float:

@@ -1,0 +1,81 @@
+"""`ganzoo evaluate`: a run's figures on held-out data, with controls beside."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command("evaluate")
+@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.option(
+    "--split",
+    type=click.Choice(("train", "val", "test")),
+    default="test",
+    show_default=True,
+    help="The data to score on.",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(("paper", "deterministic", "running")),
+    help="As `ganzoo predict` has it. Default: what the recipe said.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the dropout.")
+@click.option("--limit", type=click.IntRange(min=1), help="Score only the first N images.")
+@click.option(
+    "--device",
+    type=click.Choice(("auto", "cpu", "cuda", "mps")),
+    default="auto",
+    show_default=True,
+    help="Where to compute.",
+)
+@click.option("--role", metavar="NAME", help="The network to score, of a run that serves several.")
+@click.option(
+    "--ema/--no-ema",
+    default=None,
+    help="The moving average of the weights, or the plain ones. Default: the average if there.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+def command(  # noqa: PLR0917  # click passes by name
+    run: Path,
+    split: str,
+    mode: str | None,
+    seed: int,
+    limit: int | None,
+    device: str,
+    role: str | None,
+    ema: bool | None,  # noqa: FBT001  # click passes by name
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Score the newest weights of the run directory RUN.
+
+    The images that it makes go to RUN/evaluation/SPLIT_MODE/, the figures to SPLIT_MODE.json beside
+    that folder. The controls are scored by the same formulas: a network has learnt something where
+    it is better than them.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from ganzoo.inference.evaluate import evaluate_run, print_report
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("images", total=None)
+        document = evaluate_run(
+            run,
+            split,  # type: ignore[arg-type]  # click checked both against their choices
+            mode=mode,  # type: ignore[arg-type]
+            seed=seed,
+            limit=limit,
+            device=device,
+            role=role,
+            ema=ema,
+            done=lambda count, total: progress.update(bar, completed=count, total=total),
+        )
+    print_report(document)
+    if as_json:
+        click.echo(json.dumps(document, indent=2))
+    else:
+        click.echo(str(run / "evaluation" / f"{document['split']}_{document['mode']}.json"))

@@ -1,0 +1,248 @@
+"""Files in, files out: sizes, channels, names, seeds, and nothing on disk lost."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+
+from ganzoo import api, registry
+from ganzoo.data.convert import to_tensor, to_uint8
+from ganzoo.errors import DataError, ExitCode, UsageError
+from ganzoo.inference import modes
+from ganzoo.inference.network import load_trained
+from ganzoo.inference.predict import plan, predict
+from ganzoo.inference.weights import WeightsCard, build_network, load_weights, save_weights
+from ganzoo.interfaces import Field, NetIO
+
+TOY = Path(__file__).parent / "toys" / "inference_toy.py"
+
+
+@pytest.fixture(autouse=True)
+def toy_plugin():
+    before = registry.current()
+    registry.activate(files=[TOY])
+    yield
+    registry._active = before
+    api.set_resolver(before.choose)
+
+
+def make_weights(path, channels=3, out_channels=3, **changes):
+    fields = {
+        "source": Field((channels, 12, 20), "image"),
+        "target": Field((out_channels, 12, 20), "image"),
+    }
+    card = WeightsCard(
+        role="generator",
+        kind="generator",
+        network={"use": "inference_toy/net"},
+        revision=1,
+        io=NetIO(fields["source"].shape, fields["target"].shape),
+        task={"use": "inference_toy/task"},
+        fields=fields,
+        size_multiple=4,
+        step=7,
+    )
+    card = dataclasses.replace(card, **changes)
+    torch.manual_seed(0)
+    net = build_network(card)
+    for module in net:
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.fill_(0.2)
+    save_weights(path, net.state_dict(), card)
+    return path
+
+
+@pytest.fixture
+def weights(tmp_path):
+    return make_weights(tmp_path / "generator.safetensors")
+
+
+def write_image(path, height=12, width=20, channels=3, seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 256, (height, width, channels), dtype=np.uint8)
+    Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels).save(path)
+    return path
+
+
+def read(path):
+    return np.asarray(Image.open(path))
+
+
+@pytest.mark.parametrize(("height", "width"), [(12, 20), (13, 21), (1, 1), (5, 2), (31, 4)])
+def test_any_size_is_kept(tmp_path, weights, height, width):
+    source = write_image(tmp_path / "in.png", height, width)
+    predict(weights, [source], tmp_path / "out.png", device="cpu")
+    assert read(tmp_path / "out.png").shape == (height, width, 3)
+
+
+def test_a_legal_size_is_the_network_itself_and_padding_mirrors(tmp_path, weights):
+    _, trained = load_trained(weights, mode="running", device="cpu")
+    pixels = read(write_image(tmp_path / "in.png", 12, 20))
+    image = to_tensor(pixels, Field((3, 12, 20), "image"))
+    _, state = load_weights(weights)
+    net = build_network(load_weights(weights)[0], state).eval()
+    with torch.no_grad():
+        assert torch.equal(trained(image, "in"), net(image[None])[0])
+        cut = image[:, :10, :18]
+        mirrored = torch.nn.functional.pad(cut[None], (0, 2, 0, 2), mode="reflect")
+        assert torch.equal(trained(cut, "in"), net(mirrored)[0, :, :10, :18])
+
+
+@pytest.mark.parametrize(("takes", "gives", "has"), [(1, 3, 3), (3, 1, 1), (4, 4, 3), (1, 1, 4)])
+def test_channels_are_the_networks(tmp_path, takes, gives, has):
+    weights = make_weights(tmp_path / "g.safetensors", takes, gives)
+    source = write_image(tmp_path / "in.png", channels=has)
+    predict(weights, [source], tmp_path / "out.png", device="cpu")
+    assert read(tmp_path / "out.png").shape == ((12, 20) if gives == 1 else (12, 20, gives))
+
+
+def test_channels_that_no_file_has_are_refused(tmp_path):
+    weights = make_weights(tmp_path / "g.safetensors", 5)
+    source = write_image(tmp_path / "in.png")
+    document = predict(weights, [source], tmp_path / "out.png", device="cpu")
+    assert "5 channels" in document["failed"][0]["reason"]
+
+
+def test_folders_keep_names_and_subfolders(tmp_path, weights):
+    for index, name in enumerate(("a/1.jpg", "a/b/1.png", "2.PNG", "same.jpg", "same.png")):
+        write_image(tmp_path / "in" / name.lower(), seed=index)
+    write_image(tmp_path / "in" / ".hidden.png")
+    (tmp_path / "in" / "notes.txt").write_text("no image")
+    extra = write_image(tmp_path / "x" / "3.bmp")
+    out = tmp_path / "in" / "out"  # results inside the input folder aren't inputs of the next call
+    for _ in range(2):
+        document = predict(
+            weights, [tmp_path / "in", extra, extra], out, device="cpu", overwrite=True
+        )
+        assert len(document["outputs"]) == 6
+    made = sorted(str(path.relative_to(out)) for path in out.rglob("*.png"))
+    assert made == ["2.png", "3.png", "a/1.png", "a/b/1.png", "same_jpg.png", "same_png.png"]
+
+
+def test_nothing_is_lost(tmp_path, weights):
+    source = write_image(tmp_path / "in.png")
+    content = source.read_bytes()
+    out = tmp_path / "out.png"
+    out.write_text("precious")
+    with pytest.raises(UsageError, match="exist already"):
+        predict(weights, [source], out, device="cpu")
+    assert out.read_text() == "precious"
+    for target in (source, tmp_path):
+        with pytest.raises(UsageError, match="replace the inputs"):
+            predict(weights, [source], target, device="cpu", overwrite=True)
+    assert source.read_bytes() == content
+    predict(weights, [source], out, device="cpu", overwrite=True)
+    assert read(out).shape == (12, 20, 3)
+
+
+def test_a_plan_that_cannot_be_meant_is_refused(tmp_path):
+    first, second = write_image(tmp_path / "a" / "1.png"), write_image(tmp_path / "b" / "1.png")
+    with pytest.raises(UsageError, match="same output name"):
+        plan([first, second], tmp_path / "out")
+    assert len(plan([tmp_path], tmp_path / "out")) == 2  # the folder above keeps them apart
+    with pytest.raises(UsageError, match="no such file"):
+        plan([tmp_path / "nowhere"], tmp_path / "out")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="no images"):
+        plan([tmp_path / "empty"], tmp_path / "out")
+    with pytest.raises(UsageError, match="need a folder"):
+        plan([first, second], first)
+    with pytest.raises(UsageError, match=r"name it \.png"):
+        plan([first], tmp_path / "out.jpg")
+
+
+def test_a_result_depends_on_neither_the_others_nor_their_order(tmp_path, weights):
+    for index in range(4):
+        write_image(tmp_path / "in" / f"{index}.png", seed=index)
+    predict(weights, [tmp_path / "in"], tmp_path / "all", device="cpu")
+    predict(weights, [tmp_path / "in" / "2.png"], tmp_path / "alone.png", device="cpu")
+    assert np.array_equal(read(tmp_path / "all" / "2.png"), read(tmp_path / "alone.png"))
+    predict(weights, [tmp_path / "in"], tmp_path / "other", device="cpu", seed=1)
+    assert not np.array_equal(read(tmp_path / "all" / "2.png"), read(tmp_path / "other" / "2.png"))
+
+
+def test_the_card_says_mode_and_seed_and_the_picture_records_them(tmp_path):
+    inference = {"mode": "deterministic", "seed": 5}
+    weights = make_weights(tmp_path / "g.safetensors", inference=inference)
+    source = write_image(tmp_path / "in.png")
+    document = predict(weights, [source], tmp_path / "out.png", device="cpu")
+    assert (document["mode"], document["seed"]) == ("deterministic", 5)
+    note = json.loads(Image.open(tmp_path / "out.png").text["ganzoo"])
+    assert (note["mode"], note["seed"], note["step"]) == ("deterministic", 5, 7)
+    pictures = {}
+    for mode in modes.MODES:
+        predict(weights, [source], tmp_path / f"{mode}.png", mode=mode, device="cpu")
+        pictures[mode] = read(tmp_path / f"{mode}.png").tobytes()
+    assert len(set(pictures.values())) == 3
+    assert pictures["deterministic"] == read(tmp_path / "out.png").tobytes()
+
+
+def test_a_single_value_that_is_not_finite_is_no_picture(tmp_path, weights):
+    card, state = load_weights(weights)
+    state["7.bias"][0] = float("nan")
+    save_weights(weights, state, card)
+    source = write_image(tmp_path / "in.png")
+    with pytest.raises(Exception, match="not finite"):
+        predict(weights, [source], tmp_path / "out.png", device="cpu")
+    assert not (tmp_path / "out.png").exists()
+
+
+def run_command(*arguments):
+    from ganzoo.cli.predict import command
+
+    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+def test_command_does_the_rest_when_one_file_is_broken(tmp_path, weights):
+    write_image(tmp_path / "in" / "1.png")
+    write_image(tmp_path / "in" / "3.png")
+    (tmp_path / "in" / "2.png").write_bytes(b"no picture")
+    out = tmp_path / "out"
+    result = run_command(weights, tmp_path / "in", "-o", out, "--device", "cpu", "--json")
+    assert isinstance(result.exception, DataError)
+    assert result.exception.exit_code == ExitCode.DATA
+    assert "2.png" in str(result.exception)
+    document = json.loads(result.stdout)
+    assert [Path(entry["output"]).name for entry in document["outputs"]] == ["1.png", "3.png"]
+    assert [Path(entry["input"]).name for entry in document["failed"]] == ["2.png"]
+    assert document["mode"] == "paper"
+    assert sorted(path.name for path in out.iterdir()) == ["1.png", "3.png"]
+
+
+def test_command_prints_the_paths_and_notes_a_pair(tmp_path, weights, caplog):
+    card, state = load_weights(weights)
+    square = dataclasses.replace(card, io=NetIO((3, 8, 8), (3, 8, 8)))
+    save_weights(weights, state, square)
+    pair = write_image(tmp_path / "pair.png", 8, 16)
+    result = run_command(weights, pair, "-o", tmp_path / "o.png", "--device", "cpu")
+    assert result.exit_code == 0, result.exception
+    assert result.stdout == f"{tmp_path / 'o.png'}\n"
+    assert "mode paper, seed 0, on cpu" in result.stderr
+    assert "side by side" in caplog.text
+    caplog.clear()
+    run_command(
+        weights, write_image(tmp_path / "s.png", 8, 8), "-o", tmp_path / "s2.png", "--device", "cpu"
+    )
+    assert "side by side" not in caplog.text
+
+
+def test_commands_know_the_modes():
+    from ganzoo.cli.evaluate import command as evaluate
+    from ganzoo.cli.predict import command
+
+    for one in (command, evaluate):
+        option = next(parameter for parameter in one.params if parameter.name == "mode")
+        assert tuple(option.type.choices) == modes.MODES
+
+
+def test_eight_bit_round_trip():
+    pixels = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
+    assert np.array_equal(to_uint8(to_tensor(pixels, Field((1, 16, 16), "image"))), pixels)
