@@ -96,7 +96,11 @@ def _choose(folder: Path, use: str | None) -> tuple[str, Proposal]:
     found: dict[str, Proposal] = {}
     asked = []
     for entry in current().components("data"):
-        propose = getattr(load_target(entry.component.target), "propose", None)
+        try:
+            propose = getattr(load_target(entry.component.target), "propose", None)
+        except Exception as error:  # noqa: BLE001  # a broken plugin mustn't stop the others
+            click.echo(f"{entry.id} can't be imported, so isn't asked: {error}", err=True)
+            continue
         if propose is None:
             continue
         asked.append(entry.id)

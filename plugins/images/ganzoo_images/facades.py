@@ -60,6 +60,11 @@ class Facades(SideBySide):
         self.notes = (f"Facades from {folder}.", *self.notes)
         check_sizes(self.files)
 
+    @classmethod
+    def propose(cls, folder: Path) -> None:  # noqa: ARG003
+        """Nothing: a folder of one's own is `images/side_by_side`."""
+        return
+
     @property
     def fields(self) -> dict[str, Field]:
         """`source` and `target`; the label map's field has the palette of its classes."""

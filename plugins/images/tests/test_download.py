@@ -1,0 +1,267 @@
+"""The downloader resumes, gives up in time, and unpacks nothing that it shouldn't."""
+
+from __future__ import annotations
+
+import http.server
+import io
+import re
+import socket
+import tarfile
+import threading
+import time
+
+import pytest
+
+from ganzoo.errors import DataError, DataMissing
+from ganzoo_images import download as module
+from ganzoo_images.download import download, fetch, unpack
+
+
+class Server:
+    """A local web server whose connections can be made to break."""
+
+    def __init__(self):
+        self.content = b""
+        self.ranges = True  # whether it knows Range requests
+        self.drop_after = []  # bytes sent before each of the next connections breaks
+        self.status = 200
+        self.requests = []  # the Range header of each request
+        owner = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                owner.answer(self)
+
+            def log_message(self, *_):
+                pass
+
+        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.http.server_port}/set.tar.gz"
+
+    def answer(self, handler):
+        wanted = handler.headers.get("Range")
+        self.requests.append(wanted)
+        if self.status != 200:
+            handler.send_error(self.status)
+            return
+        start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1]) if wanted and self.ranges else 0
+        total = len(self.content)
+        if start >= total > 0:
+            handler.send_response(416)
+            handler.send_header("Content-Range", f"bytes */{total}")
+            handler.end_headers()
+            return
+        body = self.content[start:]
+        handler.send_response(206 if start else 200)
+        handler.send_header("Content-Length", str(len(body)))
+        if start:
+            handler.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
+        handler.end_headers()
+        if self.drop_after:
+            handler.wfile.write(body[: self.drop_after.pop(0)])
+            handler.wfile.flush()
+            handler.connection.shutdown(socket.SHUT_RDWR)
+        else:
+            handler.wfile.write(body)
+
+
+@pytest.fixture
+def server(monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    one = Server()
+    yield one
+    one.http.shutdown()
+    one.http.server_close()
+
+
+def tar_of(*members):
+    """A tar.gz of (name, content) or of TarInfo."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for member in members:
+            if isinstance(member, tarfile.TarInfo):
+                tar.addfile(member)
+            else:
+                info = tarfile.TarInfo(member[0])
+                info.size = len(member[1])
+                tar.addfile(info, io.BytesIO(member[1]))
+    return buffer.getvalue()
+
+
+def test_progress_and_content(server, tmp_path):
+    server.content = bytes(range(256)) * 5000
+    seen = []
+    download(server.url, tmp_path / "part", lambda done, total: seen.append((done, total)))
+    assert (tmp_path / "part").read_bytes() == server.content
+    assert seen[-1] == (len(server.content),) * 2
+    assert len(seen) > 2
+
+
+def test_a_dropped_connection_is_taken_up_where_it_broke(server, tmp_path):
+    server.content = bytes(range(256)) * 4000
+    server.drop_after = [100_000, 300_000]
+    download(server.url, tmp_path / "part")
+    assert (tmp_path / "part").read_bytes() == server.content
+    assert server.requests == [None, "bytes=100000-", "bytes=400000-"]
+
+
+def test_a_later_call_goes_on_with_the_part(server, tmp_path):
+    server.content = b"0123456789"
+    (tmp_path / "part").write_bytes(b"0123")
+    download(server.url, tmp_path / "part")
+    assert (tmp_path / "part").read_bytes() == b"0123456789"
+    assert server.requests == ["bytes=4-"]
+    # Complete already: one question, no content.
+    download(server.url, tmp_path / "part")
+    assert server.requests == ["bytes=4-", "bytes=10-"]
+
+
+def test_a_part_of_another_file_starts_over(server, tmp_path):
+    server.content = b"0123456789"
+    (tmp_path / "part").write_bytes(b"longer than the file")
+    download(server.url, tmp_path / "part")
+    assert (tmp_path / "part").read_bytes() == b"0123456789"
+
+
+def test_a_server_without_ranges_starts_over(server, tmp_path):
+    server.ranges = False
+    server.content = b"0123456789" * 100
+    server.drop_after = [7]
+    download(server.url, tmp_path / "part")
+    assert (tmp_path / "part").read_bytes() == server.content
+
+
+def test_it_gives_up_when_nothing_new_comes(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(module.time, "sleep", lambda _: None)
+    server.content = b"0123456789"
+    server.drop_after = [3] + [0] * 20
+    with pytest.raises(DataMissing, match="3 bytes are kept"):
+        download(server.url, tmp_path / "part")
+    assert (tmp_path / "part").read_bytes() == b"012"
+    assert len(server.requests) == 1 + module.ATTEMPTS
+
+
+def test_an_error_of_the_server_is_told(server, tmp_path):
+    server.status = 404
+    with pytest.raises(DataMissing, match="404"):
+        download(server.url, tmp_path / "part")
+    assert len(server.requests) == 1
+
+
+def test_offline_fails_fast(tmp_path):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/x"
+    started = time.monotonic()
+    with pytest.raises(DataMissing):
+        download(url, tmp_path / "part")
+    assert time.monotonic() - started < 2
+
+
+def test_a_silent_server_or_name_lookup_fails_in_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "CONNECT_SECONDS", 0.2)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        started = time.monotonic()
+        with pytest.raises(DataMissing):
+            download(f"http://127.0.0.1:{silent.getsockname()[1]}/x", tmp_path / "part")
+        assert time.monotonic() - started < 2
+    hanging = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: hanging.wait(10))
+    started = time.monotonic()
+    with pytest.raises(DataMissing, match="no answer"):
+        download("http://lost.invalid/x", tmp_path / "part")
+    assert time.monotonic() - started < 3
+    hanging.set()
+
+
+def test_fetch_makes_the_folder_whole_or_not_at_all(server, tmp_path):
+    server.content = tar_of(("set/train/1.txt", b"one"), ("set/test/2.txt", b"two"))
+    target = tmp_path / "cache" / "set"
+    checked = []
+
+    def refuse(folder):
+        checked.append(sorted(path.name for path in folder.iterdir()))
+        raise DataError("one is missing", hint="look")
+
+    with pytest.raises(DataError, match="one is missing") as caught:
+        fetch(server.url, target, refuse)
+    assert "removed" in caught.value.hint
+    assert checked == [["test", "train"]]
+    assert [path.name for path in target.parent.iterdir()] == ["set.lock"]
+    fetch(server.url, target, lambda _: None)
+    assert (target / "train" / "1.txt").read_bytes() == b"one"
+    assert sorted(path.name for path in target.parent.iterdir()) == ["set", "set.lock"]
+    before = len(server.requests)
+    fetch(server.url, target, refuse)  # it is there: no request
+    assert len(server.requests) == before
+
+
+def test_two_at_once_download_once(server, tmp_path):
+    server.content = tar_of(("set/1.txt", b"one" * 100_000))
+    errors = []
+
+    def work():
+        try:
+            fetch(server.url, tmp_path / "set", lambda _: None)
+        except Exception as error:  # noqa: BLE001
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert len(server.requests) == 1
+
+
+def test_an_archive_cut_off_is_damaged(server, tmp_path):
+    server.content = tar_of(("set/1.txt", b"one" * 100_000))[:-40]
+    with pytest.raises(DataError, match="damaged"):
+        fetch(server.url, tmp_path / "set", lambda _: None)
+    assert not (tmp_path / "set").exists()
+    assert not (tmp_path / "set.part").exists()
+
+
+def link(name, kind, target):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info
+
+
+@pytest.mark.parametrize(
+    ("member", "reason"),
+    [
+        (("/etc/evil", b"x"), "absolute"),
+        (("../evil", b"x"), "leads out"),
+        (("set/../../evil", b"x"), "leads out"),
+        (("..\\evil", b"x"), "leads out"),
+        (("C:\\evil", b"x"), "absolute"),
+        (link("evil", tarfile.SYMTYPE, "/etc/passwd"), "link to '/etc/passwd'"),
+        (link("evil", tarfile.LNKTYPE, "good"), "link to 'good'"),
+        (link("evil", tarfile.CHRTYPE, ""), "neither a file nor a folder"),
+        (link("evil", tarfile.FIFOTYPE, ""), "neither a file nor a folder"),
+    ],
+)
+def test_unsafe_members_are_refused_by_name(tmp_path, member, reason):
+    archive, inside = tmp_path / "a.tar.gz", tmp_path / "box" / "inside"
+    inside.mkdir(parents=True)
+    archive.write_bytes(tar_of(("good", b"fine"), member, ("after", b"never")))
+    with pytest.raises(DataError, match=re.escape(reason)) as caught:
+        unpack(archive, inside)
+    assert "evil" in caught.value.message
+    assert [path.name for path in inside.iterdir()] == ["good"]
+    assert [path.name for path in (tmp_path / "box").iterdir()] == ["inside"]
+
+
+def test_archives_that_grow_too_large_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "MAX_UNPACKED", 1000)
+    archive = tmp_path / "a.tar.gz"
+    archive.write_bytes(tar_of(("small", b"x" * 900), ("large", b"\0" * 200)))
+    with pytest.raises(DataError, match="large"):
+        unpack(archive, tmp_path / "out")
+    assert not (tmp_path / "out" / "large").exists()

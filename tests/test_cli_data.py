@@ -1,0 +1,205 @@
+"""`ganzoo data inspect` and `ganzoo init`, on folders made here."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from ganzoo.cli.data import command as data_command
+from ganzoo.cli.init import command as init_command
+from ganzoo.errors import DataError, DataMissing, UsageError
+from ganzoo.recipe import load_recipe
+
+LEFT, RIGHT = (250, 0, 0), (0, 0, 250)
+
+
+def write_pair(path, side=16):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    both = np.zeros((side, 2 * side, 3), np.uint8)
+    both[:, :side], both[:, side:] = LEFT, RIGHT
+    Image.fromarray(both).save(path)
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    for split, count in (("train", 5), ("val", 2), ("test", 3)):
+        for number in range(count):
+            write_pair(tmp_path / "pairs" / split / f"{number}.png")
+    return tmp_path / "pairs"
+
+
+def invoke(command, *arguments):
+    """Run a command; a GanzooError comes through, as it does to `main`."""
+    answer = CliRunner().invoke(command, [str(one) for one in arguments])
+    if answer.exception is not None and not isinstance(answer.exception, SystemExit):
+        raise answer.exception
+    return answer
+
+
+def init(folder, recipe, *more):
+    answer = invoke(init_command, folder, "-o", recipe, *more)
+    assert answer.exit_code == 0, answer.output
+    return answer
+
+
+def colour_at(picture, x, y):
+    with Image.open(picture) as image:
+        return image.convert("RGB").getpixel((x, y))
+
+
+def test_init_side_by_side(pairs, tmp_path):
+    recipe = tmp_path / "out" / "my.toml"
+    answer = init(pairs, recipe)
+    assert "twice as wide as high" in answer.stderr
+    assert "train: 5 samples" in answer.stdout
+    loaded = load_recipe(recipe)
+    assert loaded.data.id == "images/side_by_side"
+    assert loaded.data.options.direction == "left_to_right"
+    assert loaded.name == "my"
+    assert loaded.fallback is None  # one's own data are never replaced by the base's stand-in
+    assert 'data.direction = "right_to_left"' in answer.stderr
+    picture = tmp_path / "out" / "my_pair.png"
+    assert str(picture) in answer.stdout
+    assert colour_at(picture, 20, 60) == LEFT  # the source is drawn first
+
+
+def test_init_turned(pairs, tmp_path):
+    init(pairs, tmp_path / "my.toml", "--turn")
+    assert load_recipe(tmp_path / "my.toml").data.options.direction == "right_to_left"
+    assert colour_at(tmp_path / "my_pair.png", 20, 60) == RIGHT
+
+
+def test_init_flat_folder_says_the_split(tmp_path):
+    for number in range(10):
+        write_pair(tmp_path / "flat" / f"{number}.png")
+    answer = init(tmp_path / "flat", tmp_path / "my.toml")
+    assert "train: 8 samples" in answer.stdout
+    assert "split_seed" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("layout", "sides"),
+    [
+        ("train/{}", ("A", "B")),
+        ("{}", ("A", "B")),
+        ("{}/train", ("B", "A")),
+        ("train{}", ("A", "B")),
+        ("train/{}", ("edges", "photos")),
+    ],
+)
+def test_init_two_folders(tmp_path, layout, sides):
+    for side in sides:
+        for number in range(4):
+            for one in {layout, layout.replace("train", "val")}:
+                path = tmp_path / "set" / one.format(side) / f"{number}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.new("RGB", (16, 16)).save(path)
+    init(tmp_path / "set", tmp_path / "my.toml")
+    data = load_recipe(tmp_path / "my.toml").data
+    assert data.id == "images/two_folders"
+    assert [data.options.source, data.options.target] == sorted(sides)
+
+
+def test_init_refuses_what_it_does_not_know(tmp_path):
+    (tmp_path / "set").mkdir()
+    Image.new("RGB", (16, 16)).save(tmp_path / "set" / "square.png")
+    with pytest.raises(DataError, match="no data component"):
+        init(tmp_path / "set", tmp_path / "my.toml")
+    assert not (tmp_path / "my.toml").exists()
+    with pytest.raises(DataMissing):
+        init(tmp_path / "nowhere", tmp_path / "my.toml")
+    with pytest.raises(UsageError):
+        init(tmp_path / "set", tmp_path / "my.txt")
+
+
+def test_init_overwrites_nothing_unasked(pairs, tmp_path):
+    (tmp_path / "my.toml").write_text("precious")
+    with pytest.raises(UsageError, match="exists"):
+        init(pairs, tmp_path / "my.toml")
+    assert (tmp_path / "my.toml").read_text() == "precious"
+    init(pairs, tmp_path / "my.toml", "--overwrite")
+
+
+def test_init_component_and_base_by_name(pairs, tmp_path):
+    with pytest.raises(DataError, match="images/two_folders"):
+        init(pairs, tmp_path / "my.toml", "--use", "images/two_folders")
+    init(pairs, tmp_path / "base.toml", "--use", "images/side_by_side")
+    init(pairs, tmp_path / "my.toml", "--base", "base.toml")
+    assert 'extends = "base.toml"' in (tmp_path / "my.toml").read_text()
+
+
+def test_inspect(pairs, tmp_path):
+    init(pairs, tmp_path / "my.toml")
+    sheet = tmp_path / "sheet.png"
+    answer = invoke(data_command, "inspect", tmp_path / "my.toml", "-o", sheet)
+    assert answer.exit_code == 0
+    assert "train: 5 samples" in answer.stdout
+    assert "16 x 16 x 3 uint8 (5) -> image 3 x 256 x 256" in answer.stdout
+    assert str(sheet) in answer.stdout
+    with Image.open(sheet) as image:
+        assert image.width > 2 * 256  # after augmentation: 16 pixels became 256
+        assert image.height > 5 * 256
+
+
+def test_inspect_json_lists_problems_and_exits_5(pairs, tmp_path):
+    init(pairs, tmp_path / "my.toml")
+    Image.new("RGB", (33, 16)).save(pairs / "train" / "3.png")
+    broken = pairs / "test" / "0.png"  # the first of its split, so the split itself can't be used
+    broken.write_bytes(broken.read_bytes()[:50])
+    sheet = tmp_path / "sheet.png"
+    answer = invoke(data_command, "inspect", tmp_path / "my.toml", "-o", sheet, "--json")
+    assert answer.exit_code == 5
+    document = json.loads(answer.stdout)
+    assert document["data"] == "images/side_by_side"
+    assert {split: found["count"] for split, found in document["splits"].items()} == {
+        "train": 5,
+        "val": 2,
+        "test": 3,
+    }
+    assert document["splits"]["train"]["sizes"]["source"] == {"16 x 16 x 3 uint8": 4}
+    assert [(one["split"], one["sample"]) for one in document["problems"]] == [
+        ("train", "3"),
+        ("test", "0"),
+    ]
+    assert "3.png" in document["problems"][0]["reason"]
+    assert "33 pixels" in document["problems"][0]["reason"]
+
+
+def test_inspect_lists_unmatched_files_of_a_split(tmp_path):
+    for side, count in (("A", 4), ("B", 3)):
+        for number in range(count):
+            path = tmp_path / "set" / "train" / side / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (16, 16)).save(path)
+    with pytest.raises(DataError, match="no partner"):
+        init(tmp_path / "set", tmp_path / "my.toml")
+    assert (tmp_path / "my.toml").exists()  # the recipe stands, to be mended or told to skip
+    answer = invoke(data_command, "inspect", tmp_path / "my.toml", "--json")
+    assert answer.exit_code == 5
+    problems = json.loads(answer.stdout)["problems"]
+    assert "A/3.png" in problems[0]["reason"]
+    mended = invoke(
+        data_command,
+        "inspect",
+        tmp_path / "my.toml",
+        "--set",
+        "data.unmatched=skip",
+        "-o",
+        tmp_path / "sheet.png",
+        "--json",
+        "--limit",
+        "1",
+    )
+    document = json.loads(mended.stdout)
+    assert document["splits"]["train"]["count"] == 3
+    assert document["splits"]["train"]["sizes"]["source"] == {"16 x 16 x 3 uint8": 1}
+
+
+def test_inspect_of_missing_data(pairs, tmp_path):
+    init(pairs, tmp_path / "my.toml")
+    with pytest.raises(DataMissing):
+        invoke(data_command, "inspect", tmp_path / "my.toml", "--set", "data.root=/nowhere/at/all")
