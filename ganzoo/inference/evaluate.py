@@ -73,7 +73,7 @@ def judge(
     """Let every contestant make an image of each sample, and score them all alike.
 
     Args:
-        data: the samples, in order.
+        data: the samples; they are taken in the order of their names.
         make: gives each contestant's image; it is put into metrics as the 8-bit file is read.
         metrics: those whose fields the data lack are left out, which is said.
         limit: look at this many samples alone.
@@ -92,8 +92,10 @@ def judge(
         else:
             usable.append(metric)
     judges: dict[str, list[Metric]] = {}
-    total = min(len(data), limit or len(data))
-    for index in range(total):
+    # by name as text (1, 10, 100, 2): an order of the files, not of the data component, so that
+    # figures which compare neighbours can be computed from the saved files alone
+    order = sorted(range(len(data)), key=data.name)[:limit]
+    for count, index in enumerate(order, 1):
         name = data.name(index)
         sample = data.sample(index)
         batch = {key: _on_grid(value, data, key)[None] for key, value in sample.items()}
@@ -104,7 +106,7 @@ def judge(
             for instance in judges[contestant]:
                 _update(instance, batch, shown, name)
         judgement.names.append(name)
-        done(index + 1, total)
+        done(count, len(order))
     for contestant, instances in judges.items():
         judgement.scores[contestant] = {}
         for instance in instances:
