@@ -199,6 +199,21 @@ def test_inspect_lists_unmatched_files_of_a_split(tmp_path):
     assert document["splits"]["train"]["sizes"]["source"] == {"16 x 16 x 3 uint8": 1}
 
 
+def test_inspect_tries_the_augmentation_on_every_size(pairs, tmp_path):
+    init(pairs, tmp_path / "my.toml")
+    write_pair(pairs / "train" / "4.png", side=8)
+    crop = 'augment = [{ use = "albumentations/center_crop", height = 16, width = 16 }]'
+    text = (tmp_path / "my.toml").read_text()
+    (tmp_path / "my.toml").write_text(text.replace("extends", f"{crop}\nextends"))
+    sheet = tmp_path / "sheet.png"
+    answer = invoke(data_command, "inspect", tmp_path / "my.toml", "-o", sheet, "--json")
+    document = json.loads(answer.stdout)
+    assert answer.exit_code == 5
+    sizes = {"16 x 16 x 3 uint8": 4, "8 x 8 x 3 uint8": 1}
+    assert document["splits"]["train"]["sizes"]["source"] == sizes
+    assert [(one["split"], one["sample"]) for one in document["problems"]] == [("train", "4")]
+
+
 def test_inspect_of_missing_data(pairs, tmp_path):
     init(pairs, tmp_path / "my.toml")
     with pytest.raises(DataMissing):

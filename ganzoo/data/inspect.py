@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, get_args
@@ -92,7 +93,7 @@ def inspect_data(
         report.splits[split].fields = {
             name: f"{one.kind} {_times(one.shape)}" for name, one in prepared.fields.items()
         }
-        look(prepared.source, split)
+        look(prepared.source, split, prepared)
     return report
 
 
@@ -100,7 +101,7 @@ def _look_at_broken(
     recipe: Recipe,
     split: Split,
     report: Report,
-    look: Callable[[DataSource, str], None],
+    look: Callable[[DataSource, Split], None],
     reason: str,
 ) -> None:
     """List what is wrong with a split that can't be used: perhaps just its first sample."""
@@ -116,23 +117,30 @@ def _look_at_broken(
 
 def _look_at_samples(
     source: DataSource,
-    split: str,
+    split: Split,
+    prepared: PreparedData | None = None,
+    *,
     report: Report,
     limit: int | None,
     progress: Callable[[str, int, int], None] | None,
 ) -> None:
+    """Decode samples; those of a size not seen before go through the augmentation too."""
     found = report.splits[split]
     found.count = len(source)
     looked_at = found.count if limit is None else min(limit, found.count)
+    known: set[tuple[tuple[int, ...], ...]] = set()
     for index in range(looked_at):
         try:
             sample = source.load(index, np.random.default_rng(0))
-        except DataError as error:
-            report.problems.append(Problem(split, source.name(index), str(error)))
-        else:
             for name, array in sample.items():
                 size = f"{_times(array.shape)} {array.dtype}"
                 found.sizes.setdefault(name, Counter())[size] += 1
+            shapes = tuple(array.shape for array in sample.values())
+            if prepared is not None and shapes not in known:
+                known.add(shapes)
+                prepared.sample(index)
+        except DataError as error:
+            report.problems.append(Problem(split, source.name(index), str(error)))
         if progress:
             progress(split, index + 1, looked_at)
 
@@ -146,6 +154,8 @@ def contact_sheet_rows(
 ) -> list[dict[str, np.ndarray]]:
     """Samples spread over a split, after augmentation, as 8-bit pictures by field.
 
+    Those that can't be read are left out.
+
     Args:
         data: the split.
         rows: how many at most.
@@ -154,8 +164,9 @@ def contact_sheet_rows(
     count = min(rows, len(data))
     table = []
     for index in np.linspace(0, len(data) - 1, count).round().astype(int):
-        pictures = _pictures(data.sample(int(index)), data.fields)
-        table.append({name: _reduced(one, largest) for name, one in pictures.items()})
+        with suppress(DataError):  # `inspect_data` has listed it
+            pictures = _pictures(data.sample(int(index)), data.fields)
+            table.append({name: _reduced(one, largest) for name, one in pictures.items()})
     return table
 
 
