@@ -9,6 +9,7 @@ from __future__ import annotations
 import fnmatch
 import logging
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -135,12 +136,11 @@ class Registry:
         """Why `(kind, name)` isn't there."""
         noun, command = kind or "component", f"ganzoo list {kind or ''}".strip()
         ids = [entry.id for entry in self.components(kind)]
+        nearest = _nearest(name, ids)
         if "/" not in name:
-            same_end = [its_id for its_id in ids if its_id.partition("/")[2] == name]
-            hint = f"did you mean {' or '.join(map(quoted, same_end))}?" if same_end else ""
             return RecipeError(
                 f"{quoted(name)} is no {noun}: ids are like namespace/name",
-                hint=hint or did_you_mean(name, ids) or f"`{command}` lists them",
+                hint=nearest or f"`{command}` lists them",
             )
         try:
             record = self.record_of(name)
@@ -159,7 +159,7 @@ class Registry:
             )
         return RecipeError(
             f'the plugin "{record.namespace}" has no {noun} {quoted(name)}',
-            hint=did_you_mean(name, ids) or f"`{command}` lists them",
+            hint=nearest or f"`{command}` lists them",
         )
 
     def options_model(self, entry: Entry) -> type[Options]:
@@ -199,6 +199,17 @@ class Registry:
             ChoiceError: with every problem of the table and of those nested in it.
         """
         return choose(self, kind, value, loc)
+
+
+def _nearest(name: str, ids: Iterable[str]) -> str:
+    """`did you mean ...?` for ids whose last part is like the name's; its own plugin's first."""
+    namespace, _, last = name.rpartition("/")
+    by_last: dict[str, list[str]] = {}
+    for one in ids:
+        by_last.setdefault(one.rpartition("/")[2], []).append(one)
+    near = [one for like in get_close_matches(last, by_last) for one in by_last[like]]
+    near.sort(key=lambda one: not one.startswith(f"{namespace}/"))
+    return f"did you mean {' or '.join(map(quoted, near[:3]))}?" if near else ""
 
 
 _active: Registry | None = None

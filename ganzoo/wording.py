@@ -115,17 +115,16 @@ def explain(
 
 
 def _existing(data: Any, loc: Sequence[str | int]) -> Loc:
-    """The part of a location that exists in the data."""
+    """The keys of a location that exist in the data: all but the names of a union's arms."""
     path: list[str | int] = []
     for part in loc:
         if isinstance(data, Mapping):
             there = part in data
         else:
             there = isinstance(data, list | tuple) and isinstance(part, int) and part < len(data)
-        if not there:
-            break
-        data = data[part]
-        path.append(part)
+        if there:
+            data = data[part]
+            path.append(part)
     return tuple(path)
 
 
