@@ -67,6 +67,13 @@ def test_init_side_by_side(pairs, tmp_path):
     assert colour_at(picture, 20, 60) == LEFT  # the source is drawn first
 
 
+def test_init_takes_no_split_for_a_side_of_a_pair(tmp_path):
+    for split in ("train", "val"):
+        write_pair(tmp_path / "maps" / split / "1.png")
+    init(tmp_path / "maps", tmp_path / "my.toml")
+    assert load_recipe(tmp_path / "my.toml").data.id == "images/side_by_side"
+
+
 def test_init_turned(pairs, tmp_path):
     init(pairs, tmp_path / "my.toml", "--turn")
     assert load_recipe(tmp_path / "my.toml").data.options.direction == "right_to_left"

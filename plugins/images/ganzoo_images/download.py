@@ -252,10 +252,14 @@ def _bar(name: str) -> Iterator[_Progress]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(name, total=None)
+    bar = Progress(*columns, console=Console(stderr=True))
+    task = bar.add_task(name, total=None)
 
-        def progress(done: int, total: int | None) -> None:
-            bar.update(task, completed=done, total=total)
+    def progress(done: int, total: int | None) -> None:
+        bar.start()  # not before the first bytes: offline there is nothing to show
+        bar.update(task, completed=done, total=total)
 
+    try:
         yield progress
+    finally:
+        bar.stop()

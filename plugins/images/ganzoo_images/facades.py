@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ganzoo.data.decode import image_size
-from ganzoo.data.lookup import data_cache, find_data
+from ganzoo.data.lookup import data_cache, find_data, places
 from ganzoo.errors import DataError, DataMissing
 from ganzoo_images.folders import list_images, shown
 from ganzoo_images.options import SideBySideOptions
@@ -58,6 +58,8 @@ class Facades(SideBySide):
         side_by_side = SideBySideOptions(root=str(folder), direction=options.direction)
         super().__init__(side_by_side, split)
         self.notes = (f"Facades from {folder}.", *self.notes)
+        if options.root is not None and folder not in places("", options.root):
+            self.notes = (f"data.root = {options.root} isn't there.", *self.notes)
         check_sizes(self.files)
 
     @classmethod

@@ -14,12 +14,14 @@ from ganzoo_images.two_folders import LAYOUTS
 BASE_RECIPE = "pix2pix_facades.toml"
 """The recipe that proposals extend: the general one for pairs of images."""
 
+SPLITS = ("train", "val", "test")
+
 _LOOKED_AT = 50
 
 
 def propose_side_by_side(folder: Path) -> Proposal | None:
     """`images/side_by_side`, where most of the first files are twice as wide as high."""
-    places = [folder / split for split in ("train", "val", "test")]
+    places = [folder / split for split in SPLITS]
     place = next((one for one in places if one.is_dir() and list_images(one)), folder)
     files = list_images(place)
     wide = readable = 0
@@ -80,7 +82,9 @@ def _names(root: Path, layout: str, split: str) -> list[str]:
         folders = [one.name.removeprefix(split) for one in _folders(root) if one.name != split]
         folders = [name for name in folders if (root / f"{split}{name}").is_dir()]
     else:
-        folders = [one.name for one in _folders(root) if list_images(one)]
+        # Folders of splits may well hold files of the same names, and are no pairs.
+        others = [one for one in _folders(root) if one.name not in SPLITS]
+        folders = [one.name for one in others if list_images(one)]
     return sort_naturally(folders)
 
 

@@ -70,7 +70,9 @@ def test_looked_up_without_a_root(whole, tmp_path):
     assert str(tmp_path / "cache") in opened().notes[0]
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared" / "facades").symlink_to(whole)
-    assert str(tmp_path / "shared") in opened().notes[0]
+    assert opened().notes == (f"Facades from {tmp_path / 'shared' / 'facades'}.",)
+    assert opened(root="facades").notes == opened().notes
+    assert "data.root = typo isn't there" in opened(root="typo").notes[0]
 
 
 def test_a_set_with_missing_images_is_no_missing_set(whole, tmp_path):
