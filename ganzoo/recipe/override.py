@@ -9,7 +9,7 @@ from typing import Any
 from ganzoo.errors import UsageError
 from ganzoo.recipe.locate import Keys, Span, locate
 from ganzoo.recipe.problems import Problem, at
-from ganzoo.recipe.tree import Mark, Node, Source, build, merge
+from ganzoo.recipe.tree import Node, Source, build, merge
 
 
 class _CannotSetError(Exception):
@@ -118,4 +118,4 @@ def _nest(path: tuple[str, ...], over: Node, done: tuple[str, ...]) -> Node:
         return over
     if path[0].isdecimal():
         raise _CannotSetError(f"the recipe has no {'.'.join(done)}")
-    return Node({path[0]: _nest(path[1:], over, (*done, path[0]))}, Mark(over.mark.source))
+    return Node({path[0]: _nest(path[1:], over, (*done, path[0]))}, over.mark)

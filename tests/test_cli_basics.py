@@ -1,0 +1,324 @@
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import re
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+
+from ganzoo import api, registry
+from ganzoo.cli import main as cli
+from ganzoo.errors import DataMissing, ExitCode
+from ganzoo.recipe import RecipeProblems
+
+TOYS = Path(__file__).parent / "toys"
+
+RECIPE = """\
+task = "naming_toy/task"
+metric = []
+data = { use = "naming_toy/data", size = 4 }
+loss = "naming_toy/hinge"
+generator = { use = "naming_toy/net", depth = 3 }
+"""
+
+
+@pytest.fixture(autouse=True)
+def _restore_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_active", registry._active)
+    monkeypatch.setattr(api, "_resolver", api._resolver)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+
+@pytest.fixture
+def ganzoo(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., tuple[int, str, str]]:
+    """Run a command line with the toy plugin; return exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "toy.toml").write_text(RECIPE)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = cli.main(["--plugin", str(TOYS / "naming_toy.py"), *arguments])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def in_a_process(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, check=False, **options
+    )
+
+
+def test_help_names_every_command(ganzoo: Callable) -> None:
+    code, out, _ = ganzoo("--help")
+    assert code == 0
+    for name, (_, line) in cli.COMMANDS.items():
+        assert re.search(rf"^  {name} +{re.escape(line)}$", out, re.MULTILINE)
+
+
+def test_every_command_is_a_documented_click_command() -> None:
+    for name in cli.COMMANDS:
+        command = cli.cli.get_command(click.Context(cli.cli), name)
+        assert isinstance(command, click.Command)
+        assert command.help
+        for option in command.params:
+            if isinstance(option, click.Option):
+                assert option.help, f"{name} {option.opts}"
+
+
+def test_version(ganzoo: Callable) -> None:
+    assert ganzoo("--version")[1] == f"ganzoo {importlib.metadata.version('ganzoo')}\n"
+
+
+def test_an_unknown_command_is_a_usage_error(ganzoo: Callable) -> None:
+    code, out, err = ganzoo("chekc", "--json")
+    assert code == ExitCode.USAGE
+    assert 'did you mean "check"?' in err
+    assert json.loads(out)["error"]["exit_code"] == 2
+
+
+def test_an_unknown_option_is_a_usage_error(ganzoo: Callable) -> None:
+    code, out, err = ganzoo("list", "--jsno", "--json")
+    assert code == ExitCode.USAGE
+    assert "--jsno" in err
+    assert json.loads(out)["error"]["exit_code"] == 2
+
+
+def test_list(ganzoo: Callable) -> None:
+    code, out, _ = ganzoo("list", "generator", "naming_toy/*")
+    assert code == 0
+    assert out == "generator  naming_toy/net   A net.\ngenerator  naming_toy/net2\n"
+    assert ganzoo("list", "*y/hinge")[1].split() == ["loss", "naming_toy/hinge"]
+    code, out, err = ganzoo("list", "importer", "nothing")
+    assert (code, out, err) == (0, "", "nothing matches\n")
+    code, _, err = ganzoo("list", "generatr")
+    assert code == 2
+    assert 'did you mean "generator"?' in err
+
+
+def test_list_json(ganzoo: Callable) -> None:
+    (entry,) = json.loads(ganzoo("list", "generator", "naming_toy/net", "--json")[1])["components"][
+        :1
+    ]
+    assert entry["id"] == "naming_toy/net"
+    assert set(entry) == {
+        *("kind", "id", "summary", "paper", "presets", "distribution", "version"),
+    }
+
+
+def test_show(ganzoo: Callable) -> None:
+    code, out, _ = ganzoo("show", "naming_toy/net")
+    assert code == 0
+    assert "depth = 4\n      whole number, >= 1, <= 8\n      How deep." in out
+    assert "receptive_field = 70\n      1, 16 or 70" in out
+    assert 'layers = "auto"\n      "auto" or array of whole number' in out
+    assert 'deep: depth = 7, norm = "none"' in out
+    assert str(TOYS / "naming_toy.py") in out
+    _, out, _ = ganzoo("show", "naming_toy/main")
+    assert 'gan = "naming_toy/hinge"\n      loss: id or table' in out
+    _, out, _ = ganzoo("show", "naming_toy/data")
+    assert "size (required)" in out
+
+
+def test_show_json(ganzoo: Callable) -> None:
+    (document,) = json.loads(ganzoo("show", "naming_toy/main", "--json")[1])["components"]
+    options = {option["key"]: option for option in document["options"]}
+    assert options["weight"]["type"] == "number or { from, to, until, shape }"
+    assert options["weight"]["default"] == 1.0
+    assert (document["kind"], document["revision"]) == ("loss", 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "text"),
+    [
+        ("naming_toy/nett", 3, 'did you mean "naming_toy/net'),
+        ("net", 3, 'did you mean "naming_toy/net"'),
+        ("nowhere/net", 4, 'no plugin "nowhere" is installed'),
+    ],
+)
+def test_show_what_is_not_there(ganzoo: Callable, name: str, code: int, text: str) -> None:
+    found, _, err = ganzoo("show", name)
+    assert found == code
+    assert text in err
+
+
+def test_plugins(ganzoo: Callable, tmp_path: Path) -> None:
+    broken = tmp_path / "broken_toy_plugin.py"
+    broken.write_text("1 / 0\n")
+    code, out, err = ganzoo("--plugin", str(broken), "plugins")
+    assert code == 0
+    assert re.search(r"^naming_toy .* ok +16 components$", out, re.MULTILINE)
+    assert re.search(r"^broken_toy_plugin .* quarantined +ZeroDivisionError", out, re.MULTILINE)
+    assert "Traceback" not in out
+    assert "warning" not in err
+    assert "Traceback" in ganzoo("--plugin", str(broken), "plugins", "--verbose")[1]
+    table = json.loads(ganzoo("--plugin", str(broken), "plugins", "--json")[1])["plugins"]
+    states = {entry["namespace"]: entry["state"] for entry in table}
+    assert (states["naming_toy"], states["broken_toy_plugin"]) == ("ok", "quarantined")
+    # every other command says it once, and works
+    code, _, err = ganzoo("--plugin", str(broken), "list", "loss")
+    assert code == 0
+    assert err.count('warning: the plugin "broken_toy_plugin"') == len(err.splitlines()) == 1
+
+
+def test_blocked_plugins(ganzoo: Callable) -> None:
+    assert "ganzoo/l1" in ganzoo("list", "metric")[1]
+    assert "ganzoo/l1" not in ganzoo("--no-plugin", "ganzoo", "list", "metric")[1]
+    code, _, err = ganzoo("--no-plugin", "no_such", "list")
+    assert code == 2
+    assert "installed:" in err
+
+
+def test_check_syntax(ganzoo: Callable) -> None:
+    code, out, err = ganzoo("check", "--syntax", "toy.toml")
+    assert (code, out) == (0, "")
+    assert "no problems" in err
+    code, out, _ = ganzoo("check", "--syntax", "--json", "toy")
+    assert json.loads(out) == {"networks": {}, "problems": [], "notes": []}
+
+
+def test_check_shows_all_problems(ganzoo: Callable, tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text(RECIPE.replace("depth", "dpeth").replace("metric", "mertic"))
+    code, out, err = ganzoo("check", "bad.toml", "--syntax", "--json", "--set", "train.epochs=0")
+    assert code == ExitCode.RECIPE
+    problems = json.loads(out)["problems"]
+    places = [(one["file"], one["line"], one["column"], one["key"]) for one in problems]
+    assert places == [
+        ("bad.toml", 2, 1, "mertic"),
+        ("bad.toml", 5, 39, "generator.dpeth"),
+        ("--set", 1, 14, "train.epochs"),
+    ]
+    assert problems[1]["hint"] == 'did you mean "depth"?'
+    assert "bad.toml:5:39: generator.dpeth" in err
+    (problem,) = json.loads(ganzoo("check", "none.toml", "--json")[1])["problems"]
+    assert set(problems[0]) <= set(problem)
+
+
+def test_check_without_syntax_asks_the_engine(
+    ganzoo: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def inspect(recipe: object) -> dict:
+        network = {
+            "id": "naming_toy/net",
+            "parameters": 1234,
+            "input": [3, 8, 8],
+            "outputs": [[1, 2, 2]],
+            "receptive_field": 70,
+        }
+        problem = {"message": "no data", "where": "toys", "hint": "get it", "exit_code": 5}
+        return {"networks": {"generator": network}, "problems": [problem], "notes": ["a note"]}
+
+    module = type(sys)("ganzoo.engine.check")
+    module.inspect_recipe = inspect
+    monkeypatch.setitem(sys.modules, "ganzoo.engine.check", module)
+    code, out, err = ganzoo("check", "toy")
+    assert code == ExitCode.DATA
+    assert "1,234 parameters  3x8x8 -> 1x2x2  receptive field 70" in out
+    assert "toys: no data\n  get it" in err
+    assert "note: a note" in err
+
+
+def test_errors_become_json_and_exit_codes(
+    ganzoo: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ganzoo.cli import list as listing
+
+    def fail(error: BaseException) -> None:
+        def raise_it(*_: object) -> None:
+            raise error
+
+        monkeypatch.setattr(listing, "current", raise_it)
+
+    fail(DataMissing("no data", where="here", hint="get it"))
+    code, out, err = ganzoo("list", "--json")
+    assert code == ExitCode.DATA
+    assert json.loads(out)["error"] == {
+        "message": "no data",
+        "where": "here",
+        "hint": "get it",
+        "exit_code": 5,
+    }
+    assert err.endswith("error: here: no data\n  get it\n")
+    assert "Traceback" not in err
+    assert "Traceback" in ganzoo("--debug", "list")[2]
+
+    fail(RecipeProblems([]))
+    assert json.loads(ganzoo("list", "--json")[1]) == {"problems": []}
+
+    fail(ValueError("oops"))
+    code, out, err = ganzoo("list", "--json")
+    assert code == ExitCode.BUG
+    assert "Traceback" in err
+    assert "bug in ganzoo: ValueError: oops" in json.loads(out)["error"]["message"]
+
+    fail(KeyboardInterrupt())
+    assert ganzoo("list")[0] == ExitCode.INTERRUPTED
+
+
+def test_a_plugins_bug_is_called_so(ganzoo: Callable, tmp_path: Path) -> None:
+    faulty = tmp_path / "faulty_toy.py"
+    faulty.write_text(
+        "from ganzoo.api import Component, hookimpl\n"
+        "class Presets(dict):\n"
+        "    def items(self): raise KeyError('mine')\n"
+        "@hookimpl\n"
+        "def ganzoo_components():\n"
+        "    return [Component(kind='loss', name='x', target='a:b', presets=Presets(a={}))]\n"
+    )
+    code, _, err = ganzoo("--plugin", str(faulty), "show", "faulty_toy/x")
+    assert code == ExitCode.BUG
+    assert 'this is a bug in the plugin "faulty_toy"' in err
+
+
+def test_a_closed_pipe_is_no_error() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ganzoo", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 0
+
+
+HEAVY = ("torch", "numpy", "PIL", "cv2", "albumentations", "accelerate", "rich", "tomlkit")
+LIGHT = (
+    ["--help"],
+    ["list"],
+    ["show", "ganzoo/l1"],
+    ["plugins"],
+    ["--plugin", str(TOYS / "naming_toy.py"), "check", "--syntax", "toy.toml"],
+)
+
+
+@pytest.mark.parametrize("arguments", LIGHT, ids=lambda value: " ".join(value[-3:]))
+def test_naming_is_not_importing(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "toy.toml").write_text(RECIPE)
+    code = (
+        f"import sys; from ganzoo.cli.main import main; code = main({arguments!r});"
+        f"print([name for name in {HEAVY!r} if name in sys.modules]); sys.exit(code)"
+    )
+    done = in_a_process("-c", code, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("arguments", LIGHT, ids=lambda value: " ".join(value[-3:]))
+def test_light_commands_are_quick(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "toy.toml").write_text(RECIPE)
+
+    def cpu(*command: str) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert in_a_process(*command, cwd=tmp_path).returncode == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    # What a busy neighbour adds to one measurement is no cost of the command: the best of five.
+    spent = (cpu("-m", "ganzoo", *arguments) - cpu("-c", "pass") for _ in range(5))
+    assert any(seconds < 0.4 for seconds in spent)
