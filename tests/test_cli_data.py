@@ -75,7 +75,8 @@ def test_init_takes_no_split_for_a_side_of_a_pair(tmp_path):
 
 
 def test_init_turned(pairs, tmp_path):
-    init(pairs, tmp_path / "my.toml", "--turn")
+    answer = init(pairs, tmp_path / "my.toml", "--turn")
+    assert 'set data.direction = "left_to_right" in' in answer.stderr
     assert load_recipe(tmp_path / "my.toml").data.options.direction == "right_to_left"
     assert colour_at(tmp_path / "my_pair.png", 20, 60) == RIGHT
 

@@ -81,7 +81,9 @@ def command(  # noqa: PLR0917  # click passes by name
     save_image(np.asarray(grid(contact_sheet_rows(data, 1), caption)), picture)
     click.echo(f"one pair, {serves}: {picture}")
     if proposal.turned:
-        other = proposal.options if turn else proposal.turned
+        other = proposal.turned
+        if turn:
+            other = {key: proposal.options[key] for key in proposal.turned}
         change = ", ".join(f'data.{key} = "{value}"' for key, value in other.items())
         click.echo(f"the other way round: set {change} in {out}", err=True)
     click.echo(f"next: ganzoo data inspect {out}; ganzoo run {out}", err=True)

@@ -114,7 +114,8 @@ def _find_or_fetch(options: FacadesOptions) -> Path:
         target = data_cache() / "facades"
         try:
             fetch(options.url, target, _check_whole)
-        except DataMissing as failed:
+        except DataError as failed:
+            # A login page instead of the archive is no set either, and a stand-in may answer.
             raise DataMissing(
                 f"{missing.message}, and it couldn't be fetched: {failed.message}",
                 hint=f"{missing.hint}\n  or fetch {options.url} yourself and unpack it there.",
