@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import shutil
 import tarfile
@@ -20,6 +21,9 @@ from ganzoo.errors import DataError, DataMissing
 
 CONNECT_SECONDS = 5.0
 """Longest wait for the name lookup and connection, and between two blocks of data."""
+RETRY_SECONDS = 60.0
+"""Time for which a server that couldn't be reached isn't asked again by this process: a run opens
+several splits, and each would wait."""
 ATTEMPTS = 5
 """Times that a dropped connection is taken up again without any new byte coming in."""
 MAX_UNPACKED = 2 * 1024**3
@@ -60,6 +64,9 @@ def fetch(url: str, target: Path, check: Callable[[Path], None]) -> None:
         raise DataMissing(f"{url}: {error}") from error
 
 
+_unreachable: dict[str, tuple[float, str]] = {}
+
+
 def download(url: str, part: Path, progress: _Progress | None = None) -> None:
     """Fetch `url` into `part`, going on where an earlier attempt stopped.
 
@@ -67,6 +74,9 @@ def download(url: str, part: Path, progress: _Progress | None = None) -> None:
         DataMissing: when the server can't be reached, answers with an error, or breaks off
             `ATTEMPTS` times in a row without sending anything new.
     """
+    since, reason = _unreachable.get(url, (-math.inf, ""))
+    if time.monotonic() - since < RETRY_SECONDS:
+        raise DataMissing(reason)
     idle = 0
     while True:
         before = part.stat().st_size if part.exists() else 0
@@ -81,6 +91,7 @@ def download(url: str, part: Path, progress: _Progress | None = None) -> None:
             reason = str(cause) or type(cause).__name__
             if before == 0 and not part.exists():
                 # Nothing ever came: the machine is offline, and a stand-in shouldn't wait.
+                _unreachable[url] = time.monotonic(), f"{url}: {reason}"
                 raise DataMissing(f"{url}: {reason}") from error
         after = part.stat().st_size if part.exists() else 0
         idle = 0 if after > before else idle + 1
@@ -262,4 +273,5 @@ def _bar(name: str) -> Iterator[_Progress]:
     try:
         yield progress
     finally:
-        bar.stop()
+        if bar.live.is_started:  # else rich would print an empty line
+            bar.stop()

@@ -160,6 +160,28 @@ def test_offline_fails_fast(tmp_path):
     assert time.monotonic() - started < 2
 
 
+def test_an_unreachable_server_is_not_asked_again_at_once(tmp_path, monkeypatch):
+    asked = []
+
+    def refuse(request):
+        asked.append(request.full_url)
+        raise ConnectionRefusedError("refused")
+
+    monkeypatch.setattr(module, "_open", refuse)
+    url = f"http://lost.invalid/{tmp_path.name}"
+    for _ in range(3):
+        with pytest.raises(DataMissing, match="refused"):
+            download(url, tmp_path / "part")
+    assert len(asked) == 1
+    with pytest.raises(DataMissing):
+        download(url + "/other", tmp_path / "part")
+    assert len(asked) == 2
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0)
+    with pytest.raises(DataMissing):
+        download(url, tmp_path / "part")
+    assert len(asked) == 3
+
+
 def test_a_silent_server_or_name_lookup_fails_in_time(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "CONNECT_SECONDS", 0.2)
     with socket.socket() as silent:
