@@ -17,9 +17,12 @@ from ganzoo import plugins
 from ganzoo.api import KINDS, Chosen, Component, Kind, Options, load_target, set_resolver
 from ganzoo.choosing import ChoiceError, choose
 from ganzoo.errors import GanzooError, PluginError, RecipeError
-from ganzoo.wording import Loc, did_you_mean, quoted
+from ganzoo.wording import Loc, did_you_mean, key_of, quoted
 
 __all__ = ["ChoiceError", "Entry", "Registry", "activate", "current"]
+
+CORE_KEYS: dict[Kind, str] = {"augment": "on", "data": "fallback", "loss": "name"}
+"""The key of a kind's table, besides `use`, that is no option of the component."""
 
 log = logging.getLogger(__name__)
 
@@ -181,6 +184,15 @@ class Registry:
             raise PluginError(
                 f"the options of {entry.id} are no subclass of ganzoo.api.Options", where=where
             )
+        taken = {"use", CORE_KEYS.get(entry.component.kind)}
+        for key in (key_of(*item) for item in model.model_fields.items()):
+            if key in taken:
+                raise PluginError(
+                    f'the option "{key}" of {entry.id} could never be set: '
+                    f"it is a key of every {entry.component.kind}'s table",
+                    where=where,
+                    hint=f"tell the authors of {entry.record.distribution}",
+                )
         return model
 
     def entry(self, kind: Kind, name: str) -> Entry:

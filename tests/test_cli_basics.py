@@ -155,7 +155,7 @@ def test_plugins(ganzoo: Callable, tmp_path: Path) -> None:
     broken.write_text("1 / 0\n")
     code, out, err = ganzoo("--plugin", str(broken), "plugins")
     assert code == 0
-    assert re.search(r"^naming_toy .* ok +16 components$", out, re.MULTILINE)
+    assert re.search(r"^naming_toy .* ok +17 components$", out, re.MULTILINE)
     assert re.search(r"^broken_toy_plugin .* quarantined +ZeroDivisionError", out, re.MULTILINE)
     assert "Traceback" not in out
     assert "warning" not in err

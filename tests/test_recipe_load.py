@@ -11,10 +11,17 @@ from hypothesis import strategies as st
 
 from ganzoo.errors import ExitCode, RecipeError, UsageError
 from ganzoo.plugins import PluginRecord, discover
-from ganzoo.recipe import Recipe, RecipeProblems, load_document, load_recipe, loads
-from ganzoo.recipe.document import leaves
+from ganzoo.recipe import (
+    Recipe,
+    RecipeProblems,
+    load_document,
+    load_recipe,
+    loads,
+    shipped_recipes,
+)
+from ganzoo.recipe.document import KEYS, leaves
 from ganzoo.recipe.write import to_toml
-from ganzoo.registry import Registry
+from ganzoo.registry import Registry, current
 
 TOY = Path(__file__).parent / "toys" / "naming_toy.py"
 TOYS = Registry(
@@ -421,6 +428,32 @@ def test_problems_in_a_parent_name_the_parents_file(write: Callable) -> None:
     assert places == [("child.toml", 2, "nmae"), ("base.toml", 28, "train.epochs")]
 
 
+plain_values = st.recursive(
+    st.sampled_from([0, 1.5, True, "", "none", "naming_toy/main", "naming_toy/flip", "x/y"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["use", "preset", "gan", "parts", "on", "name", "fallback", "lr", "p"]),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(st.sampled_from([*KEYS, "x"]), plain_values))
+def test_whatever_is_written_the_outcome_is_a_recipe_or_problems(document: dict) -> None:
+    document.pop("extends", None)
+    try:
+        recipe = load_document({**read(BASE).document, **document}, TOYS)
+    except RecipeProblems as error:
+        assert error.problems  # noqa: PT017  # either outcome is right
+    else:
+        check_reloads(recipe)
+
+
 # --- resolved recipes
 
 
@@ -510,3 +543,14 @@ def test_each_line_of_a_resolved_recipe_says_its_origin() -> None:
     assert "epochs = 3 # base:28" in lines
     assert "seed = 3 # --set" in lines
     assert all(" # " in line for line in lines if " = " in line)
+
+
+@pytest.mark.parametrize("ref", sorted(shipped_recipes(current())))
+def test_every_shipped_recipe_is_valid_from_any_folder(
+    ref: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    recipe = load_recipe(f"recipes/{ref}.toml", registry=current())
+    assert load_recipe(ref, registry=current()) == recipe
+    again = loads(to_toml(recipe), registry=current())
+    assert again.sha256 == recipe.sha256

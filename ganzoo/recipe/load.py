@@ -98,7 +98,7 @@ class _Reader:
 
     def read(self, file: Traversable) -> Node:
         try:
-            text = file.read_text(encoding="utf-8")
+            text = file.read_text(encoding="utf-8-sig")
         except UnicodeDecodeError as error:
             raise RecipeError(f"is no UTF-8 text: {error.reason}", where=_shown(file)) from error
         except OSError as error:

@@ -55,6 +55,12 @@ class RudeOptions(Options):
         raise KeyError("rude")
 
 
+class TakenOptions(Options):
+    """`name` is the core's key in a loss table."""
+
+    name: str = "x"
+
+
 def here(name):
     return f"naming_toy:{name}"
 
@@ -81,6 +87,7 @@ def ganzoo_components():
         Component(name="main", options=here("LossToyOptions"), **loss),
         Component(name="lost", options="naming_toy_missing:Options", **loss),
         Component(name="odd", options="naming_toy:here", **loss),
+        Component(name="taken", options=here("TakenOptions"), **loss),
         Component(name="rude", options=here("RudeOptions"), **loss),
         Component(kind="task", name="task", target=here("Task")),
         Component(kind="data", name="data", target=here("Data"), options=here("DataToyOptions")),
