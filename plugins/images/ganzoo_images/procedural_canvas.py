@@ -16,13 +16,17 @@ class Canvas:
         colour: side x side x 3 float32, linear reflectance.
         sun: side x side float32, share of the sun's light that arrives.
         unit: pixels of the canvas per 256th of the picture's side.
+        finest: period in pixels of the canvas that a repeated detail needs to survive the shrinking
+            to the picture.
     """
 
-    def __init__(self, side: int, light: Light, rng: np.random.Generator) -> None:
+    def __init__(self, size: int, factor: int, light: Light, rng: np.random.Generator) -> None:
+        side = size * factor
         self.colour = np.zeros((side, side, 3), np.float32)
         self.sun = np.ones((side, side), np.float32)
         self.side = side
         self.unit = side / 256
+        self.finest = 2 * factor
         self.light = light
         self.rng = rng
 

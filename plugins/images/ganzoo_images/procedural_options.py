@@ -27,11 +27,11 @@ class LabelRecoveryOptions(Options):
 
     seed: int = Field(default=0, ge=0)
     """Seed of the net's weights and batches, and of the buildings that it is trained on."""
-    images: int = Field(default=400, ge=2)
+    images: int = Field(default=800, ge=2)
     """Count of procedural training photographs that it is trained on."""
-    steps: int = Field(default=900, ge=1)
-    """Optimisation steps at up to 64 pixels; pictures of 128 pixels get fewer, to keep the time."""
-    width: int = Field(default=24, ge=4)
+    steps: int = Field(default=1500, ge=1)
+    """Optimisation steps at up to 64 pixels; larger pictures get half as many, to keep the time."""
+    width: int = Field(default=32, ge=4)
     """Channels of the net's first level."""
     use_cache: bool = True
     """Whether to keep the trained net in `$GANZOO_CACHE`, or else in the user's cache folder."""

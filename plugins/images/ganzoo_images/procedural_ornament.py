@@ -43,7 +43,7 @@ def molding(canvas: Canvas, style: Style, box: Box, variant: int) -> None:
     _profile(view, canvas.pixels(1), steps=True)
     height = len(view)
     if variant == 1 and style.dentils:
-        pitch = canvas.pixels(4.5)
+        pitch = max(canvas.finest, canvas.pixels(4.5))
         gaps = np.arange(view.shape[1]) % pitch < pitch // 2
         band = view[int(0.62 * height) : int(0.92 * height)]
         band[:, gaps] *= 0.4
@@ -124,8 +124,9 @@ def blind(canvas: Canvas, style: Style, box: Box, variant: int) -> None:
     """A roller blind (0) or a louvred shutter (1)."""
     view = canvas.view(box)
     height, width = view.shape[:2]
-    slat = max(2, canvas.pixels(2.2 if variant else 1.8))
-    tone = np.where(np.arange(height) % slat == 0, 0.5, 1.0).astype(np.float32)
+    slat = max(canvas.finest, canvas.pixels(2.2 if variant else 1.8))
+    gap = slat // 2 if slat > 3 else 1
+    tone = np.where(np.arange(height) % slat < gap, 0.5, 1.0).astype(np.float32)
     view[:] = style.paint * tone[:, None, None]
     t = canvas.pixels(1)
     if variant:
@@ -150,12 +151,12 @@ def balcony(canvas: Canvas, style: Style, box: Box, _: int) -> None:
     bars = np.arange(width)
     if style.railing == "iron":
         canvas.shade((x0, y0, x1, y1), 0.55)
-        pitch = max(2, canvas.pixels(3))
-        rail[:, bars % pitch < max(1, pitch // 3)] = style.metal
+        pitch = max(canvas.finest, canvas.pixels(3))
+        rail[:, bars % pitch < max(1, pitch * 2 // 5)] = style.metal
         rail[len(rail) // 2 : len(rail) // 2 + t] = style.metal
         rail[:t] = style.metal
     elif style.railing == "stone":
-        pitch = max(3, canvas.pixels(4.5))
+        pitch = max(3, canvas.finest, canvas.pixels(4.5))
         rail[:, bars % pitch < pitch * 0.6] = style.trim * np.float32(0.95)
         rail[:, bars % pitch >= pitch * 0.6] *= 0.35
         rail[: 2 * t] = style.trim * np.float32(1.15)

@@ -42,7 +42,7 @@ def photograph(plan: Plan, style: Style, rng: np.random.Generator) -> np.ndarray
     are those of a photograph and every edge still lies on the label map's grid.
     """
     factor = max(1, 256 // plan.size)
-    canvas = Canvas(plan.size * factor, style.light, rng)
+    canvas = Canvas(plan.size, factor, style.light, rng)
 
     def scaled(box: Box) -> Box:
         x0, y0, x1, y1 = box
