@@ -6,10 +6,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
-from ganzoo.api import NetOptions
+from ganzoo.api import Chosen, NetOptions
 from ganzoo.data.pipeline import open_data
-from ganzoo.engine.build import build_loss, build_network, plan_networks
+from ganzoo.engine.build import Plan, build_loss, build_network, plan_networks
 from ganzoo.errors import GanzooError
 from ganzoo.interfaces import NetIO, as_output
 from ganzoo.recipe.model import Recipe
@@ -19,9 +20,9 @@ def inspect_recipe(recipe: Recipe) -> dict[str, Any]:
     """Open the data, settle shapes and build every network on the meta device.
 
     Returns:
-        `{"networks": {ROLE: {"id", "parameters", "input", "outputs", "receptive_field"?}},
-        "problems": [...], "notes": [...]}`; shapes have no batch axis, and `outputs` is a list of
-        shapes, one per scale. A problem is `{"message", "where", "hint", "exit_code"}`.
+        `{"networks": {ROLE: {"id", "parameters", "flops", "input", "outputs", "receptive_field"?}},
+        "problems": [...], "notes": [...]}`; shapes have no batch axis, `outputs` is a list of
+        shapes, one per scale, and `flops` is one image's forward pass. A problem is `{"message", "where", "hint", "exit_code"}`.
     """
     report: dict[str, Any] = {"networks": {}, "problems": [], "notes": []}
     try:
@@ -29,21 +30,7 @@ def inspect_recipe(recipe: Recipe) -> dict[str, Any]:
         report["notes"] = list(data.notes)
         plan = plan_networks(recipe, data.fields)
         build_loss(recipe, plan, torch.device("cpu"), torch.float32)
-        for role, component in plan.chosen.items():
-            io = plan.io[role]
-            entry: dict[str, Any] = {"id": component.id}
-            network = _build_cheaply(component, io, role)
-            entry["parameters"] = sum(p.numel() for p in network.parameters())
-            entry["input"] = list(io.inputs)
-            entry["outputs"] = _output_shapes(network, io)
-            field = (
-                component.options.receptive_field()
-                if isinstance(component.options, NetOptions)
-                else None
-            )
-            if field is not None:
-                entry["receptive_field"] = field
-            report["networks"][role] = entry
+        report["networks"] = _describe(plan)
     except GanzooError as error:
         report["problems"].append(
             {
@@ -56,7 +43,37 @@ def inspect_recipe(recipe: Recipe) -> dict[str, Any]:
     return report
 
 
-def _build_cheaply(component: Any, io: NetIO, role: str) -> torch.nn.Module:
+def network_costs(recipe: Recipe, *, stand_in: bool | None = None) -> dict[str, Any]:
+    """The `networks` of `inspect_recipe` alone, for a run whose data are settled.
+
+    Raises:
+        GanzooError: when data or networks can't be had.
+    """
+    data = open_data(recipe, "train", stand_in=stand_in)
+    return _describe(plan_networks(recipe, data.fields))
+
+
+def _describe(plan: Plan) -> dict[str, Any]:
+    networks: dict[str, Any] = {}
+    for role, component in plan.chosen.items():
+        io = plan.io[role]
+        network = _build_cheaply(component, io, role)
+        outputs, flops = _forward(network, io)
+        networks[role] = {
+            "id": component.id,
+            "parameters": sum(p.numel() for p in network.parameters()),
+            "flops": flops,
+            "input": list(io.inputs),
+            "outputs": outputs,
+        }
+        options = component.options
+        field = options.receptive_field() if isinstance(options, NetOptions) else None
+        if field is not None:
+            networks[role]["receptive_field"] = field
+    return networks
+
+
+def _build_cheaply(component: Chosen, io: NetIO, role: str) -> torch.nn.Module:
     try:
         with torch.device("meta"):
             return build_network(component, io, 0, role)
@@ -65,11 +82,13 @@ def _build_cheaply(component: Any, io: NetIO, role: str) -> torch.nn.Module:
         return build_network(component, io, 0, role)
 
 
-def _output_shapes(network: torch.nn.Module, io: NetIO) -> list[list[int]]:
+def _forward(network: torch.nn.Module, io: NetIO) -> tuple[list[list[int]], int]:
+    """Shapes of the outputs, and operations of one image's forward pass (multiply + add = 2)."""
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
+    # Two images, since batch norm refuses a single one on a 1 x 1 map.
     inputs: list[Tensor] = [torch.zeros((2, *io.inputs), device=device)]
     if io.classes:
         inputs.append(torch.zeros(2, dtype=torch.int64, device=device))
-    with torch.no_grad():
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
         output = as_output(network(*inputs))
-    return [list(logits.shape[1:]) for logits in output.logits]
+    return [list(logits.shape[1:]) for logits in output.logits], counter.get_total_flops() // 2

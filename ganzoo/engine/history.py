@@ -1,12 +1,14 @@
-"""Reading what finished runs wrote: for means over seeds and for comparisons."""
+"""Reading what earlier runs wrote: for lists, for means over seeds, and for comparisons."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ganzoo.engine.rundir import RESOLVED, flatten, read_json
+from ganzoo.errors import UsageError
 from ganzoo.observers.metrics_log import FILE
 
 
@@ -21,6 +23,15 @@ def last_losses(run: Path) -> dict[str, float]:
     return losses
 
 
+def last_metrics(run: Path) -> dict[str, float]:
+    """Means of every evaluation of a run, as `SPLIT_MODE/METRIC`."""
+    return {
+        f"{file.stem}/{name}": value["mean"]
+        for file in sorted((run / "evaluation").glob("*.json"))
+        for name, value in read_json(file)["metrics"].items()
+    }
+
+
 def last_values(document: Mapping[str, Any]) -> dict[str, float]:
     """A run's last losses, and its metrics if it was evaluated.
 
@@ -29,3 +40,56 @@ def last_values(document: Mapping[str, Any]) -> dict[str, float]:
     """
     metrics = {f"metric/{name}": value for name, value in document["metrics"].items()}
     return last_losses(Path(document["run"])) | metrics
+
+
+def summaries(folder: Path) -> list[dict[str, Any]]:
+    """One line a run below a folder, oldest first: run, recipe, state, step, data."""
+    paths = sorted(folder.rglob("status.json"), key=lambda path: (path.parent.name, str(path)))
+    rows = []
+    for path in paths:
+        if (path.parent / RESOLVED).exists():
+            status = read_json(path)
+            data = status["data"]
+            rows.append(
+                {
+                    "run": str(path.parent),
+                    "recipe": read_json(path.parent / "provenance.json").get("recipe", ""),
+                    "state": status["state"],
+                    "step": status["step"],
+                    "data": data["use"] + (" (stand-in)" if data["stand_in"] else ""),
+                }
+            )
+    return rows
+
+
+def comparison(runs: Sequence[Path]) -> dict[str, list[Any]]:
+    """What differs between runs: for each key, one value a run (None where a run has none).
+
+    Recipe keys come first, then parameters and FLOPs of one image's forward pass, then progress,
+    last losses and evaluated metrics.
+
+    Raises:
+        UsageError: when one isn't a run directory.
+    """
+    columns = [_column(run) for run in runs]
+    keys = dict.fromkeys(key for column in columns for key in column)
+    table = {key: [column.get(key) for column in columns] for key in keys}
+    return {key: values for key, values in table.items() if any(v != values[0] for v in values)}
+
+
+def _column(run: Path) -> dict[str, Any]:
+    from ganzoo.engine.check import network_costs
+    from ganzoo.recipe import load_recipe
+
+    if not (run / RESOLVED).exists():
+        raise UsageError("this is no run directory", where=str(run))
+    recipe = load_recipe(run / RESOLVED)
+    column: dict[str, Any] = flatten(recipe.document)
+    status = read_json(run / "status.json")
+    column["data used"] = status.get("data", {}).get("use")
+    for role, cost in network_costs(recipe, stand_in=status.get("data", {}).get("stand_in")).items():
+        column[f"{role}: parameters"] = cost["parameters"]
+        column[f"{role}: forward FLOPs"] = cost["flops"]
+    column["step"] = status.get("step")
+    column["images"] = status.get("images")
+    return column | last_losses(run) | last_metrics(run)

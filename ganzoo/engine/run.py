@@ -131,7 +131,7 @@ def run(
         raise RecipeError("nothing to run: name a recipe, or a run to resume")
     stored = provenance.stored_resolved(resume) if resume is not None else None
     resolved = resolve(recipe.train, stored)
-    data = open_data(recipe, "train")
+    data = open_data(recipe, "train", stand_in=_settled(resume))
     session = Session(resolved, accumulate=recipe.train.accumulate)
     try:
         path = resume
@@ -179,6 +179,12 @@ def _same_data(path: Path, data: PreparedData) -> None:
             where=str(path),
             hint="Make its data available again (data.root, GANZOO_DATA), or start a new run.",
         )
+
+
+def _settled(path: Path | None) -> bool | None:
+    """Whether a run already trains on its stand-in; None for a new run."""
+    data = rundir.read_json(path / "status.json").get("data") if path is not None else None
+    return bool(data["stand_in"]) if data else None
 
 
 def _data_identity(data: PreparedData) -> dict[str, Any]:

@@ -1,0 +1,73 @@
+"""`ganzoo runs`: what was run, and what differs between runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ganzoo.errors import UsageError
+
+
+@click.group()
+def command() -> None:
+    """List runs, and compare them."""
+
+
+@command.command("list")
+@click.argument("folder", default="runs")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+def list_runs(folder: str, *, as_json: bool) -> None:
+    """List the runs below FOLDER (default: runs), oldest first."""
+    from ganzoo.engine.history import summaries
+
+    rows = summaries(Path(folder))
+    if as_json:
+        click.echo(json.dumps({"runs": rows}, indent=2))
+        return
+    if not rows:
+        raise UsageError("no runs in it", where=folder, hint="ganzoo run RECIPE makes one.")
+    _table(
+        ["run", "recipe", "state", "step", "data"],
+        [[row["run"], row["recipe"], row["state"], f"{row['step']:,}", row["data"]] for row in rows],
+    )
+
+
+@command.command("compare")
+@click.argument("runs", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+def compare(runs: tuple[str, ...], *, as_json: bool) -> None:
+    """Show what differs between RUNS: recipe keys, parameters, FLOPs, losses and metrics."""
+    from ganzoo.engine.history import comparison
+
+    if len(runs) < 2:
+        raise UsageError("a comparison takes two runs or more")
+    table = comparison([Path(run) for run in runs])
+    if as_json:
+        click.echo(json.dumps({"runs": list(runs), "differences": table}, indent=2))
+        return
+    if not table:
+        click.echo("nothing differs", err=True)
+        return
+    _table(["", *runs], [[key, *map(_shown, values)] for key, values in table.items()])
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _table(header: list[str], rows: list[list[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*header, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console(soft_wrap=True).print(table)

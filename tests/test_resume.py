@@ -1,0 +1,241 @@
+"""Resume equals uninterrupted, bit for bit; and what happens when it can't."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from ganzoo.api import hookimpl
+from ganzoo.engine import checkpoint
+from ganzoo.engine.clocks import Limits
+from ganzoo.engine.run import run
+from ganzoo.errors import DataError, ExitCode, RecipeError
+from ganzoo.observers import Voice, default_observers
+from ganzoo.observers.base import Observer
+from ganzoo.recipe import load_recipe
+
+QUIET = Voice(quiet=True)
+
+
+def go(tiny, out=None, *, resume=None, steps=None, sets=(), observers=None):
+    recipe = load_recipe(tiny, sets) if tiny else None
+    return run(
+        recipe, out=out, resume=resume, limits=Limits(steps), voice=QUIET, observers=observers
+    )
+
+
+def tensors(path: Path, step: int) -> dict[str, torch.Tensor]:
+    folder = path / "checkpoints" / f"step_{step}"
+    return {
+        f"{file.name}/{name}": tensor
+        for file in sorted(folder.glob("*.safetensors"))
+        for name, tensor in load_file(file).items()
+    }
+
+
+def assert_same_bits(one: Path, two: Path, step: int) -> None:
+    first, second = tensors(one, step), tensors(two, step)
+    assert first.keys() == second.keys()
+    different = [name for name in first if not torch.equal(first[name], second[name])]
+    assert not different
+    assert log_of(one) == log_of(two)
+
+
+def log_of(path: Path) -> list[dict]:
+    return [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_resume_equals_uninterrupted(tiny, tmp_path, workers):
+    # 7 images and a stop at step 5: in the middle of an epoch and of a log window of 3 steps.
+    sets = (f"train.workers={workers}", "ema.enabled=true")
+    go(tiny, tmp_path / "whole", steps=10, sets=sets)
+    go(tiny, tmp_path / "parts", steps=5, sets=sets)
+    go(None, resume=tmp_path / "parts", steps=10)
+    assert_same_bits(tmp_path / "whole", tmp_path / "parts", 10)
+
+
+def test_resume_with_accumulation_and_samples(tiny, tmp_path):
+    sets = ("train.accumulate=2", "train.batch_size=2", "watch.samples=2 steps")
+    go(tiny, tmp_path / "whole", steps=6, sets=sets)
+    go(tiny, tmp_path / "parts", steps=3, sets=sets)
+    go(None, resume=tmp_path / "parts", steps=6)
+    assert_same_bits(tmp_path / "whole", tmp_path / "parts", 6)
+
+
+def test_another_seed_gives_other_bits(tiny, tmp_path):
+    """The control of the tests above: equality isn't to be had for nothing."""
+    go(tiny, tmp_path / "one", steps=2)
+    go(tiny, tmp_path / "two", steps=2, sets=("train.seed=1",))
+    first, second = tensors(tmp_path / "one", 2), tensors(tmp_path / "two", 2)
+    key = "generator.safetensors/" + next(n for n in load_file(
+        tmp_path / "one/checkpoints/step_2/generator.safetensors") if n.endswith("weight"))
+    assert not torch.equal(first[key], second[key])
+
+
+def test_a_resume_that_forgets_the_random_state_is_noticed(tiny, tmp_path, monkeypatch):
+    """A control: without the generators' state, dropout differs and so do the weights."""
+    go(tiny, tmp_path / "whole", steps=4)
+    go(tiny, tmp_path / "parts", steps=2)
+    monkeypatch.setattr("ganzoo.engine.trainer.rng.set_state", lambda *_: None)
+    go(None, resume=tmp_path / "parts", steps=4)
+    with pytest.raises(AssertionError):
+        assert_same_bits(tmp_path / "whole", tmp_path / "parts", 4)
+
+
+def test_samples_never_change_the_weights(tiny, tmp_path):
+    go(tiny, tmp_path / "seen", steps=4, sets=("watch.samples=1 steps",))
+    go(tiny, tmp_path / "unseen", steps=4, observers=[])
+    assert len(list((tmp_path / "seen" / "samples").iterdir())) == 4
+    first, second = tensors(tmp_path / "seen", 4), tensors(tmp_path / "unseen", 4)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+class StopAt(Observer):
+    """Sends this process a signal at a step, as Ctrl-C would."""
+
+    def __init__(self, step: int, number: int) -> None:
+        self.step = step
+        self.number = number
+
+    @hookimpl
+    def ganzoo_step_done(self, step: int) -> None:
+        if step == self.step:
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_finishes_the_step_and_saves(tiny, tmp_path, number):
+    before = signal.getsignal(number)
+    recipe = load_recipe(tiny)
+    result = run(
+        recipe, out=tmp_path / "run", voice=QUIET, observers=[StopAt(3, number)]
+    )
+    assert result.exit_code == ExitCode.INTERRUPTED
+    assert result.outcome == "interrupted"
+    # The flag is read once a step, so the signal of step 3 is seen after step 4.
+    assert result.document["step"] == 4
+    assert checkpoint.steps(tmp_path / "run" / "checkpoints") == [4]
+    assert signal.getsignal(number) is before
+    status = json.loads((tmp_path / "run" / "status.json").read_text())
+    assert status["state"] == "interrupted"
+    assert go(None, resume=tmp_path / "run", steps=6).document["step"] == 6
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing of ours gets to run after it."""
+
+
+class KillAt(Observer):
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    @hookimpl
+    def ganzoo_step_done(self, step: int) -> None:
+        if step == self.step:
+            raise Killed
+
+
+def killed(tiny, out: Path, at: int, sets=()) -> None:
+    from ganzoo.observers.metrics_log import MetricsLog
+
+    with pytest.raises(Killed):
+        go(tiny, out, sets=sets, observers=[MetricsLog(), KillAt(at)])
+
+
+def test_killed_before_the_first_checkpoint_starts_again_to_the_same_bits(tiny, tmp_path):
+    killed(tiny, tmp_path / "parts", 4)
+    assert log_of(tmp_path / "parts")  # lines that no checkpoint knows of
+    go(tiny, tmp_path / "whole", steps=6)
+    go(None, resume=tmp_path / "parts", steps=6)
+    assert_same_bits(tmp_path / "whole", tmp_path / "parts", 6)
+
+
+def test_killed_after_a_checkpoint_repeats_what_was_lost(tiny, tmp_path):
+    sets = ("checkpoints.every=4 steps",)
+    killed(tiny, tmp_path / "parts", 7, sets)
+    assert [entry["step"] for entry in log_of(tmp_path / "parts")] == [3, 6]
+    go(tiny, tmp_path / "whole", steps=8, sets=sets)
+    go(None, resume=tmp_path / "parts", steps=8)
+    assert_same_bits(tmp_path / "whole", tmp_path / "parts", 8)
+
+
+def damage_one(folder: Path) -> None:
+    file = folder / "generator.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1  # one bit of one weight: size and structure stay right
+    file.write_bytes(content)
+
+
+def test_a_damaged_newest_checkpoint_is_reported_and_passed_over(tiny, tmp_path):
+    sets = ("checkpoints.every=2 steps",)
+    path = tmp_path / "run"
+    go(tiny, path, steps=4, sets=sets)
+    damage_one(path / "checkpoints" / "step_4")
+    folder, problems = checkpoint.newest_good(path / "checkpoints")
+    assert folder is not None
+    assert folder.name == "step_2"
+    assert "step_4" in problems[0]
+    assert "generator.safetensors" in problems[0]
+    go(tiny, tmp_path / "whole", steps=6, sets=sets)
+    go(None, resume=path, steps=6)
+    assert_same_bits(tmp_path / "whole", path, 6)
+
+
+def test_when_all_checkpoints_are_damaged_nothing_is_started_over(tiny, tmp_path):
+    go(tiny, tmp_path / "run", steps=2)
+    damage_one(tmp_path / "run" / "checkpoints" / "step_2")
+    with pytest.raises(DataError, match="no checkpoint of this run is whole"):
+        go(None, resume=tmp_path / "run")
+
+
+def test_only_the_named_keys_may_change_in_a_resume(tiny, tmp_path):
+    go(tiny, tmp_path / "run", steps=2)
+    with pytest.raises(RecipeError) as caught:
+        go(tiny, resume=tmp_path / "run", sets=("optimizer.lr=1e-3", "train.epochs=9"))
+    assert "optimizer.lr: 0.0002 -> 0.001" in caught.value.hint
+    assert "train.epochs" not in caught.value.hint.splitlines()[0]
+    result = go(tiny, resume=tmp_path / "run", steps=3, sets=("train.epochs=9", "watch.log=1 steps"))
+    assert result.document["step"] == 3
+
+
+def test_a_finished_run_is_prolonged_by_more_epochs(tiny, tmp_path):
+    done = go(tiny, tmp_path / "run", sets=("train.epochs=1",))
+    assert (done.document["step"], done.outcome) == (7, "finished")
+    more = go(tiny, resume=tmp_path / "run", sets=("train.epochs=2",))
+    assert more.document["step"] == 14
+    assert load_recipe(tmp_path / "run" / "recipe.resolved.toml").train.epochs == 2
+
+
+def test_other_data_than_the_run_began_with_are_refused(tiny, tmp_path):
+    go(tiny, tmp_path / "run", steps=1)
+    status = tmp_path / "run" / "status.json"
+    document = json.loads(status.read_text())
+    document["data"]["length"] = 400
+    status.write_text(json.dumps(document))
+    with pytest.raises(DataError, match="400 images"):
+        go(None, resume=tmp_path / "run", steps=2)
+
+
+def test_no_pickle_anywhere_in_a_run_directory(tiny, tmp_path):
+    go(tiny, tmp_path / "run", steps=2, sets=("watch.samples=1 steps",))
+    for file in (tmp_path / "run").rglob("*"):
+        if file.is_file():
+            head = file.read_bytes()[:4]
+            assert not head.startswith((b"\x80\x02", b"\x80\x04", b"\x80\x05", b"PK"))
+            assert file.suffix in {".safetensors", ".json", ".jsonl", ".toml", ".txt", ".png", ""}
+
+
+def test_default_observers_speak_through_the_voice(tiny, tmp_path, capsys):
+    voice = Voice()
+    run(load_recipe(tiny), out=tmp_path / "run", limits=Limits(7), voice=voice)
+    said = (tmp_path / "run" / "log.txt").read_text()
+    assert "time: about" in said
+    assert "disk: up to" in said
+    assert "weights:" in said
+    assert default_observers is not None
+    assert capsys.readouterr().out == ""
