@@ -8,6 +8,7 @@ procedural training photographs, whose labels are exact.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import tempfile
 from collections.abc import Mapping
@@ -25,6 +26,8 @@ from ganzoo.interfaces import Score
 from ganzoo_images.procedural import CLASSES
 from ganzoo_images.procedural_options import LabelRecoveryOptions
 from ganzoo_images.segmenter import Segmenter, fit_image, fit_labels, train
+
+log = logging.getLogger(__name__)
 
 
 class LabelRecovery:
@@ -168,6 +171,7 @@ def trained(options: LabelRecoveryOptions, size: int) -> Segmenter:
             path.unlink(missing_ok=True)
         else:
             return net.eval()
+    log.info("training the segmentation net of label recovery: about a minute on two cores")
     net = train(options, size)
     if options.use_cache:
         _store(net, path)
