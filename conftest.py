@@ -1,0 +1,89 @@
+"""What all tests share: a machine of their own, and a recipe whose steps take milliseconds."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Before torch is imported: threads cost tiny networks more than they give.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+TINY = """
+name = "tiny"
+task = "pix2pix/paired"
+
+[data]
+use = "images/procedural_facades"
+size = 32
+train = 7
+val = 3
+test = 4
+
+[[augment]]
+use = "albumentations/horizontal_flip"
+p = 0.5
+
+[generator]
+use = "pix2pix/unet"
+depth = 5
+width = 4
+dropout_layers = [2, 3]
+
+[discriminator]
+use = "pix2pix/patchgan"
+receptive_field = 16
+width = 4
+
+[loss]
+use = "pix2pix/cgan_l1"
+
+[train]
+epochs = 4
+precision = "fp32"
+device = "cpu"
+threads = 1
+
+[optimizer.schedule]
+shape = "linear"
+hold = 0.5
+every = "epoch"
+
+[watch]
+log = "3 steps"
+samples = "never"
+
+[checkpoints]
+every = "never"
+"""
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """The tiny recipe as a file in an empty folder."""
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _own_machine(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No test reads or writes the user's caches, sees real data or reaches the network unasked."""
+    monkeypatch.setenv("GANZOO_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    for name in ("GANZOO_DISABLE_PLUGINS", "GANZOO_PLUGIN_AUTOLOAD"):
+        monkeypatch.delenv(name, raising=False)
+    if request.node.get_closest_marker("data") is None:
+        monkeypatch.delenv("GANZOO_DATA", raising=False)
+    elif not os.environ.get("GANZOO_DATA"):
+        pytest.skip("GANZOO_DATA doesn't name the folder of real data")
+    else:
+        monkeypatch.setenv("GANZOO_DATA", str(Path(os.environ["GANZOO_DATA"]).absolute()))
+    if request.node.get_closest_marker("network") is None:
+        # Port 9 answers nobody, so that a forgotten download fails at once, in subprocesses too.
+        for name in ("http_proxy", "https_proxy"):
+            monkeypatch.setenv(name, "http://127.0.0.1:9")
+        monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")
