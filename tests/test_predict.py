@@ -207,14 +207,17 @@ def test_command_does_the_rest_when_one_file_is_broken(tmp_path, weights):
     (tmp_path / "in" / "2.png").write_bytes(b"no picture")
     out = tmp_path / "out"
     result = run_command(weights, tmp_path / "in", "-o", out, "--device", "cpu", "--json")
-    assert isinstance(result.exception, DataError)
-    assert result.exception.exit_code == ExitCode.DATA
-    assert "2.png" in str(result.exception)
+    assert result.exit_code == ExitCode.DATA
+    assert "2.png" in result.stderr
     document = json.loads(result.stdout)
     assert [Path(entry["output"]).name for entry in document["outputs"]] == ["1.png", "3.png"]
     assert [Path(entry["input"]).name for entry in document["failed"]] == ["2.png"]
     assert document["mode"] == "paper"
     assert sorted(path.name for path in out.iterdir()) == ["1.png", "3.png"]
+    result = run_command(weights, tmp_path / "in", "-o", tmp_path / "more", "--device", "cpu")
+    assert isinstance(result.exception, DataError)
+    assert "1 of 3" in str(result.exception)
+    assert len(result.stdout.splitlines()) == 2
 
 
 def test_command_prints_the_paths_and_notes_a_pair(tmp_path, weights, caplog):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -58,6 +57,7 @@ def command(  # noqa: PLR0917  # click passes by name
     from rich.console import Console
     from rich.progress import Progress
 
+    from ganzoo.cli.console import print_json
     from ganzoo.inference.evaluate import evaluate_run, print_report
 
     console = Console(stderr=True)
@@ -76,6 +76,6 @@ def command(  # noqa: PLR0917  # click passes by name
         )
     print_report(document)
     if as_json:
-        click.echo(json.dumps(document, indent=2))
+        print_json(document)
     else:
         click.echo(str(run / "evaluation" / f"{document['split']}_{document['mode']}.json"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -62,6 +61,7 @@ def command(  # noqa: PLR0917  # click passes by name
     .safetensors file that ganzoo wrote. Any size goes: it is padded and cropped back. A file that
     can't be read is reported at the end (exit 5), and the others are done.
     """
+    from ganzoo.cli.console import print_json, report_error
     from ganzoo.errors import DataError
     from ganzoo.inference.predict import predict
 
@@ -86,7 +86,7 @@ def command(  # noqa: PLR0917  # click passes by name
         done=done,
     )
     if as_json:
-        click.echo(json.dumps(document, indent=2))
+        print_json(document)
     else:
         for entry in document["outputs"]:
             click.echo(entry["output"])
@@ -100,4 +100,8 @@ def command(  # noqa: PLR0917  # click passes by name
     if failed:
         lines = "\n".join(f"  {entry['input']}: {entry['reason']}" for entry in failed)
         total = len(failed) + len(document["outputs"])
-        raise DataError(f"{len(failed)} of {total} inputs can't be used", hint=lines)
+        error = DataError(f"{len(failed)} of {total} inputs can't be used", hint=lines)
+        if not as_json:
+            raise error
+        report_error(error)  # raised, it would put a second document on stdout
+        raise click.exceptions.Exit(int(error.exit_code))

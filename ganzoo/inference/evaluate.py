@@ -168,7 +168,8 @@ def score_nets(
         limit: score this many samples alone.
 
     Returns:
-        Means by name: `l1`, or `ROLE/l1` for a task that serves several roles.
+        Means by name: `l1`, or `ROLE/l1` for a task that serves several roles; without ceilings
+        and floors, which training doesn't change.
     """
     from ganzoo.engine.rng import isolated
 
@@ -188,7 +189,7 @@ def score_nets(
             for note in judgement.notes:
                 log.warning(note)
             prefix = f"{role}/" if len(task.serves) > 1 else ""
-            values = _means(judgement.scores[NETWORK])
+            values = _means(_without_bounds(judgement.scores[NETWORK]))
             means |= {f"{prefix}{name}": value for name, value in values.items()}
     return means
 
