@@ -72,8 +72,11 @@ def test_another_seed_gives_other_bits(tiny, tmp_path):
     go(tiny, tmp_path / "one", steps=2)
     go(tiny, tmp_path / "two", steps=2, sets=("train.seed=1",))
     first, second = tensors(tmp_path / "one", 2), tensors(tmp_path / "two", 2)
-    key = "generator.safetensors/" + next(n for n in load_file(
-        tmp_path / "one/checkpoints/step_2/generator.safetensors") if n.endswith("weight"))
+    key = "generator.safetensors/" + next(
+        n
+        for n in load_file(tmp_path / "one/checkpoints/step_2/generator.safetensors")
+        if n.endswith("weight")
+    )
     assert not torch.equal(first[key], second[key])
 
 
@@ -112,9 +115,7 @@ class StopAt(Observer):
 def test_a_signal_finishes_the_step_and_saves(tiny, tmp_path, number):
     before = signal.getsignal(number)
     recipe = load_recipe(tiny)
-    result = run(
-        recipe, out=tmp_path / "run", voice=QUIET, observers=[StopAt(3, number)]
-    )
+    result = run(recipe, out=tmp_path / "run", voice=QUIET, observers=[StopAt(3, number)])
     assert result.exit_code == ExitCode.INTERRUPTED
     assert result.outcome == "interrupted"
     # The flag is read once a step, so the signal of step 3 is seen after step 4.
@@ -199,7 +200,8 @@ def test_only_the_named_keys_may_change_in_a_resume(tiny, tmp_path):
         go(tiny, resume=tmp_path / "run", sets=("optimizer.lr=1e-3", "train.epochs=9"))
     assert "optimizer.lr: 0.0002 -> 0.001" in caught.value.hint
     assert "train.epochs" not in caught.value.hint.splitlines()[0]
-    result = go(tiny, resume=tmp_path / "run", steps=3, sets=("train.epochs=9", "watch.log=1 steps"))
+    sets = ("train.epochs=9", "watch.log=1 steps")
+    result = go(tiny, resume=tmp_path / "run", steps=3, sets=sets)
     assert result.document["step"] == 3
 
 

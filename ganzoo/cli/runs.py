@@ -31,7 +31,10 @@ def list_runs(folder: str, *, as_json: bool) -> None:
         raise UsageError("no runs in it", where=folder, hint="ganzoo run RECIPE makes one.")
     _table(
         ["run", "recipe", "state", "step", "data"],
-        [[row["run"], row["recipe"], row["state"], f"{row['step']:,}", row["data"]] for row in rows],
+        [
+            [row["run"], row["recipe"], row["state"], f"{row['step']:,}", row["data"]]
+            for row in rows
+        ],
     )
 
 

@@ -87,7 +87,9 @@ def _column(run: Path) -> dict[str, Any]:
     column: dict[str, Any] = flatten(recipe.document)
     status = read_json(run / "status.json")
     column["data used"] = status.get("data", {}).get("use")
-    for role, cost in network_costs(recipe, stand_in=status.get("data", {}).get("stand_in")).items():
+    for role, cost in network_costs(
+        recipe, stand_in=status.get("data", {}).get("stand_in")
+    ).items():
         column[f"{role}: parameters"] = cost["parameters"]
         column[f"{role}: forward FLOPs"] = cost["flops"]
     column["step"] = status.get("step")

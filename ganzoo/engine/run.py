@@ -18,7 +18,14 @@ from ganzoo.engine import checkpoint, provenance, rundir
 from ganzoo.engine.clocks import Limits, StopFlag, Ticker, stop_on_signals
 from ganzoo.engine.session import Session, resolve, world_from_environment
 from ganzoo.engine.trainer import Trainer
-from ganzoo.errors import DataError, DivergedError, EnvironmentFault, ExitCode, GanzooError, RecipeError
+from ganzoo.errors import (
+    DataError,
+    DivergedError,
+    EnvironmentFault,
+    ExitCode,
+    GanzooError,
+    RecipeError,
+)
 from ganzoo.interfaces import Clock, Outcome
 from ganzoo.observers import Observer, Voice, default_observers
 from ganzoo.recipe import load_recipe
@@ -93,7 +100,10 @@ def adopt(path: Path, wanted: Recipe | None) -> tuple[Recipe, list[str]]:
             "the recipe isn't the one that this run began with",
             where=str(path),
             hint="\n".join(
-                [*refused, "A resume may change train.epochs, [watch] and out; else start a new run."]
+                [
+                    *refused,
+                    "A resume may change train.epochs, [watch] and out; else start a new run.",
+                ]
             ),
         )
     return wanted, allowed
@@ -150,9 +160,7 @@ def run(
         if session.main:
             if changes:
                 rundir.write_atomically(path / rundir.RESOLVED, to_toml(recipe))
-            provenance.record(
-                path, recipe, resolved, from_step=trainer.steps, changes=changes
-            )
+            provenance.record(path, recipe, resolved, from_step=trainer.steps, changes=changes)
         for change in changes:
             voice.say(f"changed for this resume: {change}")
         if any(change.startswith("train.epochs") for change in changes):
@@ -232,6 +240,7 @@ class _Loop:
         self.first_images = self.trainer.images
         self.saved_step: int | None = None
         self.metrics: dict[str, float] = {}
+        self.validation: PreparedData | None = None
         self.hooks = pluggy.PluginManager("ganzoo")
         self.hooks.add_hookspecs(hookspecs.RunSpecs)
         self.samplers: list[Observer] = []
@@ -348,7 +357,12 @@ class _Loop:
         self.trainer.check_finite()
         better = False
         if self.session.main:
-            self.metrics = score_nets(self.run.recipe, self.trainer.shown, "val")
+            if self.validation is None:
+                recipe = self.run.recipe
+                self.validation = open_data(recipe, "val", stand_in=self.data.stand_in)
+            self.metrics = score_nets(
+                self.run.recipe, self.trainer.shown, "val", data=self.validation
+            )
             self.hooks.hook.ganzoo_metrics(
                 run=self.run, step=self.trainer.steps, metrics=self.metrics
             )

@@ -91,6 +91,10 @@ class Stepper:
             for group in optimizer.param_groups:
                 group["lr"] = rate
         optimizer.step()
+        if accelerator.sync_gradients:
+            # torch's fused kernels change weights without telling autograd: a later backward through
+            # a graph that holds the old ones would be wrong in silence instead of an error.
+            torch.autograd.graph.increment_version([p for _, p in self.names[player]])
         optimizer.zero_grad(set_to_none=True)
 
     def rate(self, player: str) -> float:

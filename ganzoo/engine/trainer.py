@@ -20,7 +20,7 @@ from ganzoo.engine.ema import Ema
 from ganzoo.engine.nets import PreparedNet
 from ganzoo.engine.session import Session
 from ganzoo.engine.stepper import Stepper
-from ganzoo.errors import DivergedError, PluginError
+from ganzoo.errors import DivergedError, GanzooError, PluginError
 from ganzoo.inference.weights import WeightsCard
 from ganzoo.interfaces import Clock
 from ganzoo.recipe.model import Recipe
@@ -160,6 +160,7 @@ class Trainer:
     def state(self) -> checkpoint.State:
         """Everything that a resume needs; a collective call when there are several processes."""
         session = self.session
+        self._check_ranks_agree()
         state = checkpoint.State(step=self.steps, images=self.images)
         for role, net in self.nets.items():
             tensors = dict(net.state_dict())
@@ -196,6 +197,24 @@ class Trainer:
             "revisions": {role: c.component.revision for role, c in self.plan.chosen.items()},
         }
         return state
+
+    def _check_ranks_agree(self) -> None:
+        """Compare the bits of all weights between processes.
+
+        Raises:
+            GanzooError: when they have drifted apart; nothing is then saved.
+        """
+        if self.session.world == 1:
+            return
+        for role, net in self.nets.items():
+            bits = [p.detach().reshape(-1).view(torch.int32).sum() for p in net.parameters()]
+            sums = self.session.gather([int(value) for value in bits])
+            if any(other != sums[0] for other in sums):
+                raise GanzooError(
+                    f"the processes' weights of {role} differ after step {self.steps}",
+                    hint="A task must call its networks alike in every process. Nothing was saved; "
+                    "please report this.",
+                )
 
     def load(self, state: checkpoint.State) -> list[str]:
         """Put a state back.

@@ -248,7 +248,11 @@ def evaluate_run(
     card, trained = load_trained(weights, mode=mode, seed=seed, device=device)
     recipe = load_recipe(resolved)
     source, target = trained.fields
-    data = open_for_evaluation(recipe, split)
+    # The data that the weights were trained on: never a stand-in for weights of real photographs,
+    # nor the reverse once the data have been found.
+    trained_on = card.data.get("use")
+    stand_in = recipe.fallback is not None and trained_on == recipe.fallback.id != recipe.data.id
+    data = open_for_evaluation(recipe, split, stand_in=stand_in)
     notes = list(data.notes)
     fitted = _fit_controls(recipe, data, source, target, notes)
     folder = run / "evaluation" / f"{split}_{trained.mode}"
@@ -260,9 +264,6 @@ def evaluate_run(
 
     judgement = judge(data, make, metrics_for(recipe, data), limit=limit, done=done)
     notes += judgement.notes
-    trained_on = card.data.get("use", data.chosen.id)
-    if trained_on != data.chosen.id:
-        notes.append(f"The weights were trained on {trained_on}, not on {data.chosen.id}.")
     document = {
         "run": str(run),
         "weights": str(weights),
@@ -288,12 +289,9 @@ def _fit_controls(
 ) -> controls.Controls | None:
     """The controls, or None and a note: held-out data may be there without those for training."""
     try:
-        train = open_for_evaluation(recipe, "train")
+        train = open_for_evaluation(recipe, "train", stand_in=data.stand_in)
     except DataError as error:
         notes.append(f"No controls: the training data can't be opened ({error.message}).")
-        return None
-    if train.chosen.id != data.chosen.id:
-        notes.append(f"No controls: the training data are {train.chosen.id}, a stand-in.")
         return None
     return controls.fit_controls(train, source, target)
 

@@ -98,7 +98,8 @@ class Train(Options):
     batch_size: int = Field(default=1, ge=1)
     """Images a process takes in one step (before accumulation)."""
     accumulate: int = Field(default=1, ge=1)
-    """Batches whose gradients are averaged into one step."""
+    """Batches whose gradients are averaged into one step. Players that alternate within a step see
+    each other as before it in all batches but the last, so this isn't quite a larger batch."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Initial weights come from (seed, role), order and augmentation from (seed, epoch, index)."""
     precision: Literal["auto", "fp64", "fp32", "bf16", "fp16"] = "auto"

@@ -1,0 +1,151 @@
+"""Two real processes over gloo: the same weights on both, and equal to one process on both batches."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+pytestmark = pytest.mark.slow
+
+EXACT = (
+    "generator.norm=instance",
+    "discriminator.norm=instance",
+    "generator.dropout=0",
+    "watch.log=1 steps",
+)
+
+
+def ganzoo(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ganzoo", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def train(tiny: Path, out: str, *sets: str, processes: int, steps: int) -> Path:
+    changes = [part for key in sets for part in ("--set", key)]
+    ended = ganzoo(
+        "run", str(tiny), "--out", out, "--processes", str(processes), "--device", "cpu",
+        "--max-steps", str(steps), "--json", *changes,
+        cwd=tiny.parent,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["step"] == steps
+    return tiny.parent / out
+
+
+def weights(run: Path, step: int) -> dict[str, torch.Tensor]:
+    folder = run / "checkpoints" / f"step_{step}"
+    return {
+        f"{role}.{name}": tensor
+        for role in ("generator", "discriminator")
+        for name, tensor in load_file(folder / f"{role}.safetensors").items()
+    }
+
+
+def worst(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> float:
+    assert one.keys() == two.keys()
+    return max((one[name].double() - two[name].double()).abs().max().item() for name in one)
+
+
+def losses(run: Path) -> list[dict[str, float]]:
+    return [json.loads(line)["losses"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_two_ranks_equal_one_on_the_joined_batch(tiny):
+    exact = (*EXACT, "train.precision=fp64")
+    two = train(tiny, "two", *exact, "train.batch_size=1", processes=2, steps=12)
+    one = train(tiny, "one", *exact, "train.batch_size=2", processes=1, steps=12)
+    assert worst(weights(two, 12), weights(one, 12)) < 1e-8
+    # The control: one process that sees one image a step ends elsewhere.
+    half = train(tiny, "half", *exact, "train.batch_size=1", processes=1, steps=12)
+    assert worst(weights(half, 12), weights(one, 12)) > 1e-5
+
+
+def test_first_losses_of_two_ranks_in_fp32(tiny):
+    exact = (*EXACT, "train.precision=fp32")
+    two = train(tiny, "two", *exact, "train.batch_size=1", processes=2, steps=1)
+    one = train(tiny, "one", *exact, "train.batch_size=2", processes=1, steps=1)
+    for name, value in losses(one)[0].items():
+        assert losses(two)[0][name] == pytest.approx(value, abs=1e-5)
+    state = "checkpoints/step_1/training_state.safetensors"
+    first, second = load_file(two / state), load_file(one / state)
+    moments = [name for name in second if name.endswith("exp_avg")]
+    assert moments
+    for name in moments:  # after one step Adam's first moment is 0.5 times the gradient
+        torch.testing.assert_close(first[name], second[name], atol=1e-5, rtol=1e-3)
+
+
+def test_both_ranks_hold_the_same_weights_and_resume_exactly(tiny):
+    """Batch norm and dropout on: the ranks differ in noise and statistics, never in weights."""
+    whole = train(tiny, "whole", processes=2, steps=6)
+    train(tiny, "parts", processes=2, steps=3)
+    ended = ganzoo(
+        "run", "--resume", "parts", "--processes", "2", "--max-steps", "6", cwd=tiny.parent
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert worst(weights(whole, 6), weights(tiny.parent / "parts", 6)) == 0
+    assert losses(whole) == losses(tiny.parent / "parts")
+    state = load_file(whole / "checkpoints/step_6/training_state.safetensors")
+    buffers = [n for n in state if n.startswith("rank0/buffer/") and n.endswith("running_mean")]
+    assert buffers
+    differ = [n for n in buffers if not torch.equal(state[n], state[n.replace("rank0", "rank1")])]
+    assert differ  # each rank has statistics of its own images ...
+    name = differ[0].removeprefix("rank0/buffer/").replace("/", ".", 1)
+    mean = (state[differ[0]] + state[differ[0].replace("rank0", "rank1")]) / 2
+    torch.testing.assert_close(weights(whole, 6)[name], mean)  # ... and the weights file the mean
+
+
+def test_another_rank_count_is_said(tiny):
+    train(tiny, "run", processes=2, steps=2)
+    ended = ganzoo("run", "--resume", "run", "--max-steps", "3", cwd=tiny.parent)
+    assert ended.returncode == 0, ended.stderr
+    assert "ranks 2 -> 1" in ended.stderr
+    assert "not bit for bit" in ended.stderr
+
+
+def test_sigterm_to_the_launcher_saves_and_exits_130(tiny):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ganzoo", "run", str(tiny), "--out", "run", "--processes", "2",
+         "--device", "cpu", "--set", "train.epochs=100000"],
+        cwd=tiny.parent, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    log = tiny.parent / "run" / "metrics.jsonl"
+    until = time.monotonic() + 120
+    while not log.exists() and time.monotonic() < until:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130, said
+    assert list((tiny.parent / "run" / "checkpoints").glob("step_*"))
+
+
+def test_kill_9_in_the_middle_then_resume(tiny):
+    arguments = ["run", str(tiny), "--set", "checkpoints.every=5 steps", "--max-steps", "20"]
+    whole = ganzoo(*arguments, "--out", "whole", cwd=tiny.parent)
+    assert whole.returncode == 0, whole.stderr
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ganzoo", *arguments, "--out", "parts"],
+        cwd=tiny.parent, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    until = time.monotonic() + 120
+    while not (tiny.parent / "parts/checkpoints/LATEST").exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    ended = ganzoo("run", "--resume", "parts", "--max-steps", "20", cwd=tiny.parent)
+    assert ended.returncode == 0, ended.stderr
+    assert worst(weights(tiny.parent / "whole", 20), weights(tiny.parent / "parts", 20)) == 0
