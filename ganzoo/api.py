@@ -73,7 +73,7 @@ class Component:
 
     Args:
         kind: what it is; decides how `target` is called (see `ganzoo.interfaces`).
-        name: its name inside the plugin's namespace: `unet` becomes the id `pix2pix/unet`.
+        name: its name inside the plugin's namespace: `crop` becomes the id `my_plugin/crop`.
         target: `module:attribute`, imported only when the component is used.
         options: `module:attribute` of its `Options` class; that module must not import torch.
         summary: one line for `ganzoo list`.

@@ -61,7 +61,7 @@ class Registry:
 
         Args:
             kind: only this kind.
-            pattern: `pix*/*`, `*hinge*`; without a wildcard, every id that contains it.
+            pattern: `gan/*`, `*flip*`; without a wildcard, every id that contains it.
         """
         if pattern is not None and not any(sign in pattern for sign in "*?["):
             pattern = f"*{pattern}*"

@@ -16,7 +16,7 @@ from ganzoo.wording import did_you_mean
 @click.argument("pattern", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(kind: str | None, pattern: str | None, as_json: bool) -> None:  # noqa: FBT001
-    """List components by KIND (generator, loss, data, ...) and PATTERN ('pix*', 'hinge').
+    """List components by KIND (generator, loss, data, ...) and PATTERN ('gan/*', 'flip').
 
     Without a wildcard, PATTERN may stand anywhere in the id.
     """

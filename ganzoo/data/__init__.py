@@ -10,7 +10,7 @@ from ganzoo.data.decode import (
     image_info,
     image_size,
 )
-from ganzoo.data.lookup import cache_folder, data_cache, find_data
+from ganzoo.data.lookup import cache_folder, data_cache, find_data, places
 from ganzoo.data.proposal import Proposal
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "find_data",
     "image_info",
     "image_size",
+    "places",
     "save_image",
     "to_tensor",
     "to_uint8",

@@ -25,7 +25,7 @@ def places(name: str, root: str | None) -> list[Path]:
     """Folders that `find_data` looks at, in its order.
 
     Args:
-        name: the set's own name (`facades`), or "" if it has none beyond `root`.
+        name: the set's own name (`streets`), or "" if it has none beyond `root`.
         root: the recipe's `data.root`: absolute, or relative to the working directory; a relative
             one is also looked up below `$GANZOO_DATA` and the cache.
     """

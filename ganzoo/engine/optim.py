@@ -46,8 +46,8 @@ def learning_rate(options: Optimizer, clock: Clock, epochs: int) -> float:
     """Rate of the step that starts at `clock`.
 
     With `every = "epoch"` and `shape = "linear"` the factor in epoch e (from 1) of E is
-    1 - max(0, e - hold * E) / (E - hold * E + 1), the rule of the pix2pix training code, which never
-    quite reaches 0.
+    1 - max(0, e - hold * E) / (E - hold * E + 1), the rule of the training code published with
+    arXiv 1611.07004, which never quite reaches 0.
 
     Args:
         options: the player's optimizer table.

@@ -12,8 +12,8 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 
 Mode: TypeAlias = Literal["paper", "deterministic", "running"]
-"""`paper`: statistics of each single image and active, seeded dropout, as pix2pix tests
-(arXiv 1611.07004, section 3.4); `deterministic`: the same statistics, no dropout; `running`: the
+"""`paper`: statistics of each single image and active, seeded dropout (arXiv
+1611.07004, section 3.4); `deterministic`: the same statistics, no dropout; `running`: the
 statistics stored in training, no dropout."""
 
 MODES: tuple[Mode, ...] = get_args(Mode)

@@ -9,8 +9,7 @@ def init_normal(network: nn.Module, std: float = 0.02) -> None:
     """Draw a network's initial weights in place, from torch's global random generator.
 
     Convolutions and transposed convolutions: weights N(0, std), biases 0. Batch norm: scale
-    N(1, std), shift 0. This is DCGAN's rule (arXiv 1511.06434, section 4), with its 0.02; pix2pix
-    keeps it (arXiv 1611.07004, section 6.2).
+    N(1, std), shift 0. Rule and 0.02 are those of arXiv 1511.06434, section 4.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):

@@ -35,8 +35,8 @@ class BatchNorm2d(nn.BatchNorm2d):
 def norm_2d(norm: Norm, channels: int, eps: float = 1e-5) -> nn.Module:
     """Return the layer for maps N x channels x H x W.
 
-    `batch`: learnt scale and shift, stored statistics (arXiv 1502.03167). `instance`: neither, as
-    the pix2pix code has it (arXiv 1607.08022). `none`: the identity.
+    `batch`: learnt scale and shift, stored statistics (arXiv 1502.03167). `instance`: neither
+    (arXiv 1607.08022). `none`: the identity.
     """
     if norm == "batch":
         return BatchNorm2d(channels, eps=eps)

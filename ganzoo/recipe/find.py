@@ -13,7 +13,7 @@ from ganzoo.wording import did_you_mean
 
 
 def shipped_recipes(registry: Registry) -> dict[str, Traversable]:
-    """Every shipped recipe by its name, such as `cyclegan`, `paper/ablation` or `plugin/name`.
+    """Every shipped recipe by its name, such as `quickstart`, `paper/ablation` or `plugin/name`.
 
     The core's come from `ganzoo/recipes` of a wheel, or from the checkout's `recipes`; a plugin's
     have its namespace before them.

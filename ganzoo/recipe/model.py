@@ -62,8 +62,8 @@ class Schedule(Options):
     hold: float = Field(default=0.0, ge=0, lt=1)
     """Share of the planned training at full rate before it goes down."""
     every: Literal["epoch", "step"] = "step"
-    """`epoch`: constant within an epoch, as the pix2pix code does; epoch e of E (from 1) then has the
-    factor 1 - max(0, e - hold*E) / (E - hold*E + 1)."""
+    """`epoch`: constant within an epoch; epoch e of E (from 1) then has, if linear, the factor
+    1 - max(0, e - hold*E) / (E - hold*E + 1)."""
     warmup: float = Field(default=0.0, ge=0, lt=1)
     """Share of the planned training in which the rate rises from 0."""
 
@@ -157,7 +157,7 @@ class Inference(Options):
     """How the weights are used after training, unless a flag says otherwise."""
 
     mode: Literal["paper", "deterministic", "running"] = "paper"
-    """`paper`: batch statistics of each single image and seeded dropout, as pix2pix tests;
+    """`paper`: batch statistics of each single image and seeded dropout (arXiv 1611.07004);
     `deterministic`: batch statistics, no dropout; `running`: stored statistics, no dropout."""
 
 

@@ -11,8 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ganzoo.data.decode import image_size
-from ganzoo.data.lookup import data_cache, find_data, places
+from ganzoo.data import data_cache, find_data, image_size, places
 from ganzoo.errors import DataError, DataMissing
 from ganzoo_images.folders import list_images, shown
 from ganzoo_images.options import SideBySideOptions

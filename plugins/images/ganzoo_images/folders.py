@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ganzoo.data.decode import IMAGE_SUFFIXES
+from ganzoo.data import IMAGE_SUFFIXES
 from ganzoo.errors import DataError
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ganzoo.data.lookup import cache_folder
+from ganzoo.data import cache_folder
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Score
 from ganzoo_images.procedural import CLASSES

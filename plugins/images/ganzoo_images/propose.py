@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ganzoo.data.decode import image_size
-from ganzoo.data.proposal import Proposal
+from ganzoo.data import Proposal, image_size
 from ganzoo.errors import DataError
 from ganzoo_images.folders import list_images, sort_naturally
 from ganzoo_images.options import TwoFoldersOptions

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ganzoo.data.decode import decode_image, image_size
-from ganzoo.data.lookup import find_data
+from ganzoo.data import decode_image, find_data, image_size
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Field, Split
 from ganzoo_images.folders import choose_split, deal, dealt_note, list_images, split_names
@@ -15,7 +14,7 @@ from ganzoo_images.folders import choose_split, deal, dealt_note, list_images, s
 if TYPE_CHECKING:
     import numpy as np
 
-    from ganzoo.data.proposal import Proposal
+    from ganzoo.data import Proposal
     from ganzoo_images.options import SideBySideOptions
 
 CHANNEL_COUNT = {"gray": 1, "rgb": 3, "rgba": 4}

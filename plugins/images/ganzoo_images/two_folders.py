@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ganzoo.data.decode import decode_image, image_size
-from ganzoo.data.lookup import find_data
+from ganzoo.data import decode_image, find_data, image_size
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Field
 from ganzoo_images.folders import (
@@ -25,7 +24,7 @@ from ganzoo_images.side_by_side import CHANNEL_COUNT
 if TYPE_CHECKING:
     import numpy as np
 
-    from ganzoo.data.proposal import Proposal
+    from ganzoo.data import Proposal
     from ganzoo.interfaces import Split
     from ganzoo_images.options import TwoFoldersOptions
 
