@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _GAP = 4
 _TEXT = 18
+_LEGIBLE = 192
+"""Pixels; images are enlarged by a whole factor up to this side."""
 
 
 class SampleGrids(Observer):
@@ -64,6 +66,7 @@ def _row(run: Run, data: PreparedData, index: int) -> dict[str, np.ndarray]:
 
 def grid(table: list[dict[str, np.ndarray]], caption: str) -> Image.Image:
     """Rows of captioned images (H x W x C uint8, equal sizes in a column) as one picture."""
+    table = [{name: _enlarged(image) for name, image in row.items()} for row in table]
     names = list(table[0])
     widths = [max(row[name].shape[1] for row in table) for name in names]
     heights = [max(image.shape[0] for image in row.values()) for row in table]
@@ -83,6 +86,12 @@ def grid(table: list[dict[str, np.ndarray]], caption: str) -> Image.Image:
         left += widths[column] + _GAP
     draw.text((_GAP, height - _TEXT), caption, fill="black", font=font)
     return sheet
+
+
+def _enlarged(image: np.ndarray) -> np.ndarray:
+    """A small image in whole pixels, large enough to be looked at."""
+    factor = max(1, _LEGIBLE // max(image.shape[:2]))
+    return image.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def _as_picture(image: np.ndarray) -> Image.Image:

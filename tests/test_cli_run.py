@@ -1,0 +1,124 @@
+"""`ganzoo run` and `ganzoo runs` as a user types them, in this process."""
+
+import json
+
+import pytest
+
+from ganzoo.cli.main import main
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty folder to run in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def answer(capsys, *arguments: str, code: int = 0) -> dict:
+    assert main(list(arguments)) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_run_leaves_what_it_says(tiny, here, capsys):
+    told = answer(
+        capsys, "run", str(tiny), "--max-steps", "2", "--json", "--set", "watch.samples=2 steps"
+    )
+    assert (told["outcome"], told["step"], told["images"]) == ("finished", 2, 2)
+    assert told["data"] == {"use": "images/procedural_facades", "stand_in": False}
+    run = here / told["run"]
+    assert run.parent == here / "runs" / "tiny"
+    for name in ("recipe.toml", "recipe.resolved.toml", "provenance.json", "status.json",
+                 "metrics.jsonl", "log.txt"):  # fmt: skip
+        assert (run / name).stat().st_size > 0, name
+    assert (run / "recipe.toml").read_text() == tiny.read_text()
+    assert [file.suffix for file in (run / "samples").iterdir()] == [".png"]
+    for weights in told["weights"].values():
+        assert (here / weights).is_file()
+    parts = json.loads((run / "provenance.json").read_text())["parts"]
+    assert parts[0]["resolved"]["precision"] == "fp32"
+    assert parts[0]["versions"]["torch"]
+
+
+def test_resume_last_goes_on_in_the_same_directory(tiny, here, capsys):
+    first = answer(capsys, "run", str(tiny), "--max-steps", "2", "--json")
+    second = answer(
+        capsys, "run", str(tiny), "--resume", "last", "--max-steps", "4", "--json"
+    )
+    assert second["run"] == first["run"]
+    assert second["step"] == 4
+    assert len(list((here / "runs" / "tiny").iterdir())) == 1
+
+
+def test_a_dry_run_writes_nothing(tiny, here, capsys):
+    told = answer(capsys, "run", str(tiny), "--dry-run", "--json")
+    assert told["networks"]["discriminator"]["receptive_field"] == 16
+    assert not (here / "runs").exists()
+
+
+def test_seeds_give_a_mean_and_a_spread(tiny, here, capsys):
+    told = answer(capsys, "run", str(tiny), "--seeds", "2", "--max-steps", "1", "--json")
+    assert len(list((here / "runs" / "tiny").iterdir())) == 2
+    l1 = told["metrics"]["loss/generator/l1"]
+    assert l1["n"] == 2
+    assert l1["values"][0] != l1["values"][1]
+    assert l1["mean"] == pytest.approx(sum(l1["values"]) / 2)
+    assert l1["sd"] == pytest.approx(abs(l1["values"][0] - l1["values"][1]) / 2**0.5)
+
+
+def test_compare_names_what_differs_and_nothing_else(tiny, here, capsys):
+    swap = "generator={ use = 'pix2pix/encoder_decoder', depth = 5, width = 4 }"
+    one = answer(capsys, "run", str(tiny), "--max-steps", "1", "--json")["run"]
+    two = answer(capsys, "run", str(tiny), "--max-steps", "1", "--json", "--set", swap)["run"]
+    table = answer(capsys, "runs", "compare", one, two, "--json")["differences"]
+    assert table["generator.use"] == ["pix2pix/unet", "pix2pix/encoder_decoder"]
+    assert table["generator: parameters"][0] > table["generator: parameters"][1]
+    assert table["generator: forward FLOPs"][0] > table["generator: forward FLOPs"][1]
+    assert not [key for key in table if key.startswith(("discriminator:", "train.", "data"))]
+    listed = answer(capsys, "runs", "list", "--json")["runs"]
+    assert [row["run"] for row in listed] == sorted([one, two])
+    assert main(["runs", "compare", one, two]) == 0
+    assert "pix2pix/encoder_decoder" in capsys.readouterr().out
+
+
+def test_three_mistakes_are_shown_at_once_and_nothing_runs(here, capsys):
+    recipe = here / "wrong.toml"
+    recipe.write_text(
+        'extends = "pix2pix_facades.toml"\n'
+        "[discriminator]\n"
+        "receptive_field = 71\n"
+        "[train]\n"
+        "epocs = 3\n"
+        "[loss]\n"
+        'gan = "gan/vanila"\n'
+    )
+    problems = answer(capsys, "run", str(recipe), "--json", code=3)["problems"]
+    places = [(problem["line"], problem["key"]) for problem in problems]
+    assert places == [(3, "discriminator.receptive_field"), (5, "train.epocs"), (7, "loss.gan")]
+    assert all(problem["column"] for problem in problems)
+    assert "70" in problems[0]["message"]
+    assert "epochs" in problems[1]["hint"]
+    assert "gan/vanilla" in problems[2]["hint"]
+    assert not (here / "runs").exists()
+
+
+@pytest.mark.parametrize("recipe", ["pix2pix_maps", "pix2pix_edges2shoes"])
+def test_missing_data_without_a_fallback_exit_5(recipe, here, capsys):
+    error = answer(capsys, "run", recipe, "--json", code=5)["error"]
+    assert "GANZOO_DATA" in error["hint"]
+    assert not (here / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run"], "nothing to run"),
+        (["run", "quickstart", "--resume", "last", "--out", "x"], "--resume"),
+        (["run", "quickstart", "--resume", "nowhere"], "no run directory"),
+        (["run", "quickstart", "--max-time", "soon"], "no duration"),
+        (["runs", "compare", "one"], "two runs"),
+        (["runs", "list", "nowhere"], "no runs"),
+    ],
+)
+def test_command_lines_that_cant_be_meant_exit_2(arguments, said, here, capsys):
+    assert main(arguments) == 2
+    assert said in capsys.readouterr().err
