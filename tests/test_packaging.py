@@ -1,0 +1,254 @@
+"""The wheel: what is in it, what isn't, that it runs without pix2pix, and editable installs."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from importlib.metadata import PathDistribution
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PARTS = ("ganzoo", "plugins", "recipes", "LICENSE", "README.md", "pyproject.toml")
+IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info", ".*_cache", ".hypothesis")
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory):
+    """A copy of what a build reads, so that nobody's edits change it under the tests."""
+    return copy_of_the_sources(tmp_path_factory.mktemp("packaging") / "checkout")
+
+
+def copy_of_the_sources(target):
+    target.mkdir()
+    for name in PARTS:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, target / name, ignore=IGNORED)
+        else:
+            shutil.copy(ROOT / name, target / name)
+    return target
+
+
+def build(sources, target, *, editable=False):
+    """What pip asks of the build backend, without pip's isolation and hence without network."""
+    function = "build_editable" if editable else "build_wheel"
+    code = f"import sys, hatchling.build as b; print(b.{function}(sys.argv[1]))"
+    command = [sys.executable, "-c", code, str(target)]
+    done = subprocess.run(command, cwd=sources, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return target / done.stdout.split()[-1]
+
+
+@pytest.fixture(scope="session")
+def wheel(checkout, tmp_path_factory):
+    return build(checkout, tmp_path_factory.mktemp("wheel"))
+
+
+def files_of(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        return {name for name in archive.namelist() if ".dist-info/" not in name}
+
+
+def folders_of(checkout):
+    """Where every file of the import packages and the recipes must be in a wheel."""
+    sources = {checkout / "ganzoo": "ganzoo", checkout / "recipes": "ganzoo/recipes"}
+    sources |= {folder: folder.name for folder in checkout.glob("plugins/*/ganzoo_*")}
+    return {
+        (PurePosixPath(place) / file.relative_to(folder).as_posix()).as_posix()
+        for folder, place in sources.items()
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
+
+
+def test_the_wheel_holds_the_folders_and_nothing_else(wheel, checkout):
+    assert files_of(wheel) == folders_of(checkout)
+
+
+def test_what_must_be_in_it_is_in_it(wheel):
+    """Also where the comparison of folders would agree that something is missing."""
+    files = files_of(wheel)
+    assert {
+        "ganzoo/py.typed",
+        "ganzoo/data/decode.py",  # a `data/` in .gitignore would drop it
+        "ganzoo/recipes/pix2pix_facades.toml",
+        "ganzoo/recipes/paper/table1_l1.toml",
+        "ganzoo_albumentations/table.json",
+        "ganzoo_gan/__init__.py",
+        "ganzoo_images/__init__.py",
+        "ganzoo_pix2pix/unet.py",
+    } <= files
+    assert not {name.split("/")[0] for name in files} & {"plugins", "recipes", "tests"}
+    with zipfile.ZipFile(wheel) as archive:
+        texts = [name for name in archive.namelist() if name.endswith("licenses/LICENSE")]
+        assert [archive.read(name) for name in texts] == [(ROOT / "LICENSE").read_bytes()]
+
+
+def test_a_dropped_folder_is_noticed(checkout, tmp_path):
+    """hatchling drops a wrong path in silence: the negative control of the comparison."""
+    sources = tmp_path / "checkout"
+    shutil.copytree(checkout, sources)
+    pyproject = sources / "pyproject.toml"
+    text = pyproject.read_text()
+    wrong = text.replace('"plugins/gan/ganzoo_gan"', '"plugins/gan/ganzoo_gam"')
+    assert wrong != text
+    pyproject.write_text(wrong)
+    missing = folders_of(sources) - files_of(build(sources, tmp_path))
+    assert missing
+    assert all(name.startswith("ganzoo_gan/") for name in missing)
+
+
+def test_entry_points_are_the_folders_of_plugins(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
+        entries = configparser.ConfigParser()
+        entries.read_string(archive.read(name).decode())
+    plugins = {folder.name for folder in (ROOT / "plugins").iterdir() if folder.is_dir()}
+    assert dict(entries["ganzoo.plugins"]) == {
+        "ganzoo": "ganzoo.builtin",
+        **{name: f"ganzoo_{name}" for name in plugins},
+    }
+    assert dict(entries["console_scripts"]) == {"ganzoo": "ganzoo.cli.main:main"}
+
+
+def test_what_the_wheel_says_of_itself(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (folder,) = {name.split("/")[0] for name in archive.namelist() if ".dist-info/" in name}
+    about = PathDistribution(zipfile.Path(wheel, f"{folder}/")).metadata
+    assert wheel.name == "ganzoo-0.1.0-py3-none-any.whl"
+    assert (about["Name"], about["Version"]) == ("ganzoo", "0.1.0")
+    assert about["License-Expression"] == "MIT"
+    assert about["Requires-Python"] == ">=3.11"
+    import ganzoo
+
+    assert ganzoo.__version__ == "0.1.0"
+
+
+# Installed apart.
+
+
+class Environment:
+    """A virtual environment with one wheel in it; the libraries are those of the tests'."""
+
+    def __init__(self, folder, wheel):
+        venv.create(folder, with_pip=False, symlinks=True)
+        self.folder = folder
+        self.python = folder / "bin" / "python"
+        (site,) = folder.glob("lib/python*/site-packages")
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(site)
+        # A path that a .pth file names is searched last and its own .pth files aren't read, so
+        # that an editable ganzoo beside the libraries stays out.
+        libraries = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
+        (site / "zz_libraries.pth").write_text("\n".join(libraries))
+
+    def __call__(self, *arguments, cwd=None):
+        """Run Python there; return what it prints."""
+        environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        command = [str(self.python), *map(str, arguments)]
+        done = subprocess.run(
+            command,
+            cwd=cwd or self.folder,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+def without_pix2pix(target):
+    """The sources after somebody deleted the plugin, its recipes and its lines of pyproject."""
+    copy_of_the_sources(target)
+    shutil.rmtree(target / "plugins" / "pix2pix")
+    shutil.rmtree(target / "recipes" / "paper")
+    for recipe in target.glob("recipes/*.toml"):
+        if "pix2pix" in recipe.read_text():
+            recipe.unlink()
+    pyproject = target / "pyproject.toml"
+    lines = pyproject.read_text().splitlines()
+    kept = [line for line in lines if not re.search("plugins/pix2pix|ganzoo_pix2pix", line)]
+    assert len(lines) - len(kept) == 5  # package, folder, source, entry point, types
+    pyproject.write_text("\n".join(kept))
+    return target
+
+
+TOY_RECIPE = """
+name = "toy"
+task = "one_file_gan/duel"
+generator = "one_file_gan/painter"
+discriminator = "one_file_gan/critic"
+loss = "gan/lsgan"
+
+[data]
+use = "images/procedural_facades"
+size = 32
+train = 4
+val = 1
+test = 1
+
+[train]
+epochs = 1
+precision = "fp32"
+device = "cpu"
+threads = 1
+"""
+
+
+@pytest.mark.slow
+def test_the_core_works_without_pix2pix(tmp_path):
+    wheel = build(without_pix2pix(tmp_path / "checkout"), tmp_path)
+    python = Environment(tmp_path / "environment", wheel)
+    where = "import ganzoo, importlib.util as u; print(ganzoo.__file__, u.find_spec({!r}))"
+    file, spec = python("-c", where.format("ganzoo_pix2pix")).split()
+    assert Path(file).is_relative_to(python.folder)
+    assert spec == "None"
+
+    ids = set(re.findall(r'"id": "([^"]+)"', python("-m", "ganzoo", "list", "--json")))
+    assert {"gan/lsgan", "images/procedural_facades", "ganzoo/l1"} <= ids
+    assert not [one for one in ids if "pix2pix" in one]
+    plugins = python("-m", "ganzoo", "plugins", "--json")
+    assert "quarantined" not in plugins
+    assert "pix2pix" not in plugins
+
+    recipe = tmp_path / "toy.toml"
+    recipe.write_text(TOY_RECIPE)
+    toy = ROOT / "tests" / "toys" / "one_file_gan.py"
+    out = tmp_path / "run"
+    command = ("--plugin", toy, "run", recipe, "--max-steps", 2, "--out", out, "--json")
+    document = json.loads(python("-m", "ganzoo", *command, cwd=tmp_path))
+    assert (document["outcome"], document["step"]) == ("finished", 2)
+    assert set(document["weights"]) == {"generator", "discriminator"}
+    assert (out / "metrics.jsonl").stat().st_size > 0
+
+
+NAMES = """
+from ganzoo.recipe import shipped_recipes
+from ganzoo.registry import activate
+registry = activate()
+print(*shipped_recipes(registry))
+print(*(record.namespace + "=" + record.state for record in registry.records))
+"""
+
+
+@pytest.mark.parametrize("editable", [False, True], ids=["wheel", "editable"])
+def test_an_installation_finds_recipes_and_plugins(checkout, tmp_path, editable):
+    built = build(checkout, tmp_path, editable=editable)
+    python = Environment(tmp_path / "environment", built)
+    origin = "import ganzoo, ganzoo_gan; print(ganzoo.__file__, ganzoo_gan.__file__, sep='\\n')"
+    place = checkout if editable else python.folder
+    for file in python("-c", origin).splitlines():
+        assert Path(file).is_relative_to(place)
+    recipes, plugins = (line.split() for line in python("-c", NAMES).splitlines())
+    assert {"pix2pix_facades", "paper/table1_l1"} <= set(recipes)
+    expected = {folder.name for folder in (ROOT / "plugins").iterdir() if folder.is_dir()}
+    assert set(plugins) == {f"{name}=ok" for name in {"ganzoo", *expected}}

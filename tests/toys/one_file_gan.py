@@ -1,0 +1,73 @@
+"""A whole algorithm in one file, for `--plugin`: two small networks and the order of their play."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import nn
+
+from ganzoo.api import Component, NetOptions, hookimpl
+from ganzoo.interfaces import NetIO, Task
+
+
+class WidthOptions(NetOptions):
+    width: int = 4
+
+
+class Painter(nn.Sequential):
+    def __init__(self, options, io):
+        super().__init__(
+            nn.Conv2d(io.inputs[0], options.width, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(options.width, io.outputs[0], 3, padding=1),
+            nn.Tanh(),
+        )
+
+
+class Critic(nn.Sequential):
+    def __init__(self, options, io):
+        super().__init__(
+            nn.Conv2d(io.inputs[0], options.width, 4, 2, 1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(options.width, 1, 4, 2, 1),
+        )
+
+
+class Duel(Task):
+    roles: ClassVar = {"generator": "generator", "discriminator": "discriminator"}
+    players: ClassVar = {"generator": ("generator",), "discriminator": ("discriminator",)}
+    needs: ClassVar = frozenset({"source", "target"})
+    serves: ClassVar = {"generator": ("source", "target")}
+
+    @classmethod
+    def io(cls, role, options, fields):
+        target = fields["target"].shape
+        return NetIO(fields["source"].shape, target) if role == "generator" else NetIO(target, (1,))
+
+    def step(self, batch, optimize):
+        critic, real = self.nets["discriminator"], batch["target"]
+        fake = self.nets["generator"](batch["source"])
+        seen = self.look("discriminator", critic, real, fake.detach())
+        optimize("discriminator", self.loss.discriminator(seen))
+        with critic.frozen() as judge:
+            seen = self.look("generator", judge, real, fake)
+            optimize("generator", self.loss.generator(seen))
+
+    def sample(self, batch, nets):
+        return {"source": batch["source"], "generated": nets["generator"](batch["source"])}
+
+    @classmethod
+    def predict(cls, options, role, net, inputs):
+        return net(inputs["source"])
+
+
+@hookimpl
+def ganzoo_components():
+    options = f"{__name__}:WidthOptions"
+    return (
+        Component(kind="generator", name="painter", target=f"{__name__}:Painter", options=options),
+        Component(
+            kind="discriminator", name="critic", target=f"{__name__}:Critic", options=options
+        ),
+        Component(kind="task", name="duel", target=f"{__name__}:Duel"),
+    )
