@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import traceback
 from collections.abc import Sequence
@@ -11,6 +12,24 @@ from typing import Any
 import click
 
 from ganzoo.errors import ExitCode, GanzooError
+
+
+class _Notes(logging.StreamHandler[Any]):
+    """Shows on stderr what ganzoo and its plugins log from INFO up; libraries keep their manners."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.name.startswith("ganzoo")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(self.format(record), err=True)
+
+
+def show_notes() -> None:
+    """Let the log's notes, such as "training a small net, once", reach the user."""
+    root = logging.getLogger()
+    if not any(isinstance(handler, _Notes) for handler in root.handlers):
+        root.addHandler(_Notes())
+        root.setLevel(logging.INFO)
 
 
 def print_json(document: Any) -> None:

@@ -83,7 +83,9 @@ def cli(
     Start with `ganzoo run recipes/quickstart.toml`, or `ganzoo list`.
     """
     from ganzoo import registry
+    from ganzoo.cli.console import show_notes
 
+    show_notes()
     active = registry.activate(block=blocked, files=plugin_files)
     if context.invoked_subcommand == "plugins":
         return

@@ -1,0 +1,177 @@
+"""What watches a run: sample grids, validation and the best checkpoint, TensorBoard, callbacks."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ganzoo.engine import checkpoint
+from ganzoo.engine.clocks import Limits
+from ganzoo.engine.run import run
+from ganzoo.errors import EnvironmentFault, RecipeError
+from ganzoo.observers import Voice
+from ganzoo.observers.samples import grid
+from ganzoo.recipe import load_recipe
+from ganzoo.registry import activate
+
+QUIET = Voice(quiet=True)
+
+
+def go(tiny, out, *sets, steps):
+    return run(load_recipe(tiny, sets), out=out, limits=Limits(steps), voice=QUIET)
+
+
+def test_a_grid_has_a_row_an_image_and_a_column_a_caption():
+    red = np.zeros((256, 256, 3), np.uint8)
+    red[..., 0] = 255
+    gray = np.full((256, 256, 1), 77, np.uint8)
+    sheet = np.asarray(grid([{"source": red, "generated": gray}] * 2, "a caption"))
+    assert sheet.shape[0] > 512
+    assert sheet.shape[1] > 512
+    assert (sheet == [255, 0, 0]).all(axis=2).sum() == 2 * 256 * 256
+    assert (sheet == [77, 77, 77]).all(axis=2).sum() >= 2 * 256 * 256
+
+
+def test_samples_say_what_they_show(tiny, tmp_path):
+    go(tiny, tmp_path / "run", "data.use=images/facades", "data={ use = 'images/facades', "
+       "root = 'nowhere', download = false, fallback = { use = 'images/procedural_facades', "
+       "size = 32, train = 7, val = 3, test = 4 } }", steps=1)  # fmt: skip
+    (file,) = (tmp_path / "run" / "samples").iterdir()
+    assert file.name == "step_000000001.png"
+    caption = Image.open(file).info["Description"]
+    assert "step 1" in caption
+    assert "STAND-IN DATA images/procedural_facades" in caption
+    status = json.loads((tmp_path / "run" / "status.json").read_text())
+    assert status["data"]["stand_in"] is True
+    assert "STAND-IN" in status["data"]["notes"][0]
+
+
+def test_real_data_are_never_called_a_stand_in(tiny, tmp_path):
+    go(tiny, tmp_path / "run", steps=1)
+    (file,) = (tmp_path / "run" / "samples").iterdir()
+    assert "STAND-IN" not in Image.open(file).info["Description"]
+
+
+METRIC = "metric=[{ use = 'ganzoo/l1' }]"
+
+
+@pytest.fixture
+def _no_segmenter(monkeypatch):
+    """The data propose label recovery, whose net would be trained for half a minute."""
+    from ganzoo_images.procedural import ProceduralFacades
+
+    monkeypatch.setattr(ProceduralFacades, "metrics", ())
+
+
+@pytest.mark.usefixtures("_no_segmenter")
+def test_the_best_checkpoint_of_the_validation_is_kept(tiny, tmp_path):
+    path = tmp_path / "run"
+    go(tiny, path, "data.use=images/procedural_facades", METRIC, "watch.validate=1 steps",
+       "checkpoints.best=l1", "checkpoints.best_is=highest", "checkpoints.keep=1",
+       "checkpoints.every=1 steps", steps=6)  # fmt: skip
+    lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    values = {line["step"]: line["metrics"]["l1"] for line in lines if "metrics" in line}
+    assert sorted(values) == [1, 2, 3, 4, 5, 6]
+    best = max(values, key=values.get)
+    # An untrained generator is the worst, so "highest" is early and would have been thinned out.
+    assert best < 5
+    assert checkpoint.steps(path / "checkpoints") == sorted({best, 5, 6}, reverse=True)
+
+
+@pytest.mark.usefixtures("_no_segmenter")
+def test_validation_never_changes_the_weights(tiny, tmp_path):
+    from safetensors.torch import load_file
+
+    with_it, without = tmp_path / "with", tmp_path / "without"
+    go(tiny, with_it, METRIC, "watch.validate=1 steps", steps=3)
+    go(tiny, without, METRIC, steps=3)
+    name = "checkpoints/step_3/generator.safetensors"
+    one, two = load_file(with_it / name), load_file(without / name)
+    assert all((one[key] == two[key]).all() for key in one)
+
+
+@pytest.mark.usefixtures("_no_segmenter")
+def test_a_best_that_is_no_metric_is_explained(tiny, tmp_path):
+    result = go(tiny, tmp_path / "run", METRIC, "watch.validate=1 steps", "checkpoints.best=fid",
+                steps=2)  # fmt: skip
+    assert isinstance(result.error, RecipeError)
+    assert "l1" in result.error.hint
+
+
+def test_tensorboard_files_hold_the_losses(tiny, tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    go(tiny, tmp_path / "run", "watch.tensorboard=true", "watch.log=1 steps", steps=2)
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events.Reload()
+    lines = [
+        json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()
+    ]
+    shown = [event.value for event in events.Scalars("generator/l1")]
+    assert shown == pytest.approx([line["losses"]["generator/l1"] for line in lines])
+
+
+def test_tensorboard_that_is_missing_is_explained(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr("ganzoo.observers.tensorboard.is_tensorboard_available", lambda: False)
+    with pytest.raises(EnvironmentFault, match="isn't installed"):
+        go(tiny, tmp_path / "run", "watch.tensorboard=true", steps=1)
+
+
+CALLBACK = """
+from ganzoo.api import Component, hookimpl
+
+@hookimpl
+def ganzoo_components():
+    return [Component(kind="callback", name="diary", target="diary:Diary")]
+
+class Diary:
+    lines = []
+
+    def __init__(self, options):
+        pass
+
+    @hookimpl
+    def ganzoo_run_started(self, run):
+        self.lines.append(("started", run.clock.step))
+
+    @hookimpl
+    def ganzoo_step_done(self, step):
+        self.lines.append(("step", step))
+
+    @hookimpl
+    def ganzoo_epoch_done(self, epoch):
+        self.lines.append(("epoch", epoch))
+
+    @hookimpl
+    def ganzoo_saved(self, path, what):
+        self.lines.append((what, path.name))
+
+    @hookimpl
+    def ganzoo_run_done(self, outcome):
+        self.lines.append(("done", outcome))
+"""
+
+
+def test_a_callback_hears_the_life_of_a_run(tiny, tmp_path):
+    before = activate()
+    (tmp_path / "diary.py").write_text(CALLBACK)
+    activate(files=[tmp_path / "diary.py"])
+    try:
+        go(tiny, tmp_path / "run", "callback=[{ use = 'diary/diary' }]", "train.batch_size=7",
+           steps=1)  # fmt: skip
+        lines = sys.modules["diary"].Diary.lines
+    finally:
+        activate(records=before.records)
+        sys.modules.pop("diary", None)
+        sys.path.remove(str(tmp_path))
+    assert lines == [
+        ("started", 0),
+        ("step", 1),
+        ("epoch", 1),
+        ("sample", "step_000000001.png"),
+        ("checkpoint", "step_1"),
+        ("done", "finished"),
+    ]
