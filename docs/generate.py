@@ -1,0 +1,180 @@
+"""Write the parts of the documentation that code knows best, in place: `python docs/generate.py`.
+
+A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`. `tests/test_docs.py`
+makes every part again and compares. Imports no torch.
+"""  # noqa: INP001  # a script beside the documents, no package
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import re
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ganzoo.api import KINDS, Options
+from ganzoo.cli.main import cli
+from ganzoo.plugins import CORE
+from ganzoo.recipe.describe import describe
+from ganzoo.recipe.find import shipped_recipes
+from ganzoo.recipe.validate import SETTINGS
+from ganzoo.registry import current
+
+ROOT = Path(__file__).parents[1]
+PART = re.compile(r"(<!-- generated: ([^>]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
+ELSEWHERE = "albumentations"
+"""A plugin with too many components to list here; its README says how to see them."""
+
+
+def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A Markdown table."""
+    lines = [header, tuple("---" for _ in header), *rows]
+    escaped = [[cell.replace("|", r"\|") for cell in line] for line in lines]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in escaped)
+
+
+def options_table(model: type[Options], prefix: str = "") -> str:
+    """Every key of a table, from its model."""
+    rows = []
+    for one in describe(model, prefix):
+        default = "required" if one.required else "absent"
+        if one.default is not None:
+            default = f"`{json.dumps(one.default, ensure_ascii=False)}`"
+        rows.append((f"`{one.key}`", one.type, default, one.limits, one.help))
+    return table(("key", "type", "default", "limits", "what it does"), rows)
+
+
+def settings() -> str:
+    """The core's tables of settings."""
+    return "\n".join(
+        f"### `[{name}]`\n\n{' '.join((model.__doc__ or '').split())}\n\n{options_table(model)}"
+        for name, model in SETTINGS.items()
+    )
+
+
+def components() -> str:
+    """Every component of this distribution, kind by kind, with its options."""
+    parts = []
+    for kind in KINDS:
+        for entry in current().components(kind):
+            if entry.record.distribution != CORE or entry.record.namespace == ELSEWHERE:
+                continue
+            model = current().options_model(entry)
+            listed = options_table(model) if model.model_fields else "It has no options.\n"
+            presets = ", ".join(f"`{name}`" for name in entry.component.presets)
+            presets = f"Presets: {presets}.\n\n" if presets else ""
+            parts.append(
+                f"### {kind} `{entry.id}`\n\n{entry.component.summary}\n\n{presets}{listed}"
+            )
+    return "\n".join(parts)
+
+
+def recipes() -> str:
+    """The shipped recipes."""
+    rows = []
+    for name, file in shipped_recipes(current()).items():
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+        extends = f"`{document['extends']}`" if "extends" in document else ""
+        rows.append((f"`{name}`", document["summary"], extends))
+    return table(("recipe", "what it is", "extends"), rows)
+
+
+def files() -> str:
+    """Every module of the core, with the first sentence of its docstring."""
+    rows = []
+    for file in sorted((ROOT / "ganzoo").rglob("*.py")):
+        docstring = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+        paragraph = " ".join(docstring.partition("\n\n")[0].split())
+        rows.append((f"`{file.relative_to(ROOT).as_posix()}`", paragraph))
+    return table(("file", "what it is"), rows)
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """Every command with its whole name: `ganzoo data inspect`."""
+    context = click.Context(cli)
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from ((f"ganzoo {name} {sub}", one) for sub, one in command.commands.items())
+        elif command is not None:
+            yield f"ganzoo {name}", command
+
+
+def command_help(name: str, command: click.Command) -> str:
+    """Usage, explanation and options of a command."""
+    context = click.Context(command, info_name=name)
+    usage = " ".join([name, *command.collect_usage_pieces(context)])
+    paragraphs = inspect.cleandoc(command.help or "").split("\n\n")
+    explained = "\n\n".join(" ".join(one.split()) for one in paragraphs)
+    options = [one for one in command.params if isinstance(one, click.Option)]
+    rows = [(_names(one), _meaning(one)) for one in options]
+    return f"```text\n{usage}\n```\n\n{explained}\n\n{table(('option', 'what it does'), rows)}"
+
+
+def _names(option: click.Option) -> str:
+    value = "" if option.is_flag else f" {option.metavar or _kind(option.type)}"
+    names = [", ".join(f"`{one}{value}`" for one in option.opts)]
+    return " / ".join(names + [f"`{one}`" for one in option.secondary_opts])
+
+
+def _kind(kind: click.ParamType) -> str:
+    if isinstance(kind, click.Choice):
+        return "|".join(map(str, kind.choices))
+    return "N" if kind.name.startswith("integer") else kind.name.upper()
+
+
+def _meaning(option: click.Option) -> str:
+    more = ["required"] if option.required else []
+    if isinstance(option.type, click.IntRange):
+        more += [f"at least {option.type.min}"] if option.type.min is not None else []
+        more += [f"at most {option.type.max}"] if option.type.max is not None else []
+    if option.multiple:
+        more.append("may be repeated")
+    if option.show_default:
+        more.append(f"default: {option.default}")
+    help_text = " ".join((option.help or "").split())
+    return f"{help_text} ({', '.join(more)})" if more else help_text
+
+
+def parts() -> dict[str, Callable[[], str]]:
+    """Every generated part by its name."""
+    made: dict[str, Callable[[], str]] = {
+        "settings": settings,
+        "components": components,
+        "recipes": recipes,
+        "files": files,
+        "ganzoo": lambda: command_help("ganzoo", cli),
+    }
+    for name, command in commands():
+        made[name] = lambda name=name, command=command: command_help(name, command)  # type: ignore[misc]
+    return made
+
+
+def regenerated(text: str) -> str:
+    """A document with its generated parts made again."""
+    known = parts()
+
+    def fill(match: re.Match[str]) -> str:
+        return f"{match[1]}{known[match[2]]()}{match[3]}"
+
+    return PART.sub(fill, text)
+
+
+def documents() -> list[Path]:
+    """The documents that this repository's reader meets, READMEs of plugins included."""
+    found: list[Any] = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    return found + sorted((ROOT / "plugins").glob("*/README.md"))
+
+
+if __name__ == "__main__":
+    for document in documents():
+        before = document.read_text(encoding="utf-8")
+        after = regenerated(before)
+        if after != before:
+            document.write_text(after, encoding="utf-8")
+            click.echo(f"wrote {document.relative_to(ROOT)}")
