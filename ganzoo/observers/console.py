@@ -16,7 +16,7 @@ from ganzoo.observers.base import Observer
 from ganzoo.observers.voice import Voice, plain
 
 if TYPE_CHECKING:
-    from ganzoo.engine.run import Run
+    from ganzoo.engine.loop import Run
 
 _SETTLED = 3
 """Steps before the speed is judged: the first ones warm up caches and allocators."""

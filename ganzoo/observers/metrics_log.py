@@ -11,7 +11,7 @@ from ganzoo.engine.rundir import write_atomically
 from ganzoo.observers.base import Observer
 
 if TYPE_CHECKING:
-    from ganzoo.engine.run import Run
+    from ganzoo.engine.loop import Run
 
 FILE = "metrics.jsonl"
 

@@ -17,7 +17,7 @@ from ganzoo.inference.modes import inference_mode
 from ganzoo.observers.base import Observer
 
 if TYPE_CHECKING:
-    from ganzoo.engine.run import Run
+    from ganzoo.engine.loop import Run
 
 _GAP = 4
 _TEXT = 18
@@ -32,7 +32,7 @@ class SampleGrids(Observer):
         self.data: PreparedData | None = None
 
     def sample(self, run: Run) -> list[Path]:
-        """Make the grid of this step; the training's random numbers and weights stay as they are."""
+        """Make the grid of this step; the training's random numbers and weights stay."""
         trainer, recipe = run.trainer, run.recipe
         with isolated(recipe.train.seed):
             if self.data is None:

@@ -34,7 +34,7 @@ class ProceduralFacades:
 
     metrics = ("images/label_recovery",)
     notes = (
-        "the facades are procedural: a stand-in of drawn buildings, not photographs of real ones",
+        "procedural facades: drawn buildings, not photographs",
     )
 
     def __init__(self, options: ProceduralFacadesOptions, split: Split) -> None:

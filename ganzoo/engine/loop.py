@@ -1,0 +1,330 @@
+"""The training loop: steps, clocks, hooks, and every way to end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pluggy
+
+from ganzoo import hookspecs
+from ganzoo.data.pipeline import PreparedData, open_data
+from ganzoo.engine import checkpoint, rundir
+from ganzoo.engine.clocks import Limits, StopFlag, Ticker, stop_on_signals
+from ganzoo.engine.trainer import Trainer
+from ganzoo.errors import DivergedError, EnvironmentFault, ExitCode, GanzooError, RecipeError
+from ganzoo.interfaces import Clock, Outcome, Split
+from ganzoo.observers import Observer, Voice, default_observers
+from ganzoo.recipe.model import Recipe
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to; `document` is what `ganzoo run --json` prints.
+
+    `error` is what ended a run that had begun (`diverged`, `failed`).
+    """
+
+    path: Path
+    outcome: Outcome
+    exit_code: ExitCode
+    document: Mapping[str, Any]
+    error: GanzooError | None = None
+
+
+class Run:
+    """A run as observers and callbacks see it (`ganzoo.interfaces.RunView`, and more)."""
+
+    def __init__(self, path: Path, recipe: Recipe, trainer: Trainer, voice: Voice) -> None:
+        self.path = path
+        self.recipe = recipe
+        self.trainer = trainer
+        self.voice = voice
+        self.status = rundir.Status(path)
+        self.outcome: Outcome | None = None
+        self.last_step = 0
+        """Step at which this process will stop, if nothing happens."""
+
+    @property
+    def clock(self) -> Clock:
+        """How far training is."""
+        return self.trainer.clock
+
+    @property
+    def nets(self) -> Mapping[str, Any]:
+        """The raw networks by role."""
+        return self.trainer.nets
+
+
+def data_identity(data: PreparedData) -> dict[str, Any]:
+    """What must stay the same through all parts of a run."""
+    return {"use": data.chosen.id, "stand_in": data.stand_in, "length": len(data)}
+
+
+class Loop:
+    """The training loop: steps, clocks, hooks, and every way to end."""
+
+    def __init__(self, this: Run, limits: Limits, observers: Sequence[object] | None) -> None:
+        self.run = this
+        self.trainer = this.trainer
+        self.session = this.trainer.session
+        self.limits = limits
+        self.voice = this.voice
+        recipe = this.recipe
+        self.data: PreparedData = this.trainer.data
+        length = len(self.data)
+        self.log_clock = Ticker(recipe.watch.log, length)
+        self.sample_clock = Ticker(recipe.watch.samples, length)
+        self.validate_clock = Ticker(recipe.watch.validate_every, length)
+        self.save_clock = Ticker(recipe.checkpoints.every, length)
+        self.began = time.monotonic()
+        self.first_images = self.trainer.images
+        self.saved_step: int | None = None
+        self.metrics: dict[str, float] = {}
+        self.validation: PreparedData | None = None
+        self.hooks = pluggy.PluginManager("ganzoo")
+        self.hooks.add_hookspecs(hookspecs.RunSpecs)
+        self.samplers: list[Observer] = []
+        if self.session.main:
+            self._register(observers)
+
+    def _register(self, observers: Sequence[object] | None) -> None:
+        mine = default_observers(self.run) if observers is None else list(observers)
+        mine += [chosen.build() for chosen in self.run.recipe.callbacks]
+        for observer in mine:
+            self.hooks.register(observer)
+            if isinstance(observer, Observer):
+                self.samplers.append(observer)
+        self.hooks.check_pending()
+
+    def execute(self) -> Result:
+        """Train to the plan's end, a limit, a signal or a fault."""
+        trainer, recipe = self.trainer, self.run.recipe
+        self.run.last_step = min(trainer.planned_steps, self.limits.steps or trainer.planned_steps)
+        self._check_disk()
+        self._status("running", pid=os.getpid())
+        outcome: Outcome = "failed"
+        error: GanzooError | None = None
+        try:
+            with stop_on_signals(self.voice.say) as stop:
+                self.hooks.hook.ganzoo_run_started(run=self.run)
+                interrupted = self._steps(stop)
+                outcome = "interrupted" if interrupted else "finished"
+                self._finish(outcome)
+        except DivergedError as fault:
+            outcome, error = "diverged", self._last_good(fault)
+        except GanzooError as fault:
+            error = fault
+        except BaseException:
+            self._end(outcome)
+            raise
+        self._end(outcome)
+        code = ExitCode.INTERRUPTED if outcome == "interrupted" else ExitCode.DONE
+        if error is not None:
+            code = error.exit_code
+        elif recipe.watch.evaluate != "never" and outcome == "finished" and trainer.done:
+            self._evaluate(recipe.watch.evaluate)
+        return Result(self.run.path, outcome, code, self._document(outcome), error)
+
+    def _steps(self, stop: StopFlag) -> bool:
+        """Step until something says stop; True when it was a signal."""
+        trainer = self.trainer
+        by_time = [c for c in self._clocks() if c.by_time]
+        while not trainer.done and trainer.steps < self.run.last_step:
+            epoch, before = trainer.clock.epoch, trainer.images
+            trainer.step()
+            step, after = trainer.steps, trainer.images
+            now = {clock: clock.due(step, before, after) for clock in self._clocks()}
+            out_of_time = (
+                self.limits.seconds is not None
+                and time.monotonic() - self.began >= self.limits.seconds
+            )
+            stopping = bool(stop)
+            if self.session.world > 1 and self._agree_now(step):
+                stopping = self.session.any(stopping)
+                out_of_time = self.session.share(out_of_time)
+                for clock in by_time:
+                    now[clock] = self.session.share(now[clock])
+            elif self.session.world > 1:
+                stopping = out_of_time = False
+                now |= dict.fromkeys(by_time, False)
+            self._act(now)
+            self.hooks.hook.ganzoo_step_done(run=self.run, step=step)
+            if trainer.clock.epoch != epoch:
+                self.hooks.hook.ganzoo_epoch_done(run=self.run, epoch=trainer.clock.epoch)
+            if stopping:
+                return True
+            if out_of_time:
+                break
+        return False
+
+    def _agree_now(self, step: int) -> bool:
+        # On an accelerator agreeing waits for the device, so processes do it now and then.
+        return self.session.device.type == "cpu" or step % 10 == 0
+
+    def _clocks(self) -> list[Ticker]:
+        return [self.log_clock, self.sample_clock, self.validate_clock, self.save_clock]
+
+    def _act(self, now: Mapping[Ticker, bool]) -> None:
+        if now[self.log_clock]:
+            self._log(partial=False)
+        if now[self.sample_clock]:
+            self._sample()
+        better = now[self.validate_clock] and self._validate()
+        if now[self.save_clock] or better:
+            self._save()
+
+    def _log(self, *, partial: bool) -> None:
+        logs = self.trainer.stepper.logs(keep=partial)
+        if not logs:
+            return
+        step = self.trainer.steps
+        if partial:
+            for observer in self.samplers:
+                observer.partial_logs(self.run, step, logs)
+        else:
+            self.hooks.hook.ganzoo_logs(run=self.run, step=step, logs=logs)
+
+    def _sample(self) -> None:
+        self.trainer.check_finite()
+        for observer in self.samplers:
+            for path in observer.sample(self.run):
+                self.hooks.hook.ganzoo_saved(run=self.run, path=path, what="sample")
+
+    def _validate(self) -> bool:
+        """Score the validation split; True when it is the best so far."""
+        from ganzoo.inference.evaluate import score_nets
+
+        self.trainer.check_finite()
+        better = False
+        if self.session.main:
+            if self.validation is None:
+                recipe = self.run.recipe
+                self.validation = open_data(recipe, "val", stand_in=self.data.stand_in)
+            self.metrics = score_nets(
+                self.run.recipe, self.trainer.shown, "val", data=self.validation
+            )
+            self.hooks.hook.ganzoo_metrics(
+                run=self.run, step=self.trainer.steps, metrics=self.metrics
+            )
+            better = self._is_better()
+        better = bool(self.session.share(better))
+        self.trainer.best = self.session.share(self.trainer.best)
+        return better
+
+    def _is_better(self) -> bool:
+        wanted = self.run.recipe.checkpoints
+        if not wanted.best:
+            return False
+        if wanted.best not in self.metrics:
+            raise RecipeError(
+                f"checkpoints.best = {wanted.best!r} is no metric of the validation",
+                hint=f"Its metrics are: {', '.join(sorted(self.metrics))}.",
+            )
+        value, best = self.metrics[wanted.best], self.trainer.best
+        sign = 1 if wanted.best_is == "highest" else -1
+        if best is not None and sign * value <= sign * best["value"]:
+            return False
+        self.trainer.best = {"step": self.trainer.steps, "value": value, "metric": wanted.best}
+        return True
+
+    def _save(self) -> None:
+        trainer = self.trainer
+        if self.saved_step == trainer.steps:
+            return
+        trainer.check_finite()
+        state = trainer.state()
+        if self.session.main:
+            best = trainer.best["step"] if trainer.best else None
+            root = self.run.path / "checkpoints"
+            try:
+                path = checkpoint.save(
+                    root, state, keep=self.run.recipe.checkpoints.keep, best=best
+                )
+            except OSError as error:
+                raise EnvironmentFault(
+                    f"the checkpoint of step {trainer.steps} can't be written: {error}",
+                    where=str(root),
+                    hint="Free some space, then go on with --resume; older checkpoints are whole.",
+                ) from error
+            self.hooks.hook.ganzoo_saved(run=self.run, path=path, what="checkpoint")
+            self._status("running", checkpoint=path.name)
+        self.saved_step = trainer.steps
+
+    def _finish(self, outcome: Outcome) -> None:
+        """What is written when training stops, for whatever good reason."""
+        self._log(partial=True)
+        if outcome == "finished" and self.trainer.steps:
+            self._sample()
+        if self.trainer.steps:
+            self._save()
+
+    def _end(self, outcome: Outcome) -> None:
+        self.run.outcome = outcome
+        self._status(outcome)
+        self.hooks.hook.ganzoo_run_done(run=self.run, outcome=outcome)
+
+    def _last_good(self, fault: DivergedError) -> DivergedError:
+        names = [f"step_{step}" for step in checkpoint.steps(self.run.path / "checkpoints")]
+        good = names[0] if names else "none was written yet"
+        fault.hint += f"\nLast good checkpoint: {good} in {self.run.path / 'checkpoints'}."
+        return fault
+
+    def _check_disk(self) -> None:
+        size = self.trainer.checkpoint_bytes()
+        free = shutil.disk_usage(self.run.path).free
+        if self.session.main and free < size * 1.1:
+            raise EnvironmentFault(
+                f"a checkpoint takes {size / 1e6:.0f} MB and {free / 1e6:.0f} MB are free",
+                where=str(self.run.path),
+                hint="Free some space, or put the run elsewhere with --out.",
+            )
+
+    def _status(self, state: str, **more: Any) -> None:
+        if not self.session.main:
+            return
+        clock = self.trainer.clock
+        self.run.status.update(
+            state=state,
+            step=clock.step,
+            images=clock.images,
+            complete=self.trainer.done,
+            data={**data_identity(self.data), "notes": list(self.data.notes)},
+            **self.trainer.summary(),
+            **more,
+        )
+
+    def _evaluate(self, split: Split) -> None:
+        if not self.session.main:
+            return
+        from ganzoo.inference.evaluate import evaluate_run, print_report
+
+        report = evaluate_run(self.run.path, split)
+        self.metrics = {name: value["mean"] for name, value in report["metrics"].items()}
+        print_report(report)
+
+    def _document(self, outcome: Outcome) -> dict[str, Any]:
+        trainer = self.trainer
+        seconds = max(time.monotonic() - self.began, 1e-9)
+        newest = checkpoint.steps(self.run.path / "checkpoints")
+        weights = {}
+        if newest:
+            folder = self.run.path / "checkpoints" / f"step_{newest[0]}"
+            for role in trainer.plan.chosen:
+                stem = f"{role}.ema" if role in trainer.ema else role
+                weights[role] = str(folder / f"{stem}.safetensors")
+        return {
+            "run": str(self.run.path),
+            "outcome": outcome,
+            "step": trainer.steps,
+            "images": trainer.images,
+            "images_per_second": round((trainer.images - self.first_images) / seconds, 4),
+            "data": {"use": self.data.chosen.id, "stand_in": self.data.stand_in},
+            "weights": weights,
+            "metrics": self.metrics,
+        }
