@@ -86,7 +86,7 @@ class DataError(GanzooError):
     exit_code = ExitCode.DATA
 
 
-class DataMissing(DataError):
+class DataMissing(DataError):  # noqa: N818  # what is wrong, which no suffix tells better
     """Data that aren't there; the only error that a recipe's `data.fallback` answers."""
 
 
@@ -96,7 +96,7 @@ class DivergedError(GanzooError):
     exit_code = ExitCode.DIVERGED
 
 
-class EnvironmentFault(GanzooError):
+class EnvironmentFault(GanzooError):  # noqa: N818  # EnvironmentError is OSError
     """A machine that can't do what was asked: device, precision, missing extra, full disk."""
 
     exit_code = ExitCode.ENVIRONMENT

@@ -41,7 +41,7 @@ class RunSpecs:
 
     @hookspec
     def ganzoo_run_started(self, run: RunView) -> None:
-        """The run directory stands, networks are built, no step is done yet (or a resume begins)."""
+        """The run directory stands, networks are built, no step is done (or a resume begins)."""
 
     @hookspec
     def ganzoo_step_done(self, run: RunView, step: int) -> None:

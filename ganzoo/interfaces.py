@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 Shape: TypeAlias = tuple[int, ...]
-"""(C, H, W) for an image, (H, W) for a label map, (D,) for points or noise, () for a class index."""
+"""(C, H, W): image; (H, W): label map; (D,): points or noise; (): class index."""
 
 Split = Literal["train", "val", "test"]
 Outcome = Literal["finished", "interrupted", "diverged", "failed"]
@@ -181,7 +181,7 @@ class Optimize(Protocol):
     clock: Clock
 
     def __call__(self, player: str, terms: Mapping[str, Tensor]) -> None:
-        """Minimise the sum of `terms` over the player's weights; must directly follow its forward."""
+        """Minimise the sum of `terms` over the player's weights; directly follows its forward."""
         ...
 
 
@@ -227,7 +227,7 @@ class Augment(Protocol):
 
 @dataclass(frozen=True)
 class Score:
-    """A metric's value: the mean (or the one value of a whole set), and the values it is made of."""
+    """A metric's value: the mean (or one value of a whole set), and the values it is made of."""
 
     mean: float
     per_image: tuple[float, ...] = ()
@@ -344,10 +344,10 @@ class Task(ABC):
         """What one network makes of a batch; the engine sets mode and seed around it."""
 
     def state_dict(self) -> dict[str, Any]:
-        """State beyond networks and optimizers (image pools): tensors, numbers, strings, lists, dicts."""
+        """State beyond networks and optimizers (image pools), made of tensors and JSON's types."""
         return {}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:  # noqa: B027  # most have none
         """Take back what `state_dict` gave."""
 
     def look(
@@ -365,13 +365,16 @@ class Task(ABC):
             turn: whose turn it is; the generator's turn skips the real images unless the loss has
                 `real_in_generator_turn`.
             net: the discriminator (its frozen form in the generator's turn), None without one.
-            real, fake: N x C x H x W; detach `fake` in the discriminator's turn.
+            real: N x C x H x W.
+            fake: the same; detached in the discriminator's turn.
             see: what the discriminator is shown of an image, such as the source beside it.
             condition: passed on to the loss.
         """
         wants_real = turn == "discriminator" or getattr(self.loss, "real_in_generator_turn", False)
         if net is None:
-            return LossInputs(real, fake, self.clock, None, None, _no_discriminator, condition or {})
+            return LossInputs(
+                real, fake, self.clock, None, None, _no_discriminator, condition or {}
+            )
 
         def discriminate(x: Tensor, *, precise: bool = False) -> DiscriminatorOutput:
             return as_output(net(see(x), precise=precise))

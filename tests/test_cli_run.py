@@ -41,9 +41,7 @@ def test_a_run_leaves_what_it_says(tiny, here, capsys):
 
 def test_resume_last_goes_on_in_the_same_directory(tiny, here, capsys):
     first = answer(capsys, "run", str(tiny), "--max-steps", "2", "--json")
-    second = answer(
-        capsys, "run", str(tiny), "--resume", "last", "--max-steps", "4", "--json"
-    )
+    second = answer(capsys, "run", str(tiny), "--resume", "last", "--max-steps", "4", "--json")
     assert second["run"] == first["run"]
     assert second["step"] == 4
     assert len(list((here / "runs" / "tiny").iterdir())) == 1

@@ -107,9 +107,7 @@ def test_tensorboard_files_hold_the_losses(tiny, tmp_path):
     go(tiny, tmp_path / "run", "watch.tensorboard=true", "watch.log=1 steps", steps=2)
     events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
     events.Reload()
-    lines = [
-        json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()
-    ]
+    lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     shown = [event.value for event in events.Scalars("generator/l1")]
     assert shown == pytest.approx([line["losses"]["generator/l1"] for line in lines])
 

@@ -1,4 +1,4 @@
-"""Two real processes over gloo: the same weights on both, and equal to one process on both batches."""
+"""Two real processes over gloo: the same weights on both, equal to one process on both batches."""
 
 import json
 import os

@@ -15,7 +15,7 @@ from ganzoo.errors import ExitCode, GanzooError
 
 
 class _Notes(logging.StreamHandler[Any]):
-    """Shows on stderr what ganzoo and its plugins log from INFO up; libraries keep their manners."""
+    """Shows on stderr what ganzoo and plugins log from INFO up; libraries keep their manners."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return record.name.startswith("ganzoo")

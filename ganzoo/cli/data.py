@@ -48,7 +48,7 @@ def command() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 @click.pass_context
-def inspect(  # noqa: PLR0917  # click passes by name
+def inspect(  # click passes by name
     context: click.Context,
     recipe: str,
     overrides: tuple[str, ...],

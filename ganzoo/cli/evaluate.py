@@ -37,7 +37,7 @@ import click
     help="The moving average of the weights, or the plain ones. Default: the average if there.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
-def command(  # noqa: PLR0917  # click passes by name
+def command(  # click passes by name
     run: Path,
     split: str,
     mode: str | None,

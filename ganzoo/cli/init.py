@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--use", metavar="ID", help="The data component, where several fit the folder.")
 @click.option("--turn", is_flag=True, help="Read the pairs the other way round.")
 @click.option("--overwrite", is_flag=True, help="Replace a recipe that exists already.")
-def command(  # noqa: PLR0917  # click passes by name
+def command(  # click passes by name
     folder: Path,
     out: Path,
     base: str | None,

@@ -43,7 +43,7 @@ MODES = ("paper", "deterministic", "running")
 )
 @click.option("--overwrite", is_flag=True, help="Replace results that exist already.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def command(  # noqa: PLR0917  # click passes by name
+def command(  # click passes by name
     weights: Path,
     inputs: tuple[Path, ...],
     out: Path,

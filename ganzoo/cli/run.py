@@ -29,7 +29,7 @@ from ganzoo.errors import UsageError
 @click.option("--dry-run", is_flag=True, help="Check the recipe and stop before the first step.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 @click.pass_context
-def command(
+def command(  # noqa: C901  # click gives every option of a command to one function
     context: click.Context,
     recipe: str | None,
     overrides: tuple[str, ...],
@@ -112,7 +112,7 @@ def _seeds(recipe: str | None, overrides: Sequence[str], count: int) -> list[int
 
 
 def _summary(answers: Sequence[Any]) -> dict[str, Any]:
-    """Means and standard deviations over seeds: of the last losses, and of the evaluation if any."""
+    """Means and standard deviations over seeds: of the last losses and the evaluation, if any."""
     from ganzoo.engine.history import last_values
 
     documents = [answer.document for answer in answers]

@@ -40,8 +40,10 @@ def _collate(samples: list[Any]) -> dict[str, Tensor] | GanzooError:
 
 
 def _quiet_worker(_: int) -> None:
-    # Ctrl-C reaches the whole process group; the main process finishes its step with our batches.
+    # Ctrl-C reaches the whole process group, and so does a scheduler's SIGTERM; the main process
+    # finishes its step with our batches, then ends us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         import cv2
     except ImportError:

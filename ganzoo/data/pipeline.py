@@ -114,20 +114,21 @@ def open_data(
         DataError: when they are there and broken.
     """
     phase = "train" if split == "train" else "evaluation"
-    return _open(recipe, split, phase, recipe.train.seed if seed is None else seed, stand_in)
+    seed = recipe.train.seed if seed is None else seed
+    return _open(recipe, split, phase, seed, settled=stand_in)
 
 
 def open_for_evaluation(
     recipe: Recipe, split: Split, *, stand_in: bool | None = None
 ) -> PreparedData:
     """Open any split, `train` too, with the augments of evaluation and no random ones."""
-    return _open(recipe, split, "evaluation", recipe.train.seed, stand_in)
+    return _open(recipe, split, "evaluation", recipe.train.seed, settled=stand_in)
 
 
 def _open(
-    recipe: Recipe, split: Split, phase: str, seed: int, settled: bool | None
+    recipe: Recipe, split: Split, phase: str, seed: int, *, settled: bool | None
 ) -> PreparedData:
-    chosen, source, reason = _source(recipe, split, settled)
+    chosen, source, reason = _source(recipe, split, settled=settled)
     stand_in = reason is not None
     notes = []
     if stand_in:
@@ -150,7 +151,7 @@ def _open(
 
 
 def _source(
-    recipe: Recipe, split: Split, settled: bool | None
+    recipe: Recipe, split: Split, *, settled: bool | None
 ) -> tuple[Chosen, DataSource, str | None]:
     """The component that was opened, its source, and why the recipe's own data weren't."""
     if settled is True and recipe.fallback is not None:

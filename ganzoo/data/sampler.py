@@ -1,8 +1,8 @@
 """The order of training images: a pure function of (seed, epoch), so a resume is a position.
 
-Training reads an endless stream: the permutation of epoch 0, then of epoch 1, and so on. A step takes
-the next `batch_size * processes * accumulate` positions, so no image is dropped at an epoch's end and
-every process count reads the same stream.
+Training reads an endless stream: the permutation of epoch 0, then of epoch 1, and so on. A step
+takes the next `batch_size * processes * accumulate` positions, so no image is dropped at an epoch's
+end and every process count reads the same stream.
 """
 
 from __future__ import annotations

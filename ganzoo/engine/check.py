@@ -22,7 +22,8 @@ def inspect_recipe(recipe: Recipe) -> dict[str, Any]:
     Returns:
         `{"networks": {ROLE: {"id", "parameters", "flops", "input", "outputs", "receptive_field"?}},
         "problems": [...], "notes": [...]}`; shapes have no batch axis, `outputs` is a list of
-        shapes, one per scale, and `flops` is one image's forward pass. A problem is `{"message", "where", "hint", "exit_code"}`.
+        shapes, one per scale, and `flops` is one image's forward pass. A problem is
+        `{"message", "where", "hint", "exit_code"}`.
     """
     report: dict[str, Any] = {"networks": {}, "problems": [], "notes": []}
     try:

@@ -1,7 +1,7 @@
 """Checkpoints: safetensors and JSON, whole or not there at all, verified before they are trusted.
 
-A checkpoint is written beside its final name, synced, and renamed; `manifest.json` has the sha256 of
-every file. A process killed at any moment leaves the previous checkpoint as it was.
+A checkpoint is written beside its final name, synced, and renamed; `manifest.json` has the sha256
+of every file. A process killed at any moment leaves the previous checkpoint as it was.
 """
 
 from __future__ import annotations

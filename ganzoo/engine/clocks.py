@@ -32,7 +32,7 @@ class Ticker:
         return self.interval is not None and self.interval.unit == "minutes"
 
     def due(self, step: int, before: int, after: int) -> bool:
-        """Whether to act after `step` steps, the last of which took images from `before` to `after`."""
+        """Whether to act after `step` steps, the last of which took images `before` to `after`."""
         if self.interval is None:
             return False
         count, unit = self.interval.count, self.interval.unit

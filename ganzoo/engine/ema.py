@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class Ema:
@@ -27,7 +27,8 @@ class Ema:
     def update(self, net: nn.Module, images: int) -> None:
         """Take in the weights after a step that saw `images` images."""
         decay = 0.5 ** (images / self.half_life)
-        averaged = list(self.module.parameters())
-        torch._foreach_lerp_(averaged, list(net.parameters()), 1 - decay)  # noqa: SLF001  # as torch.optim.swa_utils does
+        averaged: list[Tensor] = list(self.module.parameters())
+        current: list[Tensor] = list(net.parameters())
+        torch._foreach_lerp_(averaged, current, 1 - decay)  # as torch.optim.swa_utils does
         for mine, theirs in zip(self.module.buffers(), net.buffers(), strict=True):
             mine.copy_(theirs)

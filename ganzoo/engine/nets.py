@@ -38,7 +38,7 @@ class PreparedNet:
     def __init__(self, raw: nn.Module, session: Session) -> None:
         raw.to(device=session.device, dtype=session.dtype)
         if session.resolved.channels_last:
-            raw.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            raw.to(memory_format=torch.channels_last)
         self._raw = raw
         self._shell = _Shell(raw, session.device.type)
         # Accelerate patches the shell's forward with autocast, then wraps it for DDP: calling the

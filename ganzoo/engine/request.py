@@ -159,16 +159,17 @@ def _child(argument: str, folder: str) -> int:
     from ganzoo.registry import activate
 
     plain = json.loads(argument)
-    request = Request(**{k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()})
+    for name in ("overrides", "plugin_files", "blocked"):  # JSON has no tuples
+        plain[name] = tuple(plain[name])
+    request = Request(**plain)
     activate(block=request.blocked, files=request.plugin_files)
     try:
         answer = execute(request)
     except GanzooError as error:
         answer = Answer(int(error.exit_code), {}, error)
     told: dict[str, Any] = {"document": dict(answer.document)}
-    if answer.error is not None:
-        error = answer.error
-        told["error"] = {"message": error.message, "hint": error.hint, "where": error.where}
+    if (fault := answer.error) is not None:
+        told["error"] = {"message": fault.message, "hint": fault.hint, "where": fault.where}
     file = Path(folder) / f"{os.environ['RANK']}.json"
     file.write_text(json.dumps(told), encoding="utf-8")
     return answer.exit_code

@@ -27,7 +27,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, document: Any) -> None:
-    """Write a JSON document atomically; NaN and infinity, which JSON can't say, raise ValueError."""
+    """Write a JSON document atomically; NaN and infinity, which JSON lacks, raise ValueError."""
     write_atomically(path, json.dumps(document, indent=2, allow_nan=False, default=str) + "\n")
 
 

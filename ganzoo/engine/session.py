@@ -57,44 +57,19 @@ def resolve(train: Train, stored: Resolved | None = None) -> Resolved:
     """
     _, world = world_from_environment()
     local = int(os.environ.get("LOCAL_WORLD_SIZE", world))
-    device = train.device
-    if device == "auto":
-        device = "cpu"
-        if torch.cuda.is_available():
-            device = "cuda"
-        elif torch.backends.mps.is_available():
-            device = "mps"
-    elif device == "cuda" and not torch.cuda.is_available():
-        raise EnvironmentFault(
-            "train.device is cuda, and torch sees no CUDA device",
-            hint="Use --device cpu, or install a torch build with CUDA and check `nvidia-smi`.",
-        )
-    elif device == "mps" and not torch.backends.mps.is_available():
-        raise EnvironmentFault(
-            "train.device is mps, and torch sees no Apple GPU", hint="Use --device cpu."
-        )
-    same = stored is not None and stored.device == device
-    precision: str = train.precision
-    if precision == "auto":
-        if stored is not None and same:
-            precision = stored.precision
-        elif device == "cuda":
-            precision = "fp16"
-        else:
-            precision = "bf16" if device == "cpu" and fast_bf16_cpu() else "fp32"
-    if precision == "fp16" and device != "cuda":
-        raise EnvironmentFault(
-            f"precision fp16 needs CUDA, and this run is on {device}",
-            hint="Use train.precision = bf16 or fp32 (or auto).",
-        )
-    if precision == "fp64" and device == "mps":
-        raise EnvironmentFault("an Apple GPU has no fp64", hint="Use --device cpu.")
-    threads = train.threads
-    if threads == "auto":
+    device = _device(train)
+    same = stored if stored is not None and stored.device == device else None
+    precision = _precision(train, device, same)
+    if train.threads != "auto":
+        threads = train.threads
+    elif same is not None:
+        threads = same.threads
+    else:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        threads = stored.threads if stored and same else max(1, (cores or 1) // local)
-    workers = train.workers
-    if workers == "auto":
+        threads = max(1, (cores or 1) // local)
+    if train.workers != "auto":
+        workers = train.workers
+    else:
         workers = 0 if device == "cpu" else min(4, os.cpu_count() or 1)
     channels_last = train.channels_last
     if channels_last == "auto":
@@ -107,6 +82,42 @@ def resolve(train: Train, stored: Resolved | None = None) -> Resolved:
         workers=workers,
         channels_last=channels_last,
     )
+
+
+def _device(train: Train) -> str:
+    if train.device == "cuda" and not torch.cuda.is_available():
+        raise EnvironmentFault(
+            "train.device is cuda, and torch sees no CUDA device",
+            hint="Use --device cpu, or install a torch build with CUDA and check `nvidia-smi`.",
+        )
+    if train.device == "mps" and not torch.backends.mps.is_available():
+        raise EnvironmentFault(
+            "train.device is mps, and torch sees no Apple GPU", hint="Use --device cpu."
+        )
+    if train.device != "auto":
+        return train.device
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _precision(train: Train, device: str, same: Resolved | None) -> str:
+    precision: str = train.precision
+    if precision == "auto":
+        if same is not None:
+            precision = same.precision
+        elif device == "cuda":
+            precision = "fp16"
+        else:
+            precision = "bf16" if device == "cpu" and fast_bf16_cpu() else "fp32"
+    if precision == "fp16" and device != "cuda":
+        raise EnvironmentFault(
+            f"precision fp16 needs CUDA, and this run is on {device}",
+            hint="Use train.precision = bf16 or fp32 (or auto).",
+        )
+    if precision == "fp64" and device == "mps":
+        raise EnvironmentFault("an Apple GPU has no fp64", hint="Use --device cpu.")
+    return precision
 
 
 class Session:
@@ -176,7 +187,7 @@ class Session:
         torch.distributed.all_reduce(total)
         return total / self.world
 
-    def any(self, flag: bool) -> bool:
+    def any(self, flag: bool) -> bool:  # noqa: FBT001  # one value, as of torch's any
         """Whether any process says so."""
         if self.world == 1:
             return flag

@@ -92,8 +92,8 @@ class Stepper:
                 group["lr"] = rate
         optimizer.step()
         if accelerator.sync_gradients:
-            # torch's fused kernels change weights without telling autograd: a later backward through
-            # a graph that holds the old ones would be wrong in silence instead of an error.
+            # torch's fused kernels change weights without telling autograd: a later backward
+            # through a graph that holds the old ones would be wrong in silence, and no error.
             torch.autograd.graph.increment_version([p for _, p in self.names[player]])
         optimizer.zero_grad(set_to_none=True)
 

@@ -141,7 +141,7 @@ class Trainer:
         return self.images >= self.planned_images
 
     def check_finite(self) -> None:
-        """Make sure that neither a term nor a weight is poisoned; before anything is saved or shown.
+        """Make sure that no term and no weight is poisoned; before anything is saved or shown.
 
         Raises:
             DivergedError: naming player, term and step, or the tensor; in every process alike.

@@ -103,13 +103,13 @@ class Train(Options):
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Initial weights come from (seed, role), order and augmentation from (seed, epoch, index)."""
     precision: Literal["auto", "fp64", "fp32", "bf16", "fp16"] = "auto"
-    """`auto`: fp16 on CUDA, bf16 on a CPU with AMX or AVX512-BF16, else fp32. fp64 is for proofs."""
+    """`auto`: fp16 on CUDA, bf16 on a CPU with AMX or AVX512-BF16, else fp32; fp64 for proofs."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train; `auto` takes an accelerator if there is one."""
     workers: int | Literal["auto"] = Field(default="auto")
     """Loader processes; `auto`: 0 on a CPU, whose cores the training needs, else up to 4."""
     threads: int | Literal["auto"] = Field(default="auto")
-    """CPU threads of torch in each process; `auto`: the cores shared among this machine's processes."""
+    """CPU threads of torch in each process; `auto`: the cores shared among the processes."""
     channels_last: bool | Literal["auto"] = "auto"
     """Memory order of images; `auto`: on where it pays (CUDA with fp16 or bf16)."""
 
@@ -146,7 +146,7 @@ class Checkpoints(Options):
     every: Every = "5000 steps"
     """How often a checkpoint is written; one is always written at the end."""
     keep: int = Field(default=2, ge=1)
-    """Newest checkpoints kept, besides the best."""
+    """Checkpoints kept besides the last and the best."""
     best: str = ""
     """Metric of `watch.validate` whose best checkpoint is kept, such as `l1`; empty: none."""
     best_is: Literal["lowest", "highest"] = "lowest"

@@ -32,7 +32,7 @@ STEPS = 17  # into the fourth epoch, where the learning rate goes down
 
 
 def by_hand(recipe, *, alternate: bool = True) -> dict[str, dict[str, torch.Tensor]]:
-    """pix2pix as REFERENCE.md has it: D on real and fake apart, halved; then G against the new D."""
+    """As REFERENCE.md has it: D on real and fake apart, halved; then G against the new D."""
     data = open_data(recipe, "train")
     plan = plan_networks(recipe, data.fields)
     nets = {role: build_network(c, plan.io[role], 0, role) for role, c in plan.chosen.items()}
@@ -41,7 +41,7 @@ def by_hand(recipe, *, alternate: bool = True) -> dict[str, dict[str, torch.Tens
         role: torch.optim.Adam(net.parameters(), 2e-4, betas=(0.5, 0.999), fused=True)
         for role, net in nets.items()
     }
-    ones = lambda logits: torch.ones_like(logits)  # noqa: E731
+    ones = torch.ones_like
     bce = nn.BCEWithLogitsLoss()
     torch.manual_seed(seed_for(0, "training", 0))
     for step in range(STEPS):
