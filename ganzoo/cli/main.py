@@ -20,7 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "list": ("ganzoo.cli.list", "List components: generators, losses, data sets, ..."),
     "show": ("ganzoo.cli.show", "Explain a component and each of its options."),
     "plugins": ("ganzoo.cli.plugins", "List plugins and what is wrong with them."),
-    "data": ("ganzoo.cli.data", "List, fetch and inspect data sets."),
+    "data": ("ganzoo.cli.data", "Inspect data sets."),
     "init": ("ganzoo.cli.init", "Write a recipe for a folder of pictures."),
     "predict": ("ganzoo.cli.predict", "Generate images with trained weights."),
     "evaluate": ("ganzoo.cli.evaluate", "Score a run on a split of its data."),

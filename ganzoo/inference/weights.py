@@ -165,7 +165,7 @@ def _opened(path: Path) -> Iterator[Any]:
             f"not a safetensors file, or a damaged one ({error})",
             where=str(path),
             hint="ganzoo reads its own .safetensors weights; pickled files (.pt, .pth) are never"
-            " loaded here, `ganzoo import` converts them.",
+            " loaded.",
         ) from error
 
 
