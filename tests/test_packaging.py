@@ -205,6 +205,7 @@ threads = 1
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_the_core_works_without_pix2pix(tmp_path):
     wheel = build(without_pix2pix(tmp_path / "checkout"), tmp_path)
     python = Environment(tmp_path / "environment", wheel)
