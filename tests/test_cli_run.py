@@ -47,6 +47,30 @@ def test_resume_last_goes_on_in_the_same_directory(tiny, here, capsys):
     assert len(list((here / "runs" / "tiny").iterdir())) == 1
 
 
+def test_a_resume_keeps_what_was_set_at_the_start(tiny, here, capsys):
+    sets = ("--set", "optimizer.lr=1e-3", "--set", "watch.log=1 steps")
+    first = answer(capsys, "run", str(tiny), "--max-steps", "1", "--json", *sets)
+    again = ("run", str(tiny), "--resume", "last", "--max-steps", "2", "--json")
+    second = answer(capsys, *again)
+    assert second["run"] == first["run"]
+    lines = (here / first["run"] / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["lr"]["generator"] for line in lines] == [1e-3, 1e-3]
+    error = answer(capsys, *again, "--set", "optimizer.lr=5e-4", code=3)["error"]
+    assert "optimizer.lr: 0.001 -> 0.0005" in error["hint"]
+    # An edited recipe is another one, whatever was set.
+    tiny.write_text(tiny.read_text().replace("epochs = 4", "epochs = 4\nbatch_size = 2"))
+    error = answer(capsys, *again, code=3)["error"]
+    assert "train.batch_size: 1 -> 2" in error["hint"]
+
+
+def test_max_time_is_a_total(tiny, here, capsys):
+    first = answer(capsys, "run", str(tiny), "--max-time", "0.001s", "--json")
+    assert (first["step"], first["outcome"]) == (1, "finished")
+    again = ("run", "--resume", first["run"], "--json")
+    assert answer(capsys, *again, "--max-time", "0.001s")["step"] == 1
+    assert answer(capsys, *again, "--max-time", "1h", "--max-steps", "3")["step"] == 3
+
+
 def test_a_dry_run_writes_nothing(tiny, here, capsys):
     told = answer(capsys, "run", str(tiny), "--dry-run", "--json")
     assert told["networks"]["discriminator"]["receptive_field"] == 16

@@ -53,7 +53,7 @@ class Limits:
 
     Args:
         steps: total optimisation steps of the run, earlier parts included.
-        seconds: total time of this process's training.
+        seconds: total time spent in training, earlier parts included.
     """
 
     steps: int | None = None

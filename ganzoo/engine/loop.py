@@ -83,6 +83,7 @@ class Loop:
         self.validate_clock = Ticker(recipe.watch.validate_every, length)
         self.save_clock = Ticker(recipe.checkpoints.every, length)
         self.began = time.monotonic()
+        self.seconds_before = self.trainer.seconds
         self.first_images = self.trainer.images
         self.saved_step: int | None = None
         self.metrics: dict[str, float] = {}
@@ -135,15 +136,15 @@ class Loop:
         """Step until something says stop; True when it was a signal."""
         trainer = self.trainer
         by_time = [c for c in self._clocks() if c.by_time]
-        while not trainer.done and trainer.steps < self.run.last_step:
+        spent = self.limits.seconds is not None and trainer.seconds >= self.limits.seconds
+        while not spent and not trainer.done and trainer.steps < self.run.last_step:
             epoch, before = trainer.clock.epoch, trainer.images
             trainer.step()
             step, after = trainer.steps, trainer.images
             now = {clock: clock.due(step, before, after) for clock in self._clocks()}
-            out_of_time = (
-                self.limits.seconds is not None
-                and time.monotonic() - self.began >= self.limits.seconds
-            )
+            trainer.seconds = self.seconds_before + time.monotonic() - self.began
+            limit = self.limits.seconds
+            out_of_time = limit is not None and trainer.seconds >= limit
             stopping = bool(stop)
             if self.session.world > 1 and self._agree_now(step):
                 stopping = self.session.any(stopping)

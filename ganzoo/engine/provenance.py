@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -58,8 +58,19 @@ def stored_resolved(path: Path) -> Resolved | None:
     return Resolved(**parts[0]["resolved"]) if parts else None
 
 
+def stored_overrides(path: Path) -> list[str]:
+    """Every `--set` of the run's parts so far, oldest first."""
+    return list(read_json(path / FILE).get("overrides", []))
+
+
 def record(
-    path: Path, recipe: Recipe, resolved: Resolved, *, from_step: int, changes: list[str]
+    path: Path,
+    recipe: Recipe,
+    resolved: Resolved,
+    *,
+    from_step: int,
+    changes: Sequence[str],
+    overrides: Sequence[str],
 ) -> None:
     """Add this part of the run to `provenance.json`."""
     document = read_json(path / FILE)
@@ -67,6 +78,7 @@ def record(
     document.update(
         recipe=recipe.name,
         recipe_sha256=recipe.sha256,
+        overrides=list(overrides),
         components=dict(named),
         plugins=_plugins(identifier for identifier, _ in named),
     )
@@ -78,7 +90,7 @@ def record(
         "platform": platform.platform(),
         "processor": torch.backends.cpu.get_cpu_capability(),
         "resolved": asdict(resolved),
-        "changes": changes,
+        "changes": list(changes),
     }
     if resolved.device == "cuda":
         part["gpu"] = torch.cuda.get_device_name()

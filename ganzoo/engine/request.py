@@ -55,7 +55,7 @@ def execute(request: Request) -> Answer:
     Raises:
         GanzooError: when the run could not begin.
     """
-    from ganzoo.engine import rundir
+    from ganzoo.engine import provenance, rundir
     from ganzoo.engine.clocks import Limits
     from ganzoo.engine.run import run
     from ganzoo.recipe import load_recipe
@@ -63,14 +63,21 @@ def execute(request: Request) -> Answer:
     if request.recipe is None and request.resume is None:
         raise UsageError("nothing to run", hint="ganzoo run RECIPE, or ganzoo run --resume RUN")
     recipe = load_recipe(request.recipe, request.overrides) if request.recipe else None
-    if recipe is None and request.overrides:
-        recipe_file = rundir.find(str(request.resume), None) / rundir.RESOLVED
-        recipe = load_recipe(recipe_file, request.overrides)
+    overrides = list(request.overrides)
+    resume = rundir.find(request.resume, recipe) if request.resume else None
+    if resume is not None:
+        # What the run was begun with stays set, unless it is said anew.
+        overrides = [*provenance.stored_overrides(resume), *overrides]
+        if request.recipe is not None:
+            recipe = load_recipe(request.recipe, overrides)
+        elif request.overrides:
+            recipe = load_recipe(resume / rundir.RESOLVED, request.overrides)
     result = run(
         recipe,
         out=Path(request.out) if request.out else None,
-        resume=rundir.find(request.resume, recipe) if request.resume else None,
+        resume=resume,
         limits=Limits(request.max_steps, request.max_seconds),
+        overrides=overrides,
     )
     return Answer(int(result.exit_code), result.document, result.error)
 

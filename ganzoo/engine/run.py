@@ -65,6 +65,7 @@ def run(
     limits: Limits | None = None,
     voice: Voice | None = None,
     observers: Sequence[object] | None = None,
+    overrides: Sequence[str] = (),
 ) -> Result:
     """Train as a recipe says; called in every process when there are several.
 
@@ -75,6 +76,7 @@ def run(
         limits: where to stop short of the plan.
         voice: where sentences for the user go; stderr by default.
         observers: hooks on the run; console, metrics.jsonl, samples by default.
+        overrides: the `--set`s that are in the recipe already, for the record.
 
     Raises:
         GanzooError: whatever keeps the run from starting. What happens to a run that has begun is
@@ -108,7 +110,14 @@ def run(
         if session.main:
             if changes:
                 rundir.write_atomically(path / rundir.RESOLVED, to_toml(recipe))
-            provenance.record(path, recipe, resolved, from_step=trainer.steps, changes=changes)
+            provenance.record(
+                path,
+                recipe,
+                resolved,
+                from_step=trainer.steps,
+                changes=changes,
+                overrides=overrides,
+            )
         for change in changes:
             voice.say(f"changed for this resume: {change}")
         if any(change.startswith("train.epochs") for change in changes):

@@ -71,6 +71,8 @@ class Trainer:
         self.planned_steps = -(-self.planned_images // self.images_per_step)
         self.images = 0
         self.steps = 0
+        self.seconds = 0.0
+        """Time spent in training loops, earlier parts of the run included."""
         self.best: dict[str, Any] | None = None
         # Dropout and the like differ between ranks, and don't depend on how networks were built.
         rng.seed_all(rng.seed_for(seed, "training", session.rank))
@@ -194,6 +196,7 @@ class Trainer:
             "stepper": stepper,
             "ranks": ranks,
             "best": self.best,
+            "seconds": self.seconds,
             "revisions": {role: c.component.revision for role, c in self.plan.chosen.items()},
         }
         return state
@@ -265,6 +268,7 @@ class Trainer:
             self.task.load_state_dict(checkpoint.join_tensors(ranks[rank]["task"], mine))
         self.steps, self.images = state.step, state.images
         self.best = state.plain["best"]
+        self.seconds = state.plain["seconds"]
         self._stream = None
         return notes
 
