@@ -19,8 +19,9 @@ def test_the_quickstart_makes_facades_that_follow_their_labels(tmp_path):
     Half of the way from floor to ceiling, and half of the real pictures' gradient energy, are the
     bounds: a blur keeps its labels and loses the second, noise the other way round.
     """
+    recipe = ROOT / "recipes" / "quickstart.toml"
     ended = subprocess.run(
-        [sys.executable, "-m", "ganzoo", "run", str(ROOT / "recipes" / "quickstart.toml"), "--json"],
+        [sys.executable, "-m", "ganzoo", "run", str(recipe), "--json"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -33,9 +33,7 @@ class ProceduralFacades:
     """
 
     metrics = ("images/label_recovery",)
-    notes = (
-        "procedural facades: drawn buildings, not photographs",
-    )
+    notes = ("procedural facades: drawn buildings, not photographs",)
 
     def __init__(self, options: ProceduralFacadesOptions, split: Split) -> None:
         self.options = options
