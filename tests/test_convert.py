@@ -110,7 +110,7 @@ def test_a_failed_write_leaves_the_old_picture(tmp_path, monkeypatch):
     before = path.read_bytes()
 
     def fail(self, file, **_):
-        file.write(b"half")
+        Path(file).write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Image.Image, "save", fail)

@@ -61,7 +61,7 @@ def make_recipe(folder, text='data = "inference_toy/data"\n'):
     return load_recipe(path)
 
 
-def make_run(folder, text='data = "inference_toy/data"\n'):
+def make_run(folder, text='data = "inference_toy/data"\n', trained_on="inference_toy/data"):
     """A run directory with one checkpoint of fresh weights."""
     recipe = make_recipe(folder, text)
     run = folder / "run"
@@ -79,7 +79,7 @@ def make_run(folder, text='data = "inference_toy/data"\n'):
         io=NetIO(shape, shape),
         task={"use": "inference_toy/task"},
         fields=fields,
-        data={"use": "inference_toy/data"},
+        data={"use": trained_on},
         size_multiple=4,
         step=3,
     )
@@ -204,9 +204,9 @@ def test_score_nets_leaves_training_as_it_was(tmp_path):
 def test_a_stand_in_is_said(tmp_path):
     text = (
         '[data]\nuse = "inference_toy/data"\nmissing = ["test", "train"]\n'
-        'fallback = { use = "inference_toy/data" }\n'
+        'fallback = { use = "inference_toy/stand_in" }\n'
     )
-    run = make_run(tmp_path)
+    run = make_run(tmp_path, trained_on="inference_toy/stand_in")
     path = tmp_path / "toy.toml"
     path.write_text(RECIPE + text)
     (run / "recipe.resolved.toml").write_text(to_toml(load_recipe(path)))

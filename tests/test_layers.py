@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 # From the bottom up; a part may import its own layer and those below.
 LAYERS = (
-    ("api", "errors", "hookspecs"),
+    ("api", "errors", "files", "hookspecs"),
     ("registry", "plugins", "choosing", "wording", "builtin"),
     ("recipe",),
     ("interfaces",),

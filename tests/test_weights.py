@@ -17,6 +17,7 @@ from torch import nn
 from ganzoo import registry
 from ganzoo.api import Chosen, Component, Options
 from ganzoo.errors import DataError, EnvironmentFault, ExitCode, PluginError, UsageError
+from ganzoo.files import replacing
 from ganzoo.inference import weights
 from ganzoo.inference.weights import (
     WeightsCard,
@@ -24,7 +25,6 @@ from ganzoo.inference.weights import (
     find_weights,
     load_weights,
     read_card,
-    replacing,
     save_weights,
 )
 from ganzoo.interfaces import Field, NetIO

@@ -12,6 +12,7 @@ from ganzoo.data.decode import (
 )
 from ganzoo.data.lookup import cache_folder, data_cache, find_data, places
 from ganzoo.data.proposal import Proposal
+from ganzoo.files import replacing
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -24,6 +25,7 @@ __all__ = [
     "image_info",
     "image_size",
     "places",
+    "replacing",
     "save_image",
     "to_tensor",
     "to_uint8",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from ganzoo.errors import DataError, DivergedError, EnvironmentFault
+from ganzoo.files import replacing
 from ganzoo.interfaces import Field
 
 
@@ -112,17 +112,13 @@ def save_image(
         )
     if path.suffix.lower() != ".png":
         raise DataError("pictures are written as PNG: name it .png", where=str(path))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     pixels = array[:, :, 0] if array.shape[2] == 1 else array
     info = PngInfo()
     if note is not None:
         info.add_text("ganzoo", json.dumps(note))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            Image.fromarray(np.ascontiguousarray(pixels)).save(file, format="PNG", pnginfo=info)
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            picture = Image.fromarray(np.ascontiguousarray(pixels))
+            picture.save(temporary, format="PNG", pnginfo=info)
     except OSError as error:
         raise EnvironmentFault(f"can't write this picture: {error}", where=str(path)) from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -18,8 +18,9 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ganzoo.engine.rundir import now, read_json, write_atomically, write_json
+from ganzoo.engine.rundir import now
 from ganzoo.errors import DataError, GanzooError
+from ganzoo.files import read_json, replacing, write_json, write_text
 from ganzoo.inference.weights import WeightsCard, load_weights, save_weights
 
 FORMAT = 1
@@ -90,11 +91,11 @@ def save(root: Path, state: State, *, keep: int, best: int | None) -> Path:
     for stem, (card, tensors) in state.weights.items():
         save_weights(folder / f"{stem}.safetensors", tensors, card)
     whole = {name: t.detach().cpu().contiguous().clone() for name, t in state.tensors.items()}
-    save_file(whole, folder / "training_state.safetensors")
-    _sync(folder / "training_state.safetensors")
+    with replacing(folder / "training_state.safetensors") as temporary:
+        save_file(whole, temporary)
     plain = {"format": FORMAT, "step": state.step, "images": state.images, **state.plain}
     # Not through write_json: a resume needs infinities (a scaler's, a pool's) as they are.
-    write_atomically(folder / "training_state.json", json.dumps(plain) + "\n")
+    write_text(folder / "training_state.json", json.dumps(plain) + "\n")
     files = {
         file.name: {"sha256": _sha256(file), "bytes": file.stat().st_size}
         for file in sorted(folder.iterdir())
@@ -108,7 +109,7 @@ def save(root: Path, state: State, *, keep: int, best: int | None) -> Path:
         shutil.rmtree(final)  # the same step again: a checkpoint that was found damaged
     folder.rename(final)
     _sync(root)
-    write_atomically(root / LATEST, final.name + "\n")
+    write_text(root / LATEST, final.name + "\n")
     _thin_out(root, latest=state.step, keep=keep, best=best)
     return final
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ganzoo.engine.rundir import RESOLVED, flatten, read_json
+from ganzoo.engine.rundir import RESOLVED, flatten
 from ganzoo.errors import UsageError
+from ganzoo.files import read_json
 from ganzoo.observers.metrics_log import FILE
 
 

@@ -13,8 +13,9 @@ from typing import Any
 import torch
 
 import ganzoo
-from ganzoo.engine.rundir import now, read_json, write_json
+from ganzoo.engine.rundir import now
 from ganzoo.engine.session import Resolved
+from ganzoo.files import read_json, write_json
 from ganzoo.recipe.model import Recipe
 from ganzoo.registry import current
 

@@ -12,6 +12,7 @@ from ganzoo.engine.loop import Loop, Result, Run, data_identity
 from ganzoo.engine.session import Session, resolve, world_from_environment
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import DataError, RecipeError
+from ganzoo.files import read_json, write_text
 from ganzoo.observers import Voice
 from ganzoo.recipe import load_recipe
 from ganzoo.recipe.model import Recipe
@@ -109,7 +110,7 @@ def run(
         _go_on(this, voice)
         if session.main:
             if changes:
-                rundir.write_atomically(path / rundir.RESOLVED, to_toml(recipe))
+                write_text(path / rundir.RESOLVED, to_toml(recipe))
             provenance.record(
                 path,
                 recipe,
@@ -133,7 +134,7 @@ def _same_data(path: Path, data: PreparedData) -> None:
     Raises:
         DataError: when a stand-in would follow the real data, or the other way round.
     """
-    before = rundir.read_json(path / "status.json").get("data")
+    before = read_json(path / "status.json").get("data")
     if before is None:
         return
     now = data_identity(data)
@@ -148,7 +149,7 @@ def _same_data(path: Path, data: PreparedData) -> None:
 
 def _settled(path: Path | None) -> bool | None:
     """Whether a run already trains on its stand-in; None for a new run."""
-    data = rundir.read_json(path / "status.json").get("data") if path is not None else None
+    data = read_json(path / "status.json").get("data") if path is not None else None
     return bool(data["stand_in"]) if data else None
 
 

@@ -2,41 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ganzoo.errors import UsageError
+from ganzoo.files import read_json, write_json, write_text
 from ganzoo.recipe.model import Recipe
 from ganzoo.recipe.write import to_toml
 
 RESOLVED = "recipe.resolved.toml"
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that a reader sees the old or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def write_json(path: Path, document: Any) -> None:
-    """Write a JSON document atomically; NaN and infinity, which JSON lacks, raise ValueError."""
-    write_atomically(path, json.dumps(document, indent=2, allow_nan=False, default=str) + "\n")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; an absent file is an empty one."""
-    if not path.exists():
-        return {}
-    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return document
 
 
 def now() -> str:
@@ -68,8 +44,8 @@ def create(recipe: Recipe, out: Path | None) -> Path:
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
         path = _first_free(parent, stamp)
     if recipe.text:
-        write_atomically(path / "recipe.toml", recipe.text)
-    write_atomically(path / RESOLVED, to_toml(recipe))
+        write_text(path / "recipe.toml", recipe.text)
+    write_text(path / RESOLVED, to_toml(recipe))
     return path
 
 

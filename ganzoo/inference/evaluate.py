@@ -16,10 +16,11 @@ from ganzoo.api import Chosen, NetOptions
 from ganzoo.data.convert import save_image, to_tensor, to_uint8
 from ganzoo.data.pipeline import PreparedData, open_for_evaluation
 from ganzoo.errors import DataError, UsageError
+from ganzoo.files import replacing
 from ganzoo.inference import controls
 from ganzoo.inference.modes import Mode
 from ganzoo.inference.network import Trained, load_trained
-from ganzoo.inference.weights import find_weights, replacing
+from ganzoo.inference.weights import find_weights
 from ganzoo.interfaces import Field, Metric, Score, Split
 from ganzoo.recipe import Recipe, load_recipe
 

@@ -10,7 +10,6 @@ import dataclasses
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from ganzoo.errors import (
     PluginError,
     UsageError,
 )
+from ganzoo.files import replacing
 from ganzoo.interfaces import Field, NetIO, Role
 
 if TYPE_CHECKING:
@@ -114,23 +114,6 @@ class WeightsCard:
 def _field(table: Mapping[str, Any]) -> Field:
     palette = tuple(tuple(colour) for colour in table["palette"])
     return Field(tuple(table["shape"]), table["kind"], table["low"], table["high"], palette)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; on success it is synced to disk and takes its place.
-
-    An error, or a process killed in the middle, leaves what was at `path` as it was.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def save_weights(path: Path, state: Mapping[str, Tensor], card: WeightsCard) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ganzoo.api import hookimpl
-from ganzoo.engine.rundir import write_atomically
+from ganzoo.files import write_text
 from ganzoo.observers.base import Observer
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class MetricsLog(Observer):
                 continue  # the last line of a killed process
             if entry["step"] <= run.clock.step and not entry.get("partial"):
                 kept.append(line + "\n")
-        write_atomically(file, "".join(kept))
+        write_text(file, "".join(kept))
 
     @hookimpl
     def ganzoo_logs(self, run: Run, step: int, logs: Mapping[str, float]) -> None:

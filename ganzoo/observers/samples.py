@@ -13,6 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 from ganzoo.data.convert import to_uint8
 from ganzoo.data.pipeline import PreparedData, collate, open_data
 from ganzoo.engine.rng import isolated
+from ganzoo.files import replacing
 from ganzoo.inference.modes import inference_mode
 from ganzoo.observers.base import Observer
 
@@ -42,14 +43,11 @@ class SampleGrids(Observer):
         caption = f"{recipe.name} · step {trainer.steps} · {recipe.inference.mode}"
         if self.data.stand_in:
             caption += f" · STAND-IN DATA {self.data.chosen.id}"
-        folder = run.path / "samples"
-        folder.mkdir(exist_ok=True)
-        path = folder / f"step_{trainer.steps:09d}.png"
+        path = run.path / "samples" / f"step_{trainer.steps:09d}.png"
         info = PngInfo()
         info.add_itxt("Description", caption)
-        temporary = path.with_suffix(".tmp")
-        grid(table, caption).save(temporary, format="PNG", pnginfo=info)
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            grid(table, caption).save(temporary, format="PNG", pnginfo=info)
         return [path]
 
 

@@ -147,6 +147,9 @@ def ganzoo_components():
         Component(kind="task", name="task", target=f"{me}:Paired"),
         Component(kind="loss", name="loss", target=f"{me}:Loss"),
         Component(kind="data", name="data", target=f"{me}:Data", options=f"{me}:ToyDataOptions"),
+        Component(
+            kind="data", name="stand_in", target=f"{me}:Data", options=f"{me}:ToyDataOptions"
+        ),
         Component(kind="metric", name="recovery", target=f"{me}:Recovery"),
         Component(kind="metric", name="unfit", target=f"{me}:Unfit"),
     )

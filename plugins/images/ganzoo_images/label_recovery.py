@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import tempfile
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -20,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ganzoo.data import cache_folder
+from ganzoo.data import cache_folder, replacing
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Score
 from ganzoo_images.procedural import CLASSES
@@ -194,12 +192,6 @@ def _code() -> str:
 
 
 def _store(net: Segmenter, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".safetensors")
-    os.close(handle)
-    try:
-        weights = {key: value.contiguous() for key, value in net.state_dict().items()}
-        save_file(weights, name)
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    weights = {key: value.contiguous() for key, value in net.state_dict().items()}
+    with replacing(path) as temporary:
+        save_file(weights, temporary)
