@@ -18,7 +18,7 @@ from PIL import Image
 from ganzoo import api, registry
 from ganzoo.api import Options
 from ganzoo.data.pipeline import open_for_evaluation
-from ganzoo.errors import UsageError
+from ganzoo.errors import DataMissing, UsageError
 from ganzoo.inference import controls
 from ganzoo.inference.evaluate import NETWORK, evaluate_run, judge, metrics_for, score_nets
 from ganzoo.inference.weights import WeightsCard, build_network, save_weights
@@ -206,13 +206,19 @@ def test_a_stand_in_is_said(tmp_path):
         '[data]\nuse = "inference_toy/data"\nmissing = ["test", "train"]\n'
         'fallback = { use = "inference_toy/stand_in" }\n'
     )
-    run = make_run(tmp_path, trained_on="inference_toy/stand_in")
     path = tmp_path / "toy.toml"
     path.write_text(RECIPE + text)
-    (run / "recipe.resolved.toml").write_text(to_toml(load_recipe(path)))
+    resolved = to_toml(load_recipe(path))
+    run = make_run(tmp_path, trained_on="inference_toy/stand_in")
+    (run / "recipe.resolved.toml").write_text(resolved)
     document = evaluate_run(run, "test", device="cpu")
     assert document["stand_in"]
     assert any("STAND-IN" in note for note in document["notes"])
+    # The control: weights of the recipe's own data are never judged on the stand-in.
+    run = make_run(tmp_path, trained_on="inference_toy/data")
+    (run / "recipe.resolved.toml").write_text(resolved)
+    with pytest.raises(DataMissing):
+        evaluate_run(run, "test", device="cpu")
 
 
 def test_without_training_data_there_are_no_controls_and_it_is_said(tmp_path):
