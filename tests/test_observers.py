@@ -173,3 +173,20 @@ def test_a_callback_hears_the_life_of_a_run(tiny, tmp_path):
         ("checkpoint", "step_1"),
         ("done", "finished"),
     ]
+
+
+def test_a_terminal_sees_a_bar_and_every_loss(tiny, tmp_path):
+    import io
+
+    from rich.console import Console
+
+    screen = Console(file=io.StringIO(), force_terminal=True, width=60, soft_wrap=True)
+    recipe = load_recipe(tiny, ("watch.log=1 steps",))
+    run(recipe, out=tmp_path / "run", limits=Limits(8), voice=Voice(console=screen))
+    shown = screen.file.getvalue()
+    assert "step 8/8" in shown
+    assert "it/s" in shown
+    assert "eta" in shown
+    for term in ("discriminator/real", "discriminator/fake", "generator/gan", "generator/l1"):
+        assert term in shown
+    assert "time: about" in shown

@@ -8,12 +8,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.console import Group
+from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.text import Text
 
 from ganzoo.api import hookimpl
 from ganzoo.interfaces import Outcome
 from ganzoo.observers.base import Observer
-from ganzoo.observers.voice import Voice, plain
+from ganzoo.observers.voice import Voice
 
 if TYPE_CHECKING:
     from ganzoo.engine.loop import Run
@@ -28,6 +31,7 @@ class ConsoleObserver(Observer):
     def __init__(self, voice: Voice) -> None:
         self.voice = voice
         self.bar: Progress | None = None
+        self.live: Live | None = None
         self.task = TaskID(0)
         self.first_step = 0
         self.began = 0.0
@@ -62,17 +66,15 @@ class ConsoleObserver(Observer):
         self.began = self.last_step_ended = time.monotonic()
         if self.voice.console.is_terminal:
             self.bar = Progress(
-                TextColumn("[progress.description]{task.description}"),
                 BarColumn(bar_width=24),
-                TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+                TextColumn("step {task.completed:,.0f}/{task.total:,.0f}"),
                 TextColumn("{task.fields[speed]}"),
-                TextColumn("{task.fields[losses]}", style="dim"),
-                console=self.voice.console,
             )
-            self.task = self.bar.add_task(
-                "training", total=run.last_step, completed=clock.step, speed="", losses=""
+            self.task = self.bar.add_task("", total=run.last_step, completed=clock.step, speed="")
+            self.live = Live(
+                console=self.voice.console, get_renderable=self._picture, refresh_per_second=4
             )
-            self.bar.start()
+            self.live.start()
 
     @hookimpl
     def ganzoo_step_done(self, run: Run, step: int) -> None:
@@ -89,14 +91,12 @@ class ConsoleObserver(Observer):
                 "the whole plan"
             )
         if self.bar is not None:
-            self.bar.update(
-                self.task, completed=step, speed=self._speed(run, step), losses=self.losses
-            )
+            self.bar.update(self.task, completed=step, speed=self._speed(run, step))
 
     @hookimpl
     def ganzoo_logs(self, run: Run, step: int, logs: Mapping[str, float]) -> None:
         """Losses, in the bar or as a line."""
-        self.losses = "  ".join(f"{plain(name)} {value:.4g}" for name, value in logs.items())
+        self.losses = "  ".join(f"{name} {value:.4g}" for name, value in logs.items())
         if self.bar is None:
             self.voice.say(
                 f"step {step:,}/{run.last_step:,}  {self._speed(run, step)}  {self.losses}"
@@ -120,8 +120,8 @@ class ConsoleObserver(Observer):
     @hookimpl
     def ganzoo_run_done(self, run: Run, outcome: Outcome) -> None:
         """Where everything is."""
-        if self.bar is not None:
-            self.bar.stop()
+        if self.live is not None:
+            self.live.stop()
         clock = run.clock
         self.voice.say(f"{outcome} at step {clock.step:,} ({clock.images:,} images)")
         if "sample" in self.saved:
@@ -131,8 +131,13 @@ class ConsoleObserver(Observer):
                 stem = f"{role}.ema" if role in run.trainer.ema else role
                 self.voice.say(f"  weights: {self.saved['checkpoint'] / stem}.safetensors")
         self.voice.say(f"  run: {run.path}")
-        if outcome != "finished" or not run.trainer.done:
+        if outcome in ("finished", "interrupted") and not run.trainer.done:
             self.voice.say(f"  to go on: ganzoo run --resume {run.path}")
+
+    def _picture(self) -> Group:
+        """The bar, and the last losses below it in as many lines as they need."""
+        assert self.bar is not None  # the live display exists only with a bar
+        return Group(self.bar, Text(self.losses, style="dim", no_wrap=False, overflow="fold"))
 
     def _seconds_a_step(self, done: int) -> float:
         counted = done - _SETTLED if done > _SETTLED else max(done, 1)

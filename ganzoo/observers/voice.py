@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.text import Text
 
 
@@ -52,8 +51,3 @@ class Voice:
             return
         with self._log.open("a", encoding="utf-8") as file:
             file.write(text + "\n")
-
-
-def plain(text: str) -> str:
-    """Text that rich's markup leaves alone."""
-    return escape(text)
