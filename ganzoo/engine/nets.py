@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -43,7 +44,10 @@ class PreparedNet:
         self._shell = _Shell(raw, session.device.type)
         # Accelerate patches the shell's forward with autocast, then wraps it for DDP: calling the
         # shell itself is autocast without gradient synchronisation, just what `frozen` wants.
-        self.wrapped: nn.Module = session.accelerator.prepare(self._shell)
+        with warnings.catch_warnings():
+            # torch 2.14 announces another name, which Accelerate 1.15 has no argument for yet.
+            warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+            self.wrapped: nn.Module = session.accelerator.prepare(self._shell)
 
     @property
     def module(self) -> nn.Module:
