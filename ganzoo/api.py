@@ -23,6 +23,8 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
+from ganzoo.errors import GanzooError, PluginError
+
 API_VERSION = 1
 """The version of this contract. A plugin module may state the one it was written for as
 `GANZOO_API_VERSION`; one that states a newer version is not loaded."""
@@ -51,7 +53,11 @@ class Options(BaseModel):
     """
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        validate_default=True,
+        allow_inf_nan=False,
     )
 
 
@@ -125,8 +131,22 @@ class Chosen(BaseModel):
         return self.load()(self.options, *args)
 
     def load(self) -> Any:
-        """Return the target itself, imported."""
-        return load_target(self.component.target)
+        """Return the target itself, imported.
+
+        Raises:
+            PluginError: naming the component, when it can't be.
+        """
+        try:
+            return load_target(self.component.target)
+        except GanzooError:
+            raise
+        except Exception as error:
+            raise PluginError(
+                f"{self.id} can't be imported: {type(error).__name__}: {error}",
+                where=self.component.target,
+                hint=f'the fault lies in the plugin "{self.id.partition("/")[0]}": tell its '
+                "authors, or see `ganzoo plugins`",
+            ) from error
 
     @model_serializer(mode="plain")
     def as_table(self) -> dict[str, Any]:
@@ -176,7 +196,9 @@ class Scalar(BaseModel):
     `options.gamma.at(inputs.clock)`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
     start: float = Field(alias="from")
     """Value at the beginning of training."""

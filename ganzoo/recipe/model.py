@@ -106,9 +106,9 @@ class Train(Options):
     """`auto`: fp16 on CUDA, bf16 on a CPU with AMX or AVX512-BF16, else fp32; fp64 for proofs."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train; `auto` takes an accelerator if there is one."""
-    workers: int | Literal["auto"] = Field(default="auto")
+    workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
     """Loader processes; `auto`: 0 on a CPU, whose cores the training needs, else up to 4."""
-    threads: int | Literal["auto"] = Field(default="auto")
+    threads: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     """CPU threads of torch in each process; `auto`: the cores shared among the processes."""
     channels_last: bool | Literal["auto"] = "auto"
     """Memory order of images; `auto`: on where it pays (CUDA with fp16 or bf16)."""

@@ -129,6 +129,7 @@ class _Check:
         metrics = tuple(self.listed("metric", DEFAULT_METRICS))
         callbacks = tuple(self.listed("callback", ()))
         settings = {key: self.settings(key, model) for key, model in SETTINGS.items()}
+        self.best(settings)
         players = self.players(cast("Optimizer | None", settings["optimizer"]))
         if self.problems or task is None or data is None:
             return None
@@ -266,6 +267,13 @@ class _Check:
     def settings(self, key: str, model: type[Model]) -> Model | None:
         value = plain(self.table[key]) if key in self.table else {}
         return self.model((key,), model, value)
+
+    def best(self, settings: Mapping[str, Any]) -> None:
+        """A best checkpoint is one of a validation's."""
+        checkpoints, watch = settings["checkpoints"], settings["watch"]
+        if checkpoints and watch and checkpoints.best and watch.validate_every.strip() == "never":
+            message = "would never be looked at: nothing is validated"
+            self.complain(("checkpoints", "best"), message, 'set watch.validate, as "5 epochs"')
 
     def model(self, loc: Keys, model: type[Model], value: Any) -> Model | None:
         if not isinstance(value, Mapping):
