@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ganzoo.errors import DataError
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -44,8 +46,17 @@ def write_json(path: Path, document: Any) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; an absent file is an empty one."""
+    """Read a JSON object; an absent file is an empty one.
+
+    Raises:
+        DataError: naming the file, when it holds anything else.
+    """
     if not path.exists():
         return {}
-    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"is damaged: {error}", where=str(path)) from error
+    if not isinstance(document, dict):
+        raise DataError("is damaged: it holds no JSON object", where=str(path))
     return document

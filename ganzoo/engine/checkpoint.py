@@ -143,16 +143,19 @@ def damage(folder: Path) -> str:
     """What is wrong with a checkpoint's files; empty when every hash is right."""
     manifest = folder / "manifest.json"
     try:
-        files = read_json(manifest)["files"]
-    except (KeyError, ValueError):
+        listed = read_json(manifest)["files"]
+        files = {name: (entry["bytes"], entry["sha256"]) for name, entry in listed.items()}
+    except (DataError, KeyError, TypeError, AttributeError):
         return "manifest.json is missing or unreadable"
-    for name, entry in files.items():
+    if unlisted := {"training_state.json", "training_state.safetensors"} - files.keys():
+        return f"manifest.json doesn't list {min(unlisted)}"
+    for name, (size, digest) in files.items():
         path = folder / name
         if not path.exists():
             return f"{name} is missing"
-        if path.stat().st_size != entry["bytes"]:
-            return f"{name} has {path.stat().st_size} bytes, not {entry['bytes']}"
-        if _sha256(path) != entry["sha256"]:
+        if path.stat().st_size != size:
+            return f"{name} has {path.stat().st_size} bytes, not {size}"
+        if _sha256(path) != digest:
             return f"{name} is not what was written (sha256 differs)"
     return ""
 

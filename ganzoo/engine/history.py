@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ganzoo.engine.rundir import RESOLVED, flatten
-from ganzoo.errors import UsageError
+from ganzoo.errors import DataError, UsageError
 from ganzoo.files import read_json
 from ganzoo.observers.metrics_log import FILE
 
@@ -19,7 +19,10 @@ def last_losses(run: Path) -> dict[str, float]:
     losses: dict[str, float] = {}
     if file.exists():
         for line in file.read_text(encoding="utf-8").splitlines():
-            entry = json.loads(line)
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue  # the last line of a killed process, or of one that is writing it
             losses |= {f"loss/{name}": value for name, value in entry.get("losses", {}).items()}
     return losses
 
@@ -49,18 +52,30 @@ def summaries(folder: Path) -> list[dict[str, Any]]:
     rows = []
     for path in paths:
         if (path.parent / RESOLVED).exists():
-            status = read_json(path)
-            data = status["data"]
-            rows.append(
-                {
-                    "run": str(path.parent),
-                    "recipe": read_json(path.parent / "provenance.json").get("recipe", ""),
-                    "state": status["state"],
-                    "step": status["step"],
-                    "data": data["use"] + (" (stand-in)" if data["stand_in"] else ""),
-                }
-            )
+            try:
+                rows.append(_summary(path.parent, read_json(path)))
+            except (DataError, KeyError, TypeError):
+                rows.append(
+                    {
+                        "run": str(path.parent),
+                        "recipe": "",
+                        "state": "unreadable",
+                        "step": 0,
+                        "data": "",
+                    }
+                )
     return rows
+
+
+def _summary(run: Path, status: Mapping[str, Any]) -> dict[str, Any]:
+    data = status["data"]
+    return {
+        "run": str(run),
+        "recipe": read_json(run / "provenance.json").get("recipe", ""),
+        "state": status["state"],
+        "step": status["step"],
+        "data": data["use"] + (" (stand-in)" if data["stand_in"] else ""),
+    }
 
 
 def comparison(runs: Sequence[Path]) -> dict[str, list[Any]]:

@@ -29,7 +29,7 @@ from ganzoo.errors import (
     PluginError,
     UsageError,
 )
-from ganzoo.files import replacing
+from ganzoo.files import read_json, replacing
 from ganzoo.interfaces import Field, NetIO, Role
 
 if TYPE_CHECKING:
@@ -225,11 +225,16 @@ def build_network(
     with torch.random.fork_rng(devices=[]):
         net: nn.Module = chosen.build(card.io)
     if state is not None:
-        _fill(net, state, chosen.id, where)
+        fill(net, state, chosen.id, where)
     return net
 
 
-def _fill(net: nn.Module, state: Mapping[str, Tensor], what: str, where: str) -> None:
+def fill(net: nn.Module, state: Mapping[str, Tensor], what: str, where: str) -> None:
+    """Load a state into a network.
+
+    Raises:
+        DataError: names or shapes don't fit; all of them are listed, as those of `what`.
+    """
     wanted = net.state_dict()
     problems = [f"missing: {name}" for name in wanted if name not in state]
     problems += [f"unexpected: {name}" for name in state if name not in wanted]
@@ -295,7 +300,12 @@ def _is_whole(path: Path) -> bool:
         return True  # weights that someone put into a folder of their own
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    whole: bool = digest == json.loads(manifest.read_text())["files"][path.name]["sha256"]
+    try:
+        written = read_json(manifest)["files"][path.name]["sha256"]
+    except (DataError, KeyError, TypeError):
+        log.warning("%s doesn't vouch for %s; looking at older checkpoints", manifest, path.name)
+        return False
+    whole: bool = digest == written
     if not whole:
         log.warning("%s is damaged (its sha256 differs); looking at older checkpoints", path)
     return whole
