@@ -5,7 +5,7 @@ What a component's target is called with:
 | kind | call |
 |---|---|
 | generator, discriminator, network | `target(options, io) -> torch.nn.Module` |
-| loss | `target(options) -> Loss` (an `nn.Module` is moved to the device, not trained) |
+| loss | `target(options) -> Loss` (an `nn.Module` is moved, not trained; its buffers are saved) |
 | task | `target(options, nets, loss) -> Task` |
 | data | `target(options, split) -> DataSource` |
 | augment | `target(options) -> Augment` |

@@ -49,7 +49,7 @@ def trainer_of(tiny, tmp_path):
         session = Session(resolve(recipe.train), accumulate=recipe.train.accumulate)
         sessions.append(session)
         session.accelerator.scaler = scaler
-        return Trainer(recipe, open_data(recipe, "train"), session, tmp_path)
+        return Trainer(recipe, open_data(recipe, "train"), session)
 
     yield make
     sessions[-1].close()
@@ -159,9 +159,10 @@ def test_durations(text, seconds):
     assert parse_duration(text) == seconds
 
 
-def test_no_duration_is_explained():
-    with pytest.raises(UsageError, match="soon"):
-        parse_duration("soon")
+@pytest.mark.parametrize("text", ["soon", "", "nan", "inf", "-5"])
+def test_no_duration_is_explained(text):
+    with pytest.raises(UsageError, match=f"'{text}' is no duration"):
+        parse_duration(text)
 
 
 @pytest.mark.parametrize(

@@ -169,8 +169,8 @@ def test_a_callback_hears_the_life_of_a_run(tiny, tmp_path):
         ("started", 0),
         ("step", 1),
         ("epoch", 1),
-        ("sample", "step_000000001.png"),
         ("checkpoint", "step_1"),
+        ("sample", "step_000000001.png"),
         ("done", "finished"),
     ]
 

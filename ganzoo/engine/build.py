@@ -67,7 +67,10 @@ def plan_networks(recipe: Recipe, fields: Mapping[str, Field]) -> Plan:
     Raises:
         RecipeError: a table too few or too many, an unknown player, a size the network can't take.
         DataError: data that lack a field of the task.
+        PluginError: a component that can't be imported, those for after the training too.
     """
+    for other in (*recipe.metrics, *recipe.callbacks):
+        other.load()
     task: type[Task] = recipe.task.load()
     missing = sorted(task.needs - set(fields))
     if missing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import signal
@@ -74,11 +75,14 @@ def parse_duration(text: str) -> float:
         hours, minutes, seconds = (float(part or 0) for part in match.groups())
         return hours * 3600 + minutes * 60 + seconds
     try:
-        return float(text)
+        seconds = float(text)
     except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
         raise UsageError(
             f"{text!r} is no duration", hint="Write 90s, 10m, 1h30m or a number of seconds."
-        ) from None
+        )
+    return seconds
 
 
 class StopFlag:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import time
@@ -17,7 +18,14 @@ from ganzoo.data.pipeline import PreparedData, open_data
 from ganzoo.engine import checkpoint, rundir
 from ganzoo.engine.clocks import Limits, StopFlag, Ticker, stop_on_signals
 from ganzoo.engine.trainer import Trainer
-from ganzoo.errors import DivergedError, EnvironmentFault, ExitCode, GanzooError, RecipeError
+from ganzoo.errors import (
+    DivergedError,
+    EnvironmentFault,
+    ExitCode,
+    GanzooError,
+    PluginError,
+    RecipeError,
+)
 from ganzoo.interfaces import Clock, Outcome, Split
 from ganzoo.observers import Observer, Voice, default_observers
 from ganzoo.recipe.model import Recipe
@@ -85,7 +93,8 @@ class Loop:
         self.began = time.monotonic()
         self.seconds_before = self.trainer.seconds
         self.first_images = self.trainer.images
-        self.saved_step: int | None = None
+        # A resumed run stands where its checkpoint is; newer ones, if any, are damaged.
+        self.saved_step: int | None = self.trainer.steps or None
         self.metrics: dict[str, float] = {}
         self.validation: PreparedData | None = None
         self.hooks = pluggy.PluginManager("ganzoo")
@@ -97,16 +106,25 @@ class Loop:
     def _register(self, observers: Sequence[object] | None) -> None:
         mine = default_observers(self.run) if observers is None else list(observers)
         mine += [chosen.build() for chosen in self.run.recipe.callbacks]
-        for observer in mine:
-            self.hooks.register(observer)
-            if isinstance(observer, Observer):
-                self.samplers.append(observer)
-        self.hooks.check_pending()
+        try:
+            for observer in mine:
+                self.hooks.register(observer)
+                if isinstance(observer, Observer):
+                    self.samplers.append(observer)
+            self.hooks.check_pending()
+        except pluggy.PluginValidationError as error:
+            raise PluginError(
+                f"the hooks of {type(error.plugin).__qualname__} can't be called: {error}",
+                hint="`ganzoo.hookspecs.RunSpecs` has the hooks of a run and their arguments.",
+            ) from error
 
     def execute(self) -> Result:
         """Train to the plan's end, a limit, a signal or a fault."""
         trainer, recipe = self.trainer, self.run.recipe
-        self.run.last_step = min(trainer.planned_steps, self.limits.steps or trainer.planned_steps)
+        left = max(0, trainer.planned_images - trainer.images)
+        # Not planned_steps: a resume with another number of processes takes other steps.
+        end = trainer.steps - (-left // trainer.images_per_step)
+        self.run.last_step = min(end, self.limits.steps or end)
         self._check_disk()
         self._status("running", pid=os.getpid())
         outcome: Outcome = "failed"
@@ -114,13 +132,18 @@ class Loop:
         try:
             with stop_on_signals(self.voice.say) as stop:
                 self.hooks.hook.ganzoo_run_started(run=self.run)
-                interrupted = self._steps(stop)
-                outcome = "interrupted" if interrupted else "finished"
-                self._finish(outcome)
+                ended: Outcome = "interrupted" if self._steps(stop) else "finished"
+                self._finish(ended)
+                outcome = ended
         except DivergedError as fault:
             outcome, error = "diverged", self._last_good(fault)
         except GanzooError as fault:
             error = fault
+        except OSError as fault:
+            error = rundir.fault_of(self.run.path, fault)
+            if error is None:
+                self._end(outcome)
+                raise
         except BaseException:
             self._end(outcome)
             raise
@@ -229,6 +252,8 @@ class Loop:
             )
         value, best = self.metrics[wanted.best], self.trainer.best
         sign = 1 if wanted.best_is == "highest" else -1
+        if not math.isfinite(value):
+            return False
         if best is not None and sign * value <= sign * best["value"]:
             return False
         self.trainer.best = {"step": self.trainer.steps, "value": value, "metric": wanted.best}
@@ -260,19 +285,21 @@ class Loop:
     def _finish(self, outcome: Outcome) -> None:
         """What is written when training stops, for whatever good reason."""
         self._log(partial=True)
+        if self.trainer.steps:
+            self._save()  # first: a sample that fails must not cost the weights
         if outcome == "finished" and self.trainer.steps:
             self._sample()
-        if self.trainer.steps:
-            self._save()
 
     def _end(self, outcome: Outcome) -> None:
         self.run.outcome = outcome
-        self._status(outcome)
+        try:
+            self._status(outcome)
+        except OSError as error:
+            self.voice.warn(f"status.json can't be written: {error.strerror}")
         self.hooks.hook.ganzoo_run_done(run=self.run, outcome=outcome)
 
     def _last_good(self, fault: DivergedError) -> DivergedError:
-        names = [f"step_{step}" for step in checkpoint.steps(self.run.path / "checkpoints")]
-        good = names[0] if names else "none was written yet"
+        good = f"step_{self.saved_step}" if self.saved_step else "none was written yet"
         fault.hint += f"\nLast good checkpoint: {good} in {self.run.path / 'checkpoints'}."
         return fault
 
@@ -312,10 +339,9 @@ class Loop:
     def _document(self, outcome: Outcome) -> dict[str, Any]:
         trainer = self.trainer
         seconds = max(time.monotonic() - self.began, 1e-9)
-        newest = checkpoint.steps(self.run.path / "checkpoints")
         weights = {}
-        if newest:
-            folder = self.run.path / "checkpoints" / f"step_{newest[0]}"
+        if self.saved_step:
+            folder = self.run.path / "checkpoints" / f"step_{self.saved_step}"
             for role in trainer.plan.chosen:
                 stem = f"{role}.ema" if role in trainer.ema else role
                 weights[role] = str(folder / f"{stem}.safetensors")

@@ -64,6 +64,11 @@ def stored_overrides(path: Path) -> list[str]:
     return list(read_json(path / FILE).get("overrides", []))
 
 
+def edited(path: Path, recipe: Recipe) -> bool:
+    """Whether the stored recipe means something else than when the run's last part began."""
+    return bool(read_json(path / FILE).get("recipe_sha256", recipe.sha256) != recipe.sha256)
+
+
 def record(
     path: Path,
     recipe: Recipe,

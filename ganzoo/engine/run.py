@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from ganzoo.data.pipeline import PreparedData, open_data
 from ganzoo.engine import checkpoint, provenance, rundir
 from ganzoo.engine.clocks import Limits
 from ganzoo.engine.loop import Loop, Result, Run, data_identity
-from ganzoo.engine.session import Session, resolve, world_from_environment
+from ganzoo.engine.session import Resolved, Session, resolve, world_from_environment
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import DataError, RecipeError
 from ganzoo.files import read_json, write_text
@@ -94,18 +95,20 @@ def run(
     resolved = resolve(recipe.train, stored)
     data = open_data(recipe, "train", stand_in=_settled(resume))
     session = Session(resolved, accumulate=recipe.train.accumulate)
+    stack = ExitStack()
     try:
+        if resume is not None:
+            _same_data(resume, data)
+        # Before there is a directory: what can't be built leaves nothing behind.
+        trainer = Trainer(recipe, data, session)
         path = resume
         if path is None:
             path = Path(session.share(str(rundir.create(recipe, out)) if session.main else None))
-        if resume is not None:
-            _same_data(resume, data)
+        if session.main:
+            stack.enter_context(rundir.claimed(path))
         voice.log_to(path / "log.txt")
-        for note in data.notes:
+        for note in [*data.notes, *_footing(resume, recipe, resolved, stored, changes)]:
             voice.warn(note)
-        if stored is not None and (other := stored.differences(resolved)):
-            voice.warn(f"resuming on another footing: {', '.join(other)}")
-        trainer = Trainer(recipe, data, session, path)
         this = Run(path, recipe, trainer, voice)
         _go_on(this, voice)
         if session.main:
@@ -125,7 +128,27 @@ def run(
             voice.say(_schedule_in_words(trainer))
         return Loop(this, limits or Limits(), observers).execute()
     finally:
+        stack.close()
         session.close()
+
+
+def _footing(
+    resume: Path | None,
+    recipe: Recipe,
+    resolved: Resolved,
+    stored: Resolved | None,
+    changes: Sequence[str],
+) -> list[str]:
+    """What makes a resume inexact, in words."""
+    notes = []
+    if stored is not None and (other := stored.differences(resolved)):
+        notes.append(f"resuming on another footing: {', '.join(other)}")
+    if resume is not None and not changes and provenance.edited(resume, recipe):
+        notes.append(
+            f"{rundir.RESOLVED} isn't what the last part of this run used (edited, or read by "
+            "another version): what follows isn't bit for bit what it would have been"
+        )
+    return notes
 
 
 def _same_data(path: Path, data: PreparedData) -> None:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import errno
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ganzoo.errors import UsageError
+from ganzoo.errors import EnvironmentFault, UsageError
 from ganzoo.files import read_json, write_json, write_text
 from ganzoo.recipe.model import Recipe
 from ganzoo.recipe.write import to_toml
+
+try:
+    import fcntl
+except ImportError:  # Windows, where nothing keeps two processes apart
+    fcntl = None  # type: ignore[assignment]
 
 RESOLVED = "recipe.resolved.toml"
 
@@ -29,7 +36,15 @@ def create(recipe: Recipe, out: Path | None) -> Path:
 
     Raises:
         UsageError: when `out` already holds something.
+        EnvironmentFault: when it can't be written.
     """
+    try:
+        return _create(recipe, out)
+    except OSError as error:
+        raise _unusable(out or Path(recipe.out), error) from error
+
+
+def _create(recipe: Recipe, out: Path | None) -> Path:
     if out is not None:
         path = out
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
@@ -84,6 +99,51 @@ def find(reference: str, recipe: Recipe | None) -> Path:
     if not runs:
         raise UsageError(f"{recipe.name} has no run to resume", where=str(parent))
     return runs[-1]
+
+
+@contextmanager
+def claimed(path: Path) -> Iterator[None]:
+    """Keep a run directory to this process for the while; the system ends it with the process.
+
+    Raises:
+        UsageError: when another process is training in it.
+    """
+    try:
+        file = (path / ".lock").open("w")
+    except OSError as error:
+        raise _unusable(path, error) from error
+    with file:
+        try:
+            # Not flock, which loader workers would inherit and hold beyond a kill -9 of this one.
+            if fcntl is not None:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError) as error:
+            raise UsageError(
+                "another process is training in this run directory",
+                where=str(path),
+                hint=f"Its id was {read_json(path / 'status.json').get('pid', 'not written')}; "
+                "wait for it, or stop it with Ctrl-C or SIGTERM.",
+            ) from error
+        except OSError:
+            pass  # a file system without locks
+        yield
+
+
+def _unusable(path: Path, error: OSError) -> EnvironmentFault:
+    return EnvironmentFault(
+        f"the run directory can't be written: {error.strerror}",
+        where=str(error.filename or path),
+        hint="Free some space, see to its permissions, or put the run elsewhere with --out.",
+    )
+
+
+def fault_of(path: Path, error: OSError) -> EnvironmentFault | None:
+    """What an error of the operating system means, if it comes from the run directory's disk."""
+    inside = False
+    if isinstance(error.filename, str | Path):
+        inside = Path(error.filename).absolute().is_relative_to(path.absolute())
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+    return _unusable(path, error) if inside or full else None
 
 
 class Status:

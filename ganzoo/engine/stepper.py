@@ -12,7 +12,7 @@ from torch import Tensor
 from ganzoo.engine.nets import PreparedNet
 from ganzoo.engine.optim import build_optimizer, learning_rate
 from ganzoo.engine.session import Session
-from ganzoo.errors import DivergedError, GanzooError
+from ganzoo.errors import DivergedError, GanzooError, PluginError, RecipeError
 from ganzoo.interfaces import Clock
 from ganzoo.recipe.model import Optimizer
 
@@ -51,6 +51,10 @@ class Stepper:
                 for name, parameter in nets[role].module.named_parameters()
                 if parameter.requires_grad
             ]
+            if not named:
+                raise RecipeError(
+                    f"the player {player!r} has no weights to train: {', '.join(roles)}"
+                )
             self.names[player] = named
             raw = build_optimizer(options[player], [p for _, p in named], session.device)
             self.optimizers[player] = session.accelerator.prepare(raw)
@@ -63,16 +67,12 @@ class Stepper:
         if player not in self.optimizers:
             known = ", ".join(self.optimizers)
             raise GanzooError(f"the task optimises {player!r}, and its players are: {known}")
-        if not terms:
-            raise GanzooError(
-                f"the loss gives no term for {player}",
-                hint="Every weight of the loss is 0: switch one on.",
-            )
+        total = _total(player, terms)
         accelerator = self.session.accelerator
         optimizer = self.optimizers[player]
         self._note(player, terms)
         try:
-            accelerator.backward(functools.reduce(torch.add, terms.values()))
+            accelerator.backward(total)
         except RuntimeError as error:
             if "modified by an inplace operation" not in str(error):
                 raise
@@ -193,3 +193,31 @@ class Stepper:
         scaler = self.session.accelerator.scaler
         if scaler is not None and "scaler" in plain:
             scaler.load_state_dict(plain["scaler"])
+
+
+def _total(player: str, terms: Mapping[str, Tensor]) -> Tensor:
+    """The sum of a player's terms.
+
+    Raises:
+        GanzooError: there are none.
+        PluginError: one is no single number, or none depends on weights.
+    """
+    if not terms:
+        raise GanzooError(
+            f"the loss gives no term for {player}",
+            hint="Every weight of the loss is 0: switch one on.",
+        )
+    for term, value in terms.items():
+        if not isinstance(value, Tensor) or value.numel() != 1:
+            given = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise PluginError(
+                f"term {term!r} of player {player!r} is no single number: {given}",
+                hint="The loss must give tensors of one value: take their mean.",
+            )
+    total = functools.reduce(torch.add, terms.values())
+    if not total.requires_grad:
+        raise PluginError(
+            f"the terms of player {player!r} don't depend on its weights: {', '.join(terms)}",
+            hint="The loss or its task detached them.",
+        )
+    return total

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -20,8 +19,8 @@ from ganzoo.engine.ema import Ema
 from ganzoo.engine.nets import PreparedNet
 from ganzoo.engine.session import Session
 from ganzoo.engine.stepper import Stepper
-from ganzoo.errors import DivergedError, GanzooError, PluginError
-from ganzoo.inference.weights import WeightsCard
+from ganzoo.errors import DataError, DivergedError, GanzooError, PluginError
+from ganzoo.inference.weights import WeightsCard, fill
 from ganzoo.interfaces import Clock
 from ganzoo.recipe.model import Recipe
 from ganzoo.registry import current
@@ -34,14 +33,12 @@ class Trainer:
         recipe: what to train.
         data: the training split.
         session: this process's share of the machine.
-        path: the run directory, for callbacks.
     """
 
-    def __init__(self, recipe: Recipe, data: PreparedData, session: Session, path: Path) -> None:
+    def __init__(self, recipe: Recipe, data: PreparedData, session: Session) -> None:
         self.recipe = recipe
         self.data = data
         self.session = session
-        self.path = path
         seed = recipe.train.seed
         self.plan = plan_networks(recipe, data.fields)
         loss = build_loss(recipe, self.plan, session.device, session.dtype)
@@ -63,6 +60,7 @@ class Trainer:
                 for role, net in self.prepared.items()
                 if self.plan.task.roles[role] == "generator"
             }
+        self.loss = loss
         self.task = self.plan.task(recipe.task.options, self.prepared, loss)
         train = recipe.train
         self.images_per_batch = train.batch_size * session.world
@@ -150,14 +148,21 @@ class Trainer:
         """
         self.stepper.check_finite()
         for role, net in self.nets.items():
-            tensors = [t for t in net.state_dict().values() if t.is_floating_point()]
-            finite = bool(torch.stack([torch.isfinite(t).all() for t in tensors]).all())
-            if self.session.any(not finite):
-                names = [n for n, t in net.state_dict().items() if not torch.isfinite(t).all()]
-                raise DivergedError(
-                    f"weights of {role} are not finite after step {self.steps} ({names[:3]})",
-                    hint="Lower optimizer.lr, set optimizer.clip, or use train.precision = fp32.",
-                )
+            self._check_tensors(f"weights of {role}", net.state_dict())
+        # A gradient too large for its square leaves the weights finite and stops them for good.
+        moments = {n: t for n, t in self.stepper.state()[0].items() if n.startswith("optimizer/")}
+        self._check_tensors("moments", moments)
+
+    def _check_tensors(self, what: str, tensors: Mapping[str, Tensor]) -> None:
+        floats = [t for t in tensors.values() if t.is_floating_point()]
+        finite = [torch.isfinite(t).all().to(self.session.device) for t in floats]
+        bad = bool(finite) and not bool(torch.stack(finite).all())
+        if self.session.any(bad):
+            names = [name for name, t in tensors.items() if not torch.isfinite(t).all()]
+            raise DivergedError(
+                f"{what} are not finite after step {self.steps} ({names[:3]})",
+                hint="Lower optimizer.lr, set optimizer.clip, or use train.precision = fp32.",
+            )
 
     def state(self) -> checkpoint.State:
         """Everything that a resume needs; a collective call when there are several processes."""
@@ -179,6 +184,7 @@ class Trainer:
         random_tensors, random_plain = rng.get_state()
         mine.update({f"rng/{name}": tensor for name, tensor in random_tensors.items()})
         task = checkpoint.split_tensors(self.task.state_dict(), "task", mine)
+        mine.update(self._loss_buffers())
         if session.world > 1:
             for role, net in self.nets.items():
                 for name, buffer in net.named_buffers():
@@ -227,6 +233,7 @@ class Trainer:
 
         Raises:
             PluginError: when a component's revision isn't the saved one's.
+        DataError: when the weights aren't those of the recipe's networks.
         """
         notes: list[str] = []
         for role, chosen in self.plan.chosen.items():
@@ -238,9 +245,9 @@ class Trainer:
                     hint="Install the plugin's version that the run began with.",
                 )
         for role, net in self.nets.items():
-            net.load_state_dict(dict(state.weights[role][1]))
+            self._fill(role, net, state, role)
         for role, ema in self.ema.items():
-            ema.module.load_state_dict(dict(state.weights[f"{role}.ema"][1]))
+            self._fill(role, ema.module, state, f"{role}.ema")
         ranks = state.plain["ranks"]
         rank = self.session.rank
         mine = {
@@ -250,6 +257,9 @@ class Trainer:
         }
         self.stepper.load_state({**state.tensors, **_windows(state, mine)}, state.plain["stepper"])
         if len(ranks) == self.session.world:
+            for name, tensor in self._loss_buffers().items():
+                if name in mine:  # not in checkpoints from before losses' buffers were saved
+                    tensor.copy_(mine[name])
             rng.set_state(
                 {n.removeprefix("rng/"): t for n, t in mine.items() if n.startswith("rng/")},
                 ranks[rank]["rng"],
@@ -271,6 +281,22 @@ class Trainer:
         self.seconds = state.plain["seconds"]
         self._stream = None
         return notes
+
+    def _loss_buffers(self) -> dict[str, Tensor]:
+        """What losses that are modules keep from step to step; their weights aren't trained."""
+        parts: dict[str, Any] = getattr(self.loss, "parts", {"": self.loss})
+        return {
+            f"loss/{name}/{buffer}": tensor
+            for name, part in parts.items()
+            if isinstance(part, nn.Module)
+            for buffer, tensor in part.named_buffers()
+        }
+
+    def _fill(self, role: str, net: nn.Module, state: checkpoint.State, stem: str) -> None:
+        where = f"{stem} of step {state.step}"
+        if stem not in state.weights:
+            raise DataError("the checkpoint lacks these weights, which the recipe has", where=where)
+        fill(net, state.weights[stem][1], self.plan.chosen[role].id, where)
 
     def card(self, role: str, *, ema: bool) -> WeightsCard:
         """What a role's weights are, for their metadata."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from rich.console import Console
@@ -49,5 +50,9 @@ class Voice:
         if self._log is None:
             self._waiting.append(text)
             return
-        with self._log.open("a", encoding="utf-8") as file:
-            file.write(text + "\n")
+        try:
+            with self._log.open("a", encoding="utf-8") as file:
+                file.write(text + "\n")
+        except OSError as error:  # said once; no reason to end a training
+            self._log, path = Path(os.devnull), self._log
+            self.warn(f"{path} can't be written any more: {error.strerror}")

@@ -73,7 +73,7 @@ def by_hand(recipe, *, alternate: bool = True) -> dict[str, dict[str, torch.Tens
 def by_engine(recipe, path) -> dict[str, dict[str, torch.Tensor]]:
     session = Session(resolve(recipe.train), accumulate=1)
     try:
-        trainer = Trainer(recipe, open_data(recipe, "train"), session, path)
+        trainer = Trainer(recipe, open_data(recipe, "train"), session)
         for _ in range(STEPS):
             trainer.step()
         return {role: net.state_dict() for role, net in trainer.nets.items()}
