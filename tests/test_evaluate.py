@@ -121,7 +121,10 @@ def test_document_and_pictures(tmp_path):
     assert document["headlines"] == ["half of the way to 0.9"]
     assert evaluate_run(run, "test", device="cpu") == document
     assert evaluate_run(run, "test", device="cpu", seed=1)["metrics"] != document["metrics"]
-    assert evaluate_run(run, "test", device="cpu", limit=2)["n"] == 2
+    fewer = evaluate_run(run, "test", device="cpu", limit=2)
+    assert fewer["n"] == 2
+    pictures = sorted(path.stem for path in (run / "evaluation" / "test_paper").iterdir())
+    assert pictures == sorted(fewer["names"])  # none of the first evaluation is left
 
 
 def test_controls_are_the_training_means(tmp_path):

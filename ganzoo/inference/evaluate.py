@@ -265,6 +265,8 @@ def evaluate_run(
 
     judgement = judge(data, make, metrics_for(recipe, data), limit=limit, done=done)
     notes += judgement.notes
+    for stale in set(folder.glob("*.png")) - {folder / f"{name}.png" for name in judgement.names}:
+        stale.unlink()  # of an earlier evaluation of more samples
     document = {
         "run": str(run),
         "weights": str(weights),

@@ -126,10 +126,11 @@ class ConsoleObserver(Observer):
         self.voice.say(f"{outcome} at step {clock.step:,} ({clock.images:,} images)")
         if "sample" in self.saved:
             self.voice.say(f"  samples: {self.saved['sample']}")
-        if "checkpoint" in self.saved:
+        folder = run.path / "checkpoints" / f"step_{clock.step}"
+        if folder.exists():
             for role in run.trainer.plan.task.serves:
                 stem = f"{role}.ema" if role in run.trainer.ema else role
-                self.voice.say(f"  weights: {self.saved['checkpoint'] / stem}.safetensors")
+                self.voice.say(f"  weights: {folder / stem}.safetensors")
         self.voice.say(f"  run: {run.path}")
         if outcome in ("finished", "interrupted") and not run.trainer.done:
             self.voice.say(f"  to go on: ganzoo run --resume {run.path}")
