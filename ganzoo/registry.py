@@ -120,7 +120,7 @@ class Registry:
                 f'no plugin "{namespace}" is installed',
                 hint=did_you_mean(namespace, self._by_namespace)
                 or f"it would come with the distribution {plugins.CORE}-{namespace}; "
-                "`ganzoo plugins` lists what is installed",
+                "a file of your own needs --plugin FILE; `ganzoo plugins` lists what is installed",
             )
         return record
 

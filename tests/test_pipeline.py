@@ -1,0 +1,107 @@
+"""From a recipe's data to tensors: what loaders get, and what stands in for missing data."""
+
+import pickle
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from ganzoo.data.pipeline import open_data, open_for_evaluation
+from ganzoo.errors import DataError, DataMissing
+from ganzoo.recipe import load_recipe
+
+MISSING = "data={ use = 'images/facades', root = 'nowhere', download = false%s }"
+FALLBACK = (
+    ", fallback = { use = 'images/procedural_facades', size = 32, train = 5, val = 2, test = 2 }"
+)
+
+
+def test_prepared_data_reach_a_process_that_knows_nothing(tiny, tmp_path):
+    """As a loader's worker under forkserver or spawn, the rule from Python 3.14 on."""
+    data = open_data(load_recipe(tiny), "train")
+    (tmp_path / "data.pickle").write_bytes(pickle.dumps(data))
+    code = (
+        "import pickle, sys, torch\n"
+        "data = pickle.load(open(sys.argv[1], 'rb'))\n"
+        "print(float(data.sample(3, 2)['target'].double().sum()))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "data.pickle")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert float(ended.stdout) == float(data.sample(3, 2)["target"].double().sum())
+
+
+def test_a_sample_depends_on_seed_epoch_and_index_alone(tiny):
+    recipe = load_recipe(tiny, ("data.train=40",))
+    data, again = open_data(recipe, "train"), open_data(recipe, "train")
+    again.sample(1)  # what was asked for before makes no difference
+    torch.manual_seed(123)
+    for index, epoch in ((0, 0), (3, 0), (3, 1)):
+        one, two = data.sample(index, epoch), again.sample(index, epoch)
+        assert all(torch.equal(one[name], two[name]) for name in one)
+    # The flip is the only chance here, so epochs differ for about half of the samples.
+    changed = [
+        not torch.equal(data.sample(i, 0)["source"], data.sample(i, 1)["source"]) for i in range(40)
+    ]
+    assert 8 < sum(changed) < 32
+    other = open_data(load_recipe(tiny, ("data.train=40", "train.seed=1")), "train")
+    assert any(
+        not torch.equal(data.sample(i)["source"], other.sample(i)["source"]) for i in range(8)
+    )
+
+
+def test_one_draw_moves_all_images_of_a_sample(tiny):
+    """A pair that was flipped is the flipped pair: label map and photograph stay aligned."""
+    plain = open_for_evaluation(load_recipe(tiny), "train")
+    flipped = open_data(load_recipe(tiny, ("augment.0.p=1.0",)), "train")
+    for name, image in plain.sample(2).items():
+        assert torch.equal(flipped.sample(2)[name], image.flip(-1)), name
+
+
+def test_evaluation_has_no_random_augments(tiny):
+    data = open_data(load_recipe(tiny), "val")
+    assert all(
+        torch.equal(data.sample(0, epoch)["source"], data.sample(0)["source"]) for epoch in range(6)
+    )
+
+
+def test_missing_data_are_answered_by_the_fallback_and_said(tiny):
+    data = open_data(load_recipe(tiny, (MISSING % FALLBACK,)), "train")
+    assert data.stand_in
+    assert data.chosen.id == "images/procedural_facades"
+    assert data.notes[0].startswith("STAND-IN DATA: images/facades is missing")
+
+
+def test_without_a_fallback_missing_data_are_an_error(tiny):
+    for change in (MISSING % "", MISSING % ", fallback = 'none'"):
+        with pytest.raises(DataMissing):
+            open_data(load_recipe(tiny, (change,)), "train")
+    with pytest.raises(DataMissing):  # a run that began on real data never falls back
+        open_data(load_recipe(tiny, (MISSING % FALLBACK,)), "train", stand_in=False)
+
+
+def test_data_that_are_there_never_fall_back(tiny):
+    data = open_data(load_recipe(tiny), "train")
+    assert not data.stand_in
+    assert not any("STAND-IN" in note for note in data.notes)
+
+
+def test_a_sample_of_another_size_is_named(tiny, monkeypatch):
+    from ganzoo_images.procedural import ProceduralFacades
+
+    load = ProceduralFacades.load
+
+    def odd(self, index, rng):
+        sample = dict(load(self, index, rng))
+        return {name: a[:16] for name, a in sample.items()} if index == 4 else sample
+
+    monkeypatch.setattr(ProceduralFacades, "load", odd)
+    data = open_data(load_recipe(tiny), "train")
+    data.sample(3)
+    with pytest.raises(DataError, match="16 x 32") as caught:
+        data.sample(4)
+    assert caught.value.where == data.name(4)
