@@ -84,7 +84,7 @@ def test_a_resume_that_forgets_the_random_state_is_noticed(tiny, tmp_path, monke
     """A control: without the generators' state, dropout differs and so do the weights."""
     go(tiny, tmp_path / "whole", steps=4)
     go(tiny, tmp_path / "parts", steps=2)
-    monkeypatch.setattr("ganzoo.engine.trainer.rng.set_state", lambda *_: None)
+    monkeypatch.setattr("ganzoo.engine.state.rng.set_state", lambda *_: None)
     go(None, resume=tmp_path / "parts", steps=4)
     with pytest.raises(AssertionError):
         assert_same_bits(tmp_path / "whole", tmp_path / "parts", 4)

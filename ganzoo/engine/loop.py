@@ -7,8 +7,6 @@ import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pluggy
@@ -17,7 +15,8 @@ from ganzoo import hookspecs
 from ganzoo.data.pipeline import PreparedData, open_data
 from ganzoo.engine import checkpoint, rundir
 from ganzoo.engine.clocks import Limits, StopFlag, Ticker, stop_on_signals
-from ganzoo.engine.trainer import Trainer
+from ganzoo.engine.state import capture
+from ganzoo.engine.view import Result, Run, data_identity
 from ganzoo.errors import (
     DivergedError,
     EnvironmentFault,
@@ -26,52 +25,8 @@ from ganzoo.errors import (
     PluginError,
     RecipeError,
 )
-from ganzoo.interfaces import Clock, Outcome, Split
-from ganzoo.observers import Observer, Voice, default_observers
-from ganzoo.recipe.model import Recipe
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a run came to; `document` is what `ganzoo run --json` prints.
-
-    `error` is what ended a run that had begun (`diverged`, `failed`).
-    """
-
-    path: Path
-    outcome: Outcome
-    exit_code: ExitCode
-    document: Mapping[str, Any]
-    error: GanzooError | None = None
-
-
-class Run:
-    """A run as observers and callbacks see it (`ganzoo.interfaces.RunView`, and more)."""
-
-    def __init__(self, path: Path, recipe: Recipe, trainer: Trainer, voice: Voice) -> None:
-        self.path = path
-        self.recipe = recipe
-        self.trainer = trainer
-        self.voice = voice
-        self.status = rundir.Status(path)
-        self.outcome: Outcome | None = None
-        self.last_step = 0
-        """Step at which this process will stop, if nothing happens."""
-
-    @property
-    def clock(self) -> Clock:
-        """How far training is."""
-        return self.trainer.clock
-
-    @property
-    def nets(self) -> Mapping[str, Any]:
-        """The raw networks by role."""
-        return self.trainer.nets
-
-
-def data_identity(data: PreparedData) -> dict[str, Any]:
-    """What must stay the same through all parts of a run."""
-    return {"use": data.chosen.id, "stand_in": data.stand_in, "length": len(data)}
+from ganzoo.interfaces import Outcome, Split
+from ganzoo.observers import Observer, default_observers
 
 
 class Loop:
@@ -264,7 +219,7 @@ class Loop:
         if self.saved_step == trainer.steps:
             return
         trainer.check_finite()
-        state = trainer.state()
+        state = capture(trainer)
         if self.session.main:
             best = trainer.best["step"] if trainer.best else None
             root = self.run.path / "checkpoints"

@@ -9,9 +9,11 @@ from pathlib import Path
 from ganzoo.data.pipeline import PreparedData, open_data
 from ganzoo.engine import checkpoint, provenance, rundir
 from ganzoo.engine.clocks import Limits
-from ganzoo.engine.loop import Loop, Result, Run, data_identity
+from ganzoo.engine.loop import Loop
 from ganzoo.engine.session import Resolved, Session, resolve, world_from_environment
+from ganzoo.engine.state import restore
 from ganzoo.engine.trainer import Trainer
+from ganzoo.engine.view import Result, Run, data_identity
 from ganzoo.errors import DataError, RecipeError
 from ganzoo.files import read_json, write_text
 from ganzoo.observers import Voice
@@ -191,7 +193,7 @@ def _go_on(this: Run, voice: Voice) -> None:
         voice.warn(problem)
     if folder is None:
         return
-    for note in this.trainer.load(checkpoint.load(folder)):
+    for note in restore(this.trainer, checkpoint.load(folder)):
         voice.warn(note)
     this.trainer.stepper.clock = this.trainer.clock
     voice.say(f"going on from {folder}")

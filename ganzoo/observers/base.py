@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ganzoo.engine.loop import Run
+    from ganzoo.engine.view import Run
 
 
 class Observer:

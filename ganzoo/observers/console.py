@@ -19,7 +19,7 @@ from ganzoo.observers.base import Observer
 from ganzoo.observers.voice import Voice
 
 if TYPE_CHECKING:
-    from ganzoo.engine.loop import Run
+    from ganzoo.engine.view import Run
 
 _SETTLED = 3
 """Steps before the speed is judged: the first ones warm up caches and allocators."""

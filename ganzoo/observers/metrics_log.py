@@ -11,7 +11,7 @@ from ganzoo.files import write_text
 from ganzoo.observers.base import Observer
 
 if TYPE_CHECKING:
-    from ganzoo.engine.loop import Run
+    from ganzoo.engine.view import Run
 
 FILE = "metrics.jsonl"
 

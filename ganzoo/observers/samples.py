@@ -18,7 +18,7 @@ from ganzoo.inference.modes import inference_mode
 from ganzoo.observers.base import Observer
 
 if TYPE_CHECKING:
-    from ganzoo.engine.loop import Run
+    from ganzoo.engine.view import Run
 
 _GAP = 4
 _TEXT = 18

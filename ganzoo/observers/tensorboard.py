@@ -14,7 +14,7 @@ from ganzoo.errors import EnvironmentFault
 from ganzoo.observers.base import Observer
 
 if TYPE_CHECKING:
-    from ganzoo.engine.loop import Run
+    from ganzoo.engine.view import Run
 
 
 class TensorBoard(Observer):

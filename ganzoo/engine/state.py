@@ -1,0 +1,193 @@
+"""A run's whole state, out of a trainer and back in: what makes a resume exact.
+
+Weights, averages and optimizers are the same in every process; random generators, batch-norm
+statistics, log windows and a task's own state are each process's, and are kept for each.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganzoo.api import NetOptions
+from ganzoo.engine import checkpoint, rng
+from ganzoo.engine.trainer import Trainer
+from ganzoo.errors import DataError, GanzooError, PluginError
+from ganzoo.inference.weights import WeightsCard, fill
+from ganzoo.registry import current
+
+
+def capture(trainer: Trainer) -> checkpoint.State:
+    """Everything that a resume needs; a collective call when there are several processes."""
+    session = trainer.session
+    _check_ranks_agree(trainer)
+    state = checkpoint.State(step=trainer.steps, images=trainer.images)
+    for role, net in trainer.nets.items():
+        tensors = dict(net.state_dict())
+        if session.world > 1:
+            for name, buffer in net.named_buffers():
+                if name in tensors and buffer.is_floating_point():
+                    tensors[name] = session.mean(buffer.detach())
+        state.weights[role] = (card(trainer, role, ema=False), tensors)
+    for role, ema in trainer.ema.items():
+        state.weights[f"{role}.ema"] = (card(trainer, role, ema=True), ema.module.state_dict())
+    optimizer_tensors, stepper = trainer.stepper.state()
+    state.tensors.update(optimizer_tensors)
+    mine: dict[str, Tensor] = {}
+    random_tensors, random_plain = rng.get_state()
+    mine.update({f"rng/{name}": tensor for name, tensor in random_tensors.items()})
+    task = checkpoint.split_tensors(trainer.task.state_dict(), "task", mine)
+    mine.update(_loss_buffers(trainer))
+    if session.world > 1:
+        for role, net in trainer.nets.items():
+            for name, buffer in net.named_buffers():
+                mine[f"buffer/{role}/{name}"] = buffer.detach()
+        for key in [k for k in state.tensors if k.startswith("window/")]:
+            mine[key] = state.tensors.pop(key)
+    mine = {name: tensor.detach().cpu() for name, tensor in mine.items()}
+    ranks = []
+    for rank, (tensors, plain) in enumerate(
+        session.gather((mine, {"rng": random_plain, "task": task}))
+    ):
+        state.tensors.update({f"rank{rank}/{name}": t for name, t in tensors.items()})
+        ranks.append(plain)
+    state.plain = {
+        "stepper": stepper,
+        "ranks": ranks,
+        "best": trainer.best,
+        "seconds": trainer.seconds,
+        "revisions": {role: c.component.revision for role, c in trainer.plan.chosen.items()},
+    }
+    return state
+
+
+def _check_ranks_agree(trainer: Trainer) -> None:
+    """Compare the bits of all weights between processes.
+
+    Raises:
+        GanzooError: when they have drifted apart; nothing is then saved.
+    """
+    if trainer.session.world == 1:
+        return
+    for role, net in trainer.nets.items():
+        bits = [p.detach().reshape(-1).view(torch.int32).sum() for p in net.parameters()]
+        sums = trainer.session.gather([int(value) for value in bits])
+        if any(other != sums[0] for other in sums):
+            raise GanzooError(
+                f"the processes' weights of {role} differ after step {trainer.steps}",
+                hint="A task must call its networks alike in every process. Nothing was saved; "
+                "please report this.",
+            )
+
+
+def restore(trainer: Trainer, state: checkpoint.State) -> list[str]:
+    """Put a state back.
+
+    Returns:
+        What the user should know: a rank count that differs makes the resume inexact.
+
+    Raises:
+        PluginError: when a component's revision isn't the saved one's.
+        DataError: when the weights aren't those of the recipe's networks.
+    """
+    notes: list[str] = []
+    for role, chosen in trainer.plan.chosen.items():
+        saved = state.plain["revisions"].get(role)
+        if saved != chosen.component.revision:
+            raise PluginError(
+                f"the checkpoint has revision {saved} of {chosen.id}, the installed one is "
+                f"{chosen.component.revision}",
+                hint="Install the plugin's version that the run began with.",
+            )
+    for role, net in trainer.nets.items():
+        _fill(trainer, role, net, state, role)
+    for role, ema in trainer.ema.items():
+        _fill(trainer, role, ema.module, state, f"{role}.ema")
+    ranks = state.plain["ranks"]
+    rank = trainer.session.rank
+    mine = {
+        name.partition("/")[2]: tensor
+        for name, tensor in state.tensors.items()
+        if name.startswith(f"rank{rank}/")
+    }
+    trainer.stepper.load_state({**state.tensors, **_windows(state, mine)}, state.plain["stepper"])
+    if len(ranks) == trainer.session.world:
+        for name, tensor in _loss_buffers(trainer).items():
+            if name in mine:  # not in checkpoints from before losses' buffers were saved
+                tensor.copy_(mine[name])
+        rng.set_state(
+            {n.removeprefix("rng/"): t for n, t in mine.items() if n.startswith("rng/")},
+            ranks[rank]["rng"],
+        )
+        for name, tensor in mine.items():
+            if name.startswith("buffer/"):
+                _, role, buffer = name.split("/", 2)
+                trainer.nets[role].get_buffer(buffer).copy_(tensor)
+    else:
+        rng.seed_all(rng.seed_for(trainer.recipe.train.seed, "training", rank, state.step))
+        notes.append(
+            f"the run had {len(ranks)} processes and goes on with {trainer.session.world}: "
+            "not bit for bit what it would have been"
+        )
+    if rank < len(ranks):
+        trainer.task.load_state_dict(checkpoint.join_tensors(ranks[rank]["task"], mine))
+    trainer.steps, trainer.images = state.step, state.images
+    trainer.best = state.plain["best"]
+    trainer.seconds = state.plain["seconds"]
+    trainer.restart_stream()
+    return notes
+
+
+def _fill(trainer: Trainer, role: str, net: nn.Module, state: checkpoint.State, stem: str) -> None:
+    where = f"{stem} of step {state.step}"
+    if stem not in state.weights:
+        raise DataError("the checkpoint lacks these weights, which the recipe has", where=where)
+    fill(net, state.weights[stem][1], trainer.plan.chosen[role].id, where)
+
+
+def _loss_buffers(trainer: Trainer) -> dict[str, Tensor]:
+    """What losses that are modules keep from step to step; their weights aren't trained."""
+    parts: dict[str, Any] = getattr(trainer.loss, "parts", {"": trainer.loss})
+    return {
+        f"loss/{name}/{buffer}": tensor
+        for name, part in parts.items()
+        if isinstance(part, nn.Module)
+        for buffer, tensor in part.named_buffers()
+    }
+
+
+def _windows(state: checkpoint.State, mine: dict[str, Tensor]) -> dict[str, Tensor]:
+    # Each rank sums its own terms; a rank that is new takes over the first one's window.
+    windows = {name: tensor for name, tensor in mine.items() if name.startswith("window/")}
+    if not windows:
+        first = {n.removeprefix("rank0/"): t for n, t in state.tensors.items()}
+        windows = {name: tensor for name, tensor in first.items() if name.startswith("window/")}
+    return windows
+
+
+def card(trainer: Trainer, role: str, *, ema: bool) -> WeightsCard:
+    """What a role's weights are, for their metadata."""
+    chosen = trainer.plan.chosen[role]
+    options = chosen.options
+    record = current().record_of(chosen.id)
+    recipe = trainer.recipe
+    return WeightsCard(
+        role=role,
+        kind=trainer.plan.task.roles[role],
+        network=chosen.as_table(),
+        revision=chosen.component.revision,
+        io=trainer.plan.io[role],
+        task=recipe.task.as_table(),
+        fields=dict(trainer.data.fields),
+        data=trainer.data.chosen.as_table(),
+        size_multiple=options.size_multiple() if isinstance(options, NetOptions) else 1,
+        inference={"mode": recipe.inference.mode, "seed": 0},
+        plugin={"distribution": record.distribution, "version": record.version},
+        ema=ema,
+        step=trainer.steps,
+        images=trainer.images,
+        recipe=recipe.name,
+        recipe_sha256=recipe.sha256,
+    )
