@@ -1,4 +1,4 @@
-"""Networks, players and task of one run, stepped batch by batch; its whole state in and out."""
+"""Networks, players and task of one run, stepped batch by batch."""
 
 from __future__ import annotations
 
