@@ -57,11 +57,11 @@ class RunSpecs:
 
     @hookspec
     def ganzoo_metrics(self, run: RunView, step: int, metrics: Mapping[str, float]) -> None:
-        """A validation or final evaluation gave these values."""
+        """A validation in the middle of training gave these values."""
 
     @hookspec
     def ganzoo_saved(self, run: RunView, path: Path, what: str) -> None:
-        """A file or folder is complete on disk; `what` is `checkpoint`, `sample` or `weights`."""
+        """A file or folder is complete on disk; `what` is `checkpoint` or `sample`."""
 
     @hookspec
     def ganzoo_run_done(self, run: RunView, outcome: Outcome) -> None:

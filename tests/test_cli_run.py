@@ -1,6 +1,8 @@
 """`ganzoo run` and `ganzoo runs` as a user types them, in this process."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -102,6 +104,23 @@ def test_compare_names_what_differs_and_nothing_else(tiny, here, capsys):
     assert "pix2pix/encoder_decoder" in capsys.readouterr().out
 
 
+def test_a_killed_run_is_not_listed_as_running(tiny, here, capsys):
+    run = here / answer(capsys, "run", str(tiny), "--max-steps", "1", "--json")["run"]
+    status = json.loads((run / "status.json").read_text())
+    (run / "status.json").write_text(json.dumps({**status, "state": "running"}))
+    assert answer(capsys, "runs", "list", "--json")["runs"][0]["state"] == "killed"
+    hold = (
+        "import sys, pathlib; from ganzoo.engine.rundir import claimed\n"
+        "with claimed(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(run)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        assert answer(capsys, "runs", "list", "--json")["runs"][0]["state"] == "running"
+        holder.stdin.close()
+
+
 def test_three_mistakes_are_shown_at_once_and_nothing_runs(here, capsys):
     recipe = here / "wrong.toml"
     recipe.write_text(
@@ -123,6 +142,21 @@ def test_three_mistakes_are_shown_at_once_and_nothing_runs(here, capsys):
     assert not (here / "runs").exists()
 
 
+def test_several_processes_show_the_same_problems(here, capsys):
+    (here / "wrong.toml").write_text('extends = "pix2pix_facades.toml"\ntrain = { epocs = 3 }\n')
+    arguments = ("run", "wrong.toml", "--processes", "2", "--device", "cpu", "--json")
+    problems = answer(capsys, *arguments, code=3)["problems"]
+    assert [(problem["line"], problem["key"]) for problem in problems] == [(2, "train.epocs")]
+
+
+@pytest.mark.slow
+def test_a_fault_of_the_processes_is_their_answer(here, capsys):
+    arguments = ("run", "pix2pix_maps", "--processes", "2", "--device", "cpu", "--json")
+    error = answer(capsys, *arguments, code=5)["error"]
+    assert error["where"].startswith("process ")
+    assert "GANZOO_DATA" in error["hint"]
+
+
 @pytest.mark.parametrize("recipe", ["pix2pix_maps", "pix2pix_edges2shoes"])
 def test_missing_data_without_a_fallback_exit_5(recipe, here, capsys):
     error = answer(capsys, "run", recipe, "--json", code=5)["error"]
@@ -136,6 +170,8 @@ def test_missing_data_without_a_fallback_exit_5(recipe, here, capsys):
         (["run"], "nothing to run"),
         (["run", "quickstart", "--resume", "last", "--out", "x"], "--resume"),
         (["run", "quickstart", "--resume", "nowhere"], "no run directory"),
+        (["run", "quickstart", "--resume", "last", "--dry-run"], "leave --resume out"),
+        (["run", "--dry-run"], "need a RECIPE"),
         (["run", "quickstart", "--max-time", "soon"], "no duration"),
         (["runs", "compare", "one"], "two runs"),
         (["runs", "list", "nowhere"], "no runs"),

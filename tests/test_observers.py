@@ -190,3 +190,63 @@ def test_a_terminal_sees_a_bar_and_every_loss(tiny, tmp_path):
     for term in ("discriminator/real", "discriminator/fake", "generator/gan", "generator/l1"):
         assert term in shown
     assert "time: about" in shown
+
+
+def pairs(folder, size):
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 4), ("val", 2), ("test", 2)):
+        (folder / split).mkdir(parents=True)
+        for index in range(count):
+            pixels = rng.integers(0, 256, (size, 2 * size, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / split / f"{index}.png")
+
+
+def test_samples_of_any_size_are_padded_as_predictions_are(tiny, tmp_path):
+    """Training cuts to 32 pixels; the validation images, as they are, are no multiple of it."""
+    pairs(tmp_path / "pairs", 40)
+    go(tiny, tmp_path / "run", f"data={{ use = 'images/side_by_side', root = '{tmp_path}/pairs' }}",
+       "augment=[{ use = 'albumentations/random_crop', height = 32, width = 32 }]",
+       steps=1)  # fmt: skip
+    assert list((tmp_path / "run" / "samples").iterdir())
+
+
+def test_a_sample_that_fails_costs_no_weights(tiny, tmp_path, monkeypatch):
+    def fail(self, run):
+        raise RecipeError("no picture today")
+
+    monkeypatch.setattr("ganzoo.observers.samples.SampleGrids.sample", fail)
+    result = go(tiny, tmp_path / "run", "watch.samples=2 steps", steps=5)
+    assert result.exit_code == 3
+    assert checkpoint.steps(tmp_path / "run" / "checkpoints") == [2]
+
+
+@pytest.mark.usefixtures("_no_segmenter")
+def test_an_evaluation_that_fails_leaves_the_runs_document(tiny, tmp_path, monkeypatch):
+    def fail(*_args, **_kwargs):
+        raise RecipeError("no figures today")
+
+    monkeypatch.setattr("ganzoo.inference.evaluate.evaluate_run", fail)
+    recipe = load_recipe(tiny, ("watch.evaluate=test", "train.epochs=1"))
+    voice = Voice()
+    result = run(recipe, out=tmp_path / "run", voice=voice)
+    assert result.exit_code == 3
+    assert result.outcome == "finished"
+    assert result.document["weights"]
+    assert "no figures today" in (tmp_path / "run" / "log.txt").read_text()
+    assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "finished"
+
+
+def test_the_status_keeps_up_with_the_log(tiny, tmp_path):
+    from ganzoo.api import hookimpl
+    from ganzoo.observers.base import Observer
+
+    seen = []
+
+    class Look(Observer):
+        @hookimpl
+        def ganzoo_step_done(self, run, step):
+            seen.append(json.loads((run.path / "status.json").read_text())["step"])
+
+    recipe = load_recipe(tiny, ("watch.log=2 steps",))
+    run(recipe, out=tmp_path / "run", limits=Limits(5), voice=QUIET, observers=[Look()])
+    assert seen == [0, 2, 2, 4, 4]

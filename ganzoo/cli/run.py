@@ -29,7 +29,7 @@ from ganzoo.errors import UsageError
 @click.option("--dry-run", is_flag=True, help="Check the recipe and stop before the first step.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 @click.pass_context
-def command(  # noqa: C901  # click gives every option of a command to one function
+def command(  # click gives every option of a command to one function
     context: click.Context,
     recipe: str | None,
     overrides: tuple[str, ...],
@@ -49,14 +49,11 @@ def command(  # noqa: C901  # click gives every option of a command to one funct
     and exits 130; --resume goes on, bit for bit. --max-steps and --max-time are totals and never
     change a schedule.
     """
-    from ganzoo.cli.console import report_error
+    from ganzoo.cli.console import error_document, report_error
     from ganzoo.engine.clocks import parse_duration
     from ganzoo.engine.request import Request, execute, launch
 
-    if resume is not None and (out is not None or seeds > 1):
-        raise UsageError("--resume goes on in its own directory: leave --out and --seeds out")
-    if out is not None and seeds > 1:
-        raise UsageError("--seeds makes several run directories: leave --out out")
+    _refuse_contradictions(recipe, resume=resume, out=out, seeds=seeds, dry_run=dry_run)
     launched = int(os.environ.get("WORLD_SIZE", "1"))
     if processes > 1 and launched > 1:
         raise UsageError(
@@ -65,8 +62,6 @@ def command(  # noqa: C901  # click gives every option of a command to one funct
     if device is not None:
         overrides = (*overrides, f"train.device={device}")
     if dry_run:
-        if recipe is None:
-            raise UsageError("--dry-run needs a RECIPE")
         from ganzoo.cli.check import command as check
 
         context.invoke(check, recipe=recipe, overrides=overrides, syntax=False, as_json=as_json)
@@ -92,11 +87,27 @@ def command(  # noqa: C901  # click gives every option of a command to one funct
             break
     document = dict(answers[0].document) if seeds == 1 else _summary(answers)
     if as_json:
+        failure = answers[-1].error
+        if not document and failure is not None:
+            document = error_document(failure)  # it could not even begin
         click.echo(json.dumps(document, indent=2))
     elif seeds > 1:
         for name, value in document["metrics"].items():
             click.echo(f"{name}: {value['mean']:.6g} ± {value['sd']:.2g} over {value['n']} seeds")
     _leave(answers[-1].exit_code, launched)
+
+
+def _refuse_contradictions(
+    recipe: str | None, *, resume: str | None, out: str | None, seeds: int, dry_run: bool
+) -> None:
+    if resume is not None and (out is not None or seeds > 1):
+        raise UsageError("--resume goes on in its own directory: leave --out and --seeds out")
+    if resume is not None and dry_run:
+        raise UsageError("--dry-run checks a recipe: leave --resume out")
+    if out is not None and seeds > 1:
+        raise UsageError("--seeds makes several run directories: leave --out out")
+    if recipe is None and (dry_run or seeds > 1):
+        raise UsageError("--dry-run and --seeds need a RECIPE")
 
 
 def _seeds(recipe: str | None, overrides: Sequence[str], count: int) -> list[int | None]:
@@ -105,9 +116,7 @@ def _seeds(recipe: str | None, overrides: Sequence[str], count: int) -> list[int
         return [None]
     from ganzoo.recipe import load_recipe
 
-    if recipe is None:
-        raise UsageError("--seeds needs a RECIPE")
-    first = load_recipe(recipe, overrides).train.seed
+    first = load_recipe(str(recipe), overrides).train.seed
     return [first + number for number in range(count)]
 
 

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ganzoo.engine.rundir import now
-from ganzoo.errors import DataError, GanzooError
+from ganzoo.errors import DataError, EnvironmentFault, GanzooError
 from ganzoo.files import read_json, replacing, write_json, write_text
 from ganzoo.inference.weights import WeightsCard, load_weights, save_weights
 
@@ -193,11 +193,13 @@ def load(folder: Path) -> State:
     """Read a checkpoint whose files are known to be whole.
 
     Raises:
-        GanzooError: when a newer ganzoo wrote it.
+        EnvironmentFault: when a newer ganzoo wrote it.
     """
     plain = read_json(folder / "training_state.json")
     if plain.pop("format") > FORMAT:
-        raise GanzooError("a newer ganzoo wrote this checkpoint", where=str(folder))
+        raise EnvironmentFault(
+            "a newer ganzoo wrote this checkpoint", where=str(folder), hint="Upgrade ganzoo."
+        )
     state = State(step=plain.pop("step"), images=plain.pop("images"), plain=plain)
     state.tensors = load_file(folder / "training_state.safetensors")
     for file in folder.glob("*.safetensors"):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ganzoo.engine.rundir import RESOLVED, flatten
+from ganzoo.engine.rundir import RESOLVED, flatten, in_use
 from ganzoo.errors import DataError, UsageError
 from ganzoo.files import read_json
 from ganzoo.observers.metrics_log import FILE
@@ -72,10 +72,15 @@ def _summary(run: Path, status: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "run": str(run),
         "recipe": read_json(run / "provenance.json").get("recipe", ""),
-        "state": status["state"],
+        "state": _state(run, status["state"]),
         "step": status["step"],
         "data": data["use"] + (" (stand-in)" if data["stand_in"] else ""),
     }
+
+
+def _state(run: Path, written: str) -> str:
+    # A process that was killed could not write that it ended.
+    return "killed" if written == "running" and not in_use(run) else written
 
 
 def comparison(runs: Sequence[Path]) -> dict[str, list[Any]]:

@@ -107,7 +107,12 @@ class Loop:
         if error is not None:
             code = error.exit_code
         elif recipe.watch.evaluate != "never" and outcome == "finished" and trainer.done:
-            self._evaluate(recipe.watch.evaluate)
+            try:
+                self._evaluate(recipe.watch.evaluate)
+            except GanzooError as fault:  # the training is done and saved all the same
+                error, code = fault, fault.exit_code
+        if error is not None:
+            self.voice.note(f"error: {error}")
         return Result(self.run.path, outcome, code, self._document(outcome), error)
 
     def _steps(self, stop: StopFlag) -> bool:
@@ -152,9 +157,19 @@ class Loop:
     def _act(self, now: Mapping[Ticker, bool]) -> None:
         if now[self.log_clock]:
             self._log(partial=False)
-        if now[self.sample_clock]:
-            self._sample()
-        better = now[self.validate_clock] and self._validate()
+        better = False
+        try:
+            if now[self.sample_clock]:
+                self._sample()
+            better = now[self.validate_clock] and self._validate()
+        except DivergedError:
+            raise
+        except Exception:
+            # Looking failed, and the weights are good. Not with several processes: the others
+            # know nothing of it and would not take part.
+            if self.session.world == 1:
+                self._save()
+            raise
         if now[self.save_clock] or better:
             self._save()
 
@@ -168,6 +183,7 @@ class Loop:
                 observer.partial_logs(self.run, step, logs)
         else:
             self.hooks.hook.ganzoo_logs(run=self.run, step=step, logs=logs)
+            self._status("running")
 
     def _sample(self) -> None:
         self.trainer.check_finite()
@@ -287,7 +303,8 @@ class Loop:
             return
         from ganzoo.inference.evaluate import evaluate_run, print_report
 
-        report = evaluate_run(self.run.path, split)
+        self.voice.say(f"evaluating the {split} split")
+        report = evaluate_run(self.run.path, split, device=self.session.device.type)
         self.metrics = {name: value["mean"] for name, value in report["metrics"].items()}
         print_report(report)
 

@@ -12,9 +12,12 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ganzoo.errors import ExitCode, GanzooError, UsageError
+
+if TYPE_CHECKING:
+    from ganzoo.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,23 @@ def execute(request: Request) -> Answer:
     Raises:
         GanzooError: when the run could not begin.
     """
-    from ganzoo.engine import provenance, rundir
     from ganzoo.engine.clocks import Limits
     from ganzoo.engine.run import run
+
+    recipe, resume, overrides = _settled(request)
+    result = run(
+        recipe,
+        out=Path(request.out) if request.out else None,
+        resume=resume,
+        limits=Limits(request.max_steps, request.max_seconds),
+        overrides=overrides,
+    )
+    return Answer(int(result.exit_code), result.document, result.error)
+
+
+def _settled(request: Request) -> tuple[Recipe | None, Path | None, list[str]]:
+    """The recipe, the run directory to go on with, and every `--set` in force."""
+    from ganzoo.engine import provenance, rundir
     from ganzoo.recipe import load_recipe
 
     if request.recipe is None and request.resume is None:
@@ -72,14 +89,7 @@ def execute(request: Request) -> Answer:
             recipe = load_recipe(request.recipe, overrides)
         elif request.overrides:
             recipe = load_recipe(resume / rundir.RESOLVED, request.overrides)
-    result = run(
-        recipe,
-        out=Path(request.out) if request.out else None,
-        resume=resume,
-        limits=Limits(request.max_steps, request.max_seconds),
-        overrides=overrides,
-    )
-    return Answer(int(result.exit_code), result.document, result.error)
+    return recipe, resume, overrides
 
 
 def launch(request: Request, processes: int) -> Answer:
@@ -87,7 +97,11 @@ def launch(request: Request, processes: int) -> Answer:
 
     Each gets what torchrun would give it. When one fails the others are stopped, since they would
     wait for it for ever; its exit code is the answer's.
+
+    Raises:
+        GanzooError: when recipe or run directory can't be used, before any process is started.
     """
+    _settled(request)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

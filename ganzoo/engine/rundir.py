@@ -129,6 +129,17 @@ def claimed(path: Path) -> Iterator[None]:
         yield
 
 
+def in_use(path: Path) -> bool:
+    """Whether some process is training in a run directory; not to be asked by that process."""
+    try:
+        with claimed(path):
+            return False
+    except UsageError:
+        return True
+    except EnvironmentFault:
+        return False
+
+
 def _unusable(path: Path, error: OSError) -> EnvironmentFault:
     return EnvironmentFault(
         f"the run directory can't be written: {error.strerror}",

@@ -29,9 +29,13 @@ class Resolved:
     channels_last: bool
 
     def differences(self, other: Resolved) -> list[str]:
-        """What `other` has that differs, in words."""
+        """What `other` has that differs and makes other bits, in words (workers make none)."""
         mine, theirs = asdict(self), asdict(other)
-        return [f"{key} {mine[key]} -> {theirs[key]}" for key in mine if mine[key] != theirs[key]]
+        return [
+            f"{key} {mine[key]} -> {theirs[key]}"
+            for key in mine
+            if mine[key] != theirs[key] and key != "workers"
+        ]
 
 
 def fast_bf16_cpu() -> bool:

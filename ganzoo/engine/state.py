@@ -25,14 +25,10 @@ def capture(trainer: Trainer) -> checkpoint.State:
     _check_ranks_agree(trainer)
     state = checkpoint.State(step=trainer.steps, images=trainer.images)
     for role, net in trainer.nets.items():
-        tensors = dict(net.state_dict())
-        if session.world > 1:
-            for name, buffer in net.named_buffers():
-                if name in tensors and buffer.is_floating_point():
-                    tensors[name] = session.mean(buffer.detach())
-        state.weights[role] = (card(trainer, role, ema=False), tensors)
+        state.weights[role] = (card(trainer, role, ema=False), _averaged(trainer, net))
     for role, ema in trainer.ema.items():
-        state.weights[f"{role}.ema"] = (card(trainer, role, ema=True), ema.module.state_dict())
+        averaged = _averaged(trainer, ema.module)
+        state.weights[f"{role}.ema"] = (card(trainer, role, ema=True), averaged)
     optimizer_tensors, stepper = trainer.stepper.state()
     state.tensors.update(optimizer_tensors)
     mine: dict[str, Tensor] = {}
@@ -61,6 +57,16 @@ def capture(trainer: Trainer) -> checkpoint.State:
         "revisions": {role: c.component.revision for role, c in trainer.plan.chosen.items()},
     }
     return state
+
+
+def _averaged(trainer: Trainer, net: nn.Module) -> dict[str, Tensor]:
+    """A network's state with the means, over all processes, of its batch-norm statistics."""
+    tensors: dict[str, Tensor] = dict(net.state_dict())
+    if trainer.session.world > 1:
+        for name, buffer in net.named_buffers():
+            if name in tensors and buffer.is_floating_point():
+                tensors[name] = trainer.session.mean(buffer.detach())
+    return tensors
 
 
 def _check_ranks_agree(trainer: Trainer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,19 +56,12 @@ class Trained:
             C' x H' x W' in float32 on the CPU; H' and W' are H and W times the network's scale.
         """
         weight = next(self.net.parameters(), torch.empty(0))
-        inputs = image.to(weight.device, weight.dtype)[None]
-        padded = _padded(inputs, self.size_multiple)
+        inputs = {self.fields[0]: image.to(weight.device, weight.dtype)[None]}
         task: Any = self.task.load()
         with inference_mode(self.net, self.mode, seed_for(self.seed, "inference", name)):
-            output = task.predict(self.task.options, self.role, self.net, {self.fields[0]: padded})
-        height, width = (
-            round(given * made / whole)
-            for given, made, whole in zip(
-                inputs.shape[-2:], output.shape[-2:], padded.shape[-2:], strict=True
-            )
-        )
-        result: Tensor = output[0, ..., :height, :width].float().cpu()
-        return result
+            net = any_size(self.net, self.size_multiple)
+            output: Tensor = task.predict(self.task.options, self.role, net, inputs)
+        return output[0].float().cpu()
 
 
 def served(task: Chosen, role: str) -> tuple[str, str]:
@@ -84,6 +78,30 @@ def served(task: Chosen, role: str) -> tuple[str, str]:
         )
     fields: tuple[str, str] = serves[role]
     return fields
+
+
+def any_size(net: Callable[..., Tensor], multiple: int) -> Callable[..., Tensor]:
+    """The network for images of any size: what it can't take is padded, and the result cropped.
+
+    Args:
+        net: takes N x C x H x W; other inputs (noise, points) are passed on as they are.
+        multiple: number that H and W must be multiples of, in pixels.
+    """
+
+    def call(images: Tensor, *rest: Any) -> Tensor:
+        if images.ndim != 4:
+            return net(images, *rest)
+        padded = _padded(images, multiple)
+        output = net(padded, *rest)
+        height, width = (
+            round(given * made / whole)
+            for given, made, whole in zip(
+                images.shape[-2:], output.shape[-2:], padded.shape[-2:], strict=True
+            )
+        )
+        return output[..., :height, :width]
+
+    return call
 
 
 def _padded(images: Tensor, multiple: int) -> Tensor:

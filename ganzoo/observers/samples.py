@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,12 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
 
+from ganzoo.api import NetOptions
 from ganzoo.data.convert import to_uint8
 from ganzoo.data.pipeline import PreparedData, collate, open_data
 from ganzoo.engine.rng import isolated
 from ganzoo.files import replacing
 from ganzoo.inference.modes import inference_mode
+from ganzoo.inference.network import any_size
 from ganzoo.observers.base import Observer
 
 if TYPE_CHECKING:
@@ -58,7 +62,12 @@ def _row(run: Run, data: PreparedData, index: int) -> dict[str, np.ndarray]:
     with ExitStack() as stack:
         for net in trainer.shown.values():
             stack.enter_context(inference_mode(net, mode, index))
-        shown = trainer.task.sample(batch, trainer.shown)
+        nets: dict[str, Callable[..., Tensor]] = dict(trainer.shown)
+        for role in trainer.task.serves:
+            options = trainer.plan.chosen[role].options
+            multiple = options.size_multiple() if isinstance(options, NetOptions) else 1
+            nets[role] = any_size(nets[role], multiple)
+        shown = trainer.task.sample(batch, nets)
     return {name: to_uint8(image[0].float().cpu()) for name, image in shown.items()}
 
 

@@ -40,6 +40,11 @@ class Voice:
         """Something that the user should not overlook."""
         self._speak(text, "yellow")
 
+    def note(self, text: str) -> None:
+        """Into the log alone: something that is said on the console elsewhere."""
+        if not self.quiet:
+            self._write(text)
+
     def _speak(self, text: str, style: str) -> None:
         if self.quiet:
             return

@@ -100,8 +100,9 @@ def _literal(value: Any) -> str:
 
 
 def _default(info: FieldInfo) -> Any:
-    value = info.get_default(call_default_factory=False)
-    if info.is_required() or value is None:
+    required = info.is_required()
+    value = None if required else info.get_default(call_default_factory=True, validated_data={})
+    if value is None:
         return None
     if isinstance(value, Chosen):
         return value.as_table()

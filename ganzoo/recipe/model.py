@@ -137,7 +137,7 @@ class Watch(Options):
     evaluate: Literal["never", "val", "test"] = "never"
     """Split that is evaluated once when training is finished."""
     tensorboard: bool = False
-    """Also write TensorBoard event files (`pip install 'ganzoo[tensorboard]'`)."""
+    """Also write TensorBoard event files (`pip install -e '.[tensorboard]'`)."""
 
 
 class Checkpoints(Options):
