@@ -51,7 +51,10 @@ def test_resume_last_goes_on_in_the_same_directory(tiny, here, capsys):
 
 def test_a_resume_keeps_what_was_set_at_the_start(tiny, here, capsys):
     sets = ("--set", "optimizer.lr=1e-3", "--set", "watch.log=1 steps")
-    first = answer(capsys, "run", str(tiny), "--max-steps", "1", "--json", *sets)
+    assert main(["run", str(tiny), "--max-steps", "1", "--json", *sets]) == 0
+    told = capsys.readouterr()
+    first = json.loads(told.out)
+    assert told.err.count("set on the command line: optimizer.lr=1e-3") == 1
     again = ("run", str(tiny), "--resume", "last", "--max-steps", "2", "--json")
     second = answer(capsys, *again)
     assert second["run"] == first["run"]

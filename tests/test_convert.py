@@ -133,3 +133,10 @@ def test_what_is_no_picture_is_refused(tmp_path):
             save_image(array, tmp_path / "a.png")
     with pytest.raises(DataError, match="PNG"):
         save_image(LEVELS, tmp_path / "a.jpg")
+
+
+def test_a_fields_own_range_is_met_at_both_ends():
+    field = Field((1, 1, 2), "image", low=0, high=10)
+    ends = np.array([[[0], [255]]], np.uint8)
+    assert to_tensor(ends, field).flatten().tolist() == [0, 10]
+    assert to_tensor(ends.astype(np.uint16) * 257, field).flatten().tolist() == [0, 10]

@@ -11,13 +11,14 @@ from ganzoo.data.decode import (
     image_size,
 )
 from ganzoo.data.lookup import cache_folder, data_cache, find_data, places
-from ganzoo.data.proposal import Proposal
+from ganzoo.data.proposal import Proposal, Proposes
 from ganzoo.files import replacing
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "ImageInfo",
     "Proposal",
+    "Proposes",
     "cache_folder",
     "data_cache",
     "decode_image",

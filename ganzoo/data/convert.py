@@ -27,8 +27,9 @@ def to_tensor(array: np.ndarray, field: Field) -> Tensor:
         field: what it is; its shape isn't looked at, since augmentation may have changed it.
 
     Returns:
-        image: float32, C x H x W; uint8 as x / 127.5 - 1 and uint16 as x / 32767.5 - 1, so that
-        both ends of a file's range meet -1 and 1. labels, class: int64. points: float32.
+        image: float32, C x H x W; both ends of a file's range meet the field's low and high, so
+        that with -1 and 1 uint8 is x / 127.5 - 1 and uint16 x / 32767.5 - 1. labels,
+        class: int64. points: float32.
 
     Raises:
         DataError: when the array isn't what the field says.
@@ -37,11 +38,12 @@ def to_tensor(array: np.ndarray, field: Field) -> Tensor:
         if array.ndim != 3:
             raise DataError(f"an image must be H x W x C, and this array is {_shape(array)}")
         planes = np.moveaxis(array, 2, 0)
+        low, span = field.low, field.high - field.low
         if array.dtype == np.uint8:
-            scaled = _copy(planes, np.float32).div_(127.5).sub_(1)
+            scaled = _copy(planes, np.float32).div_(255 / span).add_(low)
         elif array.dtype == np.uint16:
             # In double precision: 1/32767.5 steps near -1 are within float32's last bits.
-            scaled = _copy(planes, np.float64).div_(32767.5).sub_(1).float()
+            scaled = _copy(planes, np.float64).div_(65535 / span).add_(low).float()
         elif array.dtype.kind == "f":
             scaled = _copy(planes, np.float32)
         else:

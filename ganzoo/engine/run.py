@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -124,10 +124,8 @@ def run(
                 changes=changes,
                 overrides=overrides,
             )
-        for change in changes:
-            voice.say(f"changed for this resume: {change}")
-        if any(change.startswith("train.epochs") for change in changes):
-            voice.say(_schedule_in_words(trainer))
+        for sentence in _departures(trainer, overrides, changes):
+            voice.say(sentence)
         return Loop(this, limits or Limits(), observers).execute()
     finally:
         stack.close()
@@ -176,6 +174,18 @@ def _settled(path: Path | None) -> bool | None:
     """Whether a run already trains on its stand-in; None for a new run."""
     data = read_json(path / "status.json").get("data") if path is not None else None
     return bool(data["stand_in"]) if data else None
+
+
+def _departures(
+    trainer: Trainer, overrides: Sequence[str], changes: Sequence[str]
+) -> Iterator[str]:
+    """What isn't as the recipe's file, or an earlier part of the run, has it."""
+    for override in overrides:
+        yield f"set on the command line: {override}"
+    for change in changes:
+        yield f"changed for this resume: {change}"
+    if any(change.startswith("train.epochs") for change in changes):
+        yield _schedule_in_words(trainer)
 
 
 def _schedule_in_words(trainer: Trainer) -> str:

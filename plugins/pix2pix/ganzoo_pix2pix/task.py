@@ -71,13 +71,14 @@ class Paired(Task):
         def see(image: Tensor) -> Tensor:
             return torch.cat([source, image], 1) if self.options.conditional else image
 
-        seen = self.look("discriminator", discriminator, target, fake.detach(), see)
+        condition = {"source": source} if self.options.conditional else {}
+        seen = self.look("discriminator", discriminator, target, fake.detach(), see, condition)
         terms = self.loss.discriminator(seen)
         alternate = self.options.update == "alternate"
         if alternate:
             optimize("discriminator", terms)
         with discriminator.frozen() as judge:
-            seen = self.look("generator", judge, target, fake, see)
+            seen = self.look("generator", judge, target, fake, see, condition)
             optimize("generator", self.loss.generator(seen))
         # The generator's gradient runs through the discriminator's weights: they move after it.
         if not alternate:
