@@ -249,3 +249,28 @@ def test_commands_know_the_modes():
 def test_eight_bit_round_trip():
     pixels = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
     assert np.array_equal(to_uint8(to_tensor(pixels, Field((1, 16, 16), "image"))), pixels)
+
+
+def test_five_channels_in_and_two_out_go_as_arrays(tmp_path):
+    weights = make_weights(tmp_path / "w.safetensors", channels=5, out_channels=2)
+    array = np.random.default_rng(0).integers(0, 256, (13, 20, 5), dtype=np.uint8)
+    (tmp_path / "in").mkdir()
+    np.save(tmp_path / "in" / "a.npy", array)
+    np.save(tmp_path / "in" / "wrong.npy", array[..., :4])
+    np.save(tmp_path / "in" / "objects.npy", np.array([{}]), allow_pickle=True)
+    write_image(tmp_path / "in" / "picture.png")
+    told = predict(weights, [tmp_path / "in"], tmp_path / "out", mode="running", device="cpu")
+    assert [Path(one["output"]).name for one in told["outputs"]] == ["a.npy"]
+    made = np.load(tmp_path / "out" / "a.npy")
+    assert (made.shape, made.dtype) == ((13, 20, 2), np.uint8)
+    reasons = {Path(one["input"]).name: one["reason"] for one in told["failed"]}
+    assert "H x W x 5, and it is 13 x 20 x 4" in reasons["wrong.npy"]
+    assert "can't read" in reasons["objects.npy"]  # nothing is unpickled
+    assert ".npy" in reasons["picture.png"]
+    # The same numbers as a picture and as an array give the same result.
+    rgb = make_weights(tmp_path / "rgb.safetensors")
+    picture = write_image(tmp_path / "rgb.png")
+    np.save(tmp_path / "rgb.npy", read(picture))
+    for name in ("rgb.png", "rgb.npy"):
+        predict(rgb, [tmp_path / name], tmp_path / f"out_{name}.png", mode="running", device="cpu")
+    assert np.array_equal(read(tmp_path / "out_rgb.png.png"), read(tmp_path / "out_rgb.npy.png"))

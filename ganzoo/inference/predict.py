@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,19 @@ from ganzoo.data.convert import save_image, to_tensor, to_uint8
 from ganzoo.data.decode import IMAGE_SUFFIXES, decode_image
 from ganzoo.data.pixels import Channels
 from ganzoo.errors import DataError, EnvironmentFault, UsageError
+from ganzoo.files import replacing
 from ganzoo.inference.modes import Mode
 from ganzoo.inference.network import Trained, load_trained
-from ganzoo.inference.weights import WeightsCard, find_weights
+from ganzoo.inference.weights import WeightsCard, find_weights, read_card
 
 log = logging.getLogger(__name__)
 
 _CHANNELS: dict[int, Channels] = {1: "gray", 3: "rgb", 4: "rgba"}
+
+ARRAY = ".npy"
+"""NumPy's file of one array, for channel counts that no picture has: H x W x C."""
+
+SUFFIXES = IMAGE_SUFFIXES | {ARRAY}
 
 
 @dataclass(frozen=True)
@@ -32,10 +38,12 @@ class Job:
     output: Path
 
 
-def plan(inputs: Sequence[Path], out: Path, *, overwrite: bool = False) -> list[Job]:
+def plan(
+    inputs: Sequence[Path], out: Path, *, overwrite: bool = False, ending: str = ".png"
+) -> list[Job]:
     """Decide where each result goes, before anything is computed.
 
-    A single file goes to `out` itself when that ends in `.png`; otherwise `out` is a folder, and
+    A single file goes to `out` itself when that ends in `ending`; otherwise `out` is a folder, and
     names and subfolders are kept: `in/a/1.jpg` of the folder `in` becomes `out/a/1.png`. Files of
     one folder that differ in their endings alone keep these: `1_jpg.png`, `1_png.png`.
 
@@ -43,17 +51,19 @@ def plan(inputs: Sequence[Path], out: Path, *, overwrite: bool = False) -> list[
         UsageError: an input doesn't exist, nothing is found, two results would have one name, a
             result would replace an input, or one that exists without `overwrite`.
     """
-    if len(inputs) == 1 and inputs[0].is_file() and out.suffix.lower() in IMAGE_SUFFIXES:
-        if out.suffix.lower() != ".png":
-            raise UsageError("pictures are written as PNG: name it .png", where=str(out))
+    if len(inputs) == 1 and inputs[0].is_file() and out.suffix.lower() in SUFFIXES:
+        if out.suffix.lower() != ending:
+            raise UsageError(
+                f"results are written as {ending[1:]} files: name it {ending}", where=str(out)
+            )
         jobs = [Job(inputs[0], out)]
     else:
-        jobs = _into_folder(inputs, out)
+        jobs = _into_folder(inputs, out, ending)
     _check_free(jobs, overwrite=overwrite)
     return jobs
 
 
-def _into_folder(inputs: Sequence[Path], out: Path) -> list[Job]:
+def _into_folder(inputs: Sequence[Path], out: Path, ending: str) -> list[Job]:
     if out.exists() and not out.is_dir():
         raise UsageError("several images need a folder to go to", where=str(out))
     found = [pair for path in inputs for pair in _images(path, out)]
@@ -61,7 +71,7 @@ def _into_folder(inputs: Sequence[Path], out: Path) -> list[Job]:
         raise UsageError(
             "no images found",
             where=", ".join(map(str, inputs)),
-            hint=f"Files are taken for images by their ending: {' '.join(sorted(IMAGE_SUFFIXES))}.",
+            hint=f"Files are taken for images by their ending: {' '.join(sorted(SUFFIXES))}.",
         )
     unique = {source.resolve(): (source, kept) for source, kept in found}  # a file named twice
     stems = Counter(kept.with_suffix("") for _, kept in unique.values())
@@ -70,7 +80,7 @@ def _into_folder(inputs: Sequence[Path], out: Path) -> list[Job]:
         name = kept.with_suffix("")
         if stems[name] > 1:
             name = name.with_name(f"{name.name}_{kept.suffix[1:].lower()}")
-        jobs.append(Job(source, out / name.with_name(f"{name.name}.png")))
+        jobs.append(Job(source, out / name.with_name(f"{name.name}{ending}")))
     outputs = Counter(job.output for job in jobs)
     _refuse(
         [job for job in jobs if outputs[job.output] > 1],
@@ -90,7 +100,7 @@ def _images(path: Path, out: Path) -> Iterable[tuple[Path, Path]]:
     return [
         (file, file.relative_to(path))
         for file in sorted(path.rglob("*"))
-        if file.suffix.lower() in IMAGE_SUFFIXES
+        if file.suffix.lower() in SUFFIXES
         and file.is_file()
         and not file.name.startswith(".")
         and earlier not in file.resolve().parents
@@ -122,15 +132,43 @@ def _refuse(jobs: Sequence[Job], what: str, hint: str) -> None:
 def read_image(path: Path, channels: int) -> np.ndarray:
     """Read a file with the number of channels that a network takes.
 
+    Returns:
+        H x W x C: uint8 or uint16 from a picture, and also floats in [-1, 1] from a `.npy` file.
+
     Raises:
-        DataError: naming the file, when it can't be read or no image has so many channels.
+        DataError: naming the file, when it can't be read or hasn't so many channels.
     """
+    if path.suffix.lower() == ARRAY:
+        return _read_array(path, channels)
     if channels not in _CHANNELS:
         raise DataError(
-            f"the network takes {channels} channels; image files are read with 1, 3 or 4",
+            f"the network takes {channels} channels; pictures have 1, 3 or 4, so give it {ARRAY} "
+            f"files of H x W x {channels}",
             where=str(path),
         )
     return decode_image(path, _CHANNELS[channels])
+
+
+def _read_array(path: Path, channels: int) -> np.ndarray:
+    try:
+        array: np.ndarray = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"can't read this array: {error}", where=str(path)) from error
+    if array.ndim != 3 or array.shape[2] != channels:
+        shape = " x ".join(map(str, array.shape))
+        raise DataError(f"must be H x W x {channels}, and it is {shape}", where=str(path))
+    return array
+
+
+def _save(array: np.ndarray, path: Path, note: Mapping[str, Any]) -> None:
+    if path.suffix.lower() != ARRAY:
+        save_image(array, path, note=note)
+        return
+    try:
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.save(file, array, allow_pickle=False)
+    except OSError as error:
+        raise EnvironmentFault(f"can't write this array: {error}", where=str(path)) from error
 
 
 def _note_pairs(jobs: Sequence[Job], card: WeightsCard, width: int, height: int) -> None:
@@ -162,7 +200,8 @@ def predict(
     Args:
         run_or_weights: see `ganzoo.inference.weights.find_weights`.
         inputs: files and folders (read recursively).
-        out: a folder, or a `.png` for a single file.
+        out: a folder, or a `.png` for a single file; `.npy` where the network makes other than 1,
+            3 or 4 channels.
         mode: unless given, the one that the weights say.
         seed: of the dropout; unless given, the one that the weights say.
         role: see `find_weights`.
@@ -179,8 +218,9 @@ def predict(
         GanzooError: before anything is written, as `plan`, `find_weights` and `load_trained`;
             EnvironmentFault when a result can't be written or the device has no memory for it.
     """
-    jobs = plan(inputs, out, overwrite=overwrite)
     path = find_weights(run_or_weights, role, ema=ema)
+    ending = ".png" if read_card(path).io.outputs[0] in _CHANNELS else ARRAY
+    jobs = plan(inputs, out, overwrite=overwrite, ending=ending)
     card, trained = load_trained(path, mode=mode, seed=seed, device=device)
     field = card.fields[trained.fields[0]]
     note = {"weights": str(path), "mode": trained.mode, "seed": trained.seed, "step": card.step}
@@ -192,7 +232,7 @@ def predict(
             if not outputs and not failed:
                 _note_pairs(jobs, card, array.shape[1], array.shape[0])
             generated = _run(trained, to_tensor(array, field), job)
-            save_image(to_uint8(generated), job.output, note=note)
+            _save(to_uint8(generated), job.output, note)
         except DataError as error:
             failed.append({"input": str(job.source), "reason": error.message})
         else:
