@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from ganzoo.engine import checkpoint
 from ganzoo.engine.build import plan_networks
 from ganzoo.engine.clocks import Limits, Ticker, parse_duration
 from ganzoo.engine.ema import Ema
+from ganzoo.engine.loop import Loop
 from ganzoo.engine.optim import build_optimizer, learning_rate
 from ganzoo.engine.run import run
 from ganzoo.engine.session import Resolved, Session, resolve
@@ -150,6 +152,18 @@ def test_a_clock_of_minutes_ticks_by_time(monkeypatch):
         now[0] += 300
         due.append(ticker.due(step, step, step + 1))
     assert due == [False, True] * 3
+
+
+def test_a_tick_between_two_agreements_isnt_lost(monkeypatch):
+    """Several processes on an accelerator agree every tenth step alone."""
+    now = [0.0]
+    monkeypatch.setattr("ganzoo.engine.clocks.time.monotonic", lambda: now[0])
+    minutes, steps = Ticker("10 minutes", length=4), Ticker("1 step", length=4)
+    loop = SimpleNamespace(_clocks=lambda: [minutes, steps])
+    now[0] = 601
+    assert Loop._due(loop, 9, 8, 9, agree=False) == {minutes: False, steps: True}
+    assert Loop._due(loop, 10, 9, 10, agree=True) == {minutes: True, steps: True}
+    assert Loop._due(loop, 11, 10, 11, agree=True) == {minutes: False, steps: True}
 
 
 @pytest.mark.parametrize(

@@ -124,19 +124,18 @@ class Loop:
             epoch, before = trainer.clock.epoch, trainer.images
             trainer.step()
             step, after = trainer.steps, trainer.images
-            now = {clock: clock.due(step, before, after) for clock in self._clocks()}
+            agree = self._agree_now(step)
+            now = self._due(step, before, after, agree=agree)
             trainer.seconds = self.seconds_before + time.monotonic() - self.began
             limit = self.limits.seconds
-            out_of_time = limit is not None and trainer.seconds >= limit
-            stopping = bool(stop)
-            if self.session.world > 1 and self._agree_now(step):
+            out_of_time = agree and limit is not None and trainer.seconds >= limit
+            stopping = agree and bool(stop)
+            if agree and self.session.world > 1:
                 stopping = self.session.any(stopping)
-                out_of_time = self.session.share(out_of_time)
+                if limit is not None:
+                    out_of_time = self.session.share(out_of_time)
                 for clock in by_time:
                     now[clock] = self.session.share(now[clock])
-            elif self.session.world > 1:
-                stopping = out_of_time = False
-                now |= dict.fromkeys(by_time, False)
             self._act(now)
             self.hooks.hook.ganzoo_step_done(run=self.run, step=step)
             if trainer.clock.epoch != epoch:
@@ -149,7 +148,15 @@ class Loop:
 
     def _agree_now(self, step: int) -> bool:
         # On an accelerator agreeing waits for the device, so processes do it now and then.
-        return self.session.device.type == "cpu" or step % 10 == 0
+        alone = self.session.world == 1
+        return alone or self.session.device.type == "cpu" or step % 10 == 0
+
+    def _due(self, step: int, before: int, after: int, *, agree: bool) -> dict[Ticker, bool]:
+        # A clock of minutes starts anew when it ticks: a tick that nobody heeds would be lost.
+        return {
+            clock: (agree or not clock.by_time) and clock.due(step, before, after)
+            for clock in self._clocks()
+        }
 
     def _clocks(self) -> list[Ticker]:
         return [self.log_clock, self.sample_clock, self.validate_clock, self.save_clock]

@@ -7,6 +7,7 @@ value is infinite or NaN, so that each can be written as JSON.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -83,7 +84,7 @@ def gradient_energy(image: np.ndarray) -> float:
     return energy
 
 
-class _Pairwise:
+class _Pairwise(ABC):
     """Base of the metrics that are one number for a generated image and its target."""
 
     needs = frozenset({"target"})
@@ -93,9 +94,9 @@ class _Pairwise:
         self.options = options
         self.values: list[float] = []
 
+    @abstractmethod
     def of(self, generated: np.ndarray, target: np.ndarray) -> float:
         """Value of one pair, both H x W x C uint8."""
-        raise NotImplementedError
 
     def update(self, batch: Mapping[str, Tensor], generated: Tensor) -> None:
         """Take in N x C x H x W images on the 8-bit grid of [-1, 1]."""
