@@ -105,3 +105,5 @@ def test_a_sample_of_another_size_is_named(tiny, monkeypatch):
     with pytest.raises(DataError, match="16 x 32") as caught:
         data.sample(4)
     assert caught.value.where == data.name(4)
+    # Evaluation looks at one image at a time, those of the training split too (for its controls).
+    assert open_for_evaluation(load_recipe(tiny), "train").sample(4)["source"].shape[1] == 16

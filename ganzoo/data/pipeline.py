@@ -26,6 +26,7 @@ class PreparedData:
         augments: applied in order to each raw sample.
         seed: a sample's random numbers come from (seed, split, epoch, index).
         split: which part of the data.
+        one_size: refuse samples that differ in size from the first, since they go into batches.
         stand_in: True when the recipe's own data are missing and the fallback is used.
         notes: sentences that the user must see.
 
@@ -41,6 +42,7 @@ class PreparedData:
         augments: Sequence[Augment],
         seed: int,
         split: Split,
+        one_size: bool,
         stand_in: bool = False,
         notes: Sequence[str] = (),
     ) -> None:
@@ -49,6 +51,7 @@ class PreparedData:
         self.augments = tuple(augments)
         self.seed = seed
         self.split = split
+        self.one_size = one_size
         self.stand_in = stand_in
         self.notes = tuple(notes)
         if len(source) == 0:
@@ -81,7 +84,7 @@ class PreparedData:
         """
         arrays = self._arrays(index, epoch)
         tensors = {name: to_tensor(arrays[name], field) for name, field in self.fields.items()}
-        if self.split == "train":
+        if self.one_size:
             for name, tensor in tensors.items():
                 expected = self.fields[name].shape
                 if tuple(tensor.shape) != expected:
@@ -98,15 +101,12 @@ def _size(shape: Sequence[int]) -> str:
     return " x ".join(map(str, shape)) or "a number"
 
 
-def open_data(
-    recipe: Recipe, split: Split, seed: int | None = None, *, stand_in: bool | None = None
-) -> PreparedData:
+def open_data(recipe: Recipe, split: Split, *, stand_in: bool | None = None) -> PreparedData:
     """Open a split as the recipe says, answering missing data by the recipe's fallback.
 
     Args:
         recipe: a validated recipe.
         split: `train` gets the augments for training, `val` and `test` those for evaluation.
-        seed: of the augmentation; the recipe's `train.seed` by default.
         stand_in: what a run has settled already: True opens the fallback, False never does.
 
     Raises:
@@ -114,20 +114,17 @@ def open_data(
         DataError: when they are there and broken.
     """
     phase = "train" if split == "train" else "evaluation"
-    seed = recipe.train.seed if seed is None else seed
-    return _open(recipe, split, phase, seed, settled=stand_in)
+    return _open(recipe, split, phase, settled=stand_in)
 
 
 def open_for_evaluation(
     recipe: Recipe, split: Split, *, stand_in: bool | None = None
 ) -> PreparedData:
     """Open any split, `train` too, with the augments of evaluation and no random ones."""
-    return _open(recipe, split, "evaluation", recipe.train.seed, settled=stand_in)
+    return _open(recipe, split, "evaluation", settled=stand_in)
 
 
-def _open(
-    recipe: Recipe, split: Split, phase: str, seed: int, *, settled: bool | None
-) -> PreparedData:
+def _open(recipe: Recipe, split: Split, phase: str, *, settled: bool | None) -> PreparedData:
     chosen, source, reason = _source(recipe, split, settled=settled)
     stand_in = reason is not None
     notes = []
@@ -143,8 +140,9 @@ def _open(
         chosen=chosen,
         source=source,
         augments=augments,
-        seed=seed,
+        seed=recipe.train.seed,
         split=split,
+        one_size=phase == "train",
         stand_in=stand_in,
         notes=notes,
     )
