@@ -100,7 +100,10 @@ def commands() -> Iterator[tuple[str, click.Command]]:
     for name in cli.list_commands(context):
         command = cli.get_command(context, name)
         if isinstance(command, click.Group):
-            yield from ((f"ganzoo {name} {sub}", one) for sub, one in command.commands.items())
+            if command.invoke_without_command:
+                yield f"ganzoo {name}", command
+            for sub in command.list_commands(context):
+                yield f"ganzoo {name} {sub}", command.get_command(context, sub)
         elif command is not None:
             yield f"ganzoo {name}", command
 

@@ -141,12 +141,32 @@ class Discriminator(Protocol):
     ) -> Tensor | list[Tensor] | dict[str, Any]: ...
 
 
+@dataclass(frozen=True)
+class KnownValue:
+    """A loss's terms where they can be worked out by hand; `ganzoo.testing` holds the loss to it.
+
+    Args:
+        discriminator: the terms of the discriminator's turn.
+        generator: the terms of the generator's turn.
+        real_logit, fake_logit: every logit that the discriminator gives.
+        real, fake: every value of the images, N x 3 x 8 x 8.
+    """
+
+    discriminator: Mapping[str, float]
+    generator: Mapping[str, float]
+    real_logit: float = 0.0
+    fake_logit: float = 0.0
+    real: float = 0.0
+    fake: float = 0.0
+
+
 @runtime_checkable
 class Loss(Protocol):
     """Weighted, named terms for each player; their sum is minimised and each one is logged.
 
     Optional attributes: `real_in_generator_turn: bool` (default False), for relativistic losses and
-    feature matching; `needs_discriminator: bool` (default True).
+    feature matching; `needs_discriminator: bool` (default True); `known_values`, a sequence of
+    `KnownValue` to which tests hold the loss.
     """
 
     def discriminator(self, inputs: LossInputs) -> dict[str, Tensor]:

@@ -22,12 +22,15 @@ LAYERS = (
     ("interfaces",),
     ("data", "metrics", "nn"),
     ("engine", "inference", "observers"),
+    ("testing",),
     ("cli", "__main__"),
 )
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 
-DOORS = {f"ganzoo.{part}" for part in ("api", "errors", "interfaces", "nn", "data", "metrics")}
-"""What a plugin may import of the core; `ganzoo.testing` joins when it exists."""
+DOORS = {
+    f"ganzoo.{part}" for part in ("api", "errors", "interfaces", "nn", "data", "metrics", "testing")
+}
+"""What a plugin may import of the core."""
 
 HOMES = {
     "accelerate": ("ganzoo/engine/", "ganzoo/observers/tensorboard.py"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -12,7 +11,8 @@ import click
 
 import ganzoo
 from ganzoo.cli.console import report_bug, report_error, report_usage
-from ganzoo.errors import ExitCode, GanzooError, UsageError
+from ganzoo.cli.lazy import LazyGroup
+from ganzoo.errors import ExitCode, GanzooError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("ganzoo.cli.run", "Train as a recipe says, or go on with a run."),
@@ -29,36 +29,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """Each command's module, which has a click command called `command`, and its line of `--help`."""
 
 
-class LazyGroup(click.Group):
-    """A group that imports a command's module only when the command is used."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(COMMANDS[cmd_name][0])
-        command: click.Command = module.command
-        command.name = cmd_name
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in COMMANDS and not args[0].startswith("-"):
-            from ganzoo.wording import did_you_mean
-
-            hint = did_you_mean(args[0], COMMANDS) or f"commands: {', '.join(COMMANDS)}"
-            raise UsageError(f'there is no command "{args[0]}"', hint=hint)
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.option(
     "--plugin",
     "plugin_files",

@@ -5,14 +5,27 @@ from __future__ import annotations
 import click
 
 from ganzoo.cli.console import print_columns, print_json
+from ganzoo.cli.lazy import LazyGroup
 from ganzoo.registry import current
 
+COMMANDS: dict[str, tuple[str, str]] = {}
+"""Each subcommand's module, which has a click command called `command`, and its help."""
 
-@click.command()
+
+@click.group(cls=LazyGroup, table=COMMANDS, invoke_without_command=True)
 @click.option("-v", "--verbose", is_flag=True, help="Show tracebacks.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def command(verbose: bool, as_json: bool) -> None:  # noqa: FBT001  # click passes by name
-    """List plugins with their state: ok, quarantined (something is wrong) or blocked (by you)."""
+@click.pass_context
+def command(context: click.Context, verbose: bool, as_json: bool) -> None:  # noqa: FBT001  # click passes by name
+    """List plugins with their state: ok, quarantined (something is wrong) or blocked (by you).
+
+    Its subcommands are for those who write or install plugins.
+    """
+    if context.invoked_subcommand is None:
+        _list(verbose=verbose, as_json=as_json)
+
+
+def _list(*, verbose: bool, as_json: bool) -> None:
     records = current().records
     if as_json:
         print_json(

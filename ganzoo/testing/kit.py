@@ -1,0 +1,205 @@
+"""What a check is, what it is given, and how it says no: the frame of the conformance kit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ganzoo.api import Chosen, Kind
+from ganzoo.errors import UsageError
+from ganzoo.plugins import PluginRecord
+from ganzoo.registry import Entry, Registry
+
+TINY = "tiny"
+"""Preset with a component's smallest useful settings, which checks use where there is one."""
+
+
+class CheckFailed(AssertionError):  # noqa: N818  # what pytest shows
+    """A component doesn't keep the contract; the message says how, and what to do."""
+
+
+class NotApplicable(Exception):  # noqa: N818  # no error: a reason
+    """The check has nothing to look at here, or can't be made here; the message says why."""
+
+
+def require(condition: object, message: str) -> None:
+    """Fail the check unless the condition holds; unlike `assert`, also under `python -O`.
+
+    Raises:
+        CheckFailed: with the message.
+    """
+    if not condition:
+        raise CheckFailed(message)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a check looks at: one component, or a whole plugin.
+
+    Args:
+        registry: all that is installed.
+        record: the plugin.
+        entry: the component; None where the check is of the plugin as a whole.
+        settings: options by component id, for what neither defaults nor the preset `tiny` can
+            know, such as where files are.
+        folder: an empty folder for this check's files.
+    """
+
+    registry: Registry
+    record: PluginRecord
+    entry: Entry | None
+    folder: Path
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The component's id, or the plugin's namespace."""
+        return self.entry.id if self.entry else self.record.namespace
+
+    @property
+    def component(self) -> Entry:
+        """The component.
+
+        Raises:
+            TypeError: in a check of a whole plugin.
+        """
+        if self.entry is None:
+            message = f"{self.id} is a plugin, not a component"
+            raise TypeError(message)
+        return self.entry
+
+    def table(self, kind: Kind, name: str) -> dict[str, Any]:
+        """A recipe's table for a component, at its smallest: preset `tiny`, then the settings."""
+        component = self.registry.find(kind, name)
+        preset = {"preset": TINY} if TINY in component.presets else {}
+        return {"use": name, **preset, **self.settings.get(name, {})}
+
+    def choose(self, **changes: Any) -> Chosen:
+        """The component with its smallest settings and these changes.
+
+        Raises:
+            ChoiceError: when they aren't legal.
+        """
+        kind = self.component.component.kind
+        return self.registry.choose(kind, self.table(kind, self.id) | changes)
+
+    def plugin_arguments(self) -> list[str]:
+        """What a `ganzoo` in another process needs to know this plugin: `--plugin FILE`, if any."""
+        is_file = self.record.distribution.endswith(".py")
+        return ["--plugin", self.record.distribution] if is_file else []
+
+
+Function = Callable[[Subject], None]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One demand of the contract.
+
+    Args:
+        name: the function's, such as `check_options_round_trip`.
+        summary: the first line of the function's docstring: what is demanded.
+        kinds: of the components that it is made of; empty: made of the plugin as a whole.
+        slow: takes more than a few seconds (other processes).
+        function: raises `CheckFailed` or `NotApplicable`, or returns.
+    """
+
+    name: str
+    summary: str
+    kinds: frozenset[Kind]
+    slow: bool
+    function: Function
+
+
+CHECKS: dict[str, Check] = {}
+"""Every check by name, in the order in which they are made."""
+
+
+def check(*kinds: Kind, slow: bool = False) -> Callable[[Function], Function]:
+    """Make a function `check_...(subject)` one of the checks.
+
+    Args:
+        kinds: of components that it looks at; none: it looks at whole plugins.
+        slow: whether it takes more than a few seconds.
+    """
+
+    def register(function: Function) -> Function:
+        name = function.__name__
+        summary = (function.__doc__ or "").partition("\n")[0].rstrip(".")
+        if not name.startswith("check_") or not summary or name in CHECKS:
+            message = f"{name}: a check has its own name check_... and a docstring"
+            raise ValueError(message)
+        CHECKS[name] = Check(name, summary, frozenset(kinds), slow, function)
+        return function
+
+    return register
+
+
+@dataclass(frozen=True)
+class Case:
+    """A check of one component (or of the plugin); call it with an empty folder to make it."""
+
+    check: Check
+    registry: Registry
+    record: PluginRecord
+    entry: Entry | None
+    settings: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def id(self) -> str:
+        """`check_name:kind namespace/name`; unique among a plugin's cases."""
+        return f"{self.check.name}:{self.of}"
+
+    @property
+    def of(self) -> str:
+        """What is checked, in words: `generator foo/unet`, or `plugin foo`."""
+        if self.entry is None:
+            return f"plugin {self.record.namespace}"
+        return f"{self.entry.component.kind} {self.entry.id}"
+
+    def __call__(self, folder: Path) -> None:
+        """Make the check.
+
+        Raises:
+            CheckFailed: the contract isn't kept.
+            NotApplicable: there was nothing to look at.
+        """
+        self.check.function(Subject(self.registry, self.record, self.entry, folder, self.settings))
+
+
+def cases(
+    namespace: str,
+    registry: Registry,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Iterator[Case]:
+    """Every check of a plugin and of each of its components.
+
+    Args:
+        namespace: the plugin's.
+        registry: `ganzoo.registry.current()`.
+        settings: options by component id, over the preset `tiny`.
+
+    Raises:
+        PluginError: the plugin isn't installed, or doesn't work.
+        UsageError: settings for a component that it doesn't have.
+    """
+    from ganzoo.errors import PluginError
+
+    record = registry.record_of(f"{namespace}/")
+    if record.state != "ok":
+        raise PluginError(
+            f'the plugin "{namespace}" is {record.state}: {record.reason}',
+            hint=record.traceback or "`ganzoo plugins --verbose` shows all that is known of it",
+        )
+    entries = [entry for entry in registry.components() if entry.record is record]
+    strangers = set(settings or {}) - {entry.id for entry in registry.components()}
+    if strangers:
+        raise UsageError(f"settings for {min(strangers)}, which isn't installed")
+    for one in CHECKS.values():
+        subjects = (
+            [None] if not one.kinds else [e for e in entries if e.component.kind in one.kinds]
+        )
+        for entry in subjects:
+            yield Case(one, registry, record, entry, settings or {})
