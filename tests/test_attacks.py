@@ -259,6 +259,7 @@ def test_a_target_that_isnt_there_is_named_before_anything_runs(toy, tiny, tmp_p
         ("loss=broken_toy/detached", "terms of player 'discriminator' don't depend on its weights"),
         ("callback=broken_toy/misspelt", "hooks of Misspelt can't be called: unknown hook"),
         ("generator=broken_toy/identity", "player 'generator' has no weights"),
+        ("generator=broken_toy/half", "broken_toy/half gives 3 x 16 x 16, not 3 x 32 x 32"),
     ],
 )
 def test_a_plugins_mistake_is_laid_at_its_door(toy, tiny, tmp_path, setting, said):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from ganzoo.api import Chosen, NetOptions
 from ganzoo.engine.rng import isolated, seed_for
-from ganzoo.errors import DataError, GanzooError, RecipeError
-from ganzoo.interfaces import Field, Loss, LossInputs, NetIO, Task
+from ganzoo.errors import DataError, GanzooError, PluginError, RecipeError
+from ganzoo.interfaces import Field, Loss, LossInputs, NetIO, Shape, Task
 from ganzoo.recipe.model import Optimizer, Recipe
 
 
@@ -151,6 +151,27 @@ def build_network(component: Chosen, io: NetIO, seed: int, role: str) -> nn.Modu
     if not isinstance(network, nn.Module):
         raise RecipeError(f"{component.id} built a {type(network).__name__}, not an nn.Module")
     return network
+
+
+def check_outputs(component: str, role: str, io: NetIO, outputs: Sequence[Shape]) -> None:
+    """Compare what a generator gave with what it was built for.
+
+    Args:
+        component: its id.
+        role: its role, which tells two of one kind apart.
+        io: the shapes that it was built for.
+        outputs: what it gave, without the batch axis.
+
+    Raises:
+        PluginError: when they differ.
+    """
+    if list(outputs) != [io.outputs]:
+        given = " and ".join(" x ".join(map(str, shape)) for shape in outputs)
+        raise PluginError(
+            f"{component} gives {given}, not {' x '.join(map(str, io.outputs))}",
+            where=role,
+            hint=f"The fault lies in its plugin; `ganzoo show {component}` says whose it is.",
+        )
 
 
 def build_loss(recipe: Recipe, plan: Plan, device: torch.device, dtype: torch.dtype) -> Loss:

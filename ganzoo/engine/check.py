@@ -10,8 +10,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ganzoo.api import Chosen, NetOptions
 from ganzoo.data.pipeline import open_data
-from ganzoo.engine.build import Plan, build_loss, build_network, plan_networks
-from ganzoo.errors import GanzooError, PluginError
+from ganzoo.engine.build import Plan, build_loss, build_network, check_outputs, plan_networks
+from ganzoo.errors import GanzooError
 from ganzoo.interfaces import NetIO, as_output
 from ganzoo.recipe.model import Recipe
 
@@ -60,12 +60,8 @@ def _describe(plan: Plan) -> dict[str, Any]:
         io = plan.io[role]
         network = _build_cheaply(component, io, role)
         outputs, flops = _forward(network, io)
-        if plan.task.roles[role] == "generator" and outputs != [list(io.outputs)]:
-            given = " and ".join(" x ".join(map(str, shape)) for shape in outputs)
-            raise PluginError(
-                f"{component.id} gives {given}, not {' x '.join(map(str, io.outputs))}",
-                where=role,
-            )
+        if plan.task.roles[role] == "generator":
+            check_outputs(component.id, role, io, [tuple(shape) for shape in outputs])
         networks[role] = {
             "id": component.id,
             "parameters": sum(p.numel() for p in network.parameters()),

@@ -5,25 +5,60 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ganzoo.engine.build import check_outputs
 from ganzoo.engine.session import Session
+from ganzoo.errors import PluginError
+from ganzoo.interfaces import NetIO
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a generator must give: whose it is, its role, and the shapes it was built for."""
+
+    component: str
+    role: str
+    io: NetIO
+
+    def check(self, given: Tensor, output: Any) -> None:
+        """Look at one call; inputs of other sizes promise nothing.
+
+        Raises:
+            PluginError: naming component, role and shapes.
+        """
+        if not isinstance(output, Tensor):
+            raise PluginError(
+                f"{self.component} gives a {type(output).__name__}, not a tensor", where=self.role
+            )
+        if tuple(given.shape[1:]) == self.io.inputs:
+            check_outputs(self.component, self.role, self.io, [tuple(output.shape[1:])])
 
 
 class _Shell(nn.Module):
-    """Stands between the wrappers (DDP, autocast) and the raw network, to switch autocast off."""
+    """Stands between the wrappers (DDP, autocast) and the raw network.
 
-    def __init__(self, raw: nn.Module, device_type: str) -> None:
+    It switches autocast off, and looks whether a generator keeps its word about shapes: in a task
+    a wrong one would come out as some operation's error, far from the network at fault.
+    """
+
+    def __init__(self, raw: nn.Module, device_type: str, promise: Promise | None) -> None:
         super().__init__()
         self.raw = raw
         self.device_type = device_type
+        self.promise = promise
 
     def forward(self, *x: Any, precise: bool = False) -> Any:
-        if not precise:
-            return self.raw(*x)
+        output = self._exactly(*x) if precise else self.raw(*x)
+        if self.promise is not None:
+            self.promise.check(x[0], output)
+        return output
+
+    def _exactly(self, *x: Any) -> Any:
         dtype = next(self.raw.parameters()).dtype
         exact = [
             value.to(dtype) if isinstance(value, Tensor) and value.is_floating_point() else value
@@ -34,14 +69,20 @@ class _Shell(nn.Module):
 
 
 class PreparedNet:
-    """`ganzoo.interfaces.Net` over a raw network and its wrappers."""
+    """`ganzoo.interfaces.Net` over a raw network and its wrappers.
 
-    def __init__(self, raw: nn.Module, session: Session) -> None:
+    Args:
+        raw: the network.
+        session: where it goes.
+        promise: of a generator; other networks make none.
+    """
+
+    def __init__(self, raw: nn.Module, session: Session, promise: Promise | None = None) -> None:
         raw.to(device=session.device, dtype=session.dtype)
         if session.resolved.channels_last:
             raw.to(memory_format=torch.channels_last)
         self._raw = raw
-        self._shell = _Shell(raw, session.device.type)
+        self._shell = _Shell(raw, session.device.type, promise)
         # Accelerate patches the shell's forward with autocast, then wraps it for DDP: calling the
         # shell itself is autocast without gradient synchronisation, just what `frozen` wants.
         with warnings.catch_warnings():

@@ -15,7 +15,7 @@ from ganzoo.data.sampler import StreamSampler
 from ganzoo.engine import rng
 from ganzoo.engine.build import build_loss, build_network, optimizer_options, plan_networks
 from ganzoo.engine.ema import Ema
-from ganzoo.engine.nets import PreparedNet
+from ganzoo.engine.nets import PreparedNet, Promise
 from ganzoo.engine.session import Session
 from ganzoo.engine.stepper import Stepper
 from ganzoo.errors import DivergedError
@@ -39,10 +39,7 @@ class Trainer:
         seed = recipe.train.seed
         self.plan = plan_networks(recipe, data.fields)
         loss = build_loss(recipe, self.plan, session.device, session.dtype)
-        self.prepared = {
-            role: PreparedNet(build_network(chosen, self.plan.io[role], seed, role), session)
-            for role, chosen in self.plan.chosen.items()
-        }
+        self.prepared = {role: self._prepare(role) for role in self.plan.chosen}
         self.stepper = Stepper(
             session,
             self.plan.players,
@@ -72,6 +69,14 @@ class Trainer:
         # Dropout and the like differ between ranks, and don't depend on how networks were built.
         rng.seed_all(rng.seed_for(seed, "training", session.rank))
         self._stream: Iterator[dict[str, Tensor]] | None = None
+
+    def _prepare(self, role: str) -> PreparedNet:
+        chosen, io = self.plan.chosen[role], self.plan.io[role]
+        network = build_network(chosen, io, self.recipe.train.seed, role)
+        generates = self.plan.task.roles[role] == "generator"
+        return PreparedNet(
+            network, self.session, Promise(chosen.id, role, io) if generates else None
+        )
 
     @property
     def clock(self) -> Clock:
