@@ -68,6 +68,22 @@ class NetIO:
     classes: int = 0
 
 
+def image_shape(shape: Shape, what: str = "takes") -> tuple[int, int, int]:
+    """A shape as (C, H, W), for networks whose inputs or outputs must be images.
+
+    Args:
+        shape: of `NetIO`.
+        what: the message's verb: `takes` or `makes`.
+
+    Raises:
+        ValueError: it isn't an image's; the engine shows it as a recipe's mistake.
+    """
+    if len(shape) != 3:
+        message = f"{what} images (C, H, W), not {shape}"
+        raise ValueError(message)
+    return shape
+
+
 @dataclass(frozen=True)
 class Clock:
     """How far training is.

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ganzoo.api import Chosen, Kind
-from ganzoo.errors import UsageError
+from ganzoo.errors import PluginError, UsageError
 from ganzoo.plugins import PluginRecord
-from ganzoo.registry import Entry, Registry
+from ganzoo.registry import ChoiceError, Entry, Registry, activate, current
+
+MODULES: tuple[str, ...] = ()
+"""Modules of this package with checks, in the order in which these are made. They are imported when
+checks are asked for, since some import torch, and a pytest plugin has to be light."""
 
 TINY = "tiny"
 """Preset with a component's smallest useful settings, which checks use where there is one."""
@@ -114,7 +120,7 @@ class Check:
 
 
 CHECKS: dict[str, Check] = {}
-"""Every check by name, in the order in which they are made."""
+"""Every check of the modules imported so far; `all_checks` imports the rest."""
 
 
 def check(*kinds: Kind, slow: bool = False) -> Callable[[Function], Function]:
@@ -135,6 +141,27 @@ def check(*kinds: Kind, slow: bool = False) -> Callable[[Function], Function]:
         return function
 
     return register
+
+
+def all_checks() -> Mapping[str, Check]:
+    """Every check by name, in the order in which they are made; imports torch."""
+    for module in MODULES:
+        importlib.import_module(f"{__package__}.{module}")
+    return CHECKS
+
+
+@contextmanager
+def _active(registry: Registry) -> Iterator[None]:
+    """Let options that name components, and weights, be resolved by this registry for a while."""
+    before = current().records
+    if before == registry.records:
+        yield
+        return
+    activate(records=registry.records)
+    try:
+        yield
+    finally:
+        activate(records=before)
 
 
 @dataclass(frozen=True)
@@ -166,7 +193,16 @@ class Case:
             CheckFailed: the contract isn't kept.
             NotApplicable: there was nothing to look at.
         """
-        self.check.function(Subject(self.registry, self.record, self.entry, folder, self.settings))
+        subject = Subject(self.registry, self.record, self.entry, folder, self.settings)
+        with _active(self.registry):
+            try:
+                self.check.function(subject)
+            except ChoiceError as error:
+                raise CheckFailed(
+                    f"its options can't be chosen: {error}\n"
+                    f"give it a preset `{TINY}` with its smallest useful settings, or say them "
+                    "here (`settings`, `--set`)"
+                ) from error
 
 
 def cases(
@@ -185,8 +221,6 @@ def cases(
         PluginError: the plugin isn't installed, or doesn't work.
         UsageError: settings for a component that it doesn't have.
     """
-    from ganzoo.errors import PluginError
-
     record = registry.record_of(f"{namespace}/")
     if record.state != "ok":
         raise PluginError(
@@ -197,7 +231,7 @@ def cases(
     strangers = set(settings or {}) - {entry.id for entry in registry.components()}
     if strangers:
         raise UsageError(f"settings for {min(strangers)}, which isn't installed")
-    for one in CHECKS.values():
+    for one in all_checks().values():
         subjects = (
             [None] if not one.kinds else [e for e in entries if e.component.kind in one.kinds]
         )

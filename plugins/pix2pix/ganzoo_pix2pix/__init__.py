@@ -13,6 +13,8 @@ _PAPER = "1611.07004"
 _TORCH7 = {"dropout_layers": [1, 2, 3]}
 _TENSORFLOW = {"dropout_layers": [1, 2, 3], "bottleneck_norm": True, "norm_eps": 1e-3}
 
+_TINY = {"depth": 3, "width": 4, "dropout_layers": [2]}
+
 
 @hookimpl
 def ganzoo_components() -> Iterable[Component]:
@@ -25,7 +27,11 @@ def ganzoo_components() -> Iterable[Component]:
             options="ganzoo_pix2pix.options:UNetOptions",
             summary="U-Net: an encoder-decoder whose mirrored layers are joined by skips.",
             paper=_PAPER,
-            presets={"torch7": _TORCH7, "tensorflow": {**_TENSORFLOW, "skip_relu": False}},
+            presets={
+                "torch7": _TORCH7,
+                "tensorflow": {**_TENSORFLOW, "skip_relu": False},
+                "tiny": _TINY,
+            },
         ),
         Component(
             kind="generator",
@@ -34,7 +40,7 @@ def ganzoo_components() -> Iterable[Component]:
             options="ganzoo_pix2pix.options:EncoderDecoderOptions",
             summary="The U-Net without its skips: the paper's ablation.",
             paper=_PAPER,
-            presets={"torch7": _TORCH7, "tensorflow": _TENSORFLOW},
+            presets={"torch7": _TORCH7, "tensorflow": _TENSORFLOW, "tiny": _TINY},
         ),
         Component(
             kind="discriminator",
@@ -43,7 +49,10 @@ def ganzoo_components() -> Iterable[Component]:
             options="ganzoo_pix2pix.options:PatchGANOptions",
             summary="Judges each patch of 1, 16, 34, 70, 142 or 286 pixels on its own.",
             paper=_PAPER,
-            presets={"tensorflow": {"norm_eps": 1e-3}},
+            presets={
+                "tensorflow": {"norm_eps": 1e-3},
+                "tiny": {"receptive_field": 16, "width": 4},
+            },
         ),
         Component(
             kind="loss",

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
-from ganzoo.interfaces import NetIO
+from ganzoo.interfaces import NetIO, image_shape
 from ganzoo.nn import init_normal
 from ganzoo_pix2pix.options import EncoderDecoderOptions
 from ganzoo_pix2pix.unet import LEAK, make_decoder, make_encoder
@@ -19,13 +19,16 @@ class EncoderDecoder(nn.Module):
         options: see `EncoderDecoderOptions`.
         io: shapes (C, H, W) of input and output; H and W are multiples of 2^depth.
 
+    Raises:
+        ValueError: when an input or output is no image.
+
     With the defaults and 3 channels on both sides it has 39,075,459 parameters.
     """
 
     def __init__(self, options: EncoderDecoderOptions, io: NetIO) -> None:
         super().__init__()
-        self.encoder = make_encoder(options, io.inputs[0])
-        self.decoder = make_decoder(options, io.outputs[0], skips=False)
+        self.encoder = make_encoder(options, image_shape(io.inputs)[0])
+        self.decoder = make_decoder(options, image_shape(io.outputs, "makes")[0], skips=False)
         init_normal(self, options.init_std)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:  # noqa: ARG002

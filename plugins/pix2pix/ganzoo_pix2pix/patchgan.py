@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ganzoo.errors import RecipeError
-from ganzoo.interfaces import NetIO
+from ganzoo.interfaces import NetIO, image_shape
 from ganzoo.nn import init_normal, norm_2d, uses_bias
 from ganzoo_pix2pix.options import PatchGANOptions
 
@@ -23,6 +23,7 @@ class PatchGAN(nn.Module):
         io: shape (C, H, W) of what is judged, with the source's channels where the task shows it.
 
     Raises:
+        ValueError: when the input is no image.
         RecipeError: when the images are too small for a map of at least 1 x 1.
 
     With the defaults and 6 channels it has 2,768,705 parameters, as the reference.
@@ -30,7 +31,7 @@ class PatchGAN(nn.Module):
 
     def __init__(self, options: PatchGANOptions, io: NetIO) -> None:
         super().__init__()
-        channels, height, width = io.inputs
+        channels, height, width = image_shape(io.inputs)
         if options.receptive_field() == 1:
             kernel, padding, strides = 1, 0, [1, 1]
         else:

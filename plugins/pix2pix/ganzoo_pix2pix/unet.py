@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
-from ganzoo.interfaces import NetIO
+from ganzoo.interfaces import NetIO, image_shape
 from ganzoo.nn import init_normal, norm_2d, uses_bias
 from ganzoo_pix2pix.options import EncoderDecoderOptions, UNetOptions
 
@@ -61,14 +61,17 @@ class UNet(nn.Module):
         options: see `UNetOptions`.
         io: shapes (C, H, W) of input and output; H and W are multiples of 2^depth.
 
+    Raises:
+        ValueError: when an input or output is no image.
+
     With the defaults and 3 channels on both sides it has 54,413,955 parameters, as the reference.
     """
 
     def __init__(self, options: UNetOptions, io: NetIO) -> None:
         super().__init__()
         self.skip_relu = options.skip_relu
-        self.encoder = make_encoder(options, io.inputs[0])
-        self.decoder = make_decoder(options, io.outputs[0], skips=True)
+        self.encoder = make_encoder(options, image_shape(io.inputs)[0])
+        self.decoder = make_decoder(options, image_shape(io.outputs, "makes")[0], skips=True)
         init_normal(self, options.init_std)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:  # noqa: ARG002
