@@ -193,7 +193,7 @@ class Scalar(BaseModel):
     """An option's number that may change with training.
 
     A recipe writes a number, or `{ from = 10, to = 1, until = 0.5, shape = "linear" }`; code reads
-    `options.gamma.at(inputs.clock)`.
+    `options.gamma.at(inputs.clock)`. `Field(ge=0)` and its like hold both ends to a limit.
     """
 
     model_config = ConfigDict(
@@ -228,6 +228,19 @@ class Scalar(BaseModel):
         if self.start == self.end:
             return self.start
         return {"from": self.start, "to": self.end, "until": self.until, "shape": self.shape}
+
+    # Every path stays between its ends, so what holds of both holds of all values.
+    def __ge__(self, limit: float) -> bool:
+        return min(self.start, self.end) >= limit
+
+    def __gt__(self, limit: float) -> bool:
+        return min(self.start, self.end) > limit
+
+    def __le__(self, limit: float) -> bool:
+        return max(self.start, self.end) <= limit
+
+    def __lt__(self, limit: float) -> bool:
+        return max(self.start, self.end) < limit
 
     def at(self, clock: HasProgress) -> float:
         """Value at a clock's progress (0 at the first image, 1 at the last planned one)."""

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from ganzoo.api import Scalar
 from ganzoo.data.pipeline import open_data
 from ganzoo.data.sampler import StreamSampler, permutation
 from ganzoo.engine import checkpoint
@@ -18,7 +19,7 @@ from ganzoo.engine.build import plan_networks
 from ganzoo.engine.clocks import Limits, Ticker, parse_duration
 from ganzoo.engine.ema import Ema
 from ganzoo.engine.loop import Loop
-from ganzoo.engine.optim import build_optimizer, learning_rate
+from ganzoo.engine.optim import at_clock, build_optimizer, learning_rate
 from ganzoo.engine.run import run
 from ganzoo.engine.session import Resolved, Session, resolve
 from ganzoo.engine.trainer import Trainer
@@ -321,11 +322,74 @@ def test_precise_switches_autocast_off(trainer_of):
 def test_ema_halves_the_old_value_after_its_half_life():
     net = nn.Linear(1, 1, bias=False)
     nn.init.constant_(net.weight, 1.0)
-    ema = Ema(net, half_life=10)
+    ema = Ema(net, Scalar.model_validate(10))
     nn.init.constant_(net.weight, 0.0)
     for _ in range(5):
-        ema.update(net, images=2)
+        ema.update(net, 2, Clock(0, 0, 0.0))
     assert ema.module.weight.item() == pytest.approx(0.5, rel=1e-6)
+
+
+# --- what anneals -------------------------------------------------------------------------------
+
+
+def test_a_half_life_follows_the_clock():
+    net = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(net.weight, 1.0)
+    ema = Ema(net, Scalar.model_validate({"from": 1, "to": 10}))
+    nn.init.constant_(net.weight, 0.0)
+    ema.update(net, 10, Clock(5, 50, 1.0))  # at the end: one half-life
+    assert ema.module.weight.item() == pytest.approx(0.5, rel=1e-6)
+    ema.update(net, 10, Clock(0, 0, 0.0))  # at the beginning: ten
+    assert ema.module.weight.item() == pytest.approx(0.5 * 2**-10, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("adam", {"lr": 0.02, "betas": (0.25, 0.95)}),
+        ("adamw", {"lr": 0.02, "betas": (0.25, 0.95)}),
+        ("sgd", {"lr": 0.02, "momentum": 0.25}),
+        ("rmsprop", {"lr": 0.02, "momentum": 0.25, "alpha": 0.95}),
+    ],
+)
+def test_groups_hold_what_the_clock_says(name, expected):
+    """Halfway from 0.03 to 0.01, from 0 to 0.5, from 0.9 to 1."""
+    options = Optimizer.model_validate(
+        {
+            "name": name,
+            "lr": {"from": 0.03, "to": 0.01},
+            "betas": [{"from": 0, "to": 0.5}, {"from": 0.92, "to": 0.98}],
+        }
+    )
+    held = at_clock(options, Clock(1, 1, 0.5), epochs=1)
+    assert held.keys() == expected.keys()
+    assert all(held[key] == pytest.approx(value) for key, value in expected.items())
+    optimizer = build_optimizer(options, [nn.Parameter(torch.zeros(2))], torch.device("cpu"))
+    known = set(optimizer.param_groups[0])
+    assert set(expected) <= known  # or torch would ignore what is written into the groups
+
+
+def test_annealing_reaches_the_optimizer_and_the_clipping(trainer_of, monkeypatch):
+    norms, clip = [], nn.utils.clip_grad_norm_
+    monkeypatch.setattr(
+        torch.nn.utils, "clip_grad_norm_", lambda p, norm: (norms.append(norm), clip(p, norm))
+    )
+    trainer = trainer_of(
+        "optimizer.lr={from=1e-3,to=1e-4}",
+        "optimizer.betas=[{from=0,to=0.5}, 0.99]",
+        "players.generator.clip={from=1,to=0.5,until=0.5}",
+        "optimizer.schedule.shape=constant",
+    )
+    seen = []
+    for _ in range(3):
+        trainer.step()
+        group = trainer.stepper.optimizers["generator"].param_groups[0]
+        seen.append((group["lr"], group["betas"]))
+    progress = [images / trainer.planned_images for images in range(3)]
+    assert [lr for lr, _ in seen] == pytest.approx([1e-3 - 9e-4 * p for p in progress])
+    assert [betas[0] for _, betas in seen] == pytest.approx([0.5 * p for p in progress])
+    assert {betas[1] for _, betas in seen} == {0.99}
+    assert norms == pytest.approx([1 - p for p in progress])
 
 
 # --- values that are not finite -----------------------------------------------------------------

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganzoo.errors import ExitCode, RecipeError, UsageError
+from ganzoo.interfaces import Clock
 from ganzoo.plugins import PluginRecord, discover
 from ganzoo.recipe import (
     Recipe,
@@ -128,8 +129,8 @@ def test_metrics_default_to_the_cores_own() -> None:
 
 def test_players_lie_over_the_optimizer() -> None:
     text = BASE + "[players.critic]\nlr = 1e-3\nschedule = { hold = 0.5 }\n"
-    critic = read(text).players["critic"]
-    assert (critic.lr, critic.betas) == (1e-3, (0.5, 0.9))
+    critic, start = read(text).players["critic"], Clock(0, 0, 0.0)
+    assert (critic.lr.at(start), *(beta.at(start) for beta in critic.betas)) == (1e-3, 0.5, 0.9)
     assert (critic.schedule.shape, critic.schedule.hold) == ("linear", 0.5)
 
 
@@ -252,6 +253,7 @@ def test_a_plugins_recipes_are_found(write: Callable, tmp_path: Path) -> None:
         (["data.root=a b=c"], ("data", "root"), "a b=c"),
         (['data.root="2024"'], ("data", "root"), "2024"),
         (["optimizer.betas=[0, 0.5]"], ("optimizer", "betas"), [0.0, 0.5]),
+        (["optimizer.lr={from=2,to=1}"], ("optimizer", "lr", "from"), 2.0),
         (["optimizer.schedule.hold=0.5"], ("optimizer", "schedule", "hold"), 0.5),
         (["generator=naming_toy/net2"], ("generator", "depth"), 4),
         (["generator.use=naming_toy/net2"], ("generator", "depth"), 4),
@@ -289,6 +291,10 @@ def test_what_is_no_override(argument: str) -> None:
         ("train.epoch=3", "unknown option", "train.epoch"),
         ("train={epoch=3}", "unknown option", "epoch"),
         ("optimizer.betas=[0, 2]", "must be less than 1", "2"),
+        ("optimizer.lr={from=1,to=0}", "must be greater than 0", "{from=1,to=0}"),
+        ("optimizer.clip=-1", "must be greater than 0", "-1"),
+        ("ema.half_life={from=1}", "is required", "ema.half_life"),
+        ("train.epochs={from=1,to=2}", "must be a whole number", "{from=1,to=2}"),
         ("augment.2.p=1", "an index from 0 to 1 follows", "augment.2.p"),
         ("callback.0.x=1", "the recipe has no callback", "callback.0.x"),
         ("generator=naming_toy/nt", "has no generator", "naming_toy/nt"),
@@ -508,7 +514,9 @@ SETS = {
     "data.fallback": ["none"],
     "augment": ["[]", '[{use="naming_toy/flip", on="always", p=0.1}]'],
     "metric": ['["naming_toy/distance"]'],
-    "optimizer.clip": ["1", "0.5"],
+    "optimizer.clip": ["1", "0.5", "{from=2, to=1, shape='cosine'}"],
+    "optimizer.betas": ["[{from=0, to=0.9}, 0.99]"],
+    "ema.half_life": ["{from=1, to=1e4, shape='log'}"],
     "players.critic": ["{}", "{lr=1e-5, clip=2, schedule={warmup=0.1}}"],
     "watch.validate": ["2 epochs"],
     "summary": ["'x = 1 # y'"],

@@ -7,6 +7,9 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from ganzoo.api import Scalar
+from ganzoo.interfaces import Clock
+
 
 class Ema:
     """Averages a network's parameters; its buffers are copied.
@@ -16,17 +19,17 @@ class Ema:
 
     Args:
         net: the raw network; the average starts as a copy of it.
-        half_life: in images.
+        half_life: in images; may change with training.
     """
 
-    def __init__(self, net: nn.Module, half_life: float) -> None:
+    def __init__(self, net: nn.Module, half_life: Scalar) -> None:
         self.half_life = half_life
         self.module = copy.deepcopy(net).requires_grad_(False)
 
     @torch.no_grad()
-    def update(self, net: nn.Module, images: int) -> None:
-        """Take in the weights after a step that saw `images` images."""
-        decay = 0.5 ** (images / self.half_life)
+    def update(self, net: nn.Module, images: int, clock: Clock) -> None:
+        """Take in the weights after a step that began at `clock` and saw `images` images."""
+        decay = 0.5 ** (images / self.half_life.at(clock))
         averaged: list[Tensor] = list(self.module.parameters())
         current: list[Tensor] = list(net.parameters())
         torch._foreach_lerp_(averaged, current, 1 - decay)  # as torch.optim.swa_utils does

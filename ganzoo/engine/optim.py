@@ -1,9 +1,10 @@
-"""Optimizers from a recipe's table, and the learning rate as a pure function of images seen."""
+"""Optimizers from a recipe's table; what anneals in them is a pure function of images seen."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,15 +18,17 @@ def build_optimizer(
 ) -> torch.optim.Optimizer:
     """An optimizer of torch.optim; fused where torch has a fused kernel (CPU and CUDA)."""
     fused = device.type in ("cpu", "cuda")
-    first, second = options.betas
+    start = Clock(0, 0, 0.0)
+    rate = options.lr.at(start)
+    first, second = (beta.at(start) for beta in options.betas)
     if options.name == "sgd":
         return torch.optim.SGD(
-            parameters, options.lr, momentum=first, weight_decay=options.weight_decay, fused=fused
+            parameters, rate, momentum=first, weight_decay=options.weight_decay, fused=fused
         )
     if options.name == "rmsprop":
         return torch.optim.RMSprop(
             parameters,
-            options.lr,
+            rate,
             alpha=second,
             eps=options.eps,
             momentum=first,
@@ -34,12 +37,30 @@ def build_optimizer(
     kind = torch.optim.AdamW if options.name == "adamw" else torch.optim.Adam
     return kind(
         parameters,
-        options.lr,
-        betas=options.betas,
+        rate,
+        betas=(first, second),
         eps=options.eps,
         weight_decay=options.weight_decay,
         fused=fused,
     )
+
+
+def at_clock(options: Optimizer, clock: Clock, epochs: int) -> dict[str, Any]:
+    """What the parameter groups hold in the step that starts at `clock`.
+
+    Args:
+        options: the player's optimizer table.
+        clock: before the step.
+        epochs: planned passes over the data.
+    """
+    first, second = (beta.at(clock) for beta in options.betas)
+    held: dict[str, dict[str, Any]] = {
+        "adam": {"betas": (first, second)},
+        "adamw": {"betas": (first, second)},
+        "sgd": {"momentum": first},
+        "rmsprop": {"momentum": first, "alpha": second},
+    }
+    return {"lr": learning_rate(options, clock, epochs), **held[options.name]}
 
 
 def learning_rate(options: Optimizer, clock: Clock, epochs: int) -> float:
@@ -69,4 +90,4 @@ def learning_rate(options: Optimizer, clock: Clock, epochs: int) -> float:
         factor = (1 + math.cos(math.pi * share)) / 2
     if schedule.warmup and clock.progress < schedule.warmup:
         factor *= clock.progress / schedule.warmup
-    return options.lr * factor
+    return options.lr.at(clock) * factor

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganzoo.engine.nets import PreparedNet
-from ganzoo.engine.optim import build_optimizer, learning_rate
+from ganzoo.engine.optim import at_clock, build_optimizer, learning_rate
 from ganzoo.engine.session import Session
 from ganzoo.errors import DivergedError, GanzooError, PluginError, RecipeError
 from ganzoo.interfaces import Clock
@@ -42,19 +42,10 @@ class Stepper:
         self.options = options
         self.epochs = epochs
         self.clock = Clock(0, 0, 0.0)
-        self.names: dict[str, list[tuple[str, torch.nn.Parameter]]] = {}
+        self.names: dict[str, list[tuple[str, nn.Parameter]]] = {}
         self.optimizers: dict[str, Any] = {}
         for player, roles in players.items():
-            named = [
-                (f"{role}.{name}", parameter)
-                for role in roles
-                for name, parameter in nets[role].module.named_parameters()
-                if parameter.requires_grad
-            ]
-            if not named:
-                raise RecipeError(
-                    f"the player {player!r} has no weights to train: {', '.join(roles)}"
-                )
+            named = trained(player, {role: nets[role].module for role in roles})
             self.names[player] = named
             raw = build_optimizer(options[player], [p for _, p in named], session.device)
             self.optimizers[player] = session.accelerator.prepare(raw)
@@ -67,7 +58,7 @@ class Stepper:
         if player not in self.optimizers:
             known = ", ".join(self.optimizers)
             raise GanzooError(f"the task optimises {player!r}, and its players are: {known}")
-        total = _total(player, terms)
+        total = total_of(player, terms)
         accelerator = self.session.accelerator
         optimizer = self.optimizers[player]
         self._note(player, terms)
@@ -86,10 +77,11 @@ class Stepper:
             if options.clip is not None:
                 # Accelerate's own clipping unscales every optimizer, and raises for the second.
                 accelerator.unscale_gradients(optimizer)
-                torch.nn.utils.clip_grad_norm_([p for _, p in self.names[player]], options.clip)
-            rate = self.rate(player)
+                norm = options.clip.at(self.clock)
+                torch.nn.utils.clip_grad_norm_([p for _, p in self.names[player]], norm)
+            settings = at_clock(options, self.clock, self.epochs)
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group.update(settings)
         optimizer.step()
         if accelerator.sync_gradients:
             # torch's fused kernels change weights without telling autograd: a later backward
@@ -195,7 +187,24 @@ class Stepper:
             scaler.load_state_dict(plain["scaler"])
 
 
-def _total(player: str, terms: Mapping[str, Tensor]) -> Tensor:
+def trained(player: str, nets: Mapping[str, nn.Module]) -> list[tuple[str, nn.Parameter]]:
+    """The weights that a player moves, each with its name `role.name`.
+
+    Raises:
+        RecipeError: there are none.
+    """
+    named = [
+        (f"{role}.{name}", parameter)
+        for role, net in nets.items()
+        for name, parameter in net.named_parameters()
+        if parameter.requires_grad
+    ]
+    if not named:
+        raise RecipeError(f"the player {player!r} has no weights to train: {', '.join(nets)}")
+    return named
+
+
+def total_of(player: str, terms: Mapping[str, Tensor]) -> Tensor:
     """The sum of a player's terms.
 
     Raises:

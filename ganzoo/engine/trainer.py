@@ -114,7 +114,7 @@ class Trainer:
         self.steps += 1
         self.images += self.images_per_step
         for role, ema in self.ema.items():
-            ema.update(self.prepared[role].module, self.images_per_step)
+            ema.update(self.prepared[role].module, self.images_per_step, clock)
 
     def restart_stream(self) -> None:
         """Read on from where `images` stands, at the next step."""

@@ -101,17 +101,20 @@ def _literal(value: Any) -> str:
 
 def _default(info: FieldInfo) -> Any:
     required = info.is_required()
-    value = None if required else info.get_default(call_default_factory=True, validated_data={})
-    if value is None:
-        return None
+    return _plain(
+        None if required else info.get_default(call_default_factory=True, validated_data={})
+    )
+
+
+def _plain(value: Any) -> Any:
     if isinstance(value, Chosen):
         return value.as_table()
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json", by_alias=True)
-    if isinstance(value, str | int | float | bool):
+    if value is None or isinstance(value, str | int | float | bool):
         return value
     if isinstance(value, list | tuple):
-        return list(value)
+        return [_plain(item) for item in value]
     return dict(value) if isinstance(value, Mapping) else str(value)
 
 

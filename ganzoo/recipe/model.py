@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from ganzoo.api import Chosen, Options
+from ganzoo.api import Chosen, Options, Scalar
 
 Unit = Literal["steps", "images", "epochs", "minutes"]
 _EVERY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(step|image|epoch|minute)s?\s*")
@@ -54,6 +54,13 @@ def _check_every(text: str) -> str:
 Every = Annotated[str, AfterValidator(_check_every)]
 
 
+def _always(value: float) -> Scalar:
+    return Scalar.model_validate(value)
+
+
+Beta = Annotated[Scalar, Field(ge=0, lt=1)]
+
+
 class Schedule(Options):
     """How the learning rate goes down; a pure function of the images seen."""
 
@@ -73,18 +80,15 @@ class Optimizer(Options):
 
     name: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
     """The algorithm; all come from torch.optim."""
-    lr: float = Field(default=2e-4, gt=0)
-    """Learning rate before any schedule."""
-    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (
-        0.5,
-        0.999,
-    )
+    lr: Annotated[Scalar, Field(gt=0)] = _always(2e-4)
+    """Learning rate, before the schedule's factor."""
+    betas: tuple[Beta, Beta] = (_always(0.5), _always(0.999))
     """Adam's decay rates. SGD reads the first as momentum, RMSprop the second as its smoothing."""
     eps: float = Field(default=1e-8, gt=0)
     """Added to the denominator (not for SGD)."""
     weight_decay: float = Field(default=0.0, ge=0)
     """L2 penalty (adam, sgd, rmsprop) or decoupled decay (adamw)."""
-    clip: float | None = Field(default=None, gt=0)
+    clip: Annotated[Scalar, Field(gt=0)] | None = None
     """Largest norm of a player's whole gradient; absent: no clipping."""
     schedule: Schedule = Schedule()
     """How the learning rate goes down."""
@@ -119,7 +123,7 @@ class Ema(Options):
 
     enabled: bool = False
     """Keep one, and use it for samples, evaluation and prediction."""
-    half_life: float = Field(default=10_000, gt=0)
+    half_life: Annotated[Scalar, Field(gt=0)] = _always(10_000)
     """Images after which a weight's old value counts half."""
 
 
