@@ -11,13 +11,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from ganzoo.api import Chosen, NetOptions
 from ganzoo.data.pipeline import open_data
 from ganzoo.engine.build import Plan, build_loss, build_network, check_outputs, plan_networks
-from ganzoo.errors import GanzooError
+from ganzoo.engine.rehearsal import in_words, rehearse
+from ganzoo.errors import GanzooError, RecipeError
 from ganzoo.interfaces import NetIO, as_output
 from ganzoo.recipe.model import Recipe
 
 
 def inspect_recipe(recipe: Recipe) -> dict[str, Any]:
-    """Open the data, settle shapes and build every network on the meta device.
+    """Open the data, settle shapes, build every network and play a step, on the meta device.
 
     Returns:
         `{"networks": {ROLE: {"id", "parameters", "flops", "input", "outputs", "receptive_field"?}},
@@ -32,6 +33,7 @@ def inspect_recipe(recipe: Recipe) -> dict[str, Any]:
         plan = plan_networks(recipe, data.fields)
         build_loss(recipe, plan, torch.device("cpu"), torch.float32)
         report["networks"] = _describe(plan)
+        rehearse(recipe, plan)
     except GanzooError as error:
         report["problems"].append(
             {
@@ -58,8 +60,7 @@ def _describe(plan: Plan) -> dict[str, Any]:
     networks: dict[str, Any] = {}
     for role, component in plan.chosen.items():
         io = plan.io[role]
-        network = _build_cheaply(component, io, role)
-        outputs, flops = _forward(network, io)
+        network, outputs, flops = _tried(component, io, role)
         if plan.task.roles[role] == "generator":
             check_outputs(component.id, role, io, [tuple(shape) for shape in outputs])
         networks[role] = {
@@ -76,13 +77,32 @@ def _describe(plan: Plan) -> dict[str, Any]:
     return networks
 
 
-def _build_cheaply(component: Chosen, io: NetIO, role: str) -> torch.nn.Module:
+def _tried(component: Chosen, io: NetIO, role: str) -> tuple[torch.nn.Module, list[list[int]], int]:
+    """The network, and what `_forward` says of it.
+
+    Raises:
+        RecipeError: it can't be built, or can't take what the task gives it.
+    """
     try:
         with torch.device("meta"):
-            return build_network(component, io, 0, role)
-    except (NotImplementedError, RuntimeError):
-        # A network whose constructor looks at its numbers can't be built without them.
-        return build_network(component, io, 0, role)
+            network = build_network(component, io, 0, role)
+        return network, *_forward(network, io)
+    except GanzooError:
+        raise
+    except Exception:  # noqa: BLE001  # whatever a plugin's code raises without numbers
+        # A network that looks at its numbers can't be built or called without them.
+        try:
+            network = build_network(component, io, 0, role)
+            return network, *_forward(network, io)
+        except GanzooError:
+            raise
+        except Exception as error:
+            shape = " x ".join(map(str, io.inputs))
+            raise RecipeError(
+                f"{component.id} can't take {shape}: {in_words(error)}",
+                where=role,
+                hint="take images of another size, or another component",
+            ) from error
 
 
 def _forward(network: torch.nn.Module, io: NetIO) -> tuple[list[list[int]], int]:

@@ -1,0 +1,131 @@
+"""One step without data, weights or optimizers: do networks, loss and task fit together?
+
+What a network takes and a loss wants is known to nobody but them, so the only honest question is to
+play a step. It is played on the meta device, where tensors have shapes and no numbers, so that it
+costs nothing; and once more with numbers if that fails, since code may look at them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganzoo.engine.build import Plan, build_loss, build_network
+from ganzoo.engine.rng import isolated
+from ganzoo.engine.stepper import total_of, trained
+from ganzoo.errors import GanzooError, PluginError, RecipeError
+from ganzoo.interfaces import Clock
+from ganzoo.recipe.model import Recipe
+
+
+class _Net:
+    """`ganzoo.interfaces.Net` without wrappers."""
+
+    def __init__(self, raw: nn.Module) -> None:
+        self.module = raw
+
+    def __call__(self, *x: Any, precise: bool = False) -> Any:  # noqa: ARG002  # no autocast here
+        return self.module(*x)
+
+    @contextmanager
+    def frozen(self) -> Iterator[Callable[..., Any]]:
+        parameters = [p for p in self.module.parameters() if p.requires_grad]
+        self.module.requires_grad_(False)
+        try:
+            yield self
+        finally:
+            for parameter in parameters:
+                parameter.requires_grad_(True)
+
+
+class _Optimize:
+    """`ganzoo.interfaces.Optimize` that looks at the terms and moves nothing."""
+
+    clock = Clock(0, 0, 0.0)
+
+    def __init__(self, players: Mapping[str, tuple[str, ...]]) -> None:
+        self.players = players
+
+    def __call__(self, player: str, terms: Mapping[str, Tensor]) -> None:
+        if player not in self.players:
+            known = ", ".join(self.players)
+            raise PluginError(f"the task optimises {player!r}, and its players are: {known}")
+        total_of(player, terms)
+
+
+def rehearse(recipe: Recipe, plan: Plan) -> None:
+    """Play one step of the recipe's task on made-up batches.
+
+    Raises:
+        RecipeError: networks, loss and task don't fit together, with the cause.
+        PluginError: a term is no single number, or doesn't depend on its player's weights.
+    """
+    with isolated(0):
+        try:
+            _step(recipe, plan, torch.device("meta"))
+        except GanzooError:
+            raise
+        except Exception:  # noqa: BLE001  # whatever a plugin's code raises without numbers
+            try:
+                _step(recipe, plan, torch.device("cpu"))
+            except GanzooError:
+                raise
+            except Exception as error:
+                parts = [*(one.id for one in plan.chosen.values())]
+                parts += [entry.chosen.id for entry in recipe.loss]
+                raise RecipeError(
+                    f"{recipe.task.id} can't make a step with {', '.join(parts)}: "
+                    f"{in_words(error)}",
+                    where=_last_plugin_line(error),
+                    hint="take another component; if these should fit, tell their authors",
+                ) from error
+
+
+def _step(recipe: Recipe, plan: Plan, device: torch.device) -> None:
+    seed = recipe.train.seed
+    networks: dict[str, nn.Module] = {}
+    for role, chosen in plan.chosen.items():
+        with device:
+            networks[role] = build_network(chosen, plan.io[role], seed, role).to(device)
+    for player, roles in plan.players.items():
+        trained(player, {role: networks[role] for role in roles})
+    loss = build_loss(recipe, plan, device, torch.float32)
+    nets = {role: _Net(network) for role, network in networks.items()}
+    task = plan.task(recipe.task.options, nets, loss)
+    task.clock = _Optimize.clock
+    task.step(_batch(recipe, plan, device), _Optimize(plan.players))
+
+
+def _batch(recipe: Recipe, plan: Plan, device: torch.device) -> dict[str, Tensor]:
+    """A batch of the fields' shapes and kinds; more than two images would show nothing new."""
+    count = min(recipe.train.batch_size, 2)
+    batch: dict[str, Tensor] = {}
+    for name, field in plan.fields.items():
+        whole = field.kind in {"labels", "class"}
+        if whole:
+            batch[name] = torch.zeros((count, *field.shape), dtype=torch.int64, device=device)
+        else:
+            batch[name] = torch.rand((count, *field.shape), device=device)
+            batch[name] = field.low + (field.high - field.low) * batch[name]
+    return batch
+
+
+def in_words(error: Exception) -> str:
+    """An exception's kind and its first line."""
+    first = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def _last_plugin_line(error: Exception) -> str:
+    """Where a plugin's code was when it failed: `ganzoo_foo.losses, line 12`."""
+    place, at = "", error.__traceback__
+    while at is not None:
+        module = at.tb_frame.f_globals.get("__name__", "")
+        if module.split(".")[0] not in {"ganzoo", "torch"}:
+            place = f"{module}, line {at.tb_lineno}"
+        at = at.tb_next
+    return place

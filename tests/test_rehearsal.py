@@ -1,0 +1,105 @@
+"""`ganzoo check` refuses what wouldn't make a step, and nothing else."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from ganzoo import registry
+from ganzoo.data.pipeline import open_data
+from ganzoo.engine.check import inspect_recipe
+from ganzoo.engine.session import Session, resolve
+from ganzoo.engine.trainer import Trainer
+from ganzoo.errors import ExitCode
+from ganzoo.recipe import load_recipe
+
+TOYS = Path(__file__).parent / "toys"
+
+
+@pytest.fixture(autouse=True)
+def _toys():
+    before = registry.current()
+    registry.activate(files=[TOYS / "fitting_toy.py", TOYS / "broken_toy.py"])
+    yield
+    registry.activate(records=before.records)
+
+
+def steps(recipe):
+    """What two real steps come to: the error, or None."""
+    session = Session(resolve(recipe.train), accumulate=1)
+    try:
+        trainer = Trainer(recipe, open_data(recipe, "train"), session)
+        for _ in range(2):
+            trainer.step()
+        trainer.check_finite()
+    except Exception as error:  # noqa: BLE001  # a plugin's own, too
+        return error
+    finally:
+        session.close()
+    return None
+
+
+@pytest.mark.parametrize(
+    "sets",
+    [
+        (),
+        ("discriminator=fitting_toy/critic", "loss=fitting_toy/features"),
+        ("discriminator=fitting_toy/narrow", "task.conditional=false"),
+        ("generator=fitting_toy/looking",),
+        ("discriminator=none", "loss.gan_weight=0"),
+        ("loss=broken_toy/counting",),
+        ("train.batch_size=3",),
+    ],
+)
+def test_what_makes_steps_is_legal(tiny, sets):
+    recipe = load_recipe(tiny, sets)
+    assert inspect_recipe(recipe)["problems"] == []
+    assert steps(recipe) is None
+
+
+@pytest.mark.parametrize(
+    ("sets", "said", "where"),
+    [
+        (
+            ("loss=fitting_toy/features",),
+            (
+                "pix2pix/paired can't make a step with pix2pix/unet, pix2pix/patchgan, "
+                "fitting_toy/features: IndexError: tuple index out of range"
+            ),
+            "fitting_toy, line 21",
+        ),
+        (
+            ("discriminator=fitting_toy/narrow",),
+            "fitting_toy/narrow can't take 6 x 32 x 32: RuntimeError: Given groups=1",
+            "discriminator",
+        ),
+        (("loss=broken_toy/vector",), "is no single number", ""),
+        (("loss=broken_toy/detached",), "don't depend on its weights", ""),
+        (("generator=broken_toy/identity",), "has no weights to train", ""),
+        (("discriminator=none",), "needs a discriminator, and the recipe has none", "loss"),
+    ],
+)
+def test_what_makes_no_step_is_refused_with_the_reason(tiny, sets, said, where):
+    recipe = load_recipe(tiny, sets)
+    (problem,) = inspect_recipe(recipe)["problems"]
+    assert said in problem["message"]
+    assert problem["where"] == where
+    assert problem["exit_code"] in {ExitCode.RECIPE, ExitCode.PLUGIN}
+    assert steps(recipe) is not None  # the control: it really doesn't
+
+
+def test_a_rehearsal_draws_no_random_numbers_of_the_process(tiny):
+    recipe = load_recipe(tiny, ("generator=fitting_toy/looking",))
+    before = torch.get_rng_state()
+    inspect_recipe(recipe)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_command_tells_the_reason(tiny, capsys):
+    from ganzoo.cli.main import main
+
+    plugin = ["--plugin", str(TOYS / "fitting_toy.py")]
+    arguments = [*plugin, "check", str(tiny), "--set"]
+    assert main([*arguments, "loss=fitting_toy/features"]) == ExitCode.RECIPE
+    assert "IndexError: tuple index out of range" in capsys.readouterr().err
+    assert main([*arguments, "discriminator=fitting_toy/critic"]) == ExitCode.DONE

@@ -1,0 +1,66 @@
+"""Parts that fit only some others, to see that `ganzoo check` says so before anything runs."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from ganzoo.api import Component, hookimpl
+
+
+class Features:
+    """A loss of features, which most discriminators don't give."""
+
+    def __init__(self, options):
+        self.options = options
+
+    def discriminator(self, inputs):
+        real, fake = inputs.real_output.logits[0], inputs.fake_output.logits[0]
+        return {"gan": (fake - real).mean()}
+
+    def generator(self, inputs):
+        return {"features": inputs.fake_output.features[0][0].square().mean()}
+
+
+class Critic(nn.Module):
+    """A discriminator that takes any channels and gives features."""
+
+    def __init__(self, options, io):
+        super().__init__()
+        self.body = nn.Conv2d(io.inputs[0], 4, 4, 2, 1)
+        self.head = nn.Conv2d(4, 1, 3, 1, 1)
+
+    def forward(self, x, y=None):
+        features = self.body(x)
+        return {"logits": [self.head(features)], "features": [[features]]}
+
+
+class Narrow(nn.Conv2d):
+    """A discriminator that can judge three channels only, whatever it is asked to take."""
+
+    def __init__(self, options, io):
+        super().__init__(3, 1, 3, 1, 1)
+
+
+class Looking(nn.Module):
+    """A sound generator that looks at its numbers, which a network without any hasn't."""
+
+    def __init__(self, options, io):
+        super().__init__()
+        self.body = nn.Conv2d(io.inputs[0], io.outputs[0], 3, 1, 1)
+
+    def forward(self, x, y=None):
+        return self.body(x / max(1.0, x.abs().max().item())).tanh()
+
+
+def _one(kind, name, target):
+    return Component(kind=kind, name=name, target=f"{__name__}:{target}")
+
+
+@hookimpl
+def ganzoo_components():
+    return [
+        _one("loss", "features", "Features"),
+        _one("discriminator", "critic", "Critic"),
+        _one("discriminator", "narrow", "Narrow"),
+        _one("generator", "looking", "Looking"),
+    ]
