@@ -8,33 +8,31 @@ lets the first broken plugin end the program, and drops duplicates in silence.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import importlib.util
-import inspect
 import os
 import re
 import sys
+import textwrap
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-import pluggy
-
-from ganzoo.api import API_VERSION, KINDS, Component
+from ganzoo.answers import RefusedError, ask
+from ganzoo.api import Component
 from ganzoo.errors import UsageError
-from ganzoo.hookspecs import DiscoverySpecs
+from ganzoo.guard import undisturbed
 
 GROUP = "ganzoo.plugins"
 CORE = "ganzoo"
 """The distribution that may own any namespace; all others own the one in their name."""
 
 _NAMESPACE = re.compile(r"[a-z][a-z0-9_]*")
-_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
-_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +46,7 @@ class PluginRecord:
         state: `ok`; `quarantined` (something is wrong with it); `blocked` (the user said so).
         reason: one sentence, empty when `ok`.
         traceback: Python's, where an exception is the reason.
+        notes: what it does that a light module shouldn't, such as importing torch.
         components, recipes: what its hooks returned; empty unless `ok`.
     """
 
@@ -58,6 +57,7 @@ class PluginRecord:
     state: Literal["ok", "quarantined", "blocked"] = "ok"
     reason: str = ""
     traceback: str = ""
+    notes: tuple[str, ...] = ()
     components: tuple[Component, ...] = ()
     recipes: tuple[Traversable, ...] = ()
 
@@ -67,10 +67,6 @@ class _Known(TypedDict):
     distribution: str
     version: str
     module: str
-
-
-class _RefusedError(Exception):
-    """A plugin that breaks a rule; its message is the record's reason."""
 
 
 def discover(
@@ -130,7 +126,7 @@ def discover(
             reason = "not loaded because of GANZOO_PLUGIN_AUTOLOAD=0"
             records.append(PluginRecord(**known, state="blocked", reason=reason))
         else:
-            records.append(_load(known, entry.load))
+            records.append(_load_installed(known, entry.load))
     for file in files:
         records.append(_load_file(Path(file), {record.namespace for record in records}))
     return tuple(records)
@@ -151,12 +147,20 @@ def _installed(
     for entry in entry_points:
         dist = entry.dist
         if id(dist) not in names:
-            names[id(dist)] = (dist.metadata["Name"], dist.version) if dist else ("unknown", "")
+            names[id(dist)] = _name_and_version(dist)
         name, version = names[id(dist)]
         seen.setdefault((entry.name, _normalised(name), entry.value), (entry, name, version))
     yield from sorted(
         seen.values(), key=lambda one: (one[0].name, _normalised(one[1]) != CORE, one[0].value)
     )
+
+
+def _name_and_version(dist: importlib.metadata.Distribution | None) -> tuple[str, str]:
+    """A distribution's name and version, as far as its metadata tell; half of them may be gone."""
+    metadata: Mapping[str, Any] = {}
+    if dist is not None:
+        metadata = dist.metadata or {}  # type: ignore[assignment]  # a Message, or None
+    return metadata.get("Name") or "unknown", metadata.get("Version") or ""
 
 
 def _normalised(distribution: str) -> str:
@@ -181,78 +185,35 @@ def _not_the_owner(namespace: str, distribution: str, owners: Mapping[str, str])
 def _load(known: _Known, load: Callable[[], Any]) -> PluginRecord:
     """Import a plugin and ask its hooks; whatever goes wrong becomes the record's reason."""
     try:
-        components, recipes = _ask(load(), known["namespace"])
-    except _RefusedError as error:
+        components, recipes = ask(load(), known["namespace"])
+    except RefusedError as error:
         return PluginRecord(**known, state="quarantined", reason=str(error))
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a stranger's module raises
+    except KeyboardInterrupt:  # the user's
+        raise
+    except BaseException as error:  # noqa: BLE001  # whatever a stranger's module raises
         return PluginRecord(
-            **known,
-            state="quarantined",
-            reason=f"{type(error).__name__}: {error}",
-            traceback=traceback.format_exc(),
+            **known, state="quarantined", reason=_said(error), traceback=traceback.format_exc()
         )
     return PluginRecord(**known, components=components, recipes=recipes)
 
 
-def _ask(plugin: Any, namespace: str) -> tuple[tuple[Component, ...], tuple[Traversable, ...]]:
-    """What the plugin's discovery hooks return, checked.
-
-    Raises:
-        _RefusedError: when it breaks a rule.
-        pluggy.PluginValidationError: an unknown hook, or one with other arguments.
-    """
-    version = getattr(plugin, "GANZOO_API_VERSION", API_VERSION)
-    if not isinstance(version, int) or version > API_VERSION:
-        raise _RefusedError(
-            f"written for API version {version}; this ganzoo speaks {API_VERSION}: upgrade ganzoo"
-        )
-    for name, value in vars(plugin).items():
-        if (
-            name.startswith("ganzoo_")
-            and inspect.isfunction(value)
-            and value.__module__ == getattr(plugin, "__name__", "")
-            and not hasattr(value, "ganzoo_impl")
-        ):
-            raise _RefusedError(f"{name} lacks @hookimpl (from ganzoo.api), so it is never called")
-    # One manager per plugin: a check of one shared manager would blame every plugin for one.
-    manager = pluggy.PluginManager("ganzoo")
-    manager.add_hookspecs(DiscoverySpecs)
-    manager.register(plugin, name=namespace)
-    manager.check_pending()
-    components: dict[tuple[str, str], Component] = {}
-    for component in _flat(manager.hook.ganzoo_components(), "ganzoo_components"):
-        _check_component(component)
-        key = (component.kind, component.name)
-        if key in components:
-            raise _RefusedError(f'it has two components of kind {key[0]} called "{key[1]}"')
-        components[key] = component
-    recipes = tuple(_flat(manager.hook.ganzoo_recipes(), "ganzoo_recipes"))
-    for recipe in recipes:
-        if not isinstance(recipe, Traversable):
-            raise _RefusedError(f"ganzoo_recipes returned {recipe!r}, which is no file to read")
-    return tuple(components.values()), recipes
+def _load_installed(known: _Known, load: Callable[[], Any]) -> PluginRecord:
+    """Load a plugin that nobody may have asked for, so that nothing but its record comes of it."""
+    notes: list[str] = []
+    with undisturbed(notes):
+        record = _load(known, load)
+    if record.state == "ok" and not (record.components or record.recipes):
+        notes.append("brings neither components nor recipes")
+    return replace(record, notes=tuple(notes))
 
 
-def _flat(results: list[Any], hook: str) -> Iterator[Any]:
-    for result in results:
-        if isinstance(result, str) or not isinstance(result, Iterable):
-            raise _RefusedError(f"{hook} returned {result!r}, which is no list")
-        yield from result
-
-
-def _check_component(component: Any) -> None:
-    if not isinstance(component, Component):
-        raise _RefusedError(f"ganzoo_components returned {component!r}, which is no Component")
-    label = f'component "{component.name}"'
-    if component.kind not in KINDS:
-        raise _RefusedError(f'{label} has the unknown kind "{component.kind}"')
-    if not _NAME.fullmatch(component.name):
-        raise _RefusedError(f"{label}: a name has lower-case letters, digits, _ . and -")
-    if component.renamed_to:
-        return
-    for what, target in (("target", component.target), ("options", component.options)):
-        if not _TARGET.fullmatch(target):
-            raise _RefusedError(f'{label}: {what} "{target}" is not like "module:attribute"')
+def _said(error: BaseException) -> str:
+    """An exception's kind and message in one line; the whole of it is in the traceback."""
+    try:
+        message = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001  # a stranger's exception may not even say what it is
+        message = ""
+    return textwrap.shorten(f"{type(error).__name__}: {message}".removesuffix(": "), 300)
 
 
 def _load_file(path: Path, taken: set[str]) -> PluginRecord:
@@ -290,4 +251,5 @@ def _load_file(path: Path, taken: set[str]) -> PluginRecord:
         "version": "",
         "module": namespace,
     }
-    return _load(known, lambda: importlib.import_module(namespace))
+    with contextlib.redirect_stdout(sys.stderr):  # stdout belongs to the command's result
+        return _load(known, lambda: importlib.import_module(namespace))

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import itertools
+import logging
+import os
 import sys
 import textwrap
+import types
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,7 +33,13 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """Install a distribution with one plugin, as pip would lay it out."""
     monkeypatch.syspath_prepend(tmp_path)
 
-    def install(namespace: str, source: str = GOOD, distribution: str = "", times: int = 1) -> None:
+    def install(
+        namespace: str,
+        source: str = GOOD,
+        distribution: str = "",
+        times: int = 1,
+        attribute: str = "",
+    ) -> None:
         distribution = distribution or f"ganzoo-{namespace}"
         module = f"plugin_under_test_{next(numbers)}"
         (tmp_path / f"{module}.py").write_text(textwrap.dedent(source))
@@ -38,7 +48,8 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
             info.mkdir(parents=True, exist_ok=True)
             (info / "METADATA").write_text(f"Name: {distribution}\nVersion: 1.0\n")
             with (info / "entry_points.txt").open("a") as file:
-                file.write(f"[ganzoo.plugins]\n{namespace} = {module}\n")
+                value = f"{module}:{attribute}" if attribute else module
+                file.write(f"[ganzoo.plugins]\n{namespace} = {value}\n")
 
     return install
 
@@ -111,6 +122,10 @@ API = "from ganzoo.api import Component, hookimpl\n"
             False,
         ),
         ("GANZOO_API_VERSION = 99\n" + GOOD, "API version 99", False),
+        ("GANZOO_API_VERSION = '1'\n" + GOOD, "'1', which is no whole number", False),
+        ("class Stop(BaseException): pass\nraise Stop('here')", "Stop: here", True),
+        ("class Mute(Exception):\n    def __str__(self): 1 / 0\nraise Mute", "Mute", True),
+        ("raise ValueError('one\\n  two')", "ValueError: one two", True),
     ],
 )
 def test_a_broken_plugin_is_quarantined_and_the_rest_works(
@@ -124,6 +139,160 @@ def test_a_broken_plugin_is_quarantined_and_the_rest_works(
     assert bool(records["broken"].traceback) == has_traceback
     assert records["broken"].components == ()
     assert records["toy"].state == "ok"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ("name=3", "name is 3"),
+        ("summary='two\\nlines'", "not one line of text"),
+        ("target=None", "target is None"),
+        ("revision='2'", "revision is '2'"),
+        ("presets=['tiny']", "presets must be tables"),
+        ("presets={'tiny': 3}", "presets must be tables"),
+        ("presets={'tiny': {1: 2}}", "presets must be tables"),
+        ("presets={'tiny': {'on': {'a': object()}}}", 'the preset "tiny" holds what no recipe'),
+        ("renamed_to='elsewhere'", 'renamed_to "elsewhere" is no namespace/name'),
+    ],
+)
+def test_a_component_of_wrong_types_is_refused(
+    install: Install, find: Find, arguments: str, reason: str
+) -> None:
+    good = "kind='loss', name='x', target='a:b', presets={'tiny': {'on': [{'a': 1.5}, True]}}"
+    code = (
+        API + "@hookimpl\ndef ganzoo_components(): return [Component(**{**dict(%s), **dict(%s)})]"
+    )
+    install("good", code % (good, ""))
+    install("bad", code % (good, arguments))
+    records = find()
+    assert records["good"].state == "ok"
+    assert records["bad"].state == "quarantined"
+    assert reason in records["bad"].reason
+
+
+RECIPES = """
+from pathlib import Path
+from ganzoo.api import hookimpl
+@hookimpl
+def ganzoo_recipes():
+    return [Path(__file__).parent / name for name in {names!r}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (["a.toml", "b.toml"], ""),
+        (["a.toml", "missing.toml"], "missing.toml, which is no TOML file"),
+        (["a.txt"], "a.txt, which is no TOML file"),
+        (["a.toml", "sub/a.toml"], 'two recipes called "a.toml"'),
+    ],
+)
+def test_recipes_are_files(
+    install: Install, find: Find, tmp_path: Path, names: list[str], reason: str
+) -> None:
+    (tmp_path / "sub").mkdir()
+    for name in ("a.toml", "b.toml", "a.txt", "sub/a.toml"):
+        (tmp_path / name).write_text("")
+    install("toy", RECIPES.format(names=names))
+    record = find()["toy"]
+    assert reason in record.reason
+    assert (record.state == "ok") == (not reason) == (len(record.recipes) == len(names))
+
+
+def test_an_entry_point_may_name_an_object_but_no_class(install: Install, find: Find) -> None:
+    source = API + "class Door:\n    @hookimpl\n    def ganzoo_components(self):\n"
+    source += "        return [Component(kind='loss', name='x', target='a:b')]\n"
+    source += "door, number = Door(), 3\n"
+    for namespace, attribute in (
+        ("it", "door"),
+        ("its", "Door"),
+        ("no", "nothing"),
+        ("n", "number"),
+    ):
+        install(namespace, source, attribute=attribute)
+    records = find()
+    assert [component.name for component in records["it"].components] == ["x"]
+    assert "the class Door" in records["its"].reason
+    assert "AttributeError" in records["no"].reason
+    assert records["n"].notes == ("brings neither components nor recipes",)
+
+
+def test_half_removed_metadata_take_nobody_down(
+    install: Install, find: Find, tmp_path: Path
+) -> None:
+    install("toy")
+    install("half")
+    (tmp_path / "site0" / "ganzoo-half-1.0.dist-info" / "METADATA").unlink()
+    records = find()
+    assert records["toy"].state == "ok"
+    assert records["half"].state == "quarantined"
+    assert "not to unknown" in records["half"].reason
+
+
+MEDDLING = """
+import logging, os, sys
+print("hello")
+os.environ["GANZOO_MEDDLED"] = "1"
+os.environ.pop("GANZOO_LEFT", None)
+os.chdir("/")
+logging.basicConfig(level=logging.CRITICAL, force=True)
+logging.disable(logging.CRITICAL)
+"""
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_plugin_leaves_its_surroundings_as_they_were(
+    install: Install,
+    find: Find,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    fails: bool,
+) -> None:
+    monkeypatch.setenv("GANZOO_LEFT", "here")
+    before = (dict(os.environ), Path.cwd(), logging.root.handlers[:], logging.root.level)
+    install("meddler", MEDDLING + ("1 / 0" if fails else GOOD))
+    install("toy")
+    records = find()
+    assert (dict(os.environ), Path.cwd(), logging.root.handlers[:], logging.root.level) == before
+    assert logging.root.manager.disable == 0
+    assert records["meddler"].state == ("quarantined" if fails else "ok")
+    for what in ("environment variables", "working folder", "root logger", "prints"):
+        assert any(what in note for note in records["meddler"].notes)
+    assert records["toy"].notes == ()
+    written = capsys.readouterr()
+    assert (written.out, written.err) == ("", "hello\n")
+
+
+def test_torch_at_start_is_noted_and_its_defaults_are_undone(
+    install: Install, find: Find, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = types.ModuleType("torch")
+    state = {"default_dtype": "torch.float32", "float32_matmul_precision": "highest"}
+    for name in tuple(state):
+        setattr(torch, f"get_{name}", functools.partial(state.get, name))
+        setattr(torch, f"set_{name}", lambda value, name=name: state.update({name: value}))
+    torch.is_grad_enabled = lambda: True
+    torch.are_deterministic_algorithms_enabled = lambda: False
+    torch.set_grad_enabled = torch.use_deterministic_algorithms = lambda value: None
+    torch.float32 = "torch.float32"
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.setattr(sys, "fake_torch", torch, raising=False)
+    heavy = "import sys\ntorch = sys.modules['torch'] = sys.fake_torch\n"
+    install("heavy", heavy + "torch.set_default_dtype('torch.float64')\n" + GOOD)
+    install("later", heavy + GOOD)
+    records = find()
+    assert state["default_dtype"] == "torch.float32"
+    defaults, cost = records["heavy"].notes
+    assert defaults == "changes torch's defaults at import: undone"
+    assert cost.startswith("imports torch at every start of ganzoo: ")
+    assert records["later"].notes == ()
+
+
+def test_built_in_plugins_meddle_with_nothing() -> None:
+    notes = [record.notes for record in discover(environ={}) if record.distribution == "ganzoo"]
+    assert len(notes) >= 5
+    assert "undone" not in str(notes)
 
 
 def test_an_older_api_version_is_fine(install: Install, find: Find) -> None:
