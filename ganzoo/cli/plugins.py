@@ -8,7 +8,10 @@ from ganzoo.cli.console import print_columns, print_json
 from ganzoo.cli.lazy import LazyGroup
 from ganzoo.registry import current
 
-COMMANDS: dict[str, tuple[str, str]] = {}
+COMMANDS: dict[str, tuple[str, str]] = {
+    "new": ("ganzoo.cli.plugins_new", "Write a new plugin that works as it is."),
+    "install": ("ganzoo.cli.plugins_install", "Install plugins with pip, after a check."),
+}
 """Each subcommand's module, which has a click command called `command`, and its help."""
 
 
@@ -39,6 +42,7 @@ def _list(*, verbose: bool, as_json: bool) -> None:
                         "state": record.state,
                         "reason": record.reason,
                         "traceback": record.traceback,
+                        "notes": list(record.notes),
                         "components": [
                             {"kind": one.kind, "id": f"{record.namespace}/{one.name}"}
                             for one in record.components
@@ -63,6 +67,9 @@ def _list(*, verbose: bool, as_json: bool) -> None:
             for record in records
         ]
     )
+    for record in records:
+        for note in record.notes:
+            click.echo(f"note: {record.namespace} ({record.distribution}) {note}")
     for record in records:
         if verbose and record.traceback:
             click.echo(f"\n{record.namespace} ({record.module}):\n{record.traceback}")

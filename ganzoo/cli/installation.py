@@ -1,0 +1,122 @@
+"""Where the installed ganzoo came from, as its metadata say (PEP 610)."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.request import url2pathname
+
+import ganzoo
+from ganzoo.plugins import CORE
+
+PUBLIC = ("https", "http", "ssh", "git")
+"""Schemes of addresses that mean something on another machine."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """The ganzoo that runs.
+
+    Args:
+        version: of its metadata; "" where no distribution owns it.
+        place: folder of the package that runs.
+        source: what it was installed from, in words.
+        url: what pip can install it from elsewhere, such as `git+https://...@commit`; "" if that
+            isn't known.
+    """
+
+    version: str
+    place: Path
+    source: str
+    url: str
+
+    def __str__(self) -> str:
+        return f"ganzoo {self.version or ganzoo.__version__} of {self.place} ({self.source})"
+
+
+def installation(found: Distribution | None = None) -> Installation:
+    """Say where ganzoo is and came from.
+
+    Args:
+        found: instead of the distribution that is installed.
+    """
+    place = Path(ganzoo.__file__).parent
+    if found is None:
+        try:
+            found = distribution(CORE)
+        except PackageNotFoundError:
+            return Installation("", place, "not installed: found on Python's path", "")
+    document = _direct_url(found)
+    if document is None:
+        return Installation(found.version, place, "from a package index or an unpacked wheel", "")
+    address = str(document.get("url", ""))
+    if "vcs_info" in document:
+        info = document["vcs_info"]
+        commit = info.get("commit_id", "")
+        url = pip_url(address, commit) if info.get("vcs") == "git" else ""
+        return Installation(found.version, place, f"{address} at {commit[:12]}", url)
+    if "dir_info" in document:
+        folder = Path(url2pathname(unquote(urlsplit(address).path)))
+        editable = "editable" if document["dir_info"].get("editable") else "copied"
+        return Installation(found.version, place, f"{editable}, from {folder}", _origin(folder))
+    return Installation(found.version, place, f"from {address}", pip_url(address))
+
+
+def _direct_url(found: Distribution) -> dict[str, Any] | None:
+    try:
+        document = json.loads(found.read_text("direct_url.json") or "null")
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def pip_url(address: str, commit: str = "") -> str:
+    """What pip takes to install from an address elsewhere; "" if it means this machine alone.
+
+    A repository's address gets `git+` before it, `git@host:path` becomes `ssh://`. User names and
+    passwords are left out of http addresses, since the result is written into files.
+    """
+    address = address.strip().removeprefix("git+")
+    if match := re.fullmatch(r"([\w.-]+@)?([\w-]+(?:\.[\w-]+)+):(?!//)(.+)", address):
+        address = f"ssh://{match[1] or ''}{match[2]}/{match[3].lstrip('/')}"
+    parts = urlsplit(address)
+    if parts.scheme not in PUBLIC or not parts.hostname:
+        return ""
+    if parts.scheme in {"http", "https"}:
+        parts = parts._replace(netloc=parts.netloc.rpartition("@")[2])
+    address = urlunsplit(parts)
+    if parts.path.endswith((".whl", ".zip", ".tar.gz")):
+        return address
+    return f"git+{address}" + (f"@{commit}" if commit else "")
+
+
+def _origin(folder: Path) -> str:
+    """The remote `origin` of a checkout, for pip; "" if the folder is no checkout or has none."""
+    top = _git(folder, "rev-parse", "--show-toplevel")
+    # A folder inside of another project's checkout has nothing to do with that one's remote.
+    if not top or Path(top).resolve() != folder.resolve():
+        return ""
+    return pip_url(_git(folder, "remote", "get-url", "origin"))
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    git = shutil.which("git")
+    if git is None or not folder.is_dir():
+        return ""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    done = subprocess.run(  # noqa: S603  # arguments of ours
+        [git, "-C", str(folder), *arguments],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() if done.returncode == 0 else ""

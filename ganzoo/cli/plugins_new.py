@@ -1,0 +1,239 @@
+"""`ganzoo plugins new`: a plugin that works before its author changes anything."""
+
+from __future__ import annotations
+
+import importlib.util
+import keyword
+import re
+from datetime import UTC, datetime
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from string import Template
+from urllib.parse import urlsplit
+
+import click
+
+import ganzoo
+from ganzoo.api import API_VERSION
+from ganzoo.cli.installation import installation, pip_url
+from ganzoo.errors import EnvironmentFault, UsageError
+from ganzoo.plugins import CORE
+from ganzoo.registry import current
+
+PLACEHOLDER = "FILL-IN-THE-ADDRESS-OF-GANZOO"
+"""Stands where ganzoo's address would, when neither the user nor the metadata know it."""
+
+KINDS = ("generator", "discriminator", "loss", "task", "data", "metric", "callback")
+"""Kinds that the template has, in the order in which a package lists them."""
+
+USUAL = ("generator", "loss")
+STAND_INS = ("data", "metric")
+"""Kinds whose table of the recipe is said in any case."""
+
+LAYOUT = {
+    "pyproject.toml": "pyproject.toml",
+    "README.md": "README.md",
+    "LICENSE": "LICENSE",
+    ".gitignore": "gitignore",
+    ".github/workflows/test.yml": "test.yml",
+    "src/$package/__init__.py": "init.py",
+    "src/$package/options.py": "options.py",
+    "src/$package/recipes/demo.toml": "demo.toml",
+    "tests/test_conformance.py": "test_conformance.py",
+}
+"""Where each of the template's common files goes."""
+
+
+@click.command("new")
+@click.argument("name")
+@click.option(
+    "--kind",
+    "kinds",
+    type=click.Choice(KINDS),
+    multiple=True,
+    help="What the plugin brings; without it, a generator and a loss.",
+)
+@click.option(
+    "-o",
+    "--out",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="The package's folder (default: ganzoo-NAME in the working directory).",
+)
+@click.option(
+    "--ganzoo-url",
+    metavar="URL",
+    help="Where strangers get ganzoo, for README and CI (default: where this one came from).",
+)
+def command(name: str, kinds: tuple[str, ...], out: Path | None, ganzoo_url: str | None) -> None:
+    """Write a complete package ganzoo-NAME that works as it is.
+
+    It has components with options, a recipe, tests, a README and a CI file. NAME is the namespace
+    of its components' ids: `foo` makes the distribution ganzoo-foo, and `foo/generator`.
+    """
+    namespace = namespace_of(name)
+    distribution = f"{CORE}-{namespace.replace('_', '-')}"
+    folder = Path(distribution) if out is None else out
+    if folder.exists() or folder.is_symlink():
+        raise UsageError(
+            "this exists already, and nothing is overwritten",
+            where=str(folder),
+            hint="take another name, or another folder with -o DIR",
+        )
+    url = _address(ganzoo_url)
+    package = render(namespace, [kind for kind in KINDS if kind in (kinds or USUAL)], url)
+    try:
+        for place, text in package.items():
+            file = folder / place
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise EnvironmentFault(f"can't write: {error.strerror}", where=str(folder)) from error
+    click.echo(f"wrote {folder}: {len(package)} files")
+    click.echo(_next_steps(namespace, folder, url), err=True)
+
+
+def namespace_of(name: str) -> str:
+    """The namespace that a user's NAME means: `foo`, `ganzoo-foo` and `ganzoo_foo` are the same.
+
+    Raises:
+        UsageError: when it is no namespace, or is taken.
+    """
+    namespace = re.sub(r"^ganzoo[-_]", "", name).replace("-", "_")
+    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", namespace):
+        raise UsageError(
+            f'"{name}" makes no namespace',
+            hint="a letter, then letters and digits, lower-case, with single _ between: my_gan",
+        )
+    if namespace == CORE or keyword.iskeyword(namespace) or keyword.issoftkeyword(namespace):
+        owner = "ganzoo itself" if namespace == CORE else "Python, as a keyword"
+        raise UsageError(f'the name "{namespace}" belongs to {owner}', hint="take another name")
+    for record in current().records:
+        if record.namespace == namespace:
+            raise UsageError(
+                f'the namespace "{namespace}" is taken by {record.distribution} {record.version}, '
+                "which is installed",
+                hint="take another name; `ganzoo plugins` lists those that are taken",
+            )
+    if importlib.util.find_spec(f"{CORE}_{namespace}") is not None:
+        raise UsageError(
+            f"a Python module {CORE}_{namespace} exists already", hint="take another name"
+        )
+    return namespace
+
+
+def _address(given: str | None) -> str:
+    """What pip installs ganzoo from, or the placeholder; never a guess."""
+    if given is None:
+        return installation().url or PLACEHOLDER
+    url = given if given.startswith("file:") else pip_url(given)
+    if not url or re.search(r"[\s\"'$`\\]", url):
+        raise UsageError(
+            f"--ganzoo-url: {given} is no address that pip could install from",
+            hint="such as https://HOST/PATH/ganzoo.git, or git+https://HOST/PATH/ganzoo.git@v0.1.0",
+        )
+    return url
+
+
+def render(namespace: str, kinds: list[str], url: str) -> dict[str, str]:
+    """The package's files by their place, for a namespace, its kinds and ganzoo's address."""
+    template = files("ganzoo") / "testing" / "template"
+    names = {
+        "namespace": namespace,
+        "package": f"{CORE}_{namespace}",
+        "distribution": f"{CORE}-{namespace.replace('_', '-')}",
+    }
+
+    def fragment(kind: str, name: str) -> str:
+        return _filled(template / kind / f"{name}.tmpl", names).rstrip("\n")
+
+    tables = [fragment(kind, "recipe") for kind in kinds]
+    tables += [fragment("common", kind) for kind in STAND_INS if kind not in kinds]
+    options = "\n\n\n".join(fragment(kind, "options") for kind in kinds)
+    values = {
+        **names,
+        "what": _listed([f"a {kind}" if kind != "data" else "data" for kind in kinds]),
+        "first": kinds[0],
+        "example": fragment(kinds[0], "recipe"),
+        "imports": _imports(options),
+        "components": "\n".join(fragment(kind, "component") for kind in kinds),
+        "options": options,
+        "tables": "\n\n".join(tables),
+        "rows": "\n".join(
+            f"| `{namespace}/{kind}` | {kind} | {_summary(fragment(kind, 'component'))} |"
+            for kind in kinds
+        ),
+        "requirement": f"{CORE} @ {url}",
+        "ganzoo": _link(url),
+        "version": ".".join(ganzoo.__version__.split(".")[:2]),
+        "api_version": str(API_VERSION),
+        "year": str(datetime.now(UTC).year),
+    }
+    package = {
+        Template(place).substitute(values): _filled(template / "common" / f"{name}.tmpl", values)
+        for place, name in LAYOUT.items()
+    }
+    package[f"src/{values['package']}/py.typed"] = ""
+    for kind in kinds:
+        package[f"src/{values['package']}/{kind}.py"] = _filled(
+            template / kind / "module.py.tmpl", values
+        )
+        package[f"tests/test_{kind}.py"] = _filled(template / kind / "test.py.tmpl", values)
+    return package
+
+
+def _filled(file: Traversable, values: dict[str, str]) -> str:
+    """A file of the template with its $names filled in."""
+    return Template(file.read_text(encoding="utf-8")).substitute(values)
+
+
+def _summary(component: str) -> str:
+    """The summary that a component's source states."""
+    (summary,) = re.findall(r'summary="(.*)"', component)
+    return str(summary)
+
+
+def _imports(options: str) -> str:
+    """The imports that the source of the options needs."""
+    bases = [
+        name for name in ("NetOptions", "Options", "Scalar") if re.search(rf"\b{name}\b", options)
+    ]
+    lines = [f"from ganzoo.api import {', '.join(bases)}"]
+    if "Field(" in options:
+        lines += ["from pydantic import Field"]
+    return "\n".join(lines)
+
+
+def _listed(words: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _link(url: str) -> str:
+    """The name of ganzoo, linked where its address is a page."""
+    parts = urlsplit(url.removeprefix("git+"))
+    if parts.scheme not in {"http", "https"} or not parts.path.partition("@")[0].endswith(".git"):
+        return CORE
+    path = parts.path.partition("@")[0].removesuffix(".git")
+    return f"[{CORE}]({parts.scheme}://{parts.netloc}{path})"
+
+
+def _next_steps(namespace: str, folder: Path, url: str) -> str:
+    steps = [
+        f"cd {folder}",
+        'python -m pip install -e ".[test]"',
+        "pytest",
+        f"ganzoo plugins check {namespace}",
+        f"ganzoo run {namespace}/demo --max-steps 3",
+    ]
+    lines = ["next, in this order:", *(f"  {step}" for step in steps)]
+    if url == PLACEHOLDER:
+        lines += [
+            "Where strangers get ganzoo isn't known here (PyPI's ganzoo is another one): README.md",
+            f"and .github/workflows/test.yml say {PLACEHOLDER}.",
+            "Fill it in before you publish, or start anew with --ganzoo-url URL.",
+        ]
+    else:
+        lines += [f"strangers get ganzoo from {url}, say README.md and CI"]
+    return "\n".join(lines)
