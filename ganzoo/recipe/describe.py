@@ -56,7 +56,7 @@ def describe(model: type[BaseModel], prefix: str = "") -> Iterator[OptionHelp]:
         yield OptionHelp(
             key=key,
             type=type_in_words(inner, info.metadata),
-            default=_default(info),
+            default=default_of(info),
             required=info.is_required(),
             limits=_limits(info.metadata),
             help=" ".join((info.description or "").split()),
@@ -99,7 +99,8 @@ def _literal(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
-def _default(info: FieldInfo) -> Any:
+def default_of(info: FieldInfo) -> Any:
+    """An option's default as a recipe would write it; None: required, or absent by default."""
     required = info.is_required()
     return _plain(
         None if required else info.get_default(call_default_factory=True, validated_data={})

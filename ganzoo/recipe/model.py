@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from ganzoo.api import Chosen, Options, Scalar
 
 Unit = Literal["steps", "images", "epochs", "minutes"]
 _EVERY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(step|image|epoch|minute)s?\s*")
+# The same for editors, whose only word is a pattern: positive, and whole but for minutes.
+_WHOLE, _PART = r"0*[1-9][0-9]*(\.0+)?", r"(0*[1-9][0-9]*(\.[0-9]+)?|0+\.[0-9]*[1-9][0-9]*)"
+_PATTERN = rf"^\s*(never|{_WHOLE}\s*(step|image|epoch)s?|{_PART}\s*minutes?)\s*$"
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,11 @@ def _check_every(text: str) -> str:
     return text
 
 
-Every = Annotated[str, AfterValidator(_check_every)]
+Every = Annotated[
+    str,
+    AfterValidator(_check_every),
+    WithJsonSchema({"type": "string", "pattern": _PATTERN}),
+]
 
 
 def _always(value: float) -> Scalar:

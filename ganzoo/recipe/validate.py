@@ -49,7 +49,7 @@ DEFAULT_METRICS = (
 """What is measured where a recipe has no `[[metric]]`; an empty array measures nothing."""
 
 On = Literal["train", "evaluation", "always"]
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 Model = TypeVar("Model", bound=Options)
 
@@ -114,7 +114,7 @@ class _Check:
                 hint = did_you_mean(key, KEYS) or f"known: {', '.join(KEYS)}"
                 self.complain((key,), "unknown key", hint, on_key=True)
         name = self.text("name", re.sub(r"[^A-Za-z0-9._-]", "_", stem))
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             message = "must have only letters, digits, dots, _ and -, and begin with one of the"
             self.complain(("name",), f"{message} first two")
         summary, out = self.text("summary", ""), self.text("out", "runs")

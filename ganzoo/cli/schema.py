@@ -1,0 +1,35 @@
+"""`ganzoo schema`: what editors need to complete and check recipes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ganzoo.files import write_text
+from ganzoo.recipe.schema import FILE, recipe_schema, schema_text
+from ganzoo.registry import current
+
+
+@click.command()
+@click.option(
+    "-o",
+    "--out",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write, replacing it; default: standard output.",
+)
+def command(out: Path | None) -> None:
+    """Write the JSON Schema (Draft 4) of recipes, with the options of every plugin installed.
+
+    An editor that knows Taplo completes and checks a recipe whose first line names the file, such
+    as `#:schema ./recipe.schema.json`.
+    """
+    text = schema_text(recipe_schema(current()))
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    write_text(out, text)
+    click.echo(f"wrote {out}", err=True)
+    if out.name == FILE:
+        click.echo(f"a recipe beside it begins with: #:schema ./{FILE}", err=True)

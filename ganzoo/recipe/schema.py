@@ -1,0 +1,315 @@
+"""A JSON Schema of recipes with the options of every installed plugin, by which editors complete.
+
+A recipe that extends another may hold any part of a table, and an array of tables never does. So
+values and completeness are said apart, each component's values once. Definitions:
+
+- `KIND`: what may be written for a component of that kind, by itself or over a parent's table;
+- `KIND.namespace.name`: the table of one component, which its `use` names;
+- `KIND.partial`: a table without `use`, which changes a parent's: an option of any of them;
+- `KIND.nested`: `KIND` without the key that only a table at the top of a recipe has;
+- `KIND.complete`: what must be there where nothing is inherited; says nothing of values.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
+
+from ganzoo.api import KINDS, Component, Kind, Options
+from ganzoo.errors import PluginError
+from ganzoo.recipe.document import KEYS, NETWORKS
+from ganzoo.recipe.draft4 import Schema, demands_of, pointer, table_of
+from ganzoo.recipe.validate import ARRAYS, NAME, SETTINGS, On
+from ganzoo.registry import CORE_KEYS, Entry, Registry
+
+DRAFT = "http://json-schema.org/draft-04/schema#"
+FILE = "recipe.schema.json"
+"""The schema's usual name, and where shipped recipes look for it: beside themselves."""
+
+HELP = {
+    "name": "Part of the run directory's path; default: the file's name.",
+    "summary": "One line for people.",
+    "extends": "The recipe that this one changes, or several: later ones are laid over earlier.",
+    "out": "Folder of the run directories: OUT/NAME/STAMP.",
+    "task": "The training algorithm.",
+    "data": "Where samples come from.",
+    "augment": "Applied in their order to each sample.",
+    "generator": 'A network of the task, or "none".',
+    "discriminator": 'A network of the task, or "none".',
+    "network": 'A network of the task, or "none".',
+    "loss": "What is minimised; several ([[loss]]) are summed.",
+    "metric": "What evaluation measures; an empty array: only what the data propose.",
+    "callback": "Hooks on the run.",
+    "players": "Changes of [optimizer] for single players of the task: [players.NAME].",
+}
+"""What each top-level key is, but those of settings, whose models say it."""
+
+_CORE_SCHEMAS: dict[Kind, Schema] = {
+    "augment": {
+        "description": "Samples it is applied to: of training, those judged or shown, or both.",
+        "enum": list(get_args(On)),
+        "default": "train",
+    },
+    "data": {
+        "description": "Stands in where the data are missing, and only then, which is said.",
+        "anyOf": [pointer("data.nested"), {"enum": ["none"]}],
+        "default": "none",
+    },
+    "loss": {
+        "description": "With several losses, terms are logged as name/term.",
+        "type": "string",
+    },
+}
+
+log = logging.getLogger(__name__)
+
+
+def recipe_schema(registry: Registry) -> Schema:
+    """The schema of a recipe file, in JSON Schema Draft 4, made without any target's import.
+
+    A component whose options can't be imported is left out, with a warning.
+    """
+    whole: Schema = {
+        "title": "ganzoo recipe",
+        "description": "What a run is: task, data, networks, loss, training.",
+        "type": "object",
+        "properties": {key: {"description": HELP.get(key, ""), **_top(key)} for key in KEYS},
+        "additionalProperties": False,
+        "anyOf": [{"required": ["extends"]}, _complete_recipe()],
+    }
+    return _document(registry, whole)
+
+
+def component_schema(registry: Registry, entry: Entry) -> Schema:
+    """The Draft 4 schema of one component's whole table: `use`, perhaps `preset`, its options.
+
+    Raises:
+        PluginError: when its options can't be imported.
+    """
+    kind, component = entry.component.kind, entry.component
+    model = registry.options_model(entry)
+    table = _component_table(entry, model, [entry.id])
+    if kind in CORE_KEYS:
+        del table["properties"][CORE_KEYS[kind]]
+    return _document(registry, table | {"anyOf": _complete_ways(component, model) or [{}]})
+
+
+def schema_text(schema: Schema) -> str:
+    """A schema as JSON with one definition or key a line, so that changes of a file are seen."""
+
+    def rows(table: Mapping[str, Any], indent: str) -> str:
+        lines = (
+            f"{indent}{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}"
+            for key, value in table.items()
+        )
+        return ",\n".join(lines)
+
+    head = {key: value for key, value in schema.items() if key != "definitions"}
+    body = rows(schema["definitions"], "  ")
+    return f'{{\n{rows(head, " ")},\n "definitions": {{\n{body}\n }}\n}}\n'
+
+
+def _top(key: str) -> Schema:
+    """A top-level key's schema, as it may be in a recipe that extends another."""
+    if key == "name":
+        return {"type": "string", "pattern": f"^{NAME.pattern}$"}
+    if key in {"summary", "out"}:
+        return {"type": "string"}
+    if key == "extends":
+        text = {"type": "string"}
+        return {"anyOf": [text, {"type": "array", "items": text}]}
+    if key in SETTINGS:
+        return {"description": _sentence(SETTINGS[key]), **table_of(SETTINGS[key])}
+    if key == "players":
+        return {"type": "object", "additionalProperties": table_of(SETTINGS["optimizer"])}
+    if key in NETWORKS:
+        none: Schema = {"enum": ["none"]}
+        table = {"type": "object", "properties": {"use": none}, "required": ["use"]}
+        table["additionalProperties"] = False
+        return {"anyOf": [pointer(key), none, table]}
+    if key in {"loss", *ARRAYS}:
+        items = {"allOf": [pointer(key), pointer(f"{key}.complete")]}
+        array: Schema = {"type": "array", "items": items}
+        return {"anyOf": [pointer(key), array | ({"minItems": 1} if key == "loss" else {})]}
+    return {"allOf": [pointer(key)]}
+
+
+def _complete_recipe() -> Schema:
+    """What must be in a recipe that extends no other."""
+    demands = {key: demands_of(model) for key, model in SETTINGS.items()}
+    demands |= {key: pointer(f"{key}.complete") for key in KEYS if key in KINDS}
+    demands["data"] = {
+        "allOf": [demands["data"], {"properties": {"fallback": pointer("data.complete")}}]
+    }
+    return {
+        "required": ["task", "data", "loss"],
+        "properties": {key: demand for key, demand in demands.items() if demand},
+    }
+
+
+def _document(registry: Registry, schema: Schema) -> Schema:
+    """The schema with all definitions that it points to, directly or not."""
+    maker = _Definitions(registry)
+    found: dict[str, Schema] = {}
+    todo = [schema]
+    while todo:
+        for name in _pointed_to(todo.pop()):
+            if name not in found:
+                found[name] = maker.make(name)
+                todo.append(found[name])
+    return {"$schema": DRAFT, **schema, "definitions": dict(sorted(found.items()))}
+
+
+def _pointed_to(schema: Any) -> Iterator[str]:
+    """Names of the definitions that a schema points to, or into."""
+    if isinstance(schema, dict):
+        target = schema.get("$ref")
+        if isinstance(target, str):
+            yield target.split("/")[2]
+        for value in schema.values():
+            yield from _pointed_to(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from _pointed_to(value)
+
+
+class _Definitions:
+    """Makes what stands under the names that the module's docstring lists."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.models: dict[Kind, list[tuple[Entry, type[Options]]]] = {kind: [] for kind in KINDS}
+        for entry in registry.components():
+            try:
+                model = registry.options_model(entry)
+            except PluginError as error:
+                log.warning("%s is left out: %s", entry.id, error.message)
+            else:
+                self.models[entry.component.kind].append((entry, model))
+        self.former = _former_ids(registry)
+        self.tables = {
+            _name(entry): _component_table(entry, model, self.names(entry))
+            for entries in self.models.values()
+            for entry, model in entries
+        }
+
+    def make(self, name: str) -> Schema:
+        """A definition by its name."""
+        kind, _, part = name.partition(".")
+        makers = {
+            "": self.kind,
+            "partial": self.partial,
+            "nested": self.nested,
+            "complete": self.complete,
+        }
+        known: Kind = next(one for one in KINDS if one == kind)
+        return makers[part](known) if part in makers else self.tables[name]
+
+    def names(self, entry: Entry) -> list[str]:
+        """A component's id, and those it had."""
+        return [entry.id, *self.former.get((entry.component.kind, entry.id), ())]
+
+    def kind(self, kind: Kind) -> Schema:
+        entries = [entry for entry, _ in self.models[kind]]
+        if not entries:
+            return {"not": {}}
+        ids = {name: entry for entry in entries for name in self.names(entry)}
+        notes = [
+            entry.component.summary if name == entry.id else f"now called {entry.id}"
+            for name, entry in ids.items()
+        ]
+        text = {"enum": list(ids), "x-taplo": {"docs": {"enumValues": notes}}}
+        tables = [pointer(_name(entry)) for entry in entries]
+        return {"anyOf": [text, *tables, pointer(f"{kind}.partial")]}
+
+    def partial(self, kind: Kind) -> Schema:
+        keys: dict[str, list[Schema]] = {}
+        for entry, _ in self.models[kind]:
+            for key in self.tables[_name(entry)]["properties"]:
+                if key != "use":
+                    keys.setdefault(key, []).append(pointer(f"{_name(entry)}/properties/{key}"))
+        properties = {
+            key: ways[0] if len(ways) == 1 else {"anyOf": ways} for key, ways in keys.items()
+        }
+        table = {"type": "object", "properties": properties, "additionalProperties": False}
+        return table | {"not": {"required": ["use"]}}
+
+    def nested(self, kind: Kind) -> Schema:
+        if kind not in CORE_KEYS:
+            return {"allOf": [pointer(kind)]}
+        only_at_the_top = {"type": "object", "required": [CORE_KEYS[kind]]}
+        return {"allOf": [pointer(kind), {"not": only_at_the_top}]}
+
+    def complete(self, kind: Kind) -> Schema:
+        schema: Schema = {"required": ["use"]}
+        not_bare, rules = [], []
+        for entry, model in self.models[kind]:
+            ways = _complete_ways(entry.component, model)
+            if not ways:
+                continue
+            names = self.names(entry)
+            if "required" in ways[0]:
+                not_bare += names
+            other = {"not": {"properties": {"use": {"enum": names}}}}
+            rules.append({"anyOf": [{"type": "string"}, other, *ways]})
+        if not_bare:
+            schema["not"] = {"enum": not_bare}
+        return schema | ({"allOf": rules} if rules else {})
+
+
+def _name(entry: Entry) -> str:
+    return f"{entry.component.kind}.{entry.id.replace('/', '.', 1)}"
+
+
+def _component_table(entry: Entry, model: type[Options], names: list[str]) -> Schema:
+    """What may stand in a component's table, at the top of a recipe; only `use` is required."""
+    component, table = entry.component, table_of(model)
+    properties: Schema = {"use": {"enum": names, "description": component.summary}}
+    if component.presets and "preset" not in table["properties"]:
+        presets = list(component.presets)
+        text = "A named set of options as the table's base."
+        properties["preset"] = {"enum": presets, "description": text}
+    if component.kind in CORE_KEYS:
+        properties[CORE_KEYS[component.kind]] = _CORE_SCHEMAS[component.kind]
+    paper = f" ({component.paper})" if component.paper else ""
+    about = {"title": entry.id, "description": f"{component.summary}{paper}"}
+    return {**about, **table, "properties": properties | table["properties"], "required": ["use"]}
+
+
+def _complete_ways(component: Component, model: type[Options]) -> list[Schema]:
+    """Ways in which a component's table is complete: by itself, or with a preset; [] if always."""
+    demands = demands_of(model)
+    if not demands:
+        return []
+    ways = [demands]
+    for name, preset in component.presets.items():
+        missing = demands_of(model, preset)
+        if missing.get("required") != demands.get("required"):
+            named = {"preset": {"enum": [name]}, **missing.get("properties", {})}
+            ways.append(
+                {"required": ["preset", *missing.get("required", [])], "properties": named}
+            )
+    return ways
+
+
+def _former_ids(registry: Registry) -> dict[tuple[Kind, str], list[str]]:
+    """The ids that each component had, which recipes may still name."""
+    renamed = {
+        (one.kind, f"{record.namespace}/{one.name}"): one.renamed_to
+        for record in registry.records
+        for one in record.components
+        if one.renamed_to
+    }
+    former: dict[tuple[Kind, str], list[str]] = {}
+    for kind, old in renamed:
+        passed, name = {old}, renamed[kind, old]
+        while (kind, name) in renamed and name not in passed:
+            passed.add(name)
+            name = renamed[kind, name]
+        former.setdefault((kind, name), []).append(old)
+    return former
+
+
+def _sentence(model: type[Options]) -> str:
+    return " ".join((model.__doc__ or "").split())
