@@ -161,10 +161,17 @@ class Discriminator(Protocol):
 class KnownValue:
     """A loss's terms where they can be worked out by hand; `ganzoo.testing` holds the loss to it.
 
+    The discriminator gives one logit an image, N x 1 x 1 x 1. At other points, where a penalty asks
+    for it, the logit is linear in the mean of an image, through both of those stated: with
+    `slope = (real_logit - fake_logit) / (real - fake)` its gradient has slope / 192 at each of the
+    192 values, so the norm |slope| / sqrt(192). For that `real` and `fake` must differ (or both
+    logits be equal: the slope is then 0). A loss that refuses to work without features gets
+    the images themselves as those of one layer.
+
     Args:
         discriminator: the terms of the discriminator's turn.
         generator: the terms of the generator's turn.
-        real_logit, fake_logit: every logit that the discriminator gives.
+        real_logit, fake_logit: every logit of real and of fake images.
         real, fake: every value of the images, N x 3 x 8 x 8.
     """
 

@@ -38,6 +38,7 @@ def ganzoo_components() -> Iterable[Component]:
             options=_OPTIONS + "FacadesOptions",
             summary="CMP Facades as pix2pix packed it; found, or downloaded (about 29 MB).",
             paper="1611.07004",
+            presets={"tiny": {"download": False}},
         ),
         Component(
             kind="data",
@@ -45,6 +46,7 @@ def ganzoo_components() -> Iterable[Component]:
             target="ganzoo_images.procedural:ProceduralFacades",
             options=_PROCEDURAL_OPTIONS + "ProceduralFacadesOptions",
             summary="Made-up facades with exactly known labels; needs no files.",
+            presets={"tiny": {"size": 32, "train": 8, "val": 4, "test": 4}},
         ),
         Component(
             kind="augment",
@@ -52,6 +54,7 @@ def ganzoo_components() -> Iterable[Component]:
             target="ganzoo_images.resize:Resize",
             options=_OPTIONS + "ResizeOptions",
             summary="Resize as Pillow does; bicubic is the paper's.",
+            presets={"tiny": {"size": 32}},
         ),
         Component(
             kind="metric",
@@ -60,5 +63,6 @@ def ganzoo_components() -> Iterable[Component]:
             options=_PROCEDURAL_OPTIONS + "LabelRecoveryOptions",
             summary="How well labels are recovered from generated photographs (FCN-score idea).",
             paper="1611.07004",
+            presets={"tiny": {"images": 8, "steps": 20, "width": 4, "use_cache": False}},
         ),
     )

@@ -1,0 +1,324 @@
+"""What is demanded of losses: finite terms of the right sign, with gradients, and known values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganzoo.engine.rng import isolated
+from ganzoo.errors import GanzooError
+from ganzoo.interfaces import KnownValue, Loss
+from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
+from ganzoo.testing.probe import Probe, Turn
+from ganzoo.testing.trial import number
+
+_TURNS: tuple[Turn, ...] = ("discriminator", "generator")
+_SHAPES = ((3, 32, 32), (2,))
+"""Images, and points, for losses that take no images."""
+
+_EXAMPLE = """
+state where its value can be worked out by hand, as an attribute of the loss:
+    # One logit of 0 for every image: -log s(0) = log 2.
+    known_values = (
+        KnownValue(discriminator={"real": log(2), "fake": log(2)}, generator={"gan": log(2)}),
+    )
+"""
+
+
+@check("loss")
+def check_loss_terms(subject: Subject) -> None:
+    """Both turns give finite, named terms: of one scale, of several, and with features."""
+    loss, base = _subject_of_trial(subject)
+    refused: dict[str, Exception] = {}
+    for name, probe in {
+        "one scale": base,
+        "three scales": base.but(scales=3),
+        "features": base.but(features=True),
+        "three scales with features": base.but(scales=3, features=True),
+    }.items():
+        try:
+            for turn in _TURNS:
+                _values(loss, turn, probe)
+        except (GanzooError, RuntimeError) as error:
+            refused[name] = error
+    # A loss of features may refuse to work without them, in words.
+    plain = {name for name in refused if "features" not in name}
+    if refused and not (plain == set(refused) == {"one scale", "three scales"}):
+        name, error = next(iter(refused.items()))
+        message = f"with {name} it raises {error!r}"
+        raise CheckFailed(message) from error
+
+
+@check("loss")
+def check_loss_sign(subject: Subject) -> None:
+    """Better players have lower losses: D by its logits, G by fooling D or by meeting the target."""
+    loss, probe = _subject_of_trial(subject)
+    rises: list[tuple[Turn, str, float, float, dict[str, float]]] = [
+        # whose turn it is, what changes, its worse value, its better one, the other logit
+        ("discriminator", "real_logit", 0.0, 1.0, {"fake_logit": 0.0}),
+        ("discriminator", "fake_logit", 1.0, 0.0, {"real_logit": 1.0}),
+        ("generator", "fake_logit", 0.0, 1.0, {"real_logit": 0.0}),
+    ]
+    judged = False
+    for turn, what, worse, better, rest in rises:
+        with_worse = _total(loss, turn, probe.but(**{what: worse}, **rest))
+        with_better = _total(loss, turn, probe.but(**{what: better}, **rest))
+        moves = f"{what} goes from {worse:g} to {better:g}"
+        if with_worse == with_better and not _needs_discriminator(loss):
+            continue  # a loss of images
+        if with_worse == with_better and turn == "generator":
+            continue  # a penalty on the discriminator, or a loss of features
+        judged = True
+        require(
+            with_better < with_worse,
+            f"the {turn}'s loss goes from {with_worse:.4g} to {with_better:.4g} as {moves}, which "
+            "is what this player wants: it must fall",
+        )
+    judged |= _nearer_is_lower(loss, probe)
+    if not judged:
+        raise NotApplicable("its terms depend neither on logits nor on how near images are")
+
+
+def _nearer_is_lower(loss: Loss, probe: Probe) -> bool:
+    """Whether the loss compares real with fake; then it must be lowest where they are equal."""
+
+    def total(real: Tensor, fake: Tensor) -> float:
+        return _total(loss, "generator", probe.but(real=real, fake=fake))
+
+    image = probe.real * 0.4
+    near, below, above = (total(image, image + shift) for shift in (0.0, -0.5, 0.5))
+    if total(image + 0.3, image) == near:
+        return False
+    require(
+        2 * near < below + above,
+        f"the generator's loss is {near:.4g} where fake equals real, and {below:.4g} and "
+        f"{above:.4g} where it is darker and lighter: it must be lowest where they are equal",
+    )
+    return True
+
+
+@check("loss")
+def check_loss_gradients(subject: Subject) -> None:
+    """Each turn's terms have gradients: the discriminator's to its logits, G's to what it made."""
+    loss, probe = _subject_of_trial(subject)
+    for turn in _TURNS:
+        at = probe.but(track=True)
+        total, inputs = _sum(loss, turn, at)
+        if total is None:
+            require(
+                turn == "discriminator" and not _needs_discriminator(loss),
+                f"it gives no terms in the {turn}'s turn",
+            )
+            continue
+        logits = [] if inputs.fake_output is None else [*inputs.fake_output.logits]
+        if turn == "discriminator" and inputs.real_output is not None:
+            logits += inputs.real_output.logits
+        wanted = [*logits, *([inputs.fake] if turn == "generator" else [])]
+        gradients = _gradients(total, wanted)
+        require(
+            any(gradient is not None and bool(gradient.any()) for gradient in gradients),
+            f"no gradient of the {turn}'s terms reaches "
+            + ("the logits" if turn == "discriminator" else "the fake or its logits")
+            + ": something is detached",
+        )
+
+
+@check("loss")
+def check_loss_extremes(subject: Subject) -> None:
+    """Terms and gradients stay finite at logits of +50 and -50."""
+    loss, probe = _subject_of_trial(subject)
+    for turn in _TURNS:
+        for real, fake in ((50.0, 50.0), (50.0, -50.0), (-50.0, 50.0), (-50.0, -50.0)):
+            at = probe.but(real_logit=real, fake_logit=fake, track=True)
+            where = f"in the {turn}'s turn, with real logits of {real:g} and fake ones of {fake:g}"
+            try:
+                total, inputs = _sum(loss, turn, at)
+            except CheckFailed as error:
+                message = f"{where}: {error}"
+                raise CheckFailed(message) from error
+            if total is None:
+                continue
+            outputs = (inputs.real_output, inputs.fake_output)
+            logits = [one for output in outputs if output is not None for one in output.logits]
+            for gradient in _gradients(total, [*logits, inputs.real, inputs.fake]):
+                require(
+                    gradient is None or bool(torch.isfinite(gradient).all()),
+                    f"{where}, a gradient isn't finite: take logits as they are (softplus, "
+                    "binary_cross_entropy_with_logits), not the logarithm of a sigmoid",
+                )
+
+
+@check("loss")
+def check_loss_alone_and_exact(subject: Subject) -> None:
+    """It works on a single sample and in fp64, where its terms are those of fp32."""
+    loss, probe = _subject_of_trial(subject)
+    for turn in _TURNS:
+        try:
+            _values(loss, turn, probe.but(rows=1))
+        except (GanzooError, RuntimeError, ValueError, IndexError) as error:
+            message = f"the {turn}'s turn fails on a batch of one sample: {error!r}"
+            raise CheckFailed(message) from error
+    single = {turn: _values(loss, turn, probe) for turn in _TURNS}
+    exact: Any = subject.choose().build()
+    if isinstance(exact, nn.Module):
+        exact.to(torch.float64)
+    for turn, values in single.items():
+        try:
+            doubled = _values(exact, turn, probe.but(dtype=torch.float64))
+        except RuntimeError as error:
+            message = f"the {turn}'s turn fails in fp64: {error}"
+            raise CheckFailed(message) from error
+        _compare(f"the {turn}'s terms in fp64", doubled, values, 1e-4)
+
+
+@check("loss")
+def check_loss_without_discriminator(subject: Subject) -> None:
+    """Without a discriminator it works, or says `needs_discriminator` and raises RuntimeError."""
+    loss, probe = _subject_of_trial(subject)
+    alone = probe.but(discriminator=False)
+    if not _needs_discriminator(loss):
+        _values(loss, "generator", alone)
+        return
+    try:
+        _values(loss, "generator", alone)
+    except RuntimeError:
+        return
+    except Exception as error:
+        message = (
+            f"in a recipe without a discriminator it raises {error!r}: look whether `fake_output` "
+            "is None, and raise a RuntimeError that says so"
+        )
+        raise CheckFailed(message) from error
+    raise CheckFailed(
+        "it works without a discriminator: set `needs_discriminator = False`, so that recipes "
+        "may do without one"
+    )
+
+
+@check("loss")
+def check_loss_real_in_generator_turn(subject: Subject) -> None:
+    """In the generator's turn it reads `real_output` only if `real_in_generator_turn` says so."""
+    loss, probe = _subject_of_trial(subject)
+    if getattr(loss, "real_in_generator_turn", False):
+        _values(loss, "generator", probe)
+        return
+    hint = "set `real_in_generator_turn = True`, or take its logits from `discriminate`"
+    shown = probe.but(show_real=True, real_logit=2.0, features=True)
+    given = _values(loss, "generator", shown)
+    other = _values(loss, "generator", shown.but(real_logit=-2.0))
+    require(given == other, f"the generator's terms depend on `real_output`: {hint}")
+
+
+@check("loss")
+def check_loss_known_values(subject: Subject) -> None:
+    """It states `known_values`, worked out by hand, and keeps to them."""
+    loss: Any = subject.choose().build()
+    if isinstance(loss, nn.Module):
+        loss.to(torch.float64)
+    known = getattr(loss, "known_values", ())
+    require(known, f"it has no `known_values`: {_EXAMPLE.strip()}")
+    for value in known:
+        require(
+            isinstance(value, KnownValue),
+            f"`known_values` has a {type(value).__name__}, not a ganzoo.interfaces.KnownValue",
+        )
+        probe = _known_probe(loss, value)
+        stated: dict[Turn, Mapping[str, float]] = {"generator": value.generator}
+        if _needs_discriminator(loss) or value.discriminator:
+            stated["discriminator"] = value.discriminator
+        for turn, terms in stated.items():
+            what = (
+                f"the {turn}'s terms at logits of {value.real_logit:g} (real) and "
+                f"{value.fake_logit:g} (fake), images of {value.real:g} and {value.fake:g}"
+            )
+            _compare(what, _values(loss, turn, probe), terms, 1e-6)
+
+
+def _known_probe(loss: Loss, value: KnownValue) -> Probe:
+    """What the value describes; with features, for losses that refuse to work without."""
+    probe = Probe.of_known_value(value)
+    try:
+        _terms(loss, "generator", probe)
+    except (GanzooError, RuntimeError):
+        return probe.but(features=True)
+    return probe
+
+
+def _compare(what: str, got: Mapping[str, float], stated: Mapping[str, float], near: float) -> None:
+    require(
+        set(got) == set(stated), f"{what} are called {sorted(got)}, and not {sorted(stated)}"
+    )
+    for name, value in stated.items():
+        require(
+            abs(got[name] - value) <= near * max(1.0, abs(value)),
+            f"{what}: {name!r} is {got[name]:.8g}, and should be {value:.8g}",
+        )
+
+
+def _subject_of_trial(subject: Subject) -> tuple[Loss, Probe]:
+    """The loss, and inputs of the first shape that it takes."""
+    loss: Any = subject.choose().build()
+    require(isinstance(loss, Loss), f"{subject.id} has no methods `discriminator` and `generator`")
+    first: Exception | None = None
+    for shape in _SHAPES:
+        probe = Probe(shape=shape)
+        for tried in (probe, probe.but(features=True)):
+            try:
+                for turn in _TURNS:
+                    _sum(loss, turn, tried)
+            except CheckFailed:
+                return loss, tried  # its terms are wrong; that it takes
+            except Exception as error:  # noqa: BLE001  # whatever a stranger's loss raises
+                first = first or error
+            else:
+                return loss, tried
+    message = (
+        f"it can't be computed: {first!r}\n"
+        "Inputs were images (N x 3 x 32 x 32), then points (N x 2); in the generator's turn "
+        "`real_output` is None unless the loss has `real_in_generator_turn = True`."
+    )
+    raise CheckFailed(message) from first
+
+
+def _needs_discriminator(loss: Loss) -> bool:
+    return bool(getattr(loss, "needs_discriminator", True))
+
+
+def _terms(loss: Loss, turn: Turn, probe: Probe) -> tuple[dict[str, Tensor], Any]:
+    inputs = probe.inputs(loss, turn)
+    with isolated(0):  # points between real and fake, drawn at random
+        terms: Any = getattr(loss, turn)(inputs)
+    require(
+        isinstance(terms, dict) and all(isinstance(name, str) and name for name in terms),
+        f"the {turn}'s turn gives {type(terms).__name__}: give a dict of named terms",
+    )
+    return terms, inputs
+
+
+def _values(loss: Loss, turn: Turn, probe: Probe) -> dict[str, float]:
+    """A turn's terms as numbers, each known to be finite."""
+    terms, _ = _terms(loss, turn, probe)
+    return {name: number(f"{turn}/{name}", term) for name, term in terms.items()}
+
+
+def _total(loss: Loss, turn: Turn, probe: Probe) -> float:
+    return sum(_values(loss, turn, probe).values())
+
+
+def _sum(loss: Loss, turn: Turn, probe: Probe) -> tuple[Tensor | None, Any]:
+    """The sum that is minimised, None if there are no terms, and what the loss was given."""
+    terms, inputs = _terms(loss, turn, probe)
+    for name, term in terms.items():
+        number(f"{turn}/{name}", term)
+    parts = [term.reshape(()) for term in terms.values()]
+    return (torch.stack(parts).sum() if parts else None), inputs
+
+
+def _gradients(total: Tensor, wanted: list[Tensor]) -> Iterator[Tensor | None]:
+    tracked = [tensor for tensor in wanted if tensor.requires_grad]
+    if total.requires_grad and tracked:
+        yield from torch.autograd.grad(total, tracked, allow_unused=True)
+

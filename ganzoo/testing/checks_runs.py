@@ -1,0 +1,251 @@
+"""What is demanded of metrics and callbacks: honest figures, and runs that don't notice them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pluggy
+import torch
+from torch import Tensor
+
+from ganzoo.api import hookimpl
+from ganzoo.data.convert import to_tensor, to_uint8
+from ganzoo.data.pipeline import collate, open_data
+from ganzoo.engine.clocks import Limits
+from ganzoo.engine.rng import get_state, isolated
+from ganzoo.engine.run import run
+from ganzoo.errors import GanzooError
+from ganzoo.hookspecs import RunSpecs
+from ganzoo.interfaces import Field, Outcome, RunView, Score
+from ganzoo.observers import Voice
+from ganzoo.recipe.model import Recipe
+from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
+from ganzoo.testing.tiny import tiny_host
+from ganzoo.testing.trial import changed, weights_of
+
+_IMAGES = 4
+_STEPS = 2
+
+Rows = Sequence[Mapping[str, Tensor]]
+Scores = Mapping[str, Score]
+
+
+@check("metric")
+def check_metric_declarations(subject: Subject) -> None:
+    """The class says which fields it `needs`; the metric says its `protocol` in a sentence."""
+    chosen = subject.choose()
+    needs = getattr(chosen.load(), "needs", None)
+    require(
+        isinstance(needs, frozenset | set | tuple | list)
+        and all(isinstance(name, str) for name in needs),
+        f"`needs` of the class is {needs!r}: give a frozenset of names of fields, as an attribute "
+        "of the class, since it is read before anything is built",
+    )
+    protocol = getattr(chosen.build(), "protocol", None)
+    require(
+        isinstance(protocol, str) and len(protocol.split()) >= 3,
+        f"`protocol` is {protocol!r}: say in a sentence how the figure is made",
+    )
+
+
+@check("metric")
+def check_metric_scores(subject: Subject) -> None:
+    """Scores are finite, the same twice, and other ones for noise than for a perfect copy."""
+    rows, target = _material(subject)
+    perfect = _scores(subject, rows, [row[target] for row in rows])
+    noise = _scores(subject, rows, _noise(rows, target))
+    require(
+        any(perfect[name].mean != noise[name].mean for name in perfect.keys() & noise.keys()),
+        f"noise scores as a perfect copy of {target!r} does: it tells nothing",
+    )
+
+
+@check("metric")
+def check_metric_batching(subject: Subject) -> None:
+    """Scores don't depend on how the images came in batches."""
+    rows, target = _material(subject)
+    made = _noise(rows, target)
+    single = _scores(subject, rows, made, size=1)
+    for size in (len(rows), 3):
+        joined = _scores(subject, rows, made, size=size)
+        for name in single:
+            one, other = (
+                [scores[name].mean, *scores[name].per_image] for scores in (single, joined)
+            )
+            require(
+                np.shape(one) == np.shape(other) and np.allclose(one, other, rtol=1e-4, atol=1e-5),
+                f"{name!r} is {one[0]:.6g} of images one by one, and {other[0]:.6g} in batches of "
+                f"{size}: keep what images give, and take means in compute()",
+            )
+
+
+@check("metric")
+def check_metric_draws_nothing(subject: Subject) -> None:
+    """It draws from no global random generator: a validation mustn't change the training."""
+    rows, target = _material(subject)
+    with isolated(3):
+        before = get_state()
+        _scores(subject, rows, [row[target] for row in rows])
+        (tensors, plain), (after, plain_after) = before, get_state()
+        require(
+            plain == plain_after and bool((tensors["torch"] == after["torch"]).all()),
+            "it draws from a global random generator: use one of its own",
+        )
+
+
+def _material(subject: Subject) -> tuple[Rows, str]:
+    """A few samples of a recipe whose data have what the metric reads, and the field made.
+
+    Raises:
+        NotApplicable: no installed recipe can be scored by it.
+    """
+    needs = set(subject.choose().load().needs)
+
+    def put(document: dict[str, Any]) -> None:
+        document["metric"] = [subject.table("metric", subject.id)]
+
+    def fits(recipe: Recipe) -> bool:
+        fields = open_data(recipe, "train").fields
+        return needs <= fields.keys() and _made(recipe, fields) is not None
+
+    recipe = tiny_host(subject, put, fits)
+    data = open_data(recipe, "val")
+    rows = [
+        {name: _on_grid(value, data.fields[name]) for name, value in data.sample(index).items()}
+        for index in range(min(len(data), _IMAGES))
+    ]
+    target = _made(recipe, data.fields)
+    if target is None or len(rows) < 2:
+        message = f"the val split of {recipe.data.id} is too small to score"
+        raise NotApplicable(message)
+    return rows, target
+
+
+def _made(recipe: Recipe, fields: Mapping[str, Field]) -> str | None:
+    """The image field that the recipe's task makes."""
+    made = (target for _, target in recipe.task.load().serves.values())
+    return next((name for name in made if name in fields and fields[name].kind == "image"), None)
+
+
+def _on_grid(value: Tensor, field: Field) -> Tensor:
+    return _image(to_uint8(value)) if field.kind == "image" else value
+
+
+def _image(pixels: np.ndarray) -> Tensor:
+    return to_tensor(pixels, Field(pixels.shape, "image"))
+
+
+def _noise(rows: Rows, target: str) -> list[Tensor]:
+    draw = np.random.Generator(np.random.PCG64(0))
+    made = []
+    for row in rows:
+        channels, height, width = row[target].shape
+        made.append(_image(draw.integers(256, size=(height, width, channels), dtype=np.uint8)))
+    return made
+
+
+def _scores(subject: Subject, rows: Rows, made: Sequence[Tensor], *, size: int = 1) -> Scores:
+    """What the metric makes of images, each of its figures known to be sound."""
+    metric = subject.choose().build()
+    for at in range(0, len(rows), size):
+        metric.update(collate(rows[at : at + size]), torch.stack(tuple(made[at : at + size])))
+    scores, again = dict(metric.compute()), dict(metric.compute())
+    require(scores, f"of {len(rows)} images it computes nothing")
+    for name, score in scores.items():
+        require(isinstance(name, str) and name, f"a score is called {name!r}")
+        require(
+            isinstance(score, Score),
+            f"{name!r} is a {type(score).__name__}, not a ganzoo.interfaces.Score",
+        )
+        values = [score.mean, *score.per_image]
+        require(
+            all(isinstance(v, float | int) and math.isfinite(v) for v in values),
+            f"{name!r} has values that are no finite numbers: {values[:4]}",
+        )
+        require(
+            len(score.per_image) in {0, len(rows)},
+            f"{name!r} has {len(score.per_image)} values of {len(rows)} images",
+        )
+        json.dumps(values)
+    require(scores == again, "compute() doesn't give the same twice")
+    return scores
+
+
+@check("callback")
+def check_callback_hooks(subject: Subject) -> None:
+    """Its hooks are hooks of a run, with their arguments, and marked with @hookimpl."""
+    callback = subject.choose().build()
+    names = [name for name in dir(callback) if name.startswith("ganzoo_")]
+    require(names, "it has no hooks: methods called ganzoo_...")
+    manager = pluggy.PluginManager("ganzoo")
+    manager.add_hookspecs(RunSpecs)
+    try:
+        manager.register(callback)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        message = f"its hooks can't be called: {error}; ganzoo.hookspecs.RunSpecs has them all"
+        raise CheckFailed(message) from error
+    known = [name for name in dir(RunSpecs) if name.startswith("ganzoo_")]
+    called = [
+        implementation.function.__name__
+        for name in known
+        for implementation in getattr(manager.hook, name).get_hookimpls()
+    ]
+    unmarked = sorted(set(names) - set(called))
+    require(not unmarked, f"{unmarked} lack @hookimpl (from ganzoo.api), so nothing calls them")
+
+
+@check("callback")
+def check_callback_changes_nothing(subject: Subject) -> None:
+    """A run with it has the weights, logs and random numbers of a run without it, bit for bit."""
+
+    def put(document: dict[str, Any]) -> None:
+        document["callback"] = [subject.table("callback", subject.id)]
+
+    recipe = tiny_host(subject, put)
+    seen = {}
+    for name, this in (("without", tiny_host(subject)), ("with", recipe)):
+        seen[name] = _Diary()
+        try:
+            result = run(
+                this,
+                out=subject.folder / name,
+                limits=Limits(steps=_STEPS),
+                voice=Voice(quiet=True),
+                observers=[seen[name]],
+            )
+        except GanzooError as error:
+            message = f"a run {name} it doesn't begin: {error}"
+            raise CheckFailed(message) from error
+        require(result.error is None, f"a run {name} it ends with {result.error}")
+    one, other = seen["without"], seen["with"]
+    weights = changed(one.weights, other.weights)
+    require(not weights, f"the weights differ from those of a run without it: {weights[:3]}")
+    require(one.logs == other.logs, "the logs differ from those of a run without it")
+    require(
+        one.random == other.random,
+        "it draws from a global random generator: use one of its own, or isolate what is random",
+    )
+
+
+class _Diary:
+    """Notes what a run came to; registered before the callback, so it is called after it."""
+
+    def __init__(self) -> None:
+        self.weights: dict[str, Tensor] = {}
+        self.logs: list[dict[str, float]] = []
+        self.random: Any = None
+
+    @hookimpl
+    def ganzoo_logs(self, logs: Mapping[str, float]) -> None:
+        self.logs.append(dict(logs))
+
+    @hookimpl
+    def ganzoo_run_done(self, run: RunView, outcome: Outcome) -> None:  # noqa: ARG002
+        self.weights = weights_of(run.nets)
+        tensors, plain = get_state()
+        self.random = (tensors["torch"].tolist(), plain)

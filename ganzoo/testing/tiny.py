@@ -1,0 +1,190 @@
+"""The smallest form of a recipe: what tasks, metrics, callbacks and networks are tried out in.
+
+Data, networks, losses and task are taken at their preset `tiny`, augments and everything that
+writes files are left out, and the recipe's stand-in data are taken where it has any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ganzoo.api import Chosen
+from ganzoo.data.pipeline import open_data
+from ganzoo.engine.build import plan_networks
+from ganzoo.errors import DataMissing, GanzooError
+from ganzoo.recipe import load_document, load_recipe, shipped_recipes
+from ganzoo.recipe.model import Recipe
+from ganzoo.testing.kit import TINY, CheckFailed, NotApplicable, Subject
+
+Put = Callable[[dict[str, Any]], None]
+"""Changes a recipe's document in place."""
+
+_TRAIN = {
+    "epochs": 20,
+    "batch_size": 2,
+    "accumulate": 1,
+    "precision": "fp32",
+    "device": "cpu",
+    "workers": 0,
+    "threads": 1,
+    "channels_last": False,
+}
+_WATCH = {
+    "log": "1 step",
+    "samples": "never",
+    "validate": "never",
+    "evaluate": "never",
+    "tensorboard": False,
+}
+_COMPONENTS = ("task", "data", "generator", "discriminator", "network", "loss")
+
+
+def tiny_recipe(subject: Subject, put: Put = lambda _: None) -> Recipe:
+    """The tiny form of a recipe that names the component; the plugin's own come first.
+
+    Args:
+        subject: the component.
+        put: last changes to the recipe.
+
+    Raises:
+        CheckFailed: no recipe names it, or none of those can be made tiny.
+        NotApplicable: the data of all that name it aren't there.
+    """
+    faults: list[GanzooError] = []
+    named = False
+    for recipe in _recipes(subject):
+        if not any(_is(subject, chosen) for chosen in _chosen(recipe)):
+            continue
+        named = True
+        try:
+            small = load_document(shrunk(recipe, subject, put), subject.registry)
+            open_data(small, "train")
+        except GanzooError as fault:
+            fault.message = f"{recipe.name}: {fault.message}"
+            faults.append(fault)
+        else:
+            return small
+    if not named:
+        message = f"no recipe uses {subject.id}: ship one (the hook ganzoo_recipes)"
+        raise CheckFailed(message)
+    told = "\n".join(str(fault) for fault in faults)
+    if all(isinstance(fault, DataMissing) for fault in faults):
+        message = f"no recipe of {subject.id} has its data here, nor a data.fallback:\n{told}"
+        raise NotApplicable(message)
+    message = f"no recipe of {subject.id} can be made tiny:\n{told}"
+    raise CheckFailed(message)
+
+
+def tiny_host(
+    subject: Subject, put: Put = lambda _: None, fits: Callable[[Recipe], bool] = lambda _: True
+) -> Recipe:
+    """The tiny form of the first recipe that the component, put into it, makes a run of.
+
+    Args:
+        subject: the component.
+        put: how to put it in.
+        fits: whether the recipe, so changed, will do.
+
+    Raises:
+        NotApplicable: there is none.
+    """
+    why: list[str] = []
+    for recipe in _recipes(subject):
+        try:
+            small = load_document(shrunk(recipe, subject, put), subject.registry)
+            plan_networks(small, open_data(small, "train").fields)
+        except GanzooError as fault:
+            why.append(f"{recipe.name}: {fault.message}")
+            continue
+        if fits(small):
+            return small
+        why.append(f"{recipe.name} doesn't fit")
+    told = "\n".join(why) or "there are no recipes"
+    message = f"no installed recipe can take {subject.id} in:\n{told}"
+    raise NotApplicable(message)
+
+
+def shrunk(recipe: Recipe, subject: Subject, put: Put = lambda _: None) -> dict[str, Any]:
+    """The document of a recipe's tiny form.
+
+    Args:
+        recipe: any valid one.
+        subject: whose settings are laid over the presets.
+        put: last changes.
+    """
+    document: dict[str, Any] = dict(recipe.document)
+    data = dict(document["data"])
+    fallback = data.pop("fallback", None)
+    # A stand-in needs neither files nor a network; who gives settings means the data themselves.
+    document["data"] = data if fallback is None or data["use"] in subject.settings else fallback
+    for key in _COMPONENTS:
+        if key in document:
+            document[key] = _smallest(document[key], subject)
+    document |= {"augment": [], "metric": [], "callback": [], "out": str(subject.folder)}
+    document["train"] = {**document["train"], **_TRAIN}
+    document["watch"] = {**document["watch"], **_WATCH}
+    document["checkpoints"] = {**document["checkpoints"], "every": "never", "best": ""}
+    # A warm-up's first steps change nothing.
+    document["optimizer"] = _at_full_rate(document["optimizer"])
+    if "players" in document:
+        document["players"] = {
+            name: _at_full_rate(table) for name, table in document["players"].items()
+        }
+    put(document)
+    return document
+
+
+def _at_full_rate(optimizer: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in optimizer.items() if key != "schedule"}
+
+
+def _smallest(value: Any, subject: Subject) -> Any:
+    """A table with its component's preset `tiny` and the settings laid over it, nested ones too."""
+    if isinstance(value, list):
+        return [_smallest(item, subject) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    table = dict(value)
+    name = table.get("use")
+    if isinstance(name, str):
+        try:
+            found = subject.registry.lookup(name)
+        except GanzooError:
+            found = ()  # an option that happens to be called `use`
+        for entry in found:
+            table |= entry.component.presets.get(TINY, {})
+        table |= subject.settings.get(name, {})
+    return {key: _smallest(item, subject) for key, item in table.items()}
+
+
+def _recipes(subject: Subject) -> Iterator[Recipe]:
+    """Every installed recipe that is valid here; those of the component's own plugin first.
+
+    Raises:
+        GanzooError: one of the plugin's own isn't valid.
+    """
+    shipped = shipped_recipes(subject.registry)
+    own = f"{subject.record.namespace}/"
+    for name in sorted(shipped, key=lambda name: not name.startswith(own)):
+        file = shipped[name]
+        try:
+            yield load_recipe(file if isinstance(file, Path) else name, registry=subject.registry)
+        except GanzooError:
+            if name.startswith(own):
+                raise
+
+
+def _chosen(recipe: Recipe) -> Iterator[Chosen]:
+    """What a recipe names, nested components left aside."""
+    yield from (recipe.task, recipe.data)
+    if recipe.fallback is not None:
+        yield recipe.fallback
+    yield from (entry.chosen for entry in (*recipe.augment, *recipe.loss))
+    yield from (network for network in recipe.networks.values() if network is not None)
+    yield from (*recipe.metrics, *recipe.callbacks)
+
+
+def _is(subject: Subject, chosen: Chosen) -> bool:
+    return chosen.id == subject.id and chosen.component.kind == subject.component.component.kind
