@@ -14,7 +14,18 @@ from ganzoo.errors import PluginError, UsageError
 from ganzoo.plugins import PluginRecord
 from ganzoo.registry import ChoiceError, Entry, Registry, activate, current
 
-MODULES: tuple[str, ...] = ()
+MODULES: tuple[str, ...] = (
+    "checks_plugin",
+    "checks_options",
+    "checks_networks",
+    "checks_inference",
+    "checks_training",
+    "checks_losses",
+    "checks_data",
+    "checks_augments",
+    "checks_tasks",
+    "checks_runs",
+)
 """Modules of this package with checks, in the order in which these are made. They are imported when
 checks are asked for, since some import torch, and a pytest plugin has to be light."""
 

@@ -1,0 +1,284 @@
+"""Checks of generators, discriminators and networks: building, shapes and weights."""
+
+from __future__ import annotations
+
+import copy
+import random
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganzoo.api import NetOptions
+from ganzoo.engine.rng import isolated
+from ganzoo.inference.weights import WeightsCard, build_network, load_weights, save_weights
+from ganzoo.interfaces import NetIO
+from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
+from ganzoo.testing.networks import (
+    NETWORKS,
+    REFUSALS,
+    Rig,
+    has_images,
+    resized,
+    rig_of,
+    same,
+    seeded,
+    shape_text,
+    tensors,
+    trials,
+    unequal,
+    warmed,
+)
+
+
+@check(*NETWORKS)
+@seeded
+def check_unfit_shapes_are_refused(subject: Subject) -> None:
+    """Shapes that the network wasn't made for are refused when it is built, by a ValueError."""
+    count, faults = 0, []
+    for trial in trials(subject):
+        count += trial.works
+        if trial.refused is not None and not isinstance(trial.refused, REFUSALS):
+            what = f"can't be built for {trial.rig}"
+            faults.append(f"{what}, which it says by {type(trial.refused).__name__}")
+        if trial.failed is not None:
+            what = f"is built for {trial.rig}, and fails when it is called"
+            faults.append(f"{what}: {type(trial.failed).__name__}: {trial.failed}")
+    advice = "let __init__ raise a ValueError (`ganzoo.interfaces.image_shape` does, for images)"
+    require(not faults, "\n".join([*faults, advice]))
+    if not count:
+        rig_of(subject)  # says why each was refused
+
+
+@check(*NETWORKS)
+@seeded
+def check_output_shapes(subject: Subject) -> None:
+    """Outputs have the declared shape and are finite, for several sizes, and batches of 1, 2, 3."""
+    for trial in trials(subject):
+        if not trial.works:
+            continue
+        for io in _variations(trial.rig.io):
+            rig = Rig(trial.rig.chosen, io)
+            try:
+                net = rig.build()
+            except REFUSALS:
+                continue
+            for batch, training in ((1, False), (2, False), (3, True), (1, True)):
+                net.train(training)
+                try:
+                    with torch.no_grad():
+                        outputs = rig.outputs(net, *rig.inputs(batch))
+                except REFUSALS:
+                    if (batch, training) == (1, True):
+                        continue  # there are no statistics of one value
+                    raise
+                _check_outputs(rig, batch, outputs)
+
+
+def _variations(io: NetIO) -> list[NetIO]:
+    """The shapes themselves, oblong images, and another number of channels."""
+    if not has_images(io):
+        return [io]
+    side = (io.inputs if len(io.inputs) == 3 else io.outputs)[1]
+    found = [io, resized(io, 2 * side, side), resized(io, side, 2 * side)]
+    if len(io.inputs) == 3:
+        found.append(NetIO((io.inputs[0] + 1, side, side), io.outputs, io.classes))
+    return found
+
+
+def _check_outputs(rig: Rig, batch: int, outputs: tuple[Tensor, ...]) -> None:
+    where = f"for {batch} x {shape_text(rig.io.inputs)}"
+    for output in outputs:
+        shape = tuple(output.shape)
+        require(output.is_floating_point(), f"{where} it gives {output.dtype}, not numbers")
+        require(torch.isfinite(output).all(), f"{where} it gives values that aren't finite")
+        if rig.chosen.component.kind == "discriminator":
+            fits = shape[:1] == (batch,) and shape[1:2] in {(), rig.io.outputs[:1]}
+            expected = f"logits {batch} x {rig.io.outputs[0]} x ... (or {batch})"
+        else:
+            fits = shape == (batch, *rig.io.outputs)
+            expected = shape_text((batch, *rig.io.outputs))
+        require(fits, f"{where} it gives {shape_text(shape)}, not {expected}")
+
+
+@check("generator")
+@seeded
+def check_images_are_in_range(subject: Subject) -> None:
+    """Generated images lie in [-1, 1], whatever the network is fed."""
+    rig = rig_of(subject)
+    if len(rig.io.outputs) != 3:
+        raise NotApplicable("it makes no images")
+    net = rig.build()
+    x, *rest = rig.inputs(2)
+    for scale in (1, 100):
+        with torch.no_grad():
+            (images,) = rig.outputs(net, x * scale, *rest)
+        low, high = float(images.min()), float(images.max())
+        require(
+            low >= -1 and high <= 1,
+            f"makes values from {low:.3g} to {high:.3g}; end with a tanh (inputs from "
+            f"{float(x.min()) * scale:.3g} to {float(x.max()) * scale:.3g})",
+        )
+
+
+@check("generator")
+@seeded
+def check_other_sizes(subject: Subject) -> None:
+    """From image to image, the network takes every legal size, or refuses by a ValueError.
+
+    `predict` gives it pictures of any size, padded to the next multiple of `size_multiple`.
+    """
+    rig = rig_of(subject)
+    if len(rig.io.inputs) != 3 or len(rig.io.outputs) != 3:
+        raise NotApplicable("it doesn't make images of images")
+    net, (_, height, width) = rig.build().eval(), rig.io.inputs
+    other = Rig(rig.chosen, resized(rig.io, 2 * height, width))
+    what = f"built for {shape_text(rig.io.inputs)} and given {shape_text(other.io.inputs)}"
+    try:
+        with torch.no_grad():
+            (output,) = rig.outputs(net, *other.inputs(1))
+    except REFUSALS:
+        return
+    except RuntimeError as error:
+        message = (
+            f"{what} it fails: {error}\nlet forward raise a ValueError that says which it takes"
+        )
+        raise CheckFailed(message) from error
+    given, wanted = shape_text(tuple(output.shape[1:])), shape_text(other.io.outputs)
+    require(given == wanted, f"{what} it gives {given}, not {wanted}")
+
+
+@check(*NETWORKS)
+@seeded
+def check_building_follows_the_seed(subject: Subject) -> None:
+    """One seed gives the same weights each time, and another seed others."""
+    rig = rig_of(subject)
+    first, again, other = (tensors(rig.build(seed)) for seed in (1, 1, 2))
+    changed = unequal(first, again)
+    require(not changed, f"built twice under one seed, these differ: {', '.join(changed[:5])}")
+    trained = [name for name, weight in rig.build().named_parameters() if weight.requires_grad]
+    if not trained:
+        raise NotApplicable("it has no weights to train")
+    require(
+        set(unequal(first, other)) & set(trained),
+        "built under another seed it has the same weights: it doesn't draw them from torch's "
+        "global generator, or seeds that itself",
+    )
+
+
+def _generators() -> dict[str, Any]:
+    numpy: Any = np.random.get_state()  # noqa: NPY002  # the global one is what is looked at
+    return {
+        "torch": torch.get_rng_state().tolist(),
+        "numpy": [np.asarray(numpy[1]).tolist(), numpy[2]],
+        "python": random.getstate(),
+    }
+
+
+def _settings() -> dict[str, Any]:
+    return {
+        "the default dtype": torch.get_default_dtype(),
+        "the default device": torch.get_default_device(),
+        "gradients on or off": torch.is_grad_enabled(),
+        "the number of threads": torch.get_num_threads(),
+        "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
+        "cudnn.benchmark": torch.backends.cudnn.benchmark,
+        "the precision of matrix products": torch.get_float32_matmul_precision(),
+    }
+
+
+@check(*NETWORKS)
+@seeded
+def check_globals_stay(subject: Subject) -> None:
+    """Neither building nor calling seeds random generators or changes torch's settings."""
+    rig = rig_of(subject)
+    before, ends = _settings(), []
+    for seed in (1, 2):
+        with isolated(seed):
+            net = rig.chosen.build(rig.io)
+            net(*rig.inputs(2))
+            ends.append(_generators())
+    after = _settings()
+    changed = [name for name, value in before.items() if after[name] != value]
+    require(not changed, f"changes {', '.join(changed)} for everyone")
+    seeds = [name for name, state in ends[0].items() if state == ends[1][name]]
+    require(not seeds, f"seeds {', '.join(seeds)}'s global random generator: the engine does that")
+
+
+@check(*NETWORKS)
+@seeded
+def check_input_is_unchanged(subject: Subject) -> None:
+    """Calling the network doesn't change its input in place; tasks use it again."""
+    rig = rig_of(subject)
+    net = rig.build()
+    for training in (True, False):
+        given = rig.inputs(2)
+        with torch.no_grad():
+            net.train(training)(*given)
+        require(
+            same(given, rig.inputs(2)),
+            "its input is another after the call: no in-place "
+            "operation (`inplace=True`, `x += ...`) may come first",
+        )
+
+
+@check(*NETWORKS)
+@seeded
+def check_weights_round_trip(subject: Subject) -> None:
+    """Saved as safetensors and rebuilt from the file alone, it gives the same outputs, bitwise."""
+    rig = rig_of(subject)
+    net, path = warmed(rig).eval(), subject.folder / "net.safetensors"
+    save_weights(path, net.state_dict(), _card(subject, rig))
+    card, state = load_weights(path)
+    with isolated(7):
+        again = build_network(card, state, where=str(path)).eval()
+    require(card.io == rig.io, f"its shapes were {rig.io}, and are {card.io} in the file")
+    with torch.no_grad(), isolated(3):
+        before = rig.outputs(net, *rig.inputs(2))
+    with torch.no_grad(), isolated(3):
+        after = rig.outputs(again, *rig.inputs(2))
+    require(
+        same(before, after),
+        "other outputs after saving and loading: something that isn't a parameter or a buffer "
+        "(`register_buffer`), or is no option, makes a difference",
+    )
+
+
+def _card(subject: Subject, rig: Rig) -> WeightsCard:
+    component, options = rig.chosen.component, rig.chosen.options
+    kind: Any = component.kind
+    return WeightsCard(
+        role=kind,
+        kind=kind,
+        network=rig.chosen.as_table(),
+        revision=component.revision,
+        io=rig.io,
+        task={},
+        fields={},
+        size_multiple=options.size_multiple() if isinstance(options, NetOptions) else 1,
+        plugin={"distribution": subject.record.distribution, "version": subject.record.version},
+    )
+
+
+@check(*NETWORKS)
+@seeded
+def check_copies_are_apart(subject: Subject) -> None:
+    """A deep copy gives the same outputs and shares no weights; moving averages are one."""
+    rig = rig_of(subject)
+    net = warmed(rig).eval()
+    try:
+        copied = copy.deepcopy(net)
+    except Exception as error:
+        message = f"copy.deepcopy fails: {type(error).__name__}: {error}"
+        raise CheckFailed(message) from error
+    with torch.no_grad():
+        with isolated(3):
+            before = rig.outputs(net, *rig.inputs(2))
+        with isolated(3):
+            require(same(before, rig.outputs(copied, *rig.inputs(2))), "a copy gives other outputs")
+        for tensor in copied.parameters():
+            tensor.zero_()
+        with isolated(3):
+            after = rig.outputs(net, *rig.inputs(2))
+    require(same(before, after), "changing a copy's weights changes the original's outputs")

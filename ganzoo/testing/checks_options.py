@@ -1,0 +1,167 @@
+"""Checks of components of every kind: their targets, and the options that recipes write."""
+
+from __future__ import annotations
+
+import pickle
+import tomllib
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema
+from pydantic import BaseModel, ValidationError
+
+from ganzoo.api import KINDS, Chosen, Scalar, load_target
+from ganzoo.recipe import Recipe
+from ganzoo.recipe.schema import component_schema
+from ganzoo.recipe.write import to_toml
+from ganzoo.registry import ChoiceError
+from ganzoo.testing.kit import CheckFailed, Subject, check, require
+from ganzoo.wording import key_of, models_in
+
+_STRANGER = "an_option_that_nobody_has"
+
+
+def _models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """A model of options and those of its inner tables, each once; `Scalar` is the core's."""
+    todo: list[type[BaseModel]] = [model]
+    seen: set[type[BaseModel]] = {Scalar, Chosen}
+    while todo:
+        one = todo.pop()
+        if one in seen:
+            continue
+        seen.add(one)
+        yield one
+        todo += [
+            inner for info in one.model_fields.values() for inner in models_in(info.annotation)
+        ]
+
+
+def _choices(subject: Subject) -> Iterator[tuple[str, Chosen]]:
+    """The component with its smallest settings, and with each preset."""
+    yield "its settings", subject.choose()
+    for preset in subject.component.component.presets:
+        yield f'preset "{preset}"', subject.choose(preset=preset)
+
+
+@check(*KINDS)
+def check_target(subject: Subject) -> None:
+    """The component's target can be imported, and called."""
+    place = subject.component.component.target
+    try:
+        target = load_target(place)
+    except Exception as error:
+        message = f"{place} can't be imported: {type(error).__name__}: {error}"
+        raise CheckFailed(message) from error
+    require(callable(target), f"{place} can't be called")
+
+
+@check(*KINDS)
+def check_options_refuse_unknown_keys(subject: Subject) -> None:
+    """An option that doesn't exist is refused, in inner tables too: a slip must not go unseen."""
+    try:
+        subject.choose(**{_STRANGER: 1})
+    except ChoiceError as error:
+        require(
+            any(_STRANGER in map(str, problem.loc) for problem in error.problems),
+            f"an unknown option is refused without being named: {error}",
+        )
+    else:
+        raise CheckFailed(f"the unknown option {_STRANGER} is taken in silence")
+    for model in _models(subject.registry.options_model(subject.component)):
+        require(
+            model.model_config.get("extra") == "forbid",
+            f"{model.__name__} takes unknown keys: derive it from ganzoo.api.Options, or give it "
+            'extra="forbid"',
+        )
+
+
+@check(*KINDS)
+def check_options_are_documented(subject: Subject) -> None:
+    """Every option has a help text, those of inner tables too."""
+    missing = [
+        f"{model.__name__}.{key_of(name, info)}"
+        for model in _models(subject.registry.options_model(subject.component))
+        for name, info in model.model_fields.items()
+        if not (info.description or "").strip()
+    ]
+    require(
+        not missing,
+        f"no help text: {', '.join(missing)}; write a docstring under each field "
+        "(`ganzoo show` prints it)",
+    )
+
+
+@check(*KINDS)
+def check_options_are_frozen(subject: Subject) -> None:
+    """Nobody can change options after they were checked."""
+    options = subject.choose().options
+    for name in type(options).model_fields:
+        try:
+            setattr(options, name, getattr(options, name))
+        except ValidationError:
+            continue
+        raise CheckFailed(f"options.{name} can be assigned")
+    thawed = [one.__name__ for one in _models(type(options)) if not one.model_config.get("frozen")]
+    require(not thawed, f"not frozen: {', '.join(thawed)}; derive them from ganzoo.api.Options")
+
+
+@check(*KINDS)
+def check_options_round_trip(subject: Subject) -> None:
+    """Options written as TOML, as a run directory keeps them, are the same options again."""
+    kind = subject.component.component.kind
+    for what, chosen in _choices(subject):
+        table = _without_none(chosen.as_table())
+        recipe = Recipe(name="", task=chosen, data=chosen, document={"component": table})
+        read = tomllib.loads(to_toml(recipe))["component"]
+        try:
+            again = subject.registry.choose(kind, read)
+        except ChoiceError as error:
+            message = f"{what}, written out in full, are refused: {error}"
+            raise CheckFailed(message) from error
+        before, after = chosen.as_table(), again.as_table()
+        changed = [key for key in before if before[key] != after[key]]
+        require(
+            not changed and again.options == chosen.options,
+            f"{what} aren't the same after TOML: "
+            + ("; ".join(f"{k}: {before[k]!r}, then {after[k]!r}" for k in changed) or "unequal"),
+        )
+
+
+def _without_none(value: Any) -> Any:
+    """A table without what TOML can't say; None always is an option's default."""
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return [_without_none(item) for item in value] if isinstance(value, list) else value
+
+
+@check(*KINDS)
+def check_options_schema(subject: Subject) -> None:
+    """The JSON Schema that editors complete by admits what is legal, and no unknown option."""
+    schema = component_schema(subject.registry, subject.component)
+    jsonschema.Draft4Validator.check_schema(schema)
+    validator = jsonschema.Draft4Validator(schema)
+    for what, chosen in _choices(subject):
+        table = _without_none(chosen.as_table())
+        errors = [
+            f"{'.'.join(map(str, e.path))}: {e.message}" for e in validator.iter_errors(table)
+        ]
+        require(not errors, f"the schema refuses {what}: {'; '.join(errors)}")
+        require(
+            not validator.is_valid({**table, _STRANGER: 1}),
+            "the schema admits an option that nobody has",
+        )
+
+
+@check(*KINDS)
+def check_options_pickle(subject: Subject) -> None:
+    """Options pickle: loaders' worker processes get them that way."""
+    options = subject.choose().options
+    try:
+        again = pickle.loads(pickle.dumps(options))  # noqa: S301  # our own bytes
+    except Exception as error:  # pickle raises what it likes
+        message = (
+            f"can't be pickled: {type(error).__name__}: {error}; is the class at the top of its "
+            "module?"
+        )
+        raise CheckFailed(message) from error
+    require(again == options, "not the same after pickling")

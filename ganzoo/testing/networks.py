@@ -1,0 +1,238 @@
+"""Networks for checks: shapes that one takes, small inputs for them, and what it returns."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganzoo.api import Chosen, Kind, NetOptions
+from ganzoo.engine.rng import isolated
+from ganzoo.errors import GanzooError
+from ganzoo.interfaces import NetIO, Shape, as_output
+from ganzoo.testing.kit import CheckFailed, Subject, require
+
+NETWORKS: tuple[Kind, ...] = ("generator", "discriminator", "network")
+REFUSALS = (ValueError, TypeError, GanzooError)
+"""How a network says that it wasn't made for a shape; the engine shows these to the user."""
+
+SIDES = (16, 32, 64, 128, 224, 256)
+"""Sides of images, in pixels, that are tried until a network takes one."""
+NOISE, POINTS, CLASSES = 16, 2, 10
+
+
+@dataclass(frozen=True)
+class Rig:
+    """A component with shapes that it may be built for.
+
+    Args:
+        chosen: the network's component with its options.
+        io: the shapes.
+    """
+
+    chosen: Chosen
+    io: NetIO
+
+    def build(self, seed: int = 0) -> nn.Module:
+        """The network with the weights of a seed, in training mode.
+
+        Raises:
+            CheckFailed: it is no `nn.Module`.
+        """
+        with isolated(seed):
+            net = self.chosen.build(self.io)
+        require(isinstance(net, nn.Module), f"built a {type(net).__name__}, not an nn.Module")
+        module: nn.Module = net
+        return module
+
+    def inputs(self, batch: int, seed: int = 1) -> tuple[Tensor, ...]:
+        """Images evenly spread over [-1, 1], or normal noise; class indices if it has classes."""
+        draw = torch.Generator().manual_seed(seed)
+        shape = (batch, *self.io.inputs)
+        if len(self.io.inputs) == 3:
+            x = torch.rand(shape, generator=draw) * 2 - 1
+        else:
+            x = torch.randn(shape, generator=draw)
+        if not self.io.classes:
+            return (x,)
+        return x, torch.randint(self.io.classes, (batch,), generator=draw)
+
+    def outputs(self, net: Callable[..., Any], *inputs: Tensor) -> tuple[Tensor, ...]:
+        """A generator's one output, or a discriminator's logits of every scale.
+
+        Raises:
+            CheckFailed: it returns something else.
+        """
+        value = net(*inputs)
+        if self.chosen.component.kind != "discriminator":
+            require(isinstance(value, Tensor), f"returns a {type(value).__name__}, not one tensor")
+            return (value,)
+        try:
+            logits = as_output(value).logits
+        except (TypeError, KeyError) as error:
+            message = f'returns no tensor, list or {{"logits": [...]}}: {error!r}'
+            raise CheckFailed(message) from error
+        require(
+            logits and all(isinstance(one, Tensor) for one in logits),
+            f'returns {type(value).__name__}: no tensor, list of them or {{"logits": [...]}}',
+        )
+        return logits
+
+    def __str__(self) -> str:
+        classes = f", {self.io.classes} classes" if self.io.classes else ""
+        return f"{shape_text(self.io.inputs)} -> {shape_text(self.io.outputs)}{classes}"
+
+
+def shape_text(shape: Shape) -> str:
+    """A shape as messages show it: `3 x 16 x 16`, `(2)`."""
+    return " x ".join(map(str, shape)) if len(shape) > 1 else f"({', '.join(map(str, shape))})"
+
+
+def seeded(function: Callable[[Subject], None]) -> Callable[[Subject], None]:
+    """Let a check draw random numbers, the same each time, and nobody notice."""
+
+    @functools.wraps(function)
+    def wrapped(subject: Subject) -> None:
+        with isolated(0):
+            function(subject)
+
+    return wrapped
+
+
+def legal_side(chosen: Chosen, least: int) -> int:
+    """The smallest side, at least `least`, that the options say the network takes."""
+    options = chosen.options
+    multiple = options.size_multiple() if isinstance(options, NetOptions) else 1
+    return -(-least // multiple) * multiple
+
+
+def families(kind: Kind, side: int) -> Iterator[NetIO]:
+    """Shapes that some network of a kind is made for; one for each sort of input and output."""
+    image: Shape = (3, side, side)
+    for classes in (0, CLASSES):
+        if kind == "discriminator":
+            yield NetIO(image, (1,), classes)
+            yield NetIO((POINTS,), (1,), classes)
+            continue
+        yield NetIO(image, image, classes)
+        yield NetIO((NOISE,), image, classes)
+        yield NetIO((NOISE,), (POINTS,), classes)
+        yield NetIO((POINTS,), (POINTS,), classes)
+        if kind == "network":
+            yield NetIO(image, (NOISE,), classes)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What became of the attempt to build a network for some shapes, and to call it.
+
+    Args:
+        rig: the attempt.
+        refused: why it wasn't built; None if it was.
+        failed: what happened when it was called; None if nothing did.
+    """
+
+    rig: Rig
+    refused: Exception | None = None
+    failed: Exception | None = None
+
+    @property
+    def works(self) -> bool:
+        """Whether the network was built and called."""
+        return self.refused is None and self.failed is None
+
+
+def attempt(rig: Rig) -> Trial:
+    """Build a network and call it with two samples in evaluation mode."""
+    try:
+        net = rig.build()
+    except CheckFailed:
+        raise
+    except Exception as error:  # noqa: BLE001  # a plugin's code may raise anything
+        return Trial(rig, refused=error)
+    try:
+        with torch.no_grad():
+            net.eval()(*rig.inputs(2))
+    except Exception as error:  # noqa: BLE001
+        return Trial(rig, failed=error)
+    return Trial(rig)
+
+
+def trials(subject: Subject) -> Iterator[Trial]:
+    """An attempt for each family of shapes: at the smallest side that isn't refused."""
+    chosen = subject.choose()
+    for small in families(chosen.component.kind, legal_side(chosen, SIDES[0])):
+        trial = attempt(Rig(chosen, small))
+        for least in SIDES[1:]:
+            if not isinstance(trial.refused, REFUSALS) or not has_images(small):
+                break
+            trial = attempt(Rig(chosen, resized(small, *2 * (legal_side(chosen, least),))))
+        yield trial
+
+
+def has_images(io: NetIO) -> bool:
+    """Whether height and width mean anything to a network."""
+    return 3 in {len(io.inputs), len(io.outputs)}
+
+
+def resized(io: NetIO, height: int, width: int) -> NetIO:
+    """The same shapes for images of another size."""
+    inputs, outputs = (
+        (shape[0], height, width) if len(shape) == 3 else shape for shape in (io.inputs, io.outputs)
+    )
+    return replace(io, inputs=inputs, outputs=outputs)
+
+
+def rig_of(subject: Subject) -> Rig:
+    """The first shapes that the network takes.
+
+    Raises:
+        CheckFailed: it takes none of those that are tried.
+    """
+    said = []
+    for trial in trials(subject):
+        if trial.works:
+            return trial.rig
+        error = trial.refused or trial.failed
+        said.append(f"  {trial.rig}: {type(error).__name__}: {error}")
+    raise CheckFailed("it takes none of the shapes that were tried:\n" + "\n".join(said))
+
+
+def unequal(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> list[str]:
+    """Names of tensors that aren't the same bit for bit (a NaN is like itself)."""
+    return [
+        name
+        for name in {**one, **other}
+        if name not in one
+        or name not in other
+        or one[name].shape != other[name].shape
+        or one[name].dtype != other[name].dtype
+        or not torch.equal(_bits(one[name]), _bits(other[name]))
+    ]
+
+
+def _bits(tensor: Tensor) -> Tensor:
+    return tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
+
+
+def same(one: tuple[Tensor, ...], other: tuple[Tensor, ...]) -> bool:
+    """Whether two outputs are equal bit for bit."""
+    return not unequal(*({str(i): t for i, t in enumerate(many)} for many in (one, other)))
+
+
+def tensors(net: nn.Module) -> dict[str, Tensor]:
+    """Copies of all parameters and buffers, those that aren't saved too."""
+    named = [*net.named_parameters(), *net.named_buffers()]
+    return {name: tensor.detach().clone() for name, tensor in named}
+
+
+def warmed(rig: Rig) -> nn.Module:
+    """A network whose stored statistics aren't the initial ones any more; in training mode."""
+    net = rig.build()
+    with torch.no_grad():
+        net(*rig.inputs(3, seed=5))
+    return net
