@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import configparser
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
-import venv
 import zipfile
 from importlib.metadata import PathDistribution
 from pathlib import Path, PurePosixPath
@@ -17,39 +13,6 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("ganzoo", "plugins", "recipes", "LICENSE", "README.md", "pyproject.toml")
-IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info", ".*_cache", ".hypothesis")
-
-
-@pytest.fixture(scope="session")
-def checkout(tmp_path_factory):
-    """A copy of what a build reads, so that nobody's edits change it under the tests."""
-    return copy_of_the_sources(tmp_path_factory.mktemp("packaging") / "checkout")
-
-
-def copy_of_the_sources(target):
-    target.mkdir()
-    for name in PARTS:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, target / name, ignore=IGNORED)
-        else:
-            shutil.copy(ROOT / name, target / name)
-    return target
-
-
-def build(sources, target, *, editable=False):
-    """What pip asks of the build backend, without pip's isolation and hence without network."""
-    function = "build_editable" if editable else "build_wheel"
-    code = f"import sys, hatchling.build as b; print(b.{function}(sys.argv[1]))"
-    command = [sys.executable, "-c", code, str(target)]
-    done = subprocess.run(command, cwd=sources, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return target / done.stdout.split()[-1]
-
-
-@pytest.fixture(scope="session")
-def wheel(checkout, tmp_path_factory):
-    return build(checkout, tmp_path_factory.mktemp("wheel"))
 
 
 def files_of(wheel):
@@ -92,7 +55,7 @@ def test_what_must_be_in_it_is_in_it(wheel):
         assert [archive.read(name) for name in texts] == [(ROOT / "LICENSE").read_bytes()]
 
 
-def test_a_dropped_folder_is_noticed(checkout, tmp_path):
+def test_a_dropped_folder_is_noticed(packaging, checkout, tmp_path):
     """hatchling drops a wrong path in silence: the negative control of the comparison."""
     sources = tmp_path / "checkout"
     shutil.copytree(checkout, sources)
@@ -101,7 +64,7 @@ def test_a_dropped_folder_is_noticed(checkout, tmp_path):
     wrong = text.replace('"plugins/gan/ganzoo_gan"', '"plugins/gan/ganzoo_gam"')
     assert wrong != text
     pyproject.write_text(wrong)
-    missing = folders_of(sources) - files_of(build(sources, tmp_path))
+    missing = folders_of(sources) - files_of(*packaging.build(tmp_path, sources))
     assert missing
     assert all(name.startswith("ganzoo_gan/") for name in missing)
 
@@ -135,40 +98,8 @@ def test_what_the_wheel_says_of_itself(wheel):
 # Installed apart.
 
 
-class Environment:
-    """A virtual environment with one wheel in it; the libraries are those of the tests'."""
-
-    def __init__(self, folder, wheel):
-        venv.create(folder, with_pip=False, symlinks=True)
-        self.folder = folder
-        self.python = folder / "bin" / "python"
-        (site,) = folder.glob("lib/python*/site-packages")
-        with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(site)
-        # A path that a .pth file names is searched last and its own .pth files aren't read, so
-        # that an editable ganzoo beside the libraries stays out.
-        libraries = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
-        (site / "zz_libraries.pth").write_text("\n".join(libraries))
-
-    def __call__(self, *arguments, cwd=None):
-        """Run Python there; return what it prints."""
-        environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        command = [str(self.python), *map(str, arguments)]
-        done = subprocess.run(
-            command,
-            cwd=cwd or self.folder,
-            env=environ,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-
 def without_pix2pix(target):
-    """The sources after somebody deleted the plugin, its recipes and its lines of pyproject."""
-    copy_of_the_sources(target)
+    """Delete the plugin, its recipes and its lines of pyproject from a copy of the sources."""
     shutil.rmtree(target / "plugins" / "pix2pix")
     shutil.rmtree(target / "recipes" / "paper")
     for recipe in target.glob("recipes/*.toml"):
@@ -206,9 +137,9 @@ threads = 1
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_the_core_works_without_pix2pix(tmp_path):
-    wheel = build(without_pix2pix(tmp_path / "checkout"), tmp_path)
-    python = Environment(tmp_path / "environment", wheel)
+def test_the_core_works_without_pix2pix(packaging, tmp_path):
+    sources = without_pix2pix(packaging.copy_of_the_sources(tmp_path / "checkout"))
+    python = packaging.Environment(tmp_path / "environment", *packaging.build(tmp_path, sources))
     where = "import ganzoo, importlib.util as u; print(ganzoo.__file__, u.find_spec({!r}))"
     file, spec = python("-c", where.format("ganzoo_pix2pix")).split()
     assert Path(file).is_relative_to(python.folder)
@@ -242,9 +173,9 @@ print(*(record.namespace + "=" + record.state for record in registry.records))
 
 
 @pytest.mark.parametrize("editable", [False, True], ids=["wheel", "editable"])
-def test_an_installation_finds_recipes_and_plugins(checkout, tmp_path, editable):
-    built = build(checkout, tmp_path, editable=editable)
-    python = Environment(tmp_path / "environment", built)
+def test_an_installation_finds_recipes_and_plugins(packaging, checkout, tmp_path, editable):
+    built = packaging.build(tmp_path, checkout, editable=editable)
+    python = packaging.Environment(tmp_path / "environment", *built)
     origin = "import ganzoo, ganzoo_gan; print(ganzoo.__file__, ganzoo_gan.__file__, sep='\\n')"
     place = checkout if editable else python.folder
     for file in python("-c", origin).splitlines():

@@ -74,7 +74,7 @@ def _explained(error: GanzooError) -> str:
     from ganzoo.recipe.problems import RecipeProblems
 
     if isinstance(error, RecipeProblems):
-        return f"{error.message}\n{error}"
+        return "\n".join(filter(None, (error.message, str(error), error.hint)))
     head = f"{error.where}: {error.message}" if error.where else error.message
     return head + "".join(f"\n  {line}" for line in error.hint.splitlines())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,6 +15,7 @@ import torch
 import ganzoo
 from ganzoo.engine.rundir import now
 from ganzoo.engine.session import Resolved
+from ganzoo.errors import PluginError
 from ganzoo.files import read_json, write_json
 from ganzoo.recipe.model import Recipe
 from ganzoo.registry import current
@@ -34,6 +35,7 @@ def _versions() -> dict[str, str]:
 
 
 def _plugins(ids: Iterable[str]) -> dict[str, str]:
+    """By namespace, the distribution and version of each plugin that brings one of `ids`."""
     registry = current()
     found = {}
     for namespace in sorted({identifier.partition("/")[0] for identifier in ids}):
@@ -51,6 +53,30 @@ def components(recipe: Recipe) -> list[tuple[str, int]]:
     if recipe.fallback is not None:
         chosen.append(recipe.fallback)
     return sorted({(item.id, item.component.revision) for item in chosen})
+
+
+def _used(document: Any) -> Iterator[str]:
+    """Every id in a recipe's document, those that options name included."""
+    if isinstance(document, Mapping):
+        if isinstance(document.get("use"), str):
+            yield document["use"]
+        document = document.values()
+    if not isinstance(document, str) and isinstance(document, Iterable):
+        for part in document:
+            yield from _used(part)
+
+
+def changed_plugins(path: Path) -> list[str]:
+    """What is no more as when the run's last part began, as `ganzoo-foo 0.3 -> ganzoo-foo 0.4`."""
+    changed = []
+    for namespace, made_with in read_json(path / FILE).get("plugins", {}).items():
+        try:
+            now = _plugins([namespace])[namespace]
+        except PluginError:
+            now = "not installed"
+        if now != made_with:
+            changed.append(f"{made_with} -> {now}")
+    return changed
 
 
 def stored_resolved(path: Path) -> Resolved | None:
@@ -86,7 +112,7 @@ def record(
         recipe_sha256=recipe.sha256,
         overrides=list(overrides),
         components=dict(named),
-        plugins=_plugins(identifier for identifier, _ in named),
+        plugins=_plugins({*dict(named), *_used(recipe.document)}),
     )
     part: dict[str, Any] = {
         "started": now(),

@@ -75,6 +75,7 @@ def execute(request: Request) -> Answer:
 def _settled(request: Request) -> tuple[Recipe | None, Path | None, list[str]]:
     """The recipe, the run directory to go on with, and every `--set` in force."""
     from ganzoo.engine import provenance, rundir
+    from ganzoo.engine.run import stored_recipe
     from ganzoo.recipe import load_recipe
 
     if request.recipe is None and request.resume is None:
@@ -88,7 +89,7 @@ def _settled(request: Request) -> tuple[Recipe | None, Path | None, list[str]]:
         if request.recipe is not None:
             recipe = load_recipe(request.recipe, overrides)
         elif request.overrides:
-            recipe = load_recipe(resume / rundir.RESOLVED, request.overrides)
+            recipe = stored_recipe(resume, request.overrides)
     return recipe, resume, overrides
 
 

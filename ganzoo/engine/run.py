@@ -14,7 +14,7 @@ from ganzoo.engine.session import Resolved, Session, resolve, world_from_environ
 from ganzoo.engine.state import restore
 from ganzoo.engine.trainer import Trainer
 from ganzoo.engine.view import Result, Run, data_identity
-from ganzoo.errors import DataError, RecipeError
+from ganzoo.errors import DataError, ExitCode, GanzooError, RecipeError
 from ganzoo.files import read_json, write_text
 from ganzoo.observers import Voice
 from ganzoo.recipe import load_recipe
@@ -37,13 +37,30 @@ def differences(stored: Recipe, wanted: Recipe) -> tuple[list[str], list[str]]:
     return allowed, refused
 
 
+def stored_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe of a run directory.
+
+    Raises:
+        RecipeError: where it can't be used any more; with the plugins that are no more as they
+            were, if that is why.
+    """
+    try:
+        return load_recipe(path / rundir.RESOLVED, overrides)
+    except GanzooError as error:
+        changed = provenance.changed_plugins(path)
+        if error.exit_code == ExitCode.PLUGIN and changed:
+            made_with = ", ".join(one.partition(" -> ")[0] for one in changed)
+            error.hint = f"{error.hint}\nThe run was made with {made_with}.".strip()
+        raise
+
+
 def adopt(path: Path, wanted: Recipe | None) -> tuple[Recipe, list[str]]:
     """The recipe to go on with: the stored one, with the changes that a resume lets in.
 
     Raises:
         RecipeError: listing every other difference.
     """
-    stored = load_recipe(path / rundir.RESOLVED)
+    stored = stored_recipe(path)
     if wanted is None:
         return stored, []
     allowed, refused = differences(stored, wanted)
@@ -143,6 +160,8 @@ def _footing(
     notes = []
     if stored is not None and (other := stored.differences(resolved)):
         notes.append(f"resuming on another footing: {', '.join(other)}")
+    if resume is not None and (changed := provenance.changed_plugins(resume)):
+        notes.append(f"resuming with other plugins: {', '.join(changed)}")
     if resume is not None and not changes and provenance.edited(resume, recipe):
         notes.append(
             f"{rundir.RESOLVED} isn't what the last part of this run used (edited, or read by "

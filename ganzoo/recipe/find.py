@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import ganzoo
-from ganzoo.errors import RecipeError
+from ganzoo.errors import PluginError, RecipeError
 from ganzoo.registry import Registry
 from ganzoo.wording import did_you_mean
+
+_PLUGIN_RECIPE = re.compile(r"[a-z][a-z0-9_]*/[^/.]+")
 
 
 def shipped_recipes(registry: Registry) -> dict[str, Traversable]:
@@ -42,6 +45,7 @@ def find_recipe(ref: str, registry: Registry, beside: Path | None = None) -> Tra
 
     Raises:
         RecipeError: nothing is there; the nearest names are in the hint.
+        PluginError: nothing is there, and the plugin that the name begins with is absent or broken.
     """
     itself = False
     for candidate in _candidates(ref, registry, beside):
@@ -54,11 +58,30 @@ def find_recipe(ref: str, registry: Registry, beside: Path | None = None) -> Tra
     if itself:
         raise RecipeError(f'"{ref}" is this recipe itself')
     names = shipped_recipes(registry)
+    near = did_you_mean(_shipped_name(ref), names)
+    folders = {one.partition("/")[0] for one in names if "/" in one}
+    if not near and ref.partition("/")[0] not in folders:
+        _refuse_absent_plugin(ref, registry)
     raise RecipeError(
         f'no recipe "{ref}"',
-        hint=did_you_mean(_shipped_name(ref), names)
-        or ("shipped: " + ", ".join(sorted(names)) if names else ""),
+        hint=near or ("shipped: " + ", ".join(sorted(names)) if names else ""),
     )
+
+
+def _refuse_absent_plugin(ref: str, registry: Registry) -> None:
+    """Raise a PluginError where `ref` is like `plugin/name` and that plugin is absent or broken."""
+    if not _PLUGIN_RECIPE.fullmatch(ref) or Path(ref).parent.is_dir():
+        return
+    try:
+        record = registry.record_of(ref)
+    except PluginError as error:
+        raise PluginError(f'no recipe "{ref}": {error.message}', hint=error.hint) from error
+    if record.state != "ok":
+        raise PluginError(
+            f'no recipe "{ref}": the plugin "{record.namespace}" is {record.state}: '
+            f"{record.reason}",
+            hint="`ganzoo plugins --verbose` shows all that is known of it",
+        )
 
 
 def _candidates(ref: str, registry: Registry, beside: Path | None) -> Iterator[Traversable]:
