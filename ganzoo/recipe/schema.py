@@ -5,8 +5,10 @@ values and completeness are said apart, each component's values once. Definition
 
 - `KIND`: what may be written for a component of that kind, by itself or over a parent's table;
 - `KIND.namespace.name`: the table of one component, which its `use` names;
-- `KIND.partial`: a table without `use`, which changes a parent's: an option of any of them;
-- `KIND.nested`: `KIND` without the key that only a table at the top of a recipe has;
+- `KIND.any`: a table with an option of any of them: all that holds of one without `use`, which
+  changes a parent's; of one with `use` it holds too, and names the key that is wrong, where the
+  choice among all components would only say that none fits;
+- `KIND.nested`: `KIND` without what only a table at the top of a recipe may say;
 - `KIND.complete`: what must be there where nothing is inherited; says nothing of values.
 """
 
@@ -62,6 +64,14 @@ _CORE_SCHEMAS: dict[Kind, Schema] = {
         "type": "string",
     },
 }
+
+_USES_NONE: Schema = {
+    "type": "object",
+    "properties": {"use": {"enum": ["none"]}},
+    "required": ["use"],
+}
+_WORDS = {"description", "default", "title"}
+"""Keywords that admit and refuse nothing."""
 
 log = logging.getLogger(__name__)
 
@@ -124,15 +134,10 @@ def _top(key: str) -> Schema:
         return {"description": _sentence(SETTINGS[key]), **table_of(SETTINGS[key])}
     if key == "players":
         return {"type": "object", "additionalProperties": table_of(SETTINGS["optimizer"])}
-    if key in NETWORKS:
-        none: Schema = {"enum": ["none"]}
-        table = {"type": "object", "properties": {"use": none}, "required": ["use"]}
-        table["additionalProperties"] = False
-        return {"anyOf": [pointer(key), none, table]}
     if key in {"loss", *ARRAYS}:
-        items = {"allOf": [pointer(key), pointer(f"{key}.complete")]}
-        array: Schema = {"type": "array", "items": items}
-        return {"anyOf": [pointer(key), array | ({"minItems": 1} if key == "loss" else {})]}
+        array: Schema = {"items": {"allOf": [pointer(key), pointer(f"{key}.complete")]}}
+        array |= {"minItems": 1} if key == "loss" else {}
+        return {"anyOf": [{"type": "array"}, pointer(key)], **array}
     return {"allOf": [pointer(key)]}
 
 
@@ -199,7 +204,7 @@ class _Definitions:
         kind, _, part = name.partition(".")
         makers = {
             "": self.kind,
-            "partial": self.partial,
+            "any": self.any,
             "nested": self.nested,
             "complete": self.complete,
         }
@@ -212,34 +217,48 @@ class _Definitions:
 
     def kind(self, kind: Kind) -> Schema:
         entries = [entry for entry, _ in self.models[kind]]
-        if not entries:
-            return {"not": {}}
-        ids = {name: entry for entry in entries for name in self.names(entry)}
-        notes = [
-            entry.component.summary if name == entry.id else f"now called {entry.id}"
-            for name, entry in ids.items()
-        ]
-        text = {"enum": list(ids), "x-taplo": {"docs": {"enumValues": notes}}}
-        tables = [pointer(_name(entry)) for entry in entries]
-        return {"anyOf": [text, *tables, pointer(f"{kind}.partial")]}
-
-    def partial(self, kind: Kind) -> Schema:
-        keys: dict[str, list[Schema]] = {}
-        for entry, _ in self.models[kind]:
-            for key in self.tables[_name(entry)]["properties"]:
-                if key != "use":
-                    keys.setdefault(key, []).append(pointer(f"{_name(entry)}/properties/{key}"))
-        properties = {
-            key: ways[0] if len(ways) == 1 else {"anyOf": ways} for key, ways in keys.items()
+        notes = {
+            name: entry.component.summary if name == entry.id else f"now called {entry.id}"
+            for entry in entries
+            for name in self.names(entry)
         }
-        table = {"type": "object", "properties": properties, "additionalProperties": False}
-        return table | {"not": {"required": ["use"]}}
+        tables = [pointer(_name(entry)) for entry in entries]
+        if kind in NETWORKS:
+            notes["none"] = "The task does without it."
+            tables.append(_USES_NONE | {"additionalProperties": False})
+        text = {"enum": list(notes), "x-taplo": {"docs": {"enumValues": list(notes.values())}}}
+        table = {"type": "object", "not": {"required": ["use"]}}
+        return {
+            "allOf": [pointer(f"{kind}.any")],
+            "anyOf": [*([text] if notes else []), *tables, table],
+        }
+
+    def any(self, kind: Kind) -> Schema:
+        # Alike but for their words is alike: many components share options.
+        keys: dict[str, dict[str, Schema]] = {}
+        for entry, _ in self.models[kind]:
+            for key, option in self.tables[_name(entry)]["properties"].items():
+                says = json.dumps({word: option[word] for word in option if word not in _WORDS})
+                target = pointer(f"{_name(entry)}/properties/{key}")
+                keys.setdefault(key, {}).setdefault(says, target)
+        names = [name for entry, _ in self.models[kind] for name in self.names(entry)]
+        names += ["none"] if kind in NETWORKS else []
+        properties: Schema = {"use": {"enum": names}} if names else {}
+        for key, ways in keys.items():
+            if key != "use":
+                targets = list(ways.values())
+                properties[key] = targets[0] if len(targets) == 1 else {"anyOf": targets}
+        tables = [self.tables[_name(entry)] for entry, _ in self.models[kind]]
+        closed = all("additionalProperties" in table for table in tables)
+        return {"properties": properties} | ({"additionalProperties": False} if closed else {})
 
     def nested(self, kind: Kind) -> Schema:
-        if kind not in CORE_KEYS:
-            return {"allOf": [pointer(kind)]}
-        only_at_the_top = {"type": "object", "required": [CORE_KEYS[kind]]}
-        return {"allOf": [pointer(kind), {"not": only_at_the_top}]}
+        refused = []
+        if kind in CORE_KEYS:
+            refused.append({"type": "object", "required": [CORE_KEYS[kind]]})
+        if kind in NETWORKS:
+            refused += [{"enum": ["none"]}, _USES_NONE]
+        return {"allOf": [pointer(kind)]} | ({"not": {"anyOf": refused}} if refused else {})
 
     def complete(self, kind: Kind) -> Schema:
         schema: Schema = {"required": ["use"]}
