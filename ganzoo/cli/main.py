@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "predict": ("ganzoo.cli.predict", "Generate images with trained weights."),
     "evaluate": ("ganzoo.cli.evaluate", "Score a run on a split of its data."),
     "runs": ("ganzoo.cli.runs", "List and compare runs."),
+    "doctor": ("ganzoo.cli.doctor", "Look over this installation and machine."),
 }
 """Each command's module, which has a click command called `command`, and its line of `--help`."""
 
@@ -60,7 +61,7 @@ def cli(
 
     show_notes()
     active = registry.activate(block=blocked, files=plugin_files)
-    if context.invoked_subcommand == "plugins":
+    if context.invoked_subcommand in {"plugins", "doctor"}:  # they say it themselves
         return
     for record in active.records:
         if record.state == "quarantined":

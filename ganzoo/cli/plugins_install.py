@@ -79,11 +79,13 @@ def command(what: tuple[str, ...]) -> None:
         _keep(plan)
         if plan:
             click.echo(f"installing: {', '.join(map(str, plan))}", err=True)
-            done = _pip("install", *options, *wanted, quiet=False)
+            done = _pip("install", "--quiet", *options, *wanted, quiet=False)
             if done.returncode != 0:
                 raise EnvironmentFault("pip failed: see above what it says")
         else:
-            click.echo("nothing to do: installed already", err=True)
+            click.echo(
+                "nothing to do: installed already (`-- --upgrade` takes a newer one)", err=True
+            )
     _show([*named, *(one for one in plan if one.name.startswith(f"{CORE}-"))])
 
 
@@ -223,7 +225,7 @@ def _show(installed: Iterable[Found]) -> None:
     Raises:
         PluginError: one doesn't work.
     """
-    done = subprocess.run(  # noqa: S603  # ganzoo itself
+    done = subprocess.run(
         [sys.executable, "-P", "-m", "ganzoo", "plugins", "--json"],
         stdout=subprocess.PIPE,
         text=True,

@@ -1,0 +1,352 @@
+"""What this machine and this installation are, and what is wrong with them, one finding each.
+
+Imports torch where it must, and says so where it can't.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+import ganzoo
+from ganzoo.cli.installation import installation
+from ganzoo.errors import GanzooError
+from ganzoo.plugins import CORE
+from ganzoo.registry import Registry
+
+State = Literal["ok", "note", "warning", "broken"]
+
+STRANGER = "0.0.1"
+"""Version of the unrelated package that PyPI calls ganzoo."""
+
+AUGMENTATIONS = "2.0.8"
+"""The last albumentations under MIT."""
+
+LITTLE = 2 * 2**30
+"""Bytes of free disk below which a warning is due: checkpoints and data sets are large."""
+
+VARIABLES = (
+    *("GANZOO_DATA", "GANZOO_CACHE", "GANZOO_DISABLE_PLUGINS", "GANZOO_PLUGIN_AUTOLOAD"),
+    *("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "PYTORCH_ENABLE_MPS_FALLBACK"),
+    *("WORLD_SIZE", "RANK", "LOCAL_WORLD_SIZE"),
+)
+"""Variables of the environment that change what ganzoo does, here or through torch."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Args:
+        name: what was looked at; stable, for programs.
+        state: `ok`; `note` (good to know); `warning` (works, perhaps not as meant); `broken`.
+        value: what was found.
+        message: what that means, in one sentence; empty where the value says it all.
+        hint: what to do.
+    """
+
+    name: str
+    state: State
+    value: str
+    message: str = ""
+    hint: str = ""
+
+
+def diagnose(registry: Registry) -> Iterator[Finding]:
+    """Look at everything, the cheap and fundamental first."""
+    yield Finding("python", "ok", f"{platform.python_version()} ({sys.executable})")
+    yield Finding("system", "ok", platform.platform())
+    yield from the_ganzoo()
+    yield from requirements()
+    yield from albumentations()
+    yield from torchvision()
+    yield from plugins(registry)
+    yield from devices()
+    yield from folders()
+    yield from variables()
+    yield from accelerate_config()
+
+
+def version_of(name: str) -> str:
+    """Version of an installed distribution, or ""."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def the_ganzoo() -> Iterator[Finding]:
+    """Which ganzoo runs, and whether it is the one that the metadata speak of."""
+    here = installation()
+    again = "install it from where you got it: python -m pip install . in a checkout"
+    faults = []
+    if not here.version:
+        faults.append(
+            "no distribution owns it, so that plugins and pip don't know it; pip would take "
+            "the unrelated ganzoo of PyPI"
+        )
+    elif here.version == STRANGER:
+        faults.append(f"{STRANGER} is the unrelated, empty ganzoo of PyPI")
+    elif here.version != ganzoo.__version__:
+        faults.append(f"the code that runs is {ganzoo.__version__}")
+    claims = sorted(
+        {
+            str(getattr(one, "_path", one.version))
+            for one in importlib.metadata.distributions(name=CORE)
+        }
+    )
+    if len(claims) > 1:
+        faults.append(f"{len(claims)} distributions claim its name: {', '.join(claims)}")
+    if here.version and not _owned(here.place):
+        faults.append(f"its distribution doesn't own the files of {here.place}")
+    if not faults:
+        yield Finding("ganzoo", "ok", str(here))
+    for fault in faults:
+        yield Finding(
+            "ganzoo",
+            "warning",
+            str(here),
+            fault,
+            f"python -m pip uninstall ganzoo, until it is gone; then {again}",
+        )
+
+
+def _owned(place: Path) -> bool:
+    """Whether the package that runs belongs to the distribution `ganzoo`."""
+    found = importlib.metadata.distribution(CORE)
+    here = installation(found)
+    if here.source.startswith("editable, from "):
+        return place.resolve().parent == Path(here.source.removeprefix("editable, from ")).resolve()
+    own = found.locate_file("ganzoo/__init__.py")
+    return Path(str(own)).resolve().parent == place.resolve()
+
+
+def unmet(distribution: str) -> list[str]:
+    """What a distribution requires and isn't there, in words."""
+    faults = []
+    for text in importlib.metadata.requires(distribution) or []:
+        need = Requirement(text)
+        if need.marker is not None and not need.marker.evaluate({"extra": ""}):
+            continue
+        found = version_of(need.name)
+        if not found:
+            faults.append(f"{need} is missing")
+        elif not need.specifier.contains(found, prereleases=True):
+            faults.append(f"{need} isn't met by {found}")
+    return faults
+
+
+def requirements() -> Iterator[Finding]:
+    """What ganzoo is built on, and its optional extra."""
+    if version_of(CORE):
+        for fault in unmet(CORE):
+            need = fault.partition(" ")[0]
+            yield Finding("requirements", "broken", need, fault, f"python -m pip install '{need}'")
+    for name in ("accelerate", "timm", "numpy", "safetensors"):
+        if found := version_of(name):
+            yield Finding(name, "ok", found)
+    extra = version_of("tensorboard")
+    message = "" if extra else "not installed: needed for watch.tensorboard = true alone"
+    yield Finding("tensorboard", "ok" if extra else "note", extra or "none", message)
+
+
+def albumentations() -> Iterator[Finding]:
+    """Which of the two packages of this import name is there."""
+    remedy = (
+        "python -m pip uninstall albumentationsx albumentations; "
+        f"python -m pip install albumentations=={AUGMENTATIONS}"
+    )
+    if rival := version_of("albumentationsx"):
+        yield Finding(
+            "albumentations",
+            "warning",
+            f"AlbumentationsX {rival}",
+            "it has the same import name and its licence is the AGPL",
+            remedy,
+        )
+        return
+    found = version_of("albumentations")
+    if found == AUGMENTATIONS:
+        yield Finding("albumentations", "ok", found)
+    elif found:
+        message = f"ganzoo's table of transforms was made from {AUGMENTATIONS}"
+        yield Finding("albumentations", "warning", found, message, remedy)
+
+
+def torchvision() -> Iterator[Finding]:
+    """Whether torchvision, where it is, was built for this torch; timm imports it."""
+    found = version_of("torchvision")
+    if not found:
+        return
+    wants = [
+        Requirement(text)
+        for text in importlib.metadata.requires("torchvision") or []
+        if canonicalize_name(Requirement(text).name) == "torch"
+    ]
+    torch = version_of("torch")
+    for want in wants:
+        if torch and not want.specifier.contains(torch, prereleases=True):
+            yield Finding(
+                "torchvision",
+                "warning",
+                found,
+                f"it was built for {want}, and torch {torch} is installed: timm may not import",
+                "python -m pip install --upgrade torchvision",
+            )
+            return
+    ours, theirs = _local(torch), _local(found)
+    if ours and theirs and ours != theirs:
+        message = f"it was built for {theirs}, and torch for {ours}"
+        hint = "install both from one index of https://pytorch.org"
+        yield Finding("torchvision", "warning", found, message, hint)
+        return
+    yield Finding("torchvision", "ok", found)
+
+
+def _local(version: str) -> str:
+    """`cu128` of `2.9.0+cu128`."""
+    try:
+        return Version(version).local or ""
+    except InvalidVersion:
+        return ""
+
+
+def plugins(registry: Registry) -> Iterator[Finding]:
+    """Plugins that can't be used, and those whose requirements aren't met."""
+    working = [one for one in registry.records if one.state == "ok"]
+    if not any(canonicalize_name(one.distribution) == CORE for one in working):
+        yield Finding(
+            "plugins",
+            "broken",
+            "none of ganzoo's own",
+            "no component of ganzoo itself can be used",
+            "reinstall ganzoo; `ganzoo plugins --verbose` shows what is known",
+        )
+    for one in registry.records:
+        value = f"{one.namespace} ({one.distribution} {one.version})".replace(" )", ")")
+        if one.state == "quarantined":
+            hint = "`ganzoo plugins --verbose` shows all that is known of it"
+            yield Finding("plugins", "warning", value, f"quarantined: {one.reason}", hint)
+        elif one.state == "blocked":
+            yield Finding("plugins", "note", value, one.reason)
+    names = {canonicalize_name(one.distribution) for one in registry.records if one.version}
+    for name in sorted(names - {CORE}):
+        for fault in unmet(name) if version_of(name) else []:
+            hint = f"ganzoo plugins install {name} -- --upgrade"
+            yield Finding("plugins", "warning", name, f"it needs {fault}", hint)
+    yield Finding("plugins", "ok", f"{len(working)} of {len(registry.records)} in use")
+
+
+def devices() -> Iterator[Finding]:
+    """What torch can compute on, and what `auto` means here."""
+    try:
+        import torch
+    except Exception as error:  # noqa: BLE001  # whatever a broken build raises
+        yield Finding(
+            "torch",
+            "broken",
+            version_of("torch") or "none",
+            f"it can't be imported: {type(error).__name__}: {error}",
+            "reinstall torch; https://pytorch.org says how for this machine",
+        )
+        return
+    yield Finding("torch", "ok", f"{torch.__version__} of {Path(torch.__file__).parent}")
+    if torch.cuda.is_available():
+        for index in range(torch.cuda.device_count()):
+            about = torch.cuda.get_device_properties(index)
+            memory = f"{about.total_memory / 2**30:.0f} GiB"
+            yield Finding("device", "ok", f"cuda:{index}: {about.name}, {memory}")
+    elif torch.version.cuda and shutil.which("nvidia-smi"):
+        yield Finding(
+            "device",
+            "warning",
+            "cpu",
+            "there is an NVIDIA driver, and torch sees no CUDA device",
+            "compare `nvidia-smi` with the CUDA of torch: " + str(torch.version.cuda),
+        )
+    try:
+        from ganzoo.engine.session import fast_bf16_cpu, resolve
+        from ganzoo.recipe.model import Train
+
+        auto = resolve(Train())
+    except GanzooError as error:
+        yield Finding("auto", "warning", "", error.message, error.hint)
+        return
+    except Exception as error:  # noqa: BLE001  # accelerate may be as broken as torch
+        message = f"the engine can't be imported: {type(error).__name__}: {error}"
+        yield Finding("auto", "broken", "", message, "reinstall ganzoo and what it requires")
+        return
+    yield Finding("device", "ok", f"auto is {auto.device}")
+    bf16 = ", which multiplies bf16 in hardware" if fast_bf16_cpu() else ""
+    because = {"fp16": "a CUDA device", "bf16": f"a CPU{bf16}", "fp32": f"{auto.device}{bf16}"}
+    reason = because.get(auto.precision, auto.device)
+    yield Finding("precision", "ok", f"auto is {auto.precision}", f"on {reason}")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    yield Finding("threads", "ok", f"auto is {auto.threads}", f"{cores} cores for this process")
+
+
+def folders() -> Iterator[Finding]:
+    """Where data and caches are: there, writable, and with space."""
+    from ganzoo.data.lookup import cache_folder
+
+    shared = os.environ.get("GANZOO_DATA")
+    if shared:
+        folder = Path(shared).expanduser()
+        if folder.is_dir():
+            count = sum(one.is_dir() for one in folder.iterdir())
+            yield Finding("data", "ok", f"{folder}", f"{count} folders")
+        else:
+            hint = "set GANZOO_DATA to the folder that holds data sets, or unset it"
+            yield Finding("data", "warning", shared, "GANZOO_DATA names no folder", hint)
+    else:
+        yield Finding(
+            "data", "note", "none", "GANZOO_DATA isn't set: data are looked for in caches"
+        )
+    yield _writable("cache", cache_folder(), "set GANZOO_CACHE to a folder that you may write to")
+    yield _writable("runs", Path.cwd() / "runs", "work in a folder that you may write to")
+
+
+def _writable(name: str, folder: Path, hint: str) -> Finding:
+    """Whether a folder, or the nearest one above it that exists, can be written to."""
+    base = folder.absolute()
+    while not base.exists():
+        base = base.parent
+    if not base.is_dir() or not os.access(base, os.W_OK | os.X_OK):
+        return Finding(name, "warning", str(folder), "it can't be written to", hint)
+    free = shutil.disk_usage(base).free
+    message = f"{free / 2**30:.1f} GiB free"
+    if free < LITTLE:
+        return Finding(name, "warning", str(folder), message, "make space, or choose another disk")
+    return Finding(name, "ok", str(folder), message)
+
+
+def variables() -> Iterator[Finding]:
+    """Variables of the environment that are set and matter."""
+    for name in VARIABLES:
+        if name in os.environ:
+            yield Finding("environment", "note", f"{name}={os.environ[name]}")
+
+
+def accelerate_config() -> Iterator[Finding]:
+    """A config that `accelerate config` once wrote, which ganzoo doesn't read."""
+    home = os.environ.get("HF_HOME") or Path("~/.cache/huggingface").expanduser()
+    folder = Path(home).expanduser() / "accelerate"
+    for file in sorted(folder.glob("default_config.*")):
+        yield Finding(
+            "accelerate_config",
+            "note",
+            str(file),
+            "not used by ganzoo run: the recipe says precision and processes; "
+            "`accelerate launch` reads it",
+        )
