@@ -17,6 +17,7 @@ from ganzoo.testing.kit import (
     check,
     require,
 )
+from ganzoo.testing.parametrize import parametrize_with_checks
 
 __all__ = [
     "Case",
@@ -27,5 +28,6 @@ __all__ = [
     "all_checks",
     "cases",
     "check",
+    "parametrize_with_checks",
     "require",
 ]
