@@ -44,7 +44,7 @@ def made_up_sample() -> Sample:
 
 
 def _augment(subject: Subject) -> Callable[[Mapping[str, np.ndarray], Any], Any]:
-    augment: Any = subject.choose().build()
+    augment: Callable[[Mapping[str, np.ndarray], Any], Any] = subject.choose().build()
     return augment
 
 
@@ -159,9 +159,7 @@ def check_augment_one_geometry(subject: Subject) -> None:
         result = augment(made_up_sample(), _random(seed))
         source, target, labels = (result[name] for name in ("source", "target", "labels"))
         sizes = {array.shape[:2] for array in (source, target, labels)}
-        require(
-            len(sizes) == 1, f"of images and labels of one size it makes {sorted(sizes)}"
-        )
+        require(len(sizes) == 1, f"of images and labels of one size it makes {sorted(sizes)}")
         require(
             np.array_equal(source, target) or _alike(source, target) > 0.5,
             "two copies of one image come out unlike: draw the geometry once for a sample",
@@ -215,7 +213,5 @@ def check_augment_pickles(subject: Subject) -> None:
     except Exception as error:
         message = f"it doesn't pickle: {error!r} (no lambdas, locks or open files)"
         raise CheckFailed(message) from error
-    differ = _different(
-        augment(made_up_sample(), _random(1)), copy(made_up_sample(), _random(1))
-    )
+    differ = _different(augment(made_up_sample(), _random(1)), copy(made_up_sample(), _random(1)))
     require(not differ, f"after pickling it does otherwise: {differ}")

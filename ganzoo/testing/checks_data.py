@@ -64,7 +64,12 @@ def check_data_fields(subject: Subject) -> None:
 
 
 def _fits(what: str, array: Any, field: Field, *, shape: bool) -> None:
-    kinds = get_args(Field.__dataclass_fields__["kind"].type) or ("image", "labels", "points", "class")
+    kinds = get_args(Field.__dataclass_fields__["kind"].type) or (
+        "image",
+        "labels",
+        "points",
+        "class",
+    )
     require(field.kind in kinds, f"{what} is of the unknown kind {field.kind!r}")
     require(
         isinstance(array, np.ndarray) or (field.kind == "class" and np.ndim(array) == 0),
@@ -151,9 +156,7 @@ def check_data_names(subject: Subject) -> None:
             name not in {".", ".."} and not set(name) & set('/\\:*?"<>|\0\n\r\t'),
             f"sample {index} is called {name!r}, which is no name for a file",
         )
-        require(
-            name not in seen, f"samples {seen.get(name)} and {index} are both called {name!r}"
-        )
+        require(name not in seen, f"samples {seen.get(name)} and {index} are both called {name!r}")
         seen[name] = index
 
 

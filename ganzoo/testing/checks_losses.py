@@ -47,14 +47,14 @@ def check_loss_terms(subject: Subject) -> None:
     # A loss of features may refuse to work without them, in words.
     plain = {name for name in refused if "features" not in name}
     if refused and not (plain == set(refused) == {"one scale", "three scales"}):
-        name, error = next(iter(refused.items()))
-        message = f"with {name} it raises {error!r}"
-        raise CheckFailed(message) from error
+        name, why = next(iter(refused.items()))
+        message = f"with {name} it raises {why!r}"
+        raise CheckFailed(message) from why
 
 
 @check("loss")
 def check_loss_sign(subject: Subject) -> None:
-    """Better players have lower losses: D by its logits, G by fooling D or by meeting the target."""
+    """A loss falls as its player does better: D by its logits, G by fooling D or by likeness."""
     loss, probe = _subject_of_trial(subject)
     rises: list[tuple[Turn, str, float, float, dict[str, float]]] = [
         # whose turn it is, what changes, its worse value, its better one, the other logit
@@ -248,9 +248,7 @@ def _known_probe(loss: Loss, value: KnownValue) -> Probe:
 
 
 def _compare(what: str, got: Mapping[str, float], stated: Mapping[str, float], near: float) -> None:
-    require(
-        set(got) == set(stated), f"{what} are called {sorted(got)}, and not {sorted(stated)}"
-    )
+    require(set(got) == set(stated), f"{what} are called {sorted(got)}, and not {sorted(stated)}")
     for name, value in stated.items():
         require(
             abs(got[name] - value) <= near * max(1.0, abs(value)),
@@ -321,4 +319,3 @@ def _gradients(total: Tensor, wanted: list[Tensor]) -> Iterator[Tensor | None]:
     tracked = [tensor for tensor in wanted if tensor.requires_grad]
     if total.requires_grad and tracked:
         yield from torch.autograd.grad(total, tracked, allow_unused=True)
-

@@ -181,7 +181,8 @@ def _chosen(recipe: Recipe) -> Iterator[Chosen]:
     yield from (recipe.task, recipe.data)
     if recipe.fallback is not None:
         yield recipe.fallback
-    yield from (entry.chosen for entry in (*recipe.augment, *recipe.loss))
+    yield from (entry.chosen for entry in recipe.augment)
+    yield from (entry.chosen for entry in recipe.loss)
     yield from (network for network in recipe.networks.values() if network is not None)
     yield from (*recipe.metrics, *recipe.callbacks)
 

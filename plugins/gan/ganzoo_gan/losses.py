@@ -8,13 +8,15 @@ discriminator. None of the losses has options: their weight is the affair of wha
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from math import e, log
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
 from ganzoo.api import Options
-from ganzoo.interfaces import DiscriminatorOutput, LossInputs
+from ganzoo.interfaces import DiscriminatorOutput, KnownValue, LossInputs
 
 
 class AdversarialLoss(ABC):
@@ -22,6 +24,7 @@ class AdversarialLoss(ABC):
 
     real_in_generator_turn = False
     needs_discriminator = True
+    known_values: ClassVar[tuple[KnownValue, ...]]
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -65,6 +68,18 @@ class Vanilla(AdversarialLoss):
     -log s(x) = softplus(-x) and -log(1 - s(x)) = softplus(x), which no logit makes overflow.
     """
 
+    known_values = (
+        # s(0) = 1/2: each term is -log(1/2).
+        KnownValue({"real": log(2), "fake": log(2)}, {"gan": log(2)}),
+        # s(x) = 1 / (1 + e^-x): D is right at both, by e; G is wrong.
+        KnownValue(
+            {"real": log(1 + 1 / e), "fake": log(1 + 1 / e)},
+            {"gan": log(1 + e)},
+            real_logit=1,
+            fake_logit=-1,
+        ),
+    )
+
     def real(self, logits: Tensor) -> Tensor:
         return F.softplus(-logits)
 
@@ -81,6 +96,13 @@ class LSGAN(AdversarialLoss):
     D minimises (real - 1)^2 + fake^2, G minimises (fake - 1)^2.
     """
 
+    known_values = (
+        # (0 - 1)^2, 0^2, (0 - 1)^2
+        KnownValue({"real": 1, "fake": 0}, {"gan": 1}),
+        # (3 - 1)^2, (-2)^2, (-2 - 1)^2
+        KnownValue({"real": 4, "fake": 4}, {"gan": 9}, real_logit=3, fake_logit=-2),
+    )
+
     def real(self, logits: Tensor) -> Tensor:
         return (logits - 1).square()
 
@@ -96,6 +118,13 @@ class Hinge(AdversarialLoss):
 
     D minimises max(0, 1 - real) + max(0, 1 + fake), G minimises -fake.
     """
+
+    known_values = (
+        # 1 - 0.25 and 1 - 0.5: both within the margin
+        KnownValue({"real": 0.75, "fake": 0.5}, {"gan": 0.5}, real_logit=0.25, fake_logit=-0.5),
+        # both beyond it: nothing left for D
+        KnownValue({"real": 0, "fake": 0}, {"gan": 3}, real_logit=2, fake_logit=-3),
+    )
 
     def real(self, logits: Tensor) -> Tensor:
         return F.relu(1 - logits)

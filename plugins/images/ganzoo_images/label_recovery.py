@@ -161,7 +161,8 @@ def trained(options: LabelRecoveryOptions, size: int) -> Segmenter:
     """
     size = min(max(size, 32), 512)  # what procedural facades can be drawn at
     path = cache_file(options, size)
-    net = Segmenter(options.width)
+    with torch.random.fork_rng(devices=[]):  # its first weights are drawn, and never used
+        net = Segmenter(options.width)
     if options.use_cache and path.is_file():
         try:
             net.load_state_dict(load_file(path))

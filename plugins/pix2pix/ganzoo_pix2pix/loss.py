@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
-from ganzoo.interfaces import Loss, LossInputs
+from ganzoo.interfaces import Clock, KnownValue, Loss, LossInputs
 from ganzoo_pix2pix.options import CGANL1Options, is_off
 
 
@@ -26,6 +28,30 @@ class CGANL1(nn.Module):
         self.real_in_generator_turn = self.needs_discriminator and bool(
             getattr(self.gan, "real_in_generator_turn", False)
         )
+
+    @property
+    def known_values(self) -> tuple[KnownValue, ...]:
+        """Those of the adversarial loss, weighted; and l1 of images that differ everywhere alike.
+
+        Where its images are equal (no penalty looks at them) they become -0.25 and 0.5, so that
+        l1 is 0.75 times its weight.
+        """
+        start = Clock(0, 0, 0.0)
+        known = []
+        for value in getattr(self.gan, "known_values", ()):
+            real, fake = value.real, value.fake
+            if real == fake:
+                real, fake = -0.25, 0.5
+            weight = self.options.discriminator_weight
+            theirs = {name: weight * term for name, term in value.discriminator.items()}
+            mine: dict[str, float] = {}
+            if self.needs_discriminator:
+                weight = self.options.gan_weight.at(start)
+                mine |= {name: weight * term for name, term in value.generator.items()}
+            if not is_off(self.options.l1):
+                mine["l1"] = self.options.l1.at(start) * abs(real - fake)
+            known.append(replace(value, discriminator=theirs, generator=mine, real=real, fake=fake))
+        return tuple(known)
 
     def discriminator(self, inputs: LossInputs) -> dict[str, Tensor]:
         """Terms of the adversarial loss times `discriminator_weight`: 0.5 * (real + fake)."""
