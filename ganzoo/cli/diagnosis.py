@@ -1,14 +1,9 @@
-"""What this machine and this installation are, and what is wrong with them, one finding each.
-
-Imports torch where it must, and says so where it can't.
-"""
+"""What is installed, and what is wrong with it, one finding each. Imports none of it."""
 
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +16,6 @@ from packaging.version import InvalidVersion, Version
 
 import ganzoo
 from ganzoo.cli.installation import installation
-from ganzoo.errors import GanzooError
 from ganzoo.plugins import CORE
 from ganzoo.registry import Registry
 
@@ -32,16 +26,6 @@ STRANGER = "0.0.1"
 
 AUGMENTATIONS = "2.0.8"
 """The last albumentations under MIT."""
-
-LITTLE = 2 * 2**30
-"""Bytes of free disk below which a warning is due: checkpoints and data sets are large."""
-
-VARIABLES = (
-    *("GANZOO_DATA", "GANZOO_CACHE", "GANZOO_DISABLE_PLUGINS", "GANZOO_PLUGIN_AUTOLOAD"),
-    *("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "PYTORCH_ENABLE_MPS_FALLBACK"),
-    *("WORLD_SIZE", "RANK", "LOCAL_WORLD_SIZE"),
-)
-"""Variables of the environment that change what ganzoo does, here or through torch."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +47,8 @@ class Finding:
     hint: str = ""
 
 
-def diagnose(registry: Registry) -> Iterator[Finding]:
-    """Look at everything, the cheap and fundamental first."""
+def of_installation(registry: Registry) -> Iterator[Finding]:
+    """Look at Python, ganzoo, what it is built on, and plugins."""
     yield Finding("python", "ok", f"{platform.python_version()} ({sys.executable})")
     yield Finding("system", "ok", platform.platform())
     yield from the_ganzoo()
@@ -72,10 +56,6 @@ def diagnose(registry: Registry) -> Iterator[Finding]:
     yield from albumentations()
     yield from torchvision()
     yield from plugins(registry)
-    yield from devices()
-    yield from folders()
-    yield from variables()
-    yield from accelerate_config()
 
 
 def version_of(name: str) -> str:
@@ -246,107 +226,3 @@ def plugins(registry: Registry) -> Iterator[Finding]:
             hint = f"ganzoo plugins install {name} -- --upgrade"
             yield Finding("plugins", "warning", name, f"it needs {fault}", hint)
     yield Finding("plugins", "ok", f"{len(working)} of {len(registry.records)} in use")
-
-
-def devices() -> Iterator[Finding]:
-    """What torch can compute on, and what `auto` means here."""
-    try:
-        import torch
-    except Exception as error:  # noqa: BLE001  # whatever a broken build raises
-        yield Finding(
-            "torch",
-            "broken",
-            version_of("torch") or "none",
-            f"it can't be imported: {type(error).__name__}: {error}",
-            "reinstall torch; https://pytorch.org says how for this machine",
-        )
-        return
-    yield Finding("torch", "ok", f"{torch.__version__} of {Path(torch.__file__).parent}")
-    if torch.cuda.is_available():
-        for index in range(torch.cuda.device_count()):
-            about = torch.cuda.get_device_properties(index)
-            memory = f"{about.total_memory / 2**30:.0f} GiB"
-            yield Finding("device", "ok", f"cuda:{index}: {about.name}, {memory}")
-    elif torch.version.cuda and shutil.which("nvidia-smi"):
-        yield Finding(
-            "device",
-            "warning",
-            "cpu",
-            "there is an NVIDIA driver, and torch sees no CUDA device",
-            "compare `nvidia-smi` with the CUDA of torch: " + str(torch.version.cuda),
-        )
-    try:
-        from ganzoo.engine.session import fast_bf16_cpu, resolve
-        from ganzoo.recipe.model import Train
-
-        auto = resolve(Train())
-    except GanzooError as error:
-        yield Finding("auto", "warning", "", error.message, error.hint)
-        return
-    except Exception as error:  # noqa: BLE001  # accelerate may be as broken as torch
-        message = f"the engine can't be imported: {type(error).__name__}: {error}"
-        yield Finding("auto", "broken", "", message, "reinstall ganzoo and what it requires")
-        return
-    yield Finding("device", "ok", f"auto is {auto.device}")
-    bf16 = ", which multiplies bf16 in hardware" if fast_bf16_cpu() else ""
-    because = {"fp16": "a CUDA device", "bf16": f"a CPU{bf16}", "fp32": f"{auto.device}{bf16}"}
-    reason = because.get(auto.precision, auto.device)
-    yield Finding("precision", "ok", f"auto is {auto.precision}", f"on {reason}")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    yield Finding("threads", "ok", f"auto is {auto.threads}", f"{cores} cores for this process")
-
-
-def folders() -> Iterator[Finding]:
-    """Where data and caches are: there, writable, and with space."""
-    from ganzoo.data.lookup import cache_folder
-
-    shared = os.environ.get("GANZOO_DATA")
-    if shared:
-        folder = Path(shared).expanduser()
-        if folder.is_dir():
-            count = sum(one.is_dir() for one in folder.iterdir())
-            yield Finding("data", "ok", f"{folder}", f"{count} folders")
-        else:
-            hint = "set GANZOO_DATA to the folder that holds data sets, or unset it"
-            yield Finding("data", "warning", shared, "GANZOO_DATA names no folder", hint)
-    else:
-        yield Finding(
-            "data", "note", "none", "GANZOO_DATA isn't set: data are looked for in caches"
-        )
-    yield _writable("cache", cache_folder(), "set GANZOO_CACHE to a folder that you may write to")
-    yield _writable("runs", Path.cwd() / "runs", "work in a folder that you may write to")
-
-
-def _writable(name: str, folder: Path, hint: str) -> Finding:
-    """Whether a folder, or the nearest one above it that exists, can be written to."""
-    base = folder.absolute()
-    while not base.exists():
-        base = base.parent
-    if not base.is_dir() or not os.access(base, os.W_OK | os.X_OK):
-        return Finding(name, "warning", str(folder), "it can't be written to", hint)
-    free = shutil.disk_usage(base).free
-    message = f"{free / 2**30:.1f} GiB free"
-    if free < LITTLE:
-        return Finding(name, "warning", str(folder), message, "make space, or choose another disk")
-    return Finding(name, "ok", str(folder), message)
-
-
-def variables() -> Iterator[Finding]:
-    """Variables of the environment that are set and matter."""
-    for name in VARIABLES:
-        if name in os.environ:
-            yield Finding("environment", "note", f"{name}={os.environ[name]}")
-
-
-def accelerate_config() -> Iterator[Finding]:
-    """A config that `accelerate config` once wrote, which ganzoo doesn't read."""
-    home = os.environ.get("HF_HOME") or Path("~/.cache/huggingface").expanduser()
-    folder = Path(home).expanduser() / "accelerate"
-    for file in sorted(folder.glob("default_config.*")):
-        yield Finding(
-            "accelerate_config",
-            "note",
-            str(file),
-            "not used by ganzoo run: the recipe says precision and processes; "
-            "`accelerate launch` reads it",
-        )

@@ -21,9 +21,10 @@ def command(as_json: bool) -> int:  # noqa: FBT001  # click passes by name
     Exits 7 if something is broken; with nothing but warnings (!) 0.
     """
     from ganzoo.cli.console import print_json
-    from ganzoo.cli.diagnosis import diagnose
+    from ganzoo.cli.diagnosis import of_installation
+    from ganzoo.cli.machine import of_machine
 
-    findings = list(diagnose(current()))
+    findings = [*of_installation(current()), *of_machine()]
     broken = [one for one in findings if one.state == "broken"]
     warnings = [one for one in findings if one.state == "warning"]
     if as_json:
