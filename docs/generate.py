@@ -7,9 +7,12 @@ makes every part again and compares. Imports no torch.
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +22,8 @@ import click
 
 from ganzoo.api import KINDS, Options
 from ganzoo.cli.main import cli
+from ganzoo.cli.plugins_new import render
+from ganzoo.hookspecs import DiscoverySpecs, RunSpecs
 from ganzoo.plugins import CORE
 from ganzoo.recipe.describe import describe
 from ganzoo.recipe.find import shipped_recipes
@@ -29,6 +34,8 @@ ROOT = Path(__file__).parents[1]
 PART = re.compile(r"(<!-- generated: ([^>]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 ELSEWHERE = "albumentations"
 """A plugin with too many components to list here; its README says how to see them."""
+SHOWN = ("discriminator", "task", "data", "metric", "callback")
+"""Kinds whose template is the guide's example; generator and loss have one of their own."""
 
 
 def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -144,9 +151,127 @@ def _meaning(option: click.Option) -> str:
     return f"{help_text} ({', '.join(more)})" if more else help_text
 
 
+DOORS = ("api", "errors", "interfaces", "nn", "data", "metrics", "testing")
+"""What plugins may import of ganzoo: `ganzoo.api` and so on."""
+
+
+def public_names(door: str) -> dict[str, str]:
+    """The public names of one of the doors, with their docstrings; read, not imported (torch).
+
+    A module's own `__all__` decides, else what it defines without a leading underscore.
+    """
+    folder = ROOT / "ganzoo" / door
+    source = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
+    tree = ast.parse(source.read_text(encoding="utf-8"))
+    defined = _defined(tree)
+    listed = [ast.literal_eval(one.value) for one in tree.body if _assigns(one) == ["__all__"]]  # type: ignore[attr-defined]
+    if not listed:
+        return {name: text for name, text in defined.items() if not name.startswith("_")}
+    origin = {
+        alias.asname or alias.name: (one.module or "", alias.name)
+        for one in tree.body
+        if isinstance(one, ast.ImportFrom)
+        for alias in one.names
+    }
+    found = {}
+    for name in listed[0]:
+        if name in defined:
+            found[name] = defined[name]
+            continue
+        module, original = origin[name]
+        file = ROOT / f"{module.replace('.', '/')}.py"
+        found[name] = _defined(ast.parse(file.read_text(encoding="utf-8"))).get(original, "")
+    return found
+
+
+def _defined(tree: ast.Module) -> dict[str, str]:
+    """What a module defines, with the docstrings; of an assignment it is the text below."""
+    found: dict[str, str] = {}
+    for node, below in zip(tree.body, [*tree.body[1:], None], strict=True):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            found[node.name] = ast.get_docstring(node) or ""
+        for name in _assigns(node):
+            text = below.value if isinstance(below, ast.Expr) else None
+            said = isinstance(text, ast.Constant) and isinstance(text.value, str)
+            found[name] = inspect.cleandoc(text.value) if said else ""  # type: ignore[union-attr,arg-type]
+    return found
+
+
+def _assigns(node: ast.stmt) -> list[str]:
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
+    return [one.id for one in targets if isinstance(one, ast.Name)]
+
+
+def first_sentence(docstring: str) -> str:
+    """A docstring's first sentence, on one line."""
+    paragraph = " ".join(docstring.partition("\n\n")[0].split())
+    return re.split(r"(?<=[.!?]) (?=[A-Z`])", paragraph, maxsplit=1)[0]
+
+
+def names() -> str:
+    """Every public name of every door."""
+    rows = [
+        (f"`ganzoo.{door}`", f"`{name}`", first_sentence(text))
+        for door in DOORS
+        for name, text in public_names(door).items()
+    ]
+    return table(("import from", "name", "what it is"), rows)
+
+
+def hooks() -> str:
+    """Every hook with its arguments, in the two families."""
+    rows = [
+        (
+            f"`{name}({', '.join(list(inspect.signature(hook).parameters)[1:])})`",
+            where,
+            first_sentence(hook.__doc__ or ""),
+        )
+        for family, where in ((DiscoverySpecs, "a plugin's module"), (RunSpecs, "a callback"))
+        for name, hook in vars(family).items()
+        if name.startswith("ganzoo_")
+    ]
+    return table(("hook", "implemented by", "what it is for"), rows)
+
+
+@functools.cache
+def checks() -> str:
+    """Every check of the conformance kit; asked of another process, since it imports torch."""
+    ask = (
+        "import json; from ganzoo.testing import all_checks; "
+        "print(json.dumps([[c.name, sorted(c.kinds), c.slow, c.summary] "
+        "for c in all_checks().values()]))"
+    )
+    done = subprocess.run(  # noqa: S603  # this Python, and our own program
+        [sys.executable, "-c", ask], capture_output=True, text=True, check=True
+    )
+    rows = [
+        (f"`{name}`", _kinds(kinds), f"{summary} (slow)" if slow else summary)
+        for name, kinds, slow, summary in json.loads(done.stdout)
+    ]
+    return table(("check", "made of", "what is demanded"), rows)
+
+
+def _kinds(kinds: list[str]) -> str:
+    if set(kinds) == set(KINDS):
+        return "every component"
+    return ", ".join(kind for kind in KINDS if kind in kinds) or "the plugin"
+
+
+def template(kind: str) -> str:
+    """The module that `ganzoo plugins new kinds --kind KIND` writes."""
+    written = render("kinds", [kind], "git+https://HOST/PATH/ganzoo.git")
+    place = f"src/ganzoo_kinds/{kind}.py"
+    return f"`{place}`, as the template writes it:\n\n```python\n{written[place]}```\n"
+
+
 def parts() -> dict[str, Callable[[], str]]:
     """Every generated part by its name."""
     made: dict[str, Callable[[], str]] = {
+        "public names": names,
+        "hooks": hooks,
+        "checks": checks,
+        **{f"template {kind}": functools.partial(template, kind) for kind in SHOWN},
         "settings": settings,
         "components": components,
         "recipes": recipes,

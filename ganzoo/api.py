@@ -41,9 +41,12 @@ Kind = Literal[
     "callback",
     "importer",
 ]
+"""What a component can be; `ganzoo.interfaces` says what the target of each is called with."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
+"""Every kind, in the order in which lists show them."""
 
 hookimpl = pluggy.HookimplMarker("ganzoo")
+"""Marks a function or method as an implementation of one of ganzoo's hooks."""
 
 
 class Options(BaseModel):

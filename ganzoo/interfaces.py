@@ -30,8 +30,11 @@ Shape: TypeAlias = tuple[int, ...]
 """(C, H, W): image; (H, W): label map; (D,): points or noise; (): class index."""
 
 Split = Literal["train", "val", "test"]
+"""A part of a data set."""
 Outcome = Literal["finished", "interrupted", "diverged", "failed"]
+"""How a run ended."""
 Role = Literal["generator", "discriminator", "network"]
+"""The table of a recipe that describes the network of one of a task's roles."""
 
 
 @dataclass(frozen=True)
