@@ -10,6 +10,7 @@ from ganzoo.registry import current
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "new": ("ganzoo.cli.plugins_new", "Write a new plugin that works as it is."),
+    "check": ("ganzoo.cli.plugins_check", "Check a plugin against the contract."),
     "install": ("ganzoo.cli.plugins_install", "Install plugins with pip, after a check."),
 }
 """Each subcommand's module, which has a click command called `command`, and its help."""

@@ -1,0 +1,258 @@
+"""`ganzoo plugins check`: does a plugin keep the contract? The conformance kit, without pytest."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import tempfile
+import time
+import tomllib
+import traceback
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from ganzoo.cli.console import print_json
+from ganzoo.errors import ExitCode, GanzooError, UsageError
+from ganzoo.registry import ChoiceError, Registry, current
+from ganzoo.wording import did_you_mean
+
+if TYPE_CHECKING:
+    from ganzoo.testing import Case
+
+FRAMES = 3
+"""Of a traceback's last calls inside the plugin, how many are shown."""
+
+Outcome = Literal["passed", "failed", "skipped"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a case."""
+
+    case: Case
+    outcome: Outcome
+    message: str
+    seconds: float
+
+
+@click.command("check")
+@click.argument("name")
+@click.option(
+    "--only",
+    "wanted",
+    metavar="CHECK|ID",
+    multiple=True,
+    help="Only this check, or only this component.",
+)
+@click.option(
+    "--set",
+    "settings",
+    metavar="ID.KEY=VALUE",
+    multiple=True,
+    help="Check a component with this option, over those of its preset `tiny`.",
+)
+@click.option("--fast", is_flag=True, help="Leave out checks that start other processes.")
+@click.option("-v", "--verbose", is_flag=True, help="Also list what passed.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(
+    name: str,
+    wanted: tuple[str, ...],
+    settings: tuple[str, ...],
+    fast: bool,  # noqa: FBT001  # click passes by name
+    verbose: bool,  # noqa: FBT001
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Check the plugin NAME, and each of its components, against the contract.
+
+    NAME is the plugin's namespace. Every component is built with its preset `tiny`, or its
+    defaults, and tried on the CPU. Exits 4 if a check fails.
+    """
+    from ganzoo.testing import cases
+
+    registry = current()
+    found = list(cases(name, registry, _settings(settings, registry)))
+    _refuse_illegal_settings(found)
+    chosen = [case for case in _only(found, wanted) if not (fast and case.check.slow)]
+    if not chosen:
+        raise UsageError("nothing is left to check", hint="leave out --fast, or an --only")
+    record = chosen[0].record
+    began = time.perf_counter()
+    click.echo(f"{record.namespace} ({record.distribution} {record.version})".rstrip(), err=True)
+    verdicts = []
+    for case in chosen:
+        verdict = _judge(case)
+        verdicts.append(verdict)
+        if not as_json and (verbose or verdict.outcome == "failed"):
+            _show(verdict)
+    seconds = time.perf_counter() - began
+    counts = {
+        outcome: sum(one.outcome == outcome for one in verdicts)
+        for outcome in ("passed", "failed", "skipped")
+    }
+    if as_json:
+        print_json(
+            {
+                "plugin": record.namespace,
+                "distribution": record.distribution,
+                "version": record.version,
+                "checks": [_row(one) for one in verdicts],
+                **counts,
+                "seconds": round(seconds, 3),
+            }
+        )
+    else:
+        if not verbose:
+            _show_skipped(verdicts)
+        told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+        click.echo(f"{told} in {seconds:.1f} s")
+    if counts["failed"]:
+        raise click.exceptions.Exit(int(ExitCode.PLUGIN))
+
+
+def _row(verdict: Verdict) -> dict[str, Any]:
+    case = verdict.case
+    return {
+        "check": case.check.name,
+        "kind": case.entry.component.kind if case.entry else "plugin",
+        "id": case.entry.id if case.entry else case.record.namespace,
+        "outcome": verdict.outcome,
+        "message": verdict.message,
+        "seconds": round(verdict.seconds, 3),
+    }
+
+
+def _judge(case: Case) -> Verdict:
+    """Make one check in a folder of its own; what it prints goes to stderr."""
+    from ganzoo.testing import CheckFailed, NotApplicable
+
+    outcome: Outcome = "passed"
+    message = ""
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="ganzoo-") as folder:
+        try:
+            with contextlib.redirect_stdout(sys.stderr):
+                case(Path(folder))
+        except NotApplicable as reason:
+            outcome, message = "skipped", str(reason)
+        except (CheckFailed, GanzooError) as fault:
+            outcome, message = "failed", str(fault)
+        except Exception as error:  # noqa: BLE001  # a plugin's code may raise anything
+            outcome, message = "failed", _explained(error, case)
+    return Verdict(case, outcome, message, time.perf_counter() - began)
+
+
+def _explained(error: Exception, case: Case) -> str:
+    """An exception, and the plugin's own last calls that led to it."""
+    package = case.record.module.partition(":")[0].partition(".")[0]
+    calls = traceback.extract_tb(error.__traceback__)
+    own = [
+        call
+        for call, (frame, _) in zip(calls, traceback.walk_tb(error.__traceback__), strict=True)
+        if str(frame.f_globals.get("__name__", "")).partition(".")[0] == package
+    ]
+    lines = [f"{type(error).__name__}: {error}"]
+    for call in own[-FRAMES:] or calls[-1:]:
+        lines.append(f"  {call.filename}:{call.lineno} in {call.name}: {call.line}")
+    return "\n".join(lines)
+
+
+def _show(verdict: Verdict) -> None:
+    colour = {"passed": "green", "failed": "red", "skipped": "yellow"}[verdict.outcome]
+    case = verdict.case
+    click.echo(f"{click.style(verdict.outcome, fg=colour)}  {case.check.name}  {case.of}")
+    if verdict.outcome == "failed":
+        click.echo(f"        {case.check.summary}:")
+    for line in verdict.message.splitlines():
+        click.echo(f"        {line}")
+
+
+def _show_skipped(verdicts: Sequence[Verdict]) -> None:
+    """Checks that didn't apply, with the reason and how many components it holds for."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for one in verdicts:
+        if one.outcome == "skipped":
+            groups.setdefault((one.case.check.name, one.message), []).append(one.case.of)
+    for (name, reason), subjects in groups.items():
+        of = subjects[0] if len(subjects) == 1 else f"{len(subjects)} components"
+        click.echo(f"{click.style('skipped', fg='yellow')}  {name}  {of}: {reason}")
+
+
+def _only(found: Sequence[Case], wanted: Sequence[str]) -> list[Case]:
+    """The cases of the checks and of the components that are named; of all, where none is.
+
+    Raises:
+        UsageError: a name is neither a check nor a component.
+    """
+    names = {case.check.name for case in found}
+    subjects = {_subject(case) for case in found}
+    for one in wanted:
+        if one not in names | subjects:
+            raise UsageError(
+                f"--only {one}: neither a check nor a component of this plugin",
+                hint=did_you_mean(one, names | subjects)
+                or f"components: {', '.join(sorted(subjects))}",
+            )
+    return [
+        case
+        for case in found
+        if (case.check.name in wanted or not names & set(wanted))
+        and (_subject(case) in wanted or not subjects & set(wanted))
+    ]
+
+
+def _subject(case: Case) -> str:
+    return case.entry.id if case.entry else case.record.namespace
+
+
+def _refuse_illegal_settings(found: Sequence[Case]) -> None:
+    """Take back what `--set` said if a component refuses it: that is no fault of the plugin.
+
+    Raises:
+        ChoiceError: with what is wrong.
+    """
+    from ganzoo.testing import Subject
+
+    seen: set[str] = set()
+    for case in found:
+        if case.entry is None or case.of in seen or case.entry.id not in case.settings:
+            continue
+        seen.add(case.of)
+        try:
+            Subject(case.registry, case.record, case.entry, Path(), case.settings).choose()
+        except ChoiceError as error:
+            error.where = f"--set {case.entry.id}"
+            raise
+
+
+def _settings(arguments: Iterable[str], registry: Registry) -> dict[str, dict[str, Any]]:
+    """Options by component id; values are TOML, or text where they are no TOML.
+
+    Raises:
+        UsageError: an argument isn't like `ID.KEY=VALUE`, or nothing has that id.
+    """
+    ids = {entry.id for entry in registry.components()}
+    settings: dict[str, dict[str, Any]] = {}
+    for argument in arguments:
+        left, sign, text = argument.partition("=")
+        name = max((one for one in ids if left.startswith(f"{one}.")), key=len, default="")
+        key = left[len(name) + 1 :].strip()
+        if not (sign and name and key):
+            raise UsageError(
+                f"--set {argument}: not like ID.KEY=VALUE, with a component's id",
+                hint=did_you_mean(left.rpartition(".")[0], ids)
+                or "for example --set foo/generator.width=8",
+            )
+        try:
+            value = tomllib.loads(f"v = {text}")["v"]
+        except tomllib.TOMLDecodeError:
+            value = text.strip()
+        *tables, last = key.split(".")
+        table = settings.setdefault(name, {})
+        for part in tables:
+            table = table.setdefault(part, {})
+        table[last] = value
+    return settings
