@@ -137,10 +137,12 @@ def _choose(folder: Path, use: str | None) -> tuple[str, Proposal]:
 def _recipe_text(out: Path, base: str, data: dict[str, Any], because: str) -> str:
     import tomlkit
 
+    from ganzoo.recipe.schema import schema_line
+
     document = tomlkit.document()
     document.add(tomlkit.comment(f"Written by `ganzoo init`: {because}."))
     document["extends"] = base
     document["name"] = re.sub(r"[^A-Za-z0-9_.-]+", "_", out.stem)
     document["summary"] = f"Pairs of images in {data['root']}"
     document["data"] = data
-    return tomlkit.dumps(document)
+    return schema_line(out.parent) + tomlkit.dumps(document)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import textwrap
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
 
 from ganzoo.cli.console import print_json
+from ganzoo.errors import GanzooError
+from ganzoo.recipe import load_recipe, shipped_recipes
 from ganzoo.recipe.describe import OptionHelp, describe
 from ganzoo.registry import Entry, Registry, current
 
@@ -19,9 +24,14 @@ from ganzoo.registry import Entry, Registry, current
 @click.argument("name", metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(name: str, as_json: bool) -> None:  # noqa: FBT001  # click passes by name
-    """Explain the component ID (namespace/name): options, defaults, limits, presets, source."""
+    """Explain the component ID (namespace/name): options, defaults, limits, presets, source.
+
+    Recipes that use it are those shipped with ganzoo and with plugins, all defaults filled in.
+    """
     registry = current()
-    found = [_document(registry, entry) for entry in registry.lookup(name)]
+    entries = registry.lookup(name)
+    used = _uses_of_recipes(registry)
+    found = [_document(registry, entry, used) for entry in entries]
     if as_json:
         print_json({"components": found})
         return
@@ -29,8 +39,11 @@ def command(name: str, as_json: bool) -> None:  # noqa: FBT001  # click passes b
         _print(document)
 
 
-def _document(registry: Registry, entry: Entry) -> dict[str, Any]:
+def _document(
+    registry: Registry, entry: Entry, used: Mapping[str, set[tuple[str, str]]]
+) -> dict[str, Any]:
     component, record = entry.component, entry.record
+    source, line = _source(component.target)
     return {
         "id": entry.id,
         "kind": component.kind,
@@ -39,27 +52,94 @@ def _document(registry: Registry, entry: Entry) -> dict[str, Any]:
         "revision": component.revision,
         "distribution": record.distribution,
         "version": record.version,
-        "source": _source(component.target),
+        "source": source,
+        "line": line,
         "options": [asdict(option) for option in describe(registry.options_model(entry))],
         "presets": {name: dict(options) for name, options in component.presets.items()},
+        "recipes": [
+            name
+            for name, uses in used.items()
+            if {(component.kind, entry.id), ("", entry.id)} & uses
+        ],
     }
 
 
-def _source(target: str) -> str:
-    """The file of a target, found without running it (only its parent packages are imported)."""
-    module = target.partition(":")[0]
+def _uses_of_recipes(registry: Registry) -> dict[str, set[tuple[str, str]]]:
+    """Kinds and ids of the components of each shipped recipe; no kind where options name one."""
+    used, failed = {}, []
+    for name in shipped_recipes(registry):
+        try:
+            document = load_recipe(name, registry=registry).document
+        except GanzooError:
+            failed.append(name)
+        else:
+            used[name] = set(_uses(document))
+    if failed:
+        click.echo(f"not looked at, since they have problems: {', '.join(failed)}", err=True)
+    return used
+
+
+def _uses(table: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    if isinstance(table, Mapping):
+        if isinstance(table.get("use"), str):
+            kind = "data" if keys == ("data", "fallback") else keys[0] if len(keys) == 1 else ""
+            yield kind, table["use"]
+        for key, value in table.items():
+            yield from _uses(value, (*keys, key))
+    elif isinstance(table, list):
+        for value in table:
+            yield from _uses(value, keys)
+
+
+def _source(target: str) -> tuple[str, int | None]:
+    """File and line of a target, found without running it (only parent packages are imported)."""
+    module, _, attribute = target.partition(":")
     try:
         spec = importlib.util.find_spec(module)
     except ImportError:
         spec = None
-    return (spec.origin or "") if spec else ""
+    file = (spec.origin or "") if spec else ""
+    try:
+        tree = ast.parse(Path(file).read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return file, None
+    return file, _line(tree, attribute.split("."))
+
+
+def _line(tree: ast.Module | ast.stmt, names: list[str]) -> int | None:
+    """Line on which a module, or a class in it, defines a name last."""
+    found: ast.stmt | None = None
+    for node in ast.iter_child_nodes(tree):
+        if not isinstance(node, ast.stmt):
+            continue
+        if names[0] in _defined(node):
+            found = node
+        elif isinstance(node, ast.If | ast.Try):  # defined in one way or another
+            line = _line(node, names)
+            if line is not None:
+                return line
+    if found is None:
+        return None
+    inner = _line(found, names[1:]) if names[1:] else None
+    return inner or found.lineno
+
+
+def _defined(node: ast.AST) -> set[str]:
+    if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        return {node.name}
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return {alias.asname or alias.name for alias in node.names}
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return {target.id for target in targets if isinstance(target, ast.Name)}
 
 
 def _print(document: dict[str, Any]) -> None:
     click.echo(f"{document['id']} ({document['kind']}): {document['summary']}")
-    for key in ("paper", "source"):
-        if document[key]:
-            click.echo(f"  {key}: {document[key]}")
+    if document["paper"]:
+        click.echo(f"  paper: {document['paper']}")
+    if document["source"]:
+        line = f":{document['line']}" if document["line"] else ""
+        click.echo(f"  source: {document['source']}{line}")
     click.echo(
         f"  from: {document['distribution']} {document['version']}".rstrip()
         + f", revision {document['revision']}"
@@ -72,6 +152,10 @@ def _print(document: dict[str, Any]) -> None:
     for name, options in document["presets"].items():
         values = ", ".join(f"{key} = {json.dumps(value)}" for key, value in options.items())
         click.echo(f"  {name}: {values}")
+    if document["recipes"]:
+        click.echo("\nrecipes that use it:")
+    for name in document["recipes"]:
+        click.echo(f"  {name}")
 
 
 def _print_option(option: OptionHelp) -> None:

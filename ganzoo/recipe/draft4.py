@@ -75,13 +75,32 @@ def _option(info: FieldInfo) -> Schema:
     return {**notes, **({"allOf": [schema]} if "$ref" in schema else schema)}
 
 
-def value_of(annotation: Any, metadata: Sequence[Any] = ()) -> Schema:
+def value_of(annotation: Any, metadata: Sequence[Any] = ()) -> Schema:  # noqa: PLR0911  # a case a line
     """What may be written for a type with its limits.
 
     An option that names a component points to the definition `KIND.nested`. A type that this
     module doesn't know is pydantic's to describe; if it can't, anything may be written.
     """
     metadata = _flat(metadata)
+    stated = _stated(metadata)
+    if stated is not None:
+        return stated
+    origin, arms = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return value_of(arms[0], [*arms[1:], *metadata])
+    if origin in _UNIONS:
+        return _any_of([value_of(arm, metadata) for arm in arms if arm is not type(None)])
+    if origin is Literal:
+        return {"enum": list(arms)}
+    if origin in _ARRAYS:
+        return _array(origin, arms) | _limits(metadata, "array")
+    if origin in {dict, Mapping}:
+        return {"type": "object", "additionalProperties": value_of(arms[1])}
+    return _class(annotation, metadata)
+
+
+def _stated(metadata: Iterable[Any]) -> Schema | None:
+    """What the metadata themselves say may be written, if they do."""
     for one in metadata:
         if isinstance(one, Ref):
             return pointer(f"{one.kind}.nested")
@@ -90,25 +109,18 @@ def value_of(annotation: Any, metadata: Sequence[Any] = ()) -> Schema:
         written = getattr(one, "json_schema_input_type", PydanticUndefined)
         if written is not PydanticUndefined:  # a validator that takes other types than it makes
             return value_of(written)
-    origin, arms = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return value_of(arms[0], [*arms[1:], *metadata])
-    if origin in _UNIONS:
-        return _any_of([value_of(arm, metadata) for arm in arms if arm is not type(None)])
+    return None
+
+
+def _class(annotation: Any, metadata: Sequence[Any]) -> Schema:
     if annotation is Scalar:
         return _scalar(metadata)
-    if origin is Literal:
-        return {"enum": list(arms)}
+    if annotation in _PLAIN:
+        return _PLAIN[annotation] | _limits(metadata, _PLAIN[annotation].get("type"))
     if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
         return {"enum": [member.value for member in annotation]}
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return table_of(annotation)
-    if annotation in _PLAIN:
-        return _PLAIN[annotation] | _limits(metadata, _PLAIN[annotation].get("type"))
-    if origin in _ARRAYS:
-        return _array(origin, arms) | _limits(metadata, "array")
-    if origin in {dict, Mapping}:
-        return {"type": "object", "additionalProperties": value_of(arms[1])}
     return _as_pydantic_says(annotation, metadata)
 
 
@@ -177,6 +189,7 @@ def demands_of(model: type[BaseModel], given: Iterable[str] = ()) -> Schema:
     must be complete by the definition `KIND.complete`.
 
     Args:
+        model: the options.
         given: keys that a preset has already.
     """
     fields = {key_of(name, info): info for name, info in model.model_fields.items()}
@@ -186,7 +199,7 @@ def demands_of(model: type[BaseModel], given: Iterable[str] = ()) -> Schema:
     return ({"required": required} if required else {}) | ({"properties": inner} if inner else {})
 
 
-def _demands(annotation: Any, metadata: Sequence[Any] = ()) -> Schema:
+def _demands(annotation: Any, metadata: Sequence[Any] = ()) -> Schema:  # noqa: PLR0911  # a case a line
     for one in _flat(metadata):
         if isinstance(one, Ref):
             return pointer(f"{one.kind}.complete")
@@ -206,8 +219,8 @@ def _demands(annotation: Any, metadata: Sequence[Any] = ()) -> Schema:
     return {}
 
 
-_SCHEMAS_IN = ("properties", "patternProperties")
-_SCHEMA_LISTS = ("anyOf", "oneOf", "allOf")
+_INNER = {"items": "items", "prefixItems": "items", "additionalProperties": "additionalProperties"}
+_INNER |= {name: name for name in ("anyOf", "oneOf", "allOf", "not")}
 _AS_THEY_ARE = (
     *("description", "default", "type", "enum", "pattern", "required", "format"),
     *("minimum", "maximum", "multipleOf", "minLength", "maxLength"),
@@ -237,29 +250,23 @@ def draft4(
             return {}
         return draft4(definitions[name], definitions, (*inside, name))
 
-    def inner(value: Any) -> Schema:
-        return draft4(value, definitions, inside)
-
     made = {key: schema[key] for key in _AS_THEY_ARE if key in schema}
     if "const" in schema:
         made["enum"] = [schema["const"]]
     for end in ("Minimum", "Maximum"):
         if f"exclusive{end}" in schema:
             made |= {end.lower(): schema[f"exclusive{end}"], f"exclusive{end}": True}
-    for key in _SCHEMAS_IN:
+    for key, name in _INNER.items():
         if key in schema:
-            made[key] = {name: inner(value) for name, value in schema[key].items()}
-    for key in _SCHEMA_LISTS:
-        arms = [arm for arm in schema.get(key, ()) if arm != {"type": "null"}]
-        if arms:
-            made[key] = [inner(arm) for arm in arms]
-    if "not" in schema:
-        made["not"] = inner(schema["not"])
-    if "additionalProperties" in schema:
-        rest = schema["additionalProperties"]
-        made["additionalProperties"] = rest if isinstance(rest, bool) else inner(rest)
-    if "prefixItems" in schema:
-        made["items"] = [inner(item) for item in schema["prefixItems"]]
-    elif isinstance(schema.get("items"), dict):
-        made["items"] = inner(schema["items"])
-    return made
+            made[name] = _inner(schema[key], definitions, inside)
+    for key in ("properties", "patternProperties"):
+        tables = schema.get(key, {})
+        made |= {key: {name: draft4(tables[name], definitions, inside) for name in tables}}
+    return {key: value for key, value in made.items() if value not in ([], {})}
+
+
+def _inner(value: Any, definitions: Mapping[str, Any], inside: tuple[str, ...]) -> Any:
+    """A keyword's schema, or schemas; null, which TOML hasn't, is no alternative."""
+    if isinstance(value, list):
+        return [draft4(one, definitions, inside) for one in value if one != {"type": "null"}]
+    return value if isinstance(value, bool) else draft4(value, definitions, inside)

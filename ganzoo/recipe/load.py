@@ -17,7 +17,7 @@ from ganzoo.recipe.locate import locate
 from ganzoo.recipe.model import Recipe
 from ganzoo.recipe.override import apply_override
 from ganzoo.recipe.problems import Problem, RecipeProblems, at
-from ganzoo.recipe.tree import Node, Source, build, merge
+from ganzoo.recipe.tree import Node, Source, build, merge, plain
 from ganzoo.recipe.validate import normalise, validate
 
 
@@ -46,6 +46,17 @@ def load_recipe(
     stem = file.name.removesuffix(".toml")
     path = file if isinstance(file, Path) else None
     return _finish(reader, tree, overrides, stem=stem, text=text, path=path)
+
+
+def read_merged(file: Traversable, registry: registries.Registry) -> dict[str, Any]:
+    """What a recipe and all that it extends say, as plain data; no component is checked.
+
+    Raises:
+        RecipeProblems: where a file is no TOML, or extends what isn't there.
+        RecipeError: it can't be read.
+    """
+    merged: dict[str, Any] = plain(_Reader(registry).read(file))
+    return merged
 
 
 def loads(

@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, get_args
 
 from ganzoo.api import KINDS, Component, Kind, Options
@@ -121,15 +122,20 @@ def schema_text(schema: Schema) -> str:
     return f'{{\n{rows(head, " ")},\n "definitions": {{\n{body}\n }}\n}}\n'
 
 
+def schema_line(folder: Path) -> str:
+    """First line of a recipe in a folder, naming the schema there; empty where there is none."""
+    return f"#:schema ./{FILE}\n" if (folder / FILE).is_file() else ""
+
+
 def _top(key: str) -> Schema:
     """A top-level key's schema, as it may be in a recipe that extends another."""
-    if key == "name":
-        return {"type": "string", "pattern": f"^{NAME.pattern}$"}
-    if key in {"summary", "out"}:
-        return {"type": "string"}
-    if key == "extends":
-        text = {"type": "string"}
-        return {"anyOf": [text, {"type": "array", "items": text}]}
+    text: Schema = {"type": "string"}
+    fixed: dict[str, Schema] = {
+        "name": text | {"pattern": f"^{NAME.pattern}$"},
+        "summary": text,
+        "out": text,
+        "extends": {"anyOf": [text, {"type": "array", "items": text}]},
+    }
     if key in SETTINGS:
         return {"description": _sentence(SETTINGS[key]), **table_of(SETTINGS[key])}
     if key == "players":
@@ -138,7 +144,7 @@ def _top(key: str) -> Schema:
         array: Schema = {"items": {"allOf": [pointer(key), pointer(f"{key}.complete")]}}
         array |= {"minItems": 1} if key == "loss" else {}
         return {"anyOf": [{"type": "array"}, pointer(key)], **array}
-    return {"allOf": [pointer(key)]}
+    return fixed.get(key) or {"allOf": [pointer(key)]}
 
 
 def _complete_recipe() -> Schema:
@@ -306,9 +312,7 @@ def _complete_ways(component: Component, model: type[Options]) -> list[Schema]:
         missing = demands_of(model, preset)
         if missing.get("required") != demands.get("required"):
             named = {"preset": {"enum": [name]}, **missing.get("properties", {})}
-            ways.append(
-                {"required": ["preset", *missing.get("required", [])], "properties": named}
-            )
+            ways.append({"required": ["preset", *missing.get("required", [])], "properties": named})
     return ways
 
 
@@ -321,8 +325,8 @@ def _former_ids(registry: Registry) -> dict[tuple[Kind, str], list[str]]:
         if one.renamed_to
     }
     former: dict[tuple[Kind, str], list[str]] = {}
-    for kind, old in renamed:
-        passed, name = {old}, renamed[kind, old]
+    for (kind, old), new in renamed.items():
+        passed, name = {old}, new
         while (kind, name) in renamed and name not in passed:
             passed.add(name)
             name = renamed[kind, name]

@@ -14,8 +14,13 @@ from ganzoo.recipe.model import Origin, Recipe
 
 def to_toml(recipe: Recipe) -> str:
     """The recipe's document: reading it again makes the same recipe, by its `sha256`."""
+    return dumps(recipe.document, recipe.origins)
+
+
+def dumps(table: Mapping[str, Any], origins: Mapping[Keys, Origin] | None = None) -> str:
+    """Plain data as TOML, with the origins that are known as comments."""
     document = tomlkit.document()
-    _fill(document, recipe.document, (), recipe.origins)
+    _fill(document, table, (), origins or {})
     return tomlkit.dumps(document)
 
 
