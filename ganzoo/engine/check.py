@@ -14,6 +14,7 @@ from ganzoo.engine.build import Plan, build_loss, build_network, check_outputs, 
 from ganzoo.engine.rehearsal import in_words, rehearse
 from ganzoo.errors import GanzooError, RecipeError
 from ganzoo.interfaces import NetIO, as_output
+from ganzoo.nn import weights_follow
 from ganzoo.recipe.model import Recipe
 
 
@@ -92,7 +93,8 @@ def _tried(component: Chosen, io: NetIO, role: str) -> tuple[torch.nn.Module, li
     except Exception:  # noqa: BLE001  # whatever a plugin's code raises without numbers
         # A network that looks at its numbers can't be built or called without them.
         try:
-            network = build_network(component, io, 0, role)
+            with weights_follow():
+                network = build_network(component, io, 0, role)
             return network, *_forward(network, io)
         except GanzooError:
             raise

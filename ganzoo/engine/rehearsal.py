@@ -19,6 +19,7 @@ from ganzoo.engine.rng import isolated
 from ganzoo.engine.stepper import total_of, trained
 from ganzoo.errors import GanzooError, PluginError, RecipeError
 from ganzoo.interfaces import Clock
+from ganzoo.nn import weights_follow
 from ganzoo.recipe.model import Recipe
 
 
@@ -71,7 +72,8 @@ def rehearse(recipe: Recipe, plan: Plan) -> None:
             raise
         except Exception:  # noqa: BLE001  # whatever a plugin's code raises without numbers
             try:
-                _step(recipe, plan, torch.device("cpu"))
+                with weights_follow():
+                    _step(recipe, plan, torch.device("cpu"))
             except GanzooError:
                 raise
             except Exception as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 from ganzoo.data.pipeline import PreparedData, open_data
@@ -16,6 +16,7 @@ from ganzoo.engine.trainer import Trainer
 from ganzoo.engine.view import Result, Run, data_identity
 from ganzoo.errors import DataError, ExitCode, GanzooError, RecipeError
 from ganzoo.files import read_json, write_text
+from ganzoo.nn import weights_follow
 from ganzoo.observers import Voice
 from ganzoo.recipe import load_recipe
 from ganzoo.recipe.model import Recipe
@@ -118,8 +119,10 @@ def run(
     try:
         if resume is not None:
             _same_data(resume, data)
+        found = checkpoint.newest_good(resume / "checkpoints") if resume is not None else None
         # Before there is a directory: what can't be built leaves nothing behind.
-        trainer = Trainer(recipe, data, session)
+        with weights_follow() if found and found[0] else nullcontext():
+            trainer = Trainer(recipe, data, session)
         path = resume
         if path is None:
             path = Path(session.share(str(rundir.create(recipe, out)) if session.main else None))
@@ -129,7 +132,8 @@ def run(
         for note in [*data.notes, *_footing(resume, recipe, resolved, stored, changes)]:
             voice.warn(note)
         this = Run(path, recipe, trainer, voice)
-        _go_on(this, voice)
+        if found:
+            _go_on(this, voice, *found)
         if session.main:
             if changes:
                 write_text(path / rundir.RESOLVED, to_toml(recipe))
@@ -215,9 +219,8 @@ def _schedule_in_words(trainer: Trainer) -> str:
     )
 
 
-def _go_on(this: Run, voice: Voice) -> None:
+def _go_on(this: Run, voice: Voice, folder: Path | None, problems: Sequence[str]) -> None:
     """Load the newest whole checkpoint, if the directory has one."""
-    folder, problems = checkpoint.newest_good(this.path / "checkpoints")
     for problem in problems:
         voice.warn(problem)
     if folder is None:

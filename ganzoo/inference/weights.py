@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ from ganzoo.errors import (
 )
 from ganzoo.files import read_json, replacing
 from ganzoo.interfaces import Field, NetIO, Role
+from ganzoo.nn import weights_follow
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -222,7 +223,8 @@ def build_network(
             hint="Install the plugin's version that made them: "
             f"{card.plugin.get('distribution', '?')} {card.plugin.get('version', '?')}.",
         )
-    with torch.random.fork_rng(devices=[]):
+    follow = nullcontext() if state is None else weights_follow()
+    with torch.random.fork_rng(devices=[]), follow:
         net: nn.Module = chosen.build(card.io)
     if state is not None:
         fill(net, state, chosen.id, where)

@@ -1,0 +1,240 @@
+"""timm's image models as pyramids of feature maps, for any channels and any image size."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from ganzoo.errors import DataError, RecipeError
+from ganzoo.nn import weights_follow_now
+from ganzoo_timm_unet.options import EncoderOptions
+from ganzoo_timm_unet.weights import create_learnt
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What an encoder is, found out on the meta device, where building and running cost nothing.
+
+    Args:
+        keywords: what `timm.create_model` is called with beside the name.
+        reductions: of each feature map, from the finest: pixels of the image a cell.
+        channels: of each feature map.
+        channels_last: whether maps come as N x H x W x C.
+        fixed: height and width that the encoder is built for and bound to; None: any.
+        idle: names of parameters that no feature map depends on.
+        cfg: timm's description of the published weights.
+    """
+
+    keywords: Mapping[str, Any]
+    reductions: tuple[int, ...]
+    channels: tuple[int, ...]
+    channels_last: bool
+    fixed: tuple[int, int] | None
+    idle: frozenset[str]
+    cfg: Mapping[str, Any]
+
+
+def padded_size(height: int, width: int, reductions: Sequence[int]) -> tuple[int, int]:
+    """The size that an image is padded to, so that every level halves exactly.
+
+    The coarsest map gets at least 2 x 2 cells: batch norm can't be trained on one alone.
+    """
+    multiple = max(reductions)
+    high, wide = (max(math.ceil(size / multiple), 2) * multiple for size in (height, width))
+    return high, wide
+
+
+class Encoder(nn.Module):
+    """Feature maps of an image, one for each reduction, from the finest to the coarsest.
+
+    Args:
+        options: which model, and its first weights.
+        shape: (C, H, W) of the images; H and W matter only to encoders that are bound to a size.
+
+    Raises:
+        RecipeError: timm has no such model or tag, or the model gives no maps of such images.
+        DataError: the file of `weights` is missing, unreadable, or another model's.
+        EnvironmentFault: published weights can't be had.
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, options: EncoderOptions, shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.name = options.encoder
+        self.survey = survey(options, shape)
+        keywords = self.survey.keywords
+        if options.learnt() and not weights_follow_now():
+            self.model = create_learnt(options, keywords, self.survey.cfg)
+        else:
+            self.model = timm.create_model(options.encoder, **keywords)
+        for name, parameter in self.model.named_parameters():
+            if name in self.survey.idle:
+                parameter.requires_grad_(False)
+        self.learnt = options.learnt()
+        if self.learnt:
+            # [-1, 1] -> [0, 1] -> what the published weights were trained on, in one step.
+            mean, std = (_per_channel(self.survey.cfg[key], shape[0]) for key in ("mean", "std"))
+            self.register_buffer("shift", (2 * mean - 1).view(1, -1, 1, 1))
+            self.register_buffer("scale", (0.5 / std).view(1, -1, 1, 1))
+
+    @property
+    def reductions(self) -> tuple[int, ...]:
+        """Pixels of the image a cell, for each map that `forward` gives."""
+        return tuple(sorted(set(self.survey.reductions)))
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Channels of each map that `forward` gives: maps of one reduction are joined."""
+        each = list(zip(self.survey.reductions, self.survey.channels, strict=True))
+        return tuple(sum(c for r, c in each if r == wanted) for wanted in self.reductions)
+
+    def pad(self, x: Tensor) -> Tensor:
+        """Mirror N x C x H x W at its right and lower edges, to a size that `forward` takes.
+
+        Raises:
+            DataError: the encoder is bound to another size.
+        """
+        height, width = x.shape[-2:]
+        padded = padded_size(height, width, self.survey.reductions)
+        if self.survey.fixed not in (None, padded):
+            bound = " x ".join(map(str, self.survey.fixed or ()))
+            raise DataError(
+                f"the encoder {self.name} was built for images of {bound} pixels, padding included,"
+                f" and this one is {height} x {width} (H x W)",
+                hint="resize the images, or train with an encoder that takes any size, such as a"
+                " convolutional one",
+            )
+        return mirror(x, *padded)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Map N x C x H x W in [-1, 1], of a size as `pad` gives, to maps N x channels x h x w."""
+        if self.learnt:
+            x = (x - self.shift) * self.scale
+        maps: dict[int, list[Tensor]] = {}
+        for reduction, features in zip(self.survey.reductions, self.model(x), strict=True):
+            plain = features.permute(0, 3, 1, 2) if self.survey.channels_last else features
+            maps.setdefault(reduction, []).append(plain)
+        return [torch.cat(maps[r], 1) if len(maps[r]) > 1 else maps[r][0] for r in self.reductions]
+
+
+def mirror(x: Tensor, height: int, width: int) -> Tensor:
+    """Enlarge N x C x H x W to a size by mirroring it at its lower and right edges.
+
+    Like torch's reflection, with the edge repeated; but for any size, and with a gradient that is
+    deterministic on every device.
+    """
+    for axis, wanted in ((-2, height), (-1, width)):
+        while (size := x.shape[axis]) < wanted:
+            missing = min(wanted - size, size)
+            x = torch.cat([x, x.narrow(axis, size - missing, missing).flip(axis)], axis)
+    return x
+
+
+def _per_channel(values: tuple[float, ...], channels: int) -> Tensor:
+    """Mean or deviation for as many channels as timm makes of a first convolution for RGB.
+
+    It repeats R, G, B for more or fewer channels, and adds them up for a single one.
+    """
+    if channels == 1:
+        return torch.tensor([sum(values) / len(values)])
+    return torch.tensor([values[index % len(values)] for index in range(channels)])
+
+
+def survey(options: EncoderOptions, shape: tuple[int, int, int]) -> Survey:
+    """Find out what an encoder gives of images (C, H, W).
+
+    Raises:
+        RecipeError: timm has no such model or tag, or the model gives no maps of such images.
+    """
+    _check_name(options.encoder)
+    try:
+        with torch.device("meta"):
+            return _on_meta(options, shape)
+    except RecipeError:
+        raise
+    except Exception as error:  # timm raises whatever its models' code raises
+        size = " x ".join(map(str, shape))
+        raise RecipeError(
+            f"encoder = {options.encoder!r} gives no feature maps of images {size} (C x H x W):"
+            f" {type(error).__name__}: {error}",
+            hint="take another encoder, such as resnet18 or convnext_atto, or another size",
+        ) from error
+
+
+def _on_meta(options: EncoderOptions, shape: tuple[int, int, int]) -> Survey:
+    channels, height, width = shape
+    keywords: dict[str, Any] = {"features_only": True, "in_chans": channels}
+    model: Any = timm.create_model(options.encoder, **keywords)
+    if options.levels != "all":
+        keywords["out_indices"] = _first(options.levels, model, options.encoder)
+        model = timm.create_model(options.encoder, **keywords)
+    size = padded_size(height, width, model.feature_info.reduction())
+    fixed = bool(model.pretrained_cfg.get("fixed_input_size"))
+    if fixed:
+        keywords["img_size"] = size
+        model = timm.create_model(options.encoder, **keywords)
+    layout = getattr(model, "output_fmt", None)  # absent: a model of its own class, always NCHW
+    return Survey(
+        keywords=keywords,
+        reductions=tuple(model.feature_info.reduction()),
+        channels=tuple(model.feature_info.channels()),
+        channels_last=layout is not None and layout.value == "NHWC",
+        fixed=size if fixed else None,
+        idle=_idle(model, torch.zeros(2, channels, *size)),
+        cfg=model.pretrained_cfg,
+    )
+
+
+def _first(levels: int, model: Any, name: str) -> tuple[int, ...]:
+    there = tuple(model.feature_info.out_indices)
+    if levels > len(there):
+        raise RecipeError(f"levels = {levels}: {name} has {len(there)} levels")
+    return there[:levels]
+
+
+def _idle(model: nn.Module, images: Tensor) -> frozenset[str]:
+    """Names of the parameters that no feature map depends on, such as a last layer's shortcut.
+
+    They would get no gradient, which several processes wait for in vain.
+    """
+    named = dict(model.named_parameters())
+    total = torch.stack([features.float().sum() for features in model(images)]).sum()
+    gradients = torch.autograd.grad(total, list(named.values()), allow_unused=True)
+    return frozenset(name for name, g in zip(named, gradients, strict=True) if g is None)
+
+
+def _check_name(name: str) -> None:
+    base, _, tag = name.partition(".")
+    if not timm.is_model(base):
+        near = [n for n in difflib.get_close_matches(base, timm.list_models(), 8) if _is_pyramid(n)]
+        raise RecipeError(
+            f"encoder = {name!r}: timm {timm.__version__} has no model of that name",
+            hint=f"Did you mean {', '.join(near[:3])}?" if near else "timm.list_models() has all.",
+        )
+    tags = [full.partition(".")[2] for full in timm.list_pretrained(base)]
+    if tag and tag not in tags:
+        raise RecipeError(
+            f"encoder = {name!r}: timm {timm.__version__} knows no weights {tag!r} of {base}",
+            hint=f"Its weights are: {', '.join(tags) or 'none'}.",
+        )
+
+
+def _is_pyramid(name: str) -> bool:
+    """Whether a model gives maps of several sizes, which is what a U-Net is for."""
+    try:
+        with torch.device("meta"):
+            model: Any = timm.create_model(name, features_only=True)
+            found = model.feature_info.reduction()
+    except Exception:  # noqa: BLE001  # timm raises whatever its models' code raises
+        return False
+    return any(fine < coarse for fine, coarse in pairwise(found))

@@ -1,0 +1,77 @@
+"""Options of the networks on timm's encoders. Imports neither torch nor timm."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from ganzoo.api import NetOptions
+
+
+class EncoderOptions(NetOptions):
+    """Which of timm's models looks at the image, and what it knows to begin with.
+
+    `size_multiple` stays 1: the networks pad what their encoder can't divide, and crop the result.
+    """
+
+    # No slash and no colon: timm would download `hf-hub:...` and read `local-dir:...`.
+    encoder: str = Field(default="resnet18", pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?$")
+    """Name of a timm model with `features_only`, such as `convnext_atto`; after a dot the tag of
+    its weights (`resnet18.tv_in1k`). `timm.list_models()` has them all."""
+    levels: int | Literal["all"] = Field(default="all")
+    """How many of the encoder's feature maps are used, from the finest; what lies deeper is left
+    out of the network. `all`: those that timm gives by default."""
+    pretrained: bool = False
+    """Begin with the weights that timm's authors publish, from the Hugging Face hub or its cache.
+    A network that is read from a checkpoint needs neither."""
+    weights: str | None = None
+    """Begin with a local file of the whole model's weights under timm's names: safetensors, or a
+    state dict by `torch.save`. Absolute, or relative to the working directory."""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> EncoderOptions:
+        if self.levels != "all" and self.levels < 1:
+            message = "levels must be at least 1, or 'all'"
+            raise ValueError(message)
+        if self.pretrained and self.weights is not None:
+            message = "pretrained and weights both say where the encoder's weights come from"
+            raise ValueError(message)
+        return self
+
+    def learnt(self) -> bool:
+        """Tell whether the encoder begins with weights that someone trained."""
+        return self.pretrained or self.weights is not None
+
+
+class TimmUNetOptions(EncoderOptions):
+    """The decoder behind the encoder."""
+
+    width: int = Field(default=32, ge=1)
+    """Channels of the decoder at full resolution; they double with each halving, up to 8 times."""
+    norm: Literal["batch", "instance", "none"] = "batch"
+    """Normalisation in the decoder; the encoder keeps its own. Only batch norm makes the
+    convolutions' biases superfluous."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of values set to 0 after the decoder's blocks up to a quarter of full resolution: the
+    only noise that the generator has."""
+
+
+class TimmPatchOptions(EncoderOptions):
+    """The heads on the encoder's feature maps."""
+
+    frozen: bool = False
+    """Keep the encoder's weights and statistics as they are and train the heads alone; needs
+    `pretrained` or `weights`."""
+    width: int = Field(default=64, ge=1)
+    """Channels between a head's two convolutions."""
+    norm: Literal["spectral", "batch", "instance", "none"] = "spectral"
+    """Normalisation of the heads: `spectral` of their weights (arXiv 1802.05957), the others of
+    their maps. The encoder keeps its own."""
+
+    @model_validator(mode="after")
+    def _frozen_knows_something(self) -> TimmPatchOptions:
+        if self.frozen and not self.learnt():
+            message = "frozen needs pretrained or weights: random features know nothing of images"
+            raise ValueError(message)
+        return self

@@ -1,0 +1,117 @@
+"""A U-Net (arXiv 1505.04597) whose contracting path is one of timm's image models."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  # torch's own convention
+
+from ganzoo.interfaces import NetIO, image_shape
+from ganzoo.nn import norm_2d, uses_bias
+from ganzoo_timm_unet.encoder import Encoder
+from ganzoo_timm_unet.options import TimmUNetOptions
+
+FINE = 4  # reductions below this get no dropout
+
+
+class TimmUNet(nn.Module):
+    """Encoder, decoder of doublings, and skips wherever the encoder has a map of that size.
+
+    Each block of the decoder enlarges by the nearest pixel and convolves twice: transposed
+    convolutions of stride 2 leave checkerboards (distill.pub/2016/deconv-checkerboard). The last
+    one, at full resolution, sees the input image itself, since the finest maps of many encoders are
+    a quarter of its size.
+
+    Args:
+        options: see `TimmUNetOptions`.
+        io: shapes (C, H, W) of input and output, of equal height and width.
+
+    Raises:
+        ValueError: when an input or output is no image, or their sizes differ.
+        GanzooError: as `Encoder`.
+    """
+
+    def __init__(self, options: TimmUNetOptions, io: NetIO) -> None:
+        super().__init__()
+        shape, made = image_shape(io.inputs), image_shape(io.outputs, "makes")
+        if shape[1:] != made[1:]:
+            message = f"makes images of its input's size, and {shape} and {made} (C, H, W) differ"
+            raise ValueError(message)
+        self.encoder = Encoder(options, shape)
+        skips = {1.0: 0} | dict(zip(self.encoder.reductions, self.encoder.channels, strict=True))
+        skips[1.0] += shape[0]  # the image
+        self.steps = doublings(self.encoder.reductions)
+        channels, self.decoder = self.encoder.channels[-1], nn.ModuleList()
+        for step in self.steps:
+            out = options.width * min(2 ** int(math.log2(step)), 8)
+            block = _block(channels + skips.get(step, 0), out, options)
+            if step >= FINE:
+                block.append(nn.Dropout(options.dropout))
+            self.decoder.append(block)
+            channels = out
+        # No norm comes after it; its weights are such that tanh begins near its linear part.
+        self.head = _conv(channels, made[0], "linear", bias=True)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        """Map images N x C x H x W in [-1, 1] to images of the same size in [-1, 1].
+
+        Args:
+            x: input images of any size, unless the encoder is bound to one.
+            y: class indices, which this network doesn't look at.
+        """
+        height, width = x.shape[-2:]
+        image = self.encoder.pad(x)
+        features = self.encoder(image)
+        maps: dict[float, Tensor] = {}
+        maps |= zip(self.encoder.reductions, features, strict=True)
+        x = features[-1]
+        for step, block in zip(self.steps, self.decoder, strict=True):
+            parts = [x]
+            if step in maps:
+                parts.append(maps[step])
+            if step == 1:
+                parts.append(image)
+            size = [round(pixels / step) for pixels in image.shape[-2:]]
+            x = block(torch.cat([_resized(part, size) for part in parts], 1))
+        return torch.tanh(self.head(x))[..., :height, :width]
+
+
+def _resized(x: Tensor, size: list[int]) -> Tensor:
+    """Nearest pixels. Encoders without padding give maps a little smaller than their share."""
+    return x if list(x.shape[-2:]) == size else F.interpolate(x, size)
+
+
+def doublings(reductions: tuple[int, ...]) -> tuple[float, ...]:
+    """Reductions of the decoder's blocks, coarse to fine: to each of the encoder's and down to 1.
+
+    No block enlarges more than twofold: (4, 8, 32) gives 16, 8, 4, 2, 1. An encoder with
+    reduction 1 alone gets one block there.
+    """
+    steps: list[float] = []
+    current: float = max(reductions)
+    while current > 1:
+        finer = [r for r in reductions if r < current]
+        current = max([current / 2, *finer, 1])
+        steps.append(current)
+    return tuple(steps) or (1,)
+
+
+def _block(channels: int, out: int, options: TimmUNetOptions) -> nn.Sequential:
+    layers = nn.Sequential()
+    for inputs in (channels, out):
+        layers.append(_conv(inputs, out, "relu", bias=uses_bias(options.norm)))
+        layers.append(norm_2d(options.norm, out))
+        layers.append(nn.ReLU(inplace=True))
+    return layers
+
+
+def _conv(channels: int, out: int, follows: Literal["relu", "linear"], *, bias: bool) -> nn.Conv2d:
+    """A 3x3 convolution with He's weights (arXiv 1502.01852): they keep the scale without norms."""
+    conv = nn.Conv2d(channels, out, 3, padding=1, bias=bias)
+    nn.init.kaiming_normal_(conv.weight, nonlinearity=follows)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    return conv
