@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ganzoo.registry import current
+
 FACADES = (
     *("pix2pix_facades", "--set", "generator=toy/painter"),
     *("--set", "data.use=images/procedural_facades", "--set", "data.size=32"),
@@ -91,6 +93,19 @@ def test_the_facades_recipe_trains_the_toys_generator(run):
     assert set(document["weights"]) == {"generator", "discriminator"}
     provenance = json.loads((out / "provenance.json").read_text())
     assert provenance["plugins"]["toy"] == "ganzoo-toy 0.3"
+    assert "gan" in provenance["plugins"]  # only an option of the loss names it
+
+
+def test_what_is_no_more_as_when_a_run_was_made(tmp_path):
+    from ganzoo.engine.provenance import changed_plugins
+
+    (now,) = {record.version for record in current().records if record.namespace == "gan"}
+    made_with = {"gan": f"ganzoo {now}", "images": "ganzoo 0.0.1", "toy": "ganzoo-toy 0.3"}
+    (tmp_path / "provenance.json").write_text(json.dumps({"plugins": made_with}))
+    assert changed_plugins(tmp_path) == [
+        f"ganzoo 0.0.1 -> ganzoo {now}",
+        "ganzoo-toy 0.3 -> not installed",
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,200 @@
+"""Plugins that can't be used, each a distribution of its own, all installed beside one that can."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+GOOD = """
+from ganzoo.api import Component, hookimpl
+
+@hookimpl
+def ganzoo_components():
+    return [
+        Component(
+            kind="generator",
+            name="net",
+            target=f"{__name__}_net:Net",
+            options=f"{__name__}_options:NetOptions",
+        )
+    ]
+"""
+NET = """
+from torch import nn
+
+class Net(nn.Sequential):
+    def __init__(self, options, io):
+        super().__init__(nn.Conv2d(io.inputs[0], io.outputs[0], 3, padding=1), nn.Tanh())
+"""
+OPTIONS = "from ganzoo.api import NetOptions\n"
+WHOLE = {"": GOOD, "_net": NET, "_options": OPTIONS}
+
+# What each brings, and why it is quarantined.
+REFUSED = {
+    "raises": ("raise RuntimeError('no luck today')\n", "RuntimeError: no luck today"),
+    "importing": ("import no_such_module\n", "ModuleNotFoundError: No module named"),
+    "quits": ("import sys\nsys.exit(0)\n", "SystemExit: 0"),
+    "newer": ("GANZOO_API_VERSION = 2\n" + GOOD, "API version 2; this ganzoo speaks 1"),
+    "misspelt": (GOOD.replace("ganzoo_components", "ganzoo_componets"), "ganzoo_componets"),
+    "unmarked": (GOOD.replace("@hookimpl\n", ""), "lacks @hookimpl"),
+    "unkind": (GOOD.replace('"generator"', '"generater"'), 'unknown kind "generater"'),
+    "dotted": (GOOD.replace("_net:Net", "_net.Net"), 'is not like "module:attribute"'),
+    "lost_recipe": (
+        GOOD + "\nfrom pathlib import Path\n@hookimpl\ndef ganzoo_recipes():\n"
+        "    return [Path(__file__).parent / 'forgotten.toml']\n",
+        "forgotten.toml, which is no TOML file",
+    ),
+}
+# What loads, with something to be said of it.
+NOTED = {
+    "loud": ("print('loud and clear')\n" + GOOD, "prints at import"),
+    "logger": (
+        "import logging, sys\nlogging.basicConfig(stream=sys.stdout, level=0, force=True)\n"
+        "logging.disable(logging.CRITICAL)\n" + GOOD,
+        "changes the root logger",
+    ),
+    "mute": ("", "brings neither components nor recipes"),
+}
+
+
+@pytest.fixture(scope="module")
+def ward(room, packaging, wheel, toy_wheel, write_distribution, tmp_path_factory):
+    """An environment with ganzoo, the toy, and everything that ails plugins."""
+    folder = tmp_path_factory.mktemp("quarantine")
+    sources = [
+        write_distribution(folder / name, f"ganzoo-{name.replace('_', '-')}", {**WHOLE, "": source})
+        for name, (source, _) in (REFUSED | NOTED).items()
+    ]
+    optionless = {"": GOOD, "_net": NET}
+    targetless = {"": GOOD, "_options": OPTIONS}
+    sources += [
+        write_distribution(folder / "thief", "ganzoo-thief", WHOLE, namespace="pix2pix"),
+        write_distribution(folder / "stranger", "zoo-of-mine", WHOLE, namespace="mine"),
+        write_distribution(folder / "optionless", "ganzoo-optionless", optionless),
+        write_distribution(folder / "targetless", "ganzoo-targetless", targetless),
+        write_distribution(folder / "pointless", "ganzoo-pointless", WHOLE, target="nowhere_at"),
+        write_distribution(folder / "toy_box", "ganzoo-toy-box", WHOLE),
+    ]
+    wheels = packaging.build(folder, *sources)
+    return room(folder / "environment", wheel, toy_wheel, *wheels)
+
+
+@pytest.fixture(scope="module")
+def records(ward):
+    return ward.plugins()
+
+
+def record_of(records, namespace):
+    """The one record of a namespace, whose distribution is named after it."""
+    (record,) = records[namespace]
+    assert record["distribution"] == f"ganzoo-{namespace.replace('_', '-')}"
+    assert record["version"] == "1.5"
+    return record
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_the_culprit_is_named_with_distribution_version_and_reason(records, name):
+    record = record_of(records, name)
+    assert record["state"] == "quarantined"
+    assert REFUSED[name][1] in record["reason"]
+    assert record["components"] == []
+
+
+def test_an_exception_comes_with_its_traceback(ward, records):
+    trace = record_of(records, "raises")["traceback"]
+    assert f"{ward.site}/ganzoo_raises.py" in trace
+    assert "RuntimeError: no luck today" in trace
+    text = ward.ganzoo("plugins", "--verbose").stdout
+    assert trace.strip() in text
+    assert "ganzoo-raises 1.5" in text
+    assert trace.strip() not in ward.ganzoo("plugins").stdout
+
+
+def test_nobody_takes_what_is_anothers(ward, records):
+    owner, thief = sorted(records["pix2pix"], key=lambda record: record["state"])
+    assert (owner["distribution"], owner["state"]) == ("ganzoo", "ok")
+    assert (thief["distribution"], thief["state"]) == ("ganzoo-thief", "quarantined")
+    assert "belongs to the distribution ganzoo-pix2pix, not to ganzoo-thief" in thief["reason"]
+    (stranger,) = records["mine"]
+    assert "belongs to the distribution ganzoo-mine, not to zoo-of-mine" in stranger["reason"]
+    ids = {one["id"] for one in ward.document("list", "generator")["components"]}
+    assert "pix2pix/unet" in ids
+    assert not ids & {"pix2pix/net", "mine/net"}
+
+
+def test_an_entry_point_to_nothing(records):
+    assert "No module named 'nowhere_at'" in record_of(records, "pointless")["reason"]
+
+
+@pytest.mark.parametrize("name", NOTED)
+def test_what_loads_with_a_remark(records, name):
+    record = record_of(records, name)
+    assert record["state"] == "ok"
+    assert any(NOTED[name][1] in note for note in record["notes"]), record["notes"]
+
+
+def test_a_remark_is_shown_with_the_distribution(ward):
+    assert "note: loud (ganzoo-loud) prints at import" in ward.ganzoo("plugins").stdout
+
+
+def test_a_distribution_with_hyphens_owns_its_namespace(ward, records):
+    record = record_of(records, "toy_box")
+    assert (record["state"], record["notes"]) == ("ok", [])
+    assert record["components"] == [{"kind": "generator", "id": "toy_box/net"}]
+    assert "ganzoo-toy-box 1.5" in ward.ganzoo("show", "toy_box/net").stdout
+
+
+def test_the_rest_works_and_each_culprit_is_said_once_on_stderr(ward):
+    done = ward.ganzoo("list", "--json")
+    ids = {one["id"] for one in json.loads(done.stdout)["components"]}
+    assert {"toy/painter", "toy_box/net", "loud/net", "pix2pix/unet"} <= ids
+    warnings = [line for line in done.stderr.splitlines() if line.startswith("warning:")]
+    culprits = {*REFUSED, "pix2pix", "mine", "pointless"}
+    assert len(warnings) == len(culprits)
+    for name in culprits:
+        assert sum(f'the plugin "{name}" of' in line for line in warnings) == 1
+    assert "loud and clear" in done.stderr
+    ward.ganzoo("check", "toy/painter", "--syntax")
+
+
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [
+        *((name, cause) for name, (_, cause) in REFUSED.items()),
+        ("mine", "belongs to the distribution ganzoo-mine"),
+        ("optionless", "No module named 'ganzoo_optionless_options'"),
+    ],
+)
+def test_a_recipe_that_needs_it_ends_with_the_cause(ward, tmp_path, name, cause):
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text(f'extends = "quickstart"\ngenerator = "{name}/net"\n')
+    (problem,) = ward.document("check", recipe, "--syntax", code=4)["problems"]
+    assert cause in problem["message"]
+    assert (problem["line"], problem["key"]) == (2, "generator")
+
+
+def test_a_missing_target_is_the_plugins_fault(ward, tmp_path):
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text('extends = "toy/painter"\ngenerator = "targetless/net"\n')
+    (problem,) = ward.document("check", recipe, code=4)["problems"]
+    assert "targetless/net can't be imported: ModuleNotFoundError" in problem["message"]
+
+
+def test_blocked_plugins_stay_out(ward, tmp_path):
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text('extends = "quickstart"\ngenerator = "toy_box/net"\n')
+    ward.ganzoo("check", recipe, "--syntax")
+    done = ward.ganzoo("--no-plugin", "toy_box", "check", recipe, "--syntax", code=4)
+    assert "blocked by --no-plugin toy_box" in done.stderr
+    disabled = {"GANZOO_DISABLE_PLUGINS": "raises,loud,toy_box"}
+    done = ward.ganzoo("check", recipe, "--syntax", code=4, environ=disabled)
+    assert "blocked by GANZOO_DISABLE_PLUGINS" in done.stderr
+    assert "no luck today" not in done.stderr
+    assert "loud and clear" not in done.stderr
+    core = ward.plugins(environ={"GANZOO_PLUGIN_AUTOLOAD": "0"})
+    states = {(r["distribution"] == "ganzoo", r["state"]) for rs in core.values() for r in rs}
+    assert states == {(True, "ok"), (False, "blocked"), (False, "quarantined")}
+    (refused,) = [r for r in core["pix2pix"] if r["distribution"] == "ganzoo-thief"]
+    assert refused["state"] == "quarantined"  # its name is looked at, never its code
+    assert core["raises"][0]["state"] == "blocked"
