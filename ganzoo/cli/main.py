@@ -19,6 +19,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("ganzoo.cli.check", "Check a recipe and show what it would build."),
     "list": ("ganzoo.cli.list", "List components: generators, losses, data sets, ..."),
     "show": ("ganzoo.cli.show", "Explain a component and each of its options."),
+    "schema": ("ganzoo.cli.schema", "Write what editors complete recipes by."),
+    "recipes": ("ganzoo.cli.recipes", "List, copy, show and compare recipes."),
     "plugins": ("ganzoo.cli.plugins", "List plugins and what is wrong with them."),
     "data": ("ganzoo.cli.data", "Inspect data sets."),
     "init": ("ganzoo.cli.init", "Write a recipe for a folder of pictures."),
