@@ -43,12 +43,15 @@ def test_what_must_be_in_it_is_in_it(wheel):
         "ganzoo/py.typed",
         "ganzoo/data/decode.py",  # a `data/` in .gitignore would drop it
         "ganzoo/recipes/pix2pix_facades.toml",
+        "ganzoo/recipes/recipe.schema.json",
         "ganzoo/recipes/paper/table1_l1.toml",
         "ganzoo_albumentations/table.json",
         "ganzoo_gan/__init__.py",
         "ganzoo_images/__init__.py",
         "ganzoo_pix2pix/unet.py",
+        "ganzoo_timm_unet/__init__.py",
     } <= files
+    assert [name for name in files if name.startswith("ganzoo/testing/template/")]
     assert not {name.split("/")[0] for name in files} & {"plugins", "recipes", "tests"}
     with zipfile.ZipFile(wheel) as archive:
         texts = [name for name in archive.namelist() if name.endswith("licenses/LICENSE")]
@@ -98,19 +101,18 @@ def test_what_the_wheel_says_of_itself(wheel):
 # Installed apart.
 
 
-def without_pix2pix(target):
-    """Delete the plugin, its recipes and its lines of pyproject from a copy of the sources."""
-    shutil.rmtree(target / "plugins" / "pix2pix")
-    shutil.rmtree(target / "recipes" / "paper")
-    for recipe in target.glob("recipes/*.toml"):
-        if "pix2pix" in recipe.read_text():
+def without(sources, plugin):
+    """Delete a plugin, the recipes that name it and its lines of pyproject from the sources."""
+    shutil.rmtree(sources / "plugins" / plugin)
+    for recipe in sources.glob("recipes/**/*.toml"):
+        if plugin in recipe.read_text() or (plugin == "pix2pix" and recipe.parent.name == "paper"):
             recipe.unlink()
-    pyproject = target / "pyproject.toml"
+    pyproject = sources / "pyproject.toml"
     lines = pyproject.read_text().splitlines()
-    kept = [line for line in lines if not re.search("plugins/pix2pix|ganzoo_pix2pix", line)]
+    kept = [line for line in lines if not re.search(f"plugins/{plugin}|ganzoo_{plugin}", line)]
     assert len(lines) - len(kept) == 5  # package, folder, source, entry point, types
     pyproject.write_text("\n".join(kept))
-    return target
+    return sources
 
 
 TOY_RECIPE = """
@@ -138,7 +140,7 @@ threads = 1
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_the_core_works_without_pix2pix(packaging, tmp_path):
-    sources = without_pix2pix(packaging.copy_of_the_sources(tmp_path / "checkout"))
+    sources = without(packaging.copy_of_the_sources(tmp_path / "checkout"), "pix2pix")
     python = packaging.Environment(tmp_path / "environment", *packaging.build(tmp_path, sources))
     where = "import ganzoo, importlib.util as u; print(ganzoo.__file__, u.find_spec({!r}))"
     file, spec = python("-c", where.format("ganzoo_pix2pix")).split()
@@ -161,6 +163,21 @@ def test_the_core_works_without_pix2pix(packaging, tmp_path):
     assert (document["outcome"], document["step"]) == ("finished", 2)
     assert set(document["weights"]) == {"generator", "discriminator"}
     assert (out / "metrics.jsonl").stat().st_size > 0
+
+
+def test_the_rest_works_without_a_plugin(packaging, tmp_path):
+    sources = without(packaging.copy_of_the_sources(tmp_path / "checkout"), "timm_unet")
+    python = packaging.Environment(tmp_path / "environment", *packaging.build(tmp_path, sources))
+    recipes, plugins = python("-c", NAMES).splitlines()
+    assert {"pix2pix_facades", "quickstart"} <= set(recipes.split())
+    assert set(plugins.split()) == {
+        f"{folder.name}=ok" for folder in (sources / "plugins").iterdir() if folder.is_dir()
+    } | {"ganzoo=ok"}
+    python("-m", "ganzoo", "check", "quickstart", "--syntax")
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text('extends = "quickstart"\ngenerator = "timm_unet/unet"\n')
+    done = python.run("-m", "ganzoo", "check", recipe, "--syntax", code=4)
+    assert 'no plugin "timm_unet" is installed' in done.stderr
 
 
 NAMES = """
