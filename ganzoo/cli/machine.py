@@ -82,8 +82,6 @@ def devices() -> Iterator[Finding]:
 
 def folders() -> Iterator[Finding]:
     """Where data and caches are: there, writable, and with space."""
-    from ganzoo.data.lookup import cache_folder
-
     shared = os.environ.get("GANZOO_DATA")
     if shared:
         folder = Path(shared).expanduser()
@@ -97,7 +95,12 @@ def folders() -> Iterator[Finding]:
         yield Finding(
             "data", "note", "none", "GANZOO_DATA isn't set: data are looked for in caches"
         )
-    yield _writable("cache", cache_folder(), "set GANZOO_CACHE to a folder that you may write to")
+    try:
+        from ganzoo.data import cache_folder
+    except Exception:  # noqa: BLE001  # it needs torch, whose lack is a finding of its own
+        yield Finding("cache", "note", "unknown", "not looked at, since torch can't be imported")
+    else:
+        yield _writable("cache", cache_folder(), "set GANZOO_CACHE to a folder you may write to")
     yield _writable("runs", Path.cwd() / "runs", "work in a folder that you may write to")
 
 
