@@ -112,13 +112,25 @@ def mistyped(document: Mapping[str, Any], tree: Node) -> Iterator[tuple[Keys, st
     """
     for leaf, value in leaves(document):
         node, depth = descend(tree, leaf)
-        written = node.value
-        if depth < len(leaf) or isinstance(written, list | dict):
-            continue
-        if isinstance(value, bool):
-            if not isinstance(written, bool):
-                yield leaf, "must be true or false"
-        elif isinstance(value, int | float) and isinstance(written, bool):
-            yield leaf, "must be a number"
-        elif isinstance(value, int | float) and isinstance(written, str):
-            yield leaf, "must be a number, without quotes"
+        if depth == len(leaf):
+            yield from _mistyped(leaf, value, node)
+
+
+def _mistyped(leaf: Keys, value: Any, node: Node) -> Iterator[tuple[Keys, str]]:
+    written = node.value
+    if isinstance(written, list) and isinstance(value, list) and len(written) == len(value):
+        for index, (item, inner) in enumerate(zip(value, written, strict=True)):
+            yield from _mistyped((*leaf, index), item, inner)
+    elif isinstance(written, dict):  # a Scalar whose ends are equal
+        for end in ("from", "to"):
+            if end in written:
+                yield from _mistyped((*leaf, end), value, written[end])
+    elif isinstance(written, list):
+        return
+    elif isinstance(value, bool):
+        if not isinstance(written, bool):
+            yield leaf, "must be true or false"
+    elif isinstance(value, int | float) and isinstance(written, bool):
+        yield leaf, "must be a number"
+    elif isinstance(value, int | float) and isinstance(written, str):
+        yield leaf, "must be a number, without quotes"

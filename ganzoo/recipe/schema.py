@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -143,7 +144,8 @@ def _top(key: str) -> Schema:
     if key in {"loss", *ARRAYS}:
         array: Schema = {"items": {"allOf": [pointer(key), pointer(f"{key}.complete")]}}
         array |= {"minItems": 1} if key == "loss" else {}
-        return {"anyOf": [{"type": "array"}, pointer(key)], **array}
+        one_or_many = {"anyOf": [{"type": "array"}, pointer(key)]}
+        return {"allOf": [pointer(f"{key}.any")], **one_or_many, **array}
     return fixed.get(key) or {"allOf": [pointer(key)]}
 
 
@@ -190,39 +192,47 @@ class _Definitions:
     """Makes what stands under the names that the module's docstring lists."""
 
     def __init__(self, registry: Registry) -> None:
-        self.models: dict[Kind, list[tuple[Entry, type[Options]]]] = {kind: [] for kind in KINDS}
-        for entry in registry.components():
+        self.registry = registry
+        self.former = _former_ids(registry)
+        self.models = cache(self._models)
+        self.table = cache(self._table)
+
+    def _models(self, kind: Kind) -> list[tuple[Entry, type[Options]]]:
+        """The components of a kind with their options."""
+        found = []
+        for entry in self.registry.components(kind):
             try:
-                model = registry.options_model(entry)
+                found.append((entry, self.registry.options_model(entry)))
             except PluginError as error:
                 log.warning("%s is left out: %s", entry.id, error.message)
-            else:
-                self.models[entry.component.kind].append((entry, model))
-        self.former = _former_ids(registry)
-        self.tables = {
-            _name(entry): _component_table(entry, model, self.names(entry))
-            for entries in self.models.values()
-            for entry, model in entries
-        }
+        return found
+
+    def _table(self, name: str) -> Schema:
+        """The table of one component, by the definition's name."""
+        kind = _kind(name)
+        return next(
+            _component_table(entry, model, self.names(entry))
+            for entry, model in self.models(kind)
+            if _name(entry) == name
+        )
 
     def make(self, name: str) -> Schema:
         """A definition by its name."""
-        kind, _, part = name.partition(".")
+        part = name.partition(".")[2]
         makers = {
             "": self.kind,
             "any": self.any,
             "nested": self.nested,
             "complete": self.complete,
         }
-        known: Kind = next(one for one in KINDS if one == kind)
-        return makers[part](known) if part in makers else self.tables[name]
+        return makers[part](_kind(name)) if part in makers else self.table(name)
 
     def names(self, entry: Entry) -> list[str]:
         """A component's id, and those it had."""
         return [entry.id, *self.former.get((entry.component.kind, entry.id), ())]
 
     def kind(self, kind: Kind) -> Schema:
-        entries = [entry for entry, _ in self.models[kind]]
+        entries = [entry for entry, _ in self.models(kind)]
         notes = {
             name: entry.component.summary if name == entry.id else f"now called {entry.id}"
             for entry in entries
@@ -241,20 +251,26 @@ class _Definitions:
 
     def any(self, kind: Kind) -> Schema:
         # Alike but for their words is alike: many components share options.
-        keys: dict[str, dict[str, Schema]] = {}
-        for entry, _ in self.models[kind]:
-            for key, option in self.tables[_name(entry)]["properties"].items():
+        keys: dict[str, dict[str, tuple[Schema, Schema]]] = {}
+        for entry, _ in self.models(kind):
+            for key, option in self.table(_name(entry))["properties"].items():
                 says = json.dumps({word: option[word] for word in option if word not in _WORDS})
                 target = pointer(f"{_name(entry)}/properties/{key}")
-                keys.setdefault(key, {}).setdefault(says, target)
-        names = [name for entry, _ in self.models[kind] for name in self.names(entry)]
+                keys.setdefault(key, {}).setdefault(says, (target, option))
+        names = [name for entry, _ in self.models(kind) for name in self.names(entry)]
         names += ["none"] if kind in NETWORKS else []
         properties: Schema = {"use": {"enum": names}} if names else {}
         for key, ways in keys.items():
             if key != "use":
-                targets = list(ways.values())
-                properties[key] = targets[0] if len(targets) == 1 else {"anyOf": targets}
-        tables = [self.tables[_name(entry)] for entry, _ in self.models[kind]]
+                targets, options = zip(*ways.values(), strict=True)
+                if len(targets) == 1:
+                    properties[key] = targets[0]
+                elif all("enum" in option for option in options):
+                    names = [name for option in options for name in option["enum"]]
+                    properties[key] = {"enum": _distinct(names)}
+                else:
+                    properties[key] = {"anyOf": list(targets)}
+        tables = [self.table(_name(entry)) for entry, _ in self.models(kind)]
         closed = all("additionalProperties" in table for table in tables)
         return {"properties": properties} | ({"additionalProperties": False} if closed else {})
 
@@ -269,7 +285,7 @@ class _Definitions:
     def complete(self, kind: Kind) -> Schema:
         schema: Schema = {"required": ["use"]}
         not_bare, rules = [], []
-        for entry, model in self.models[kind]:
+        for entry, model in self.models(kind):
             ways = _complete_ways(entry.component, model)
             if not ways:
                 continue
@@ -281,6 +297,16 @@ class _Definitions:
         if not_bare:
             schema["not"] = {"enum": not_bare}
         return schema | ({"allOf": rules} if rules else {})
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    """Values without repetition; `true` and 1 are two."""
+    return [json.loads(one) for one in dict.fromkeys(map(json.dumps, values))]
+
+
+def _kind(name: str) -> Kind:
+    """The kind that a definition's name begins with."""
+    return next(kind for kind in KINDS if kind == name.partition(".")[0])
 
 
 def _name(entry: Entry) -> str:
