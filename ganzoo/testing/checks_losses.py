@@ -102,10 +102,10 @@ def _nearer_is_lower(loss: Loss, probe: Probe) -> bool:
 
 @check("loss")
 def check_loss_gradients(subject: Subject) -> None:
-    """Each turn's terms have gradients: the discriminator's to its logits, G's to what it made."""
+    """Each turn's terms have gradients: D's to its logits, of all scales; G's to what it made."""
     loss, probe = _subject_of_trial(subject)
     for turn in _TURNS:
-        at = probe.but(track=True)
+        at = probe.but(track=True, scales=3)
         total, inputs = _sum(loss, turn, at)
         if total is None:
             require(
@@ -117,12 +117,19 @@ def check_loss_gradients(subject: Subject) -> None:
         if turn == "discriminator" and inputs.real_output is not None:
             logits += inputs.real_output.logits
         wanted = [*logits, *([inputs.fake] if turn == "generator" else [])]
-        gradients = _gradients(total, wanted)
+        gradients = list(_gradients(total, wanted))
+        reached = [gradient is not None and bool(gradient.any()) for gradient in gradients]
         require(
-            any(gradient is not None and bool(gradient.any()) for gradient in gradients),
+            any(reached),
             f"no gradient of the {turn}'s terms reaches "
             + ("the logits" if turn == "discriminator" else "the fake or its logits")
             + ": something is detached",
+        )
+        scales = reached[: len(logits)]
+        require(
+            all(scales) or not any(scales),
+            f"of a discriminator with {at.scales} scales, only some reach the {turn}'s terms: "
+            "take the mean over all",
         )
 
 
@@ -226,9 +233,10 @@ def check_loss_known_values(subject: Subject) -> None:
             f"`known_values` has a {type(value).__name__}, not a ganzoo.interfaces.KnownValue",
         )
         probe = _known_probe(loss, value)
-        stated: dict[Turn, Mapping[str, float]] = {"generator": value.generator}
+        stated: dict[Turn, Mapping[str, float]] = {}
         if _needs_discriminator(loss) or value.discriminator:
             stated["discriminator"] = value.discriminator
+        stated["generator"] = value.generator
         for turn, terms in stated.items():
             what = (
                 f"the {turn}'s terms at logits of {value.real_logit:g} (real) and "
@@ -276,7 +284,8 @@ def _subject_of_trial(subject: Subject) -> tuple[Loss, Probe]:
     message = (
         f"it can't be computed: {first!r}\n"
         "Inputs were images (N x 3 x 32 x 32), then points (N x 2); in the generator's turn "
-        "`real_output` is None unless the loss has `real_in_generator_turn = True`."
+        "`real_output` is None unless the loss has `real_in_generator_turn = True`; `condition` is "
+        "empty."
     )
     raise CheckFailed(message) from first
 

@@ -15,6 +15,7 @@ from ganzoo.interfaces import Field, NetIO, Role, Task
 from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
 from ganzoo.testing.tiny import tiny_recipe
 from ganzoo.testing.trial import (
+    PATIENCE,
     Spy,
     Watched,
     batch_of,
@@ -23,9 +24,6 @@ from ganzoo.testing.trial import (
     training,
     weights_of,
 )
-
-_PATIENCE = 12
-"""Steps within which every player must have had a turn: critics may play five times as often."""
 
 
 @check("task")
@@ -150,7 +148,7 @@ def _play_all(trainer: Trainer) -> Watched:
     """Step until every player had its turn; each turn is judged."""
     watched = Watched(trainer)
     waiting = set(trainer.plan.players)
-    for _ in range(_PATIENCE):
+    for _ in range(PATIENCE):
         trainer.step()
         for turn in watched.turns:
             whose = f"the turn of player {turn.player!r}"
@@ -170,7 +168,7 @@ def _play_all(trainer: Trainer) -> Watched:
                 require(not turn.moved, f"{whose} moves weights while gradients are accumulated")
         if not waiting:
             return watched
-    message = f"after {_PATIENCE} steps these players never had a turn: {sorted(waiting)}"
+    message = f"after {PATIENCE} steps these players never had a turn: {sorted(waiting)}"
     raise CheckFailed(message)
 
 
@@ -182,7 +180,7 @@ def check_task_gradients_reach_the_generator(subject: Subject) -> None:
             raise NotApplicable("the recipe has no discriminator")
         spy = Spy(trainer.loss)
         trainer.task = trainer.plan.task(trainer.recipe.task.options, trainer.prepared, spy)
-        for _ in range(_PATIENCE):
+        for _ in range(PATIENCE):
             trainer.step()
             require(not spy.blind, f"in the generator's turn {next(iter(spy.blind), '')}")
             if spy.looks:
@@ -192,7 +190,7 @@ def check_task_gradients_reach_the_generator(subject: Subject) -> None:
 
 @check("task")
 def check_task_samples(subject: Subject) -> None:
-    """`sample` gives finite tensors with one row a sample, the same under a seed."""
+    """`sample` gives images to show, one row a sample, finite, and the same under a seed."""
     with training(tiny_recipe(subject)) as trainer:
         before = weights_of(trainer.nets)
         shown = []
@@ -204,8 +202,9 @@ def check_task_samples(subject: Subject) -> None:
         require(isinstance(once, dict) and once, "`sample` gives nothing to show")
         for caption, rows in once.items():
             require(
-                isinstance(rows, Tensor) and rows.ndim > 1 and len(rows) == 2,
-                f"{caption!r} isn't a tensor with a row for each of the batch's 2 samples",
+                isinstance(rows, Tensor) and rows.ndim == 4 and len(rows) == 2,
+                f"{caption!r} is no tensor N x C x H x W with a row for each of the batch's 2 "
+                "samples: draw what is no image",
             )
             require(torch.isfinite(rows).all(), f"{caption!r} has values that aren't finite")
         require(not changed(once, again), f"not the same under a seed: {changed(once, again)}")

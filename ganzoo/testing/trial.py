@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,6 +20,9 @@ from ganzoo.inference.modes import Mode, inference_mode
 from ganzoo.interfaces import Clock, Loss, LossInputs
 from ganzoo.recipe.model import Recipe
 from ganzoo.testing.kit import require
+
+PATIENCE = 12
+"""Steps within which every player must have had a turn: critics may play five times as often."""
 
 
 @contextmanager
@@ -180,6 +183,7 @@ class OnlySome:
         self.watched = watched
         self.moved = moved
         self.totals: list[float] = []
+        self._now: list[float] = []
 
     def __call__(self, player: str, terms: Mapping[str, Tensor]) -> None:
         """One turn, or none."""
@@ -189,11 +193,16 @@ class OnlySome:
             self.trainer.stepper(player, terms)
 
     def step(self, batch: Mapping[str, Tensor]) -> None:
-        """One step of the task."""
-        self._now: list[float] = []
+        """One step of the task; steps and images count on, and nothing is annealed."""
+        self._now = []
         self.trainer.task.clock = self.clock
         self.trainer.stepper.clock = self.clock
         self.trainer.task.step(batch, self)
+        self.clock = replace(
+            self.clock,
+            step=self.clock.step + 1,
+            images=self.clock.images + self.trainer.images_per_step,
+        )
         if self._now:
             self.totals.append(sum(self._now))
 

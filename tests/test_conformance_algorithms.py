@@ -1,0 +1,150 @@
+"""Checks of tasks, losses, data, augments, metrics and callbacks: good toys pass, broken don't."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ganzoo import plugins, registry
+from ganzoo.testing import NotApplicable, cases
+from ganzoo.testing.kit import CheckFailed
+
+TOYS = Path(__file__).parent / "toys"
+MINE = {"losses", "data", "augments", "tasks", "task_runs", "runs"}
+"""Modules `ganzoo.testing.checks_...` that are tried here."""
+
+sys.path.append(str(TOYS))  # as `--plugin` does
+import conformance_broken_algorithms as broken  # noqa: E402
+
+RECORDS = plugins.discover(
+    files=[TOYS / "conformance_good_algorithms.py", TOYS / "conformance_broken_algorithms.py"]
+)
+REGISTRY = registry.Registry(RECORDS)
+
+
+def params(namespace):
+    for case in cases(namespace, REGISTRY):
+        if case.check.function.__module__.rpartition("checks_")[2] in MINE:
+            marks = [pytest.mark.slow] if case.check.slow else []
+            yield pytest.param(case, id=case.id, marks=marks)
+
+
+def caught(namespace):
+    for one in params(namespace):
+        case = one.values[0]
+        if broken.BREAKS.get(case.entry.id) == case.check.name:
+            yield one
+
+
+@pytest.mark.parametrize("case", params("conformance_good_algorithms"))
+def test_good_toys_pass(case, tmp_path):
+    if case.id == "check_task_keeps_frozen_parts:task conformance_good_algorithms/cloud":
+        with pytest.raises(NotApplicable, match="no network has frozen weights"):
+            case(tmp_path)
+    else:
+        case(tmp_path)
+
+
+SAYS = {
+    "two_masters": "moved by two players, 'generator' and 'discriminator'",
+    "gullible": "takes a class index for the image 'source'",
+    "leaky": "leaves gradients on weights that aren't its own",
+    "counts_batches": "never had a turn: ['discriminator']",
+    "shown_detached": "logits don't depend on the fake",
+    "restless": "not the same under a seed: ['generated']",
+    "gregarious": "changes with the others in its batch",
+    "forgetful": "after a resume",
+    "past_the_wrapper": "weights of generator differ after step 2",
+    "distracted": "not to a third",
+    "self_moved": "without any step of ['generator'] its weights change",
+    "thawing": "'discriminator.0.running_mean'",
+    "unreduced": "the term discriminator/real has the shape",
+    "wrong_sign": "the generator's loss goes from",
+    "severed": "no gradient of the generator's terms",
+    "first_scale": "only some reach the generator's terms",
+    "overflowing": "in the discriminator's turn, with real logits of 50 and fake ones of 50",
+    "needs_company": "the term generator/gan is nan",
+    "no_words": "raise a RuntimeError that says so",
+    "peeks": "depend on `real_output`",
+    "misstated": "'real' is 0.69314718, and should be 0.5",
+    "transposed": "its field says (16, 16, 3)",
+    "endless": "index 8 of 8 gives a sample",
+    "draws_for_itself": "draws from a global random generator",
+    "namesakes": "samples 0 and 1 are both called '00000'",
+    "shares_splits": "train and val share samples",
+    "doesnt_travel": "it doesn't pickle",
+    "keeps_globals": "sample 0 of a loader process: 'source' isn't the same",
+    "draws_globally": "draws from a global random generator",
+    "writes_in_place": "changes the sample given to it, in ['source', 'target']",
+    "makes_doubles": "image 'source' it makes float64 with 3 axes",
+    "mirrors_one": "two copies of one image come out unlike",
+    "mirrors_no_labels": "the label map no longer lies on its image",
+    "blends_labels": "resample with nearest neighbour",
+    "holds_function": "it doesn't pickle",
+    "without_protocol": "`protocol` is ''",
+    "constant": "noise scores as a perfect copy of 'target' does",
+    "mean_of_means": "in batches of 3",
+    "draws": "draws from a global random generator",
+    "unmarked": "['ganzoo_step_done'] lack @hookimpl",
+    "interferes": "differ from those of a run without it",
+}
+
+
+@pytest.mark.parametrize("case", caught("conformance_broken_algorithms"))
+def test_each_broken_toy_is_caught_for_what_it_does(case, tmp_path):
+    with pytest.raises(CheckFailed) as caught:
+        case(tmp_path)
+    assert SAYS[case.entry.id.partition("/")[2]] in str(caught.value)
+
+
+PAIRS = ("images/side_by_side", "images/two_folders", "images/facades")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Drawn pairs as files, in every layout that a data component of images reads."""
+    root = tmp_path_factory.mktemp("pairs")
+    draw = np.random.default_rng(0)
+    for split in ("train", "val", "test"):
+        for number in range(4):
+            pair = draw.integers(256, size=(16, 32, 3), dtype=np.uint8)
+            for name, image in (("", pair), ("A", pair[:, :16]), ("B", pair[:, 16:])):
+                folder = root / ("facades" if name == "" else "two") / split / name
+                folder.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(image).save(folder / f"{number}.png")
+    return {
+        "images/side_by_side": {"root": str(root / "facades")},
+        "images/two_folders": {"root": str(root / "two")},
+        "images/facades": {"root": str(root / "facades"), "download": False},
+    }
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_data_in_files_keep_the_contract(name, folders, tmp_path):
+    made = [
+        case
+        for case in cases("images", REGISTRY, folders)
+        if case.entry is not None and case.entry.id == name and not case.check.slow
+        if case.check.function.__module__.endswith("checks_data")
+    ]
+    for case in made:
+        case(tmp_path)
+    assert len(made) == 6
+
+
+def test_missing_files_are_no_failure(tmp_path):
+    (case,) = (
+        case
+        for case in cases("images", REGISTRY)
+        if case.id == "check_data_fields:data images/facades"
+    )
+    with pytest.raises(NotApplicable, match="the data aren't there"):
+        case(tmp_path)
+
+
+def test_every_check_has_a_broken_toy():
+    made = {param.values[0].check.name for param in params("conformance_good_algorithms")}
+    assert made == set(broken.BREAKS.values())
+    assert {name.partition("/")[2] for name in broken.BREAKS} == set(SAYS)

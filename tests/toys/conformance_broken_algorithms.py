@@ -1,0 +1,527 @@
+"""Components that break one rule each: what `BREAKS` names must be caught by that check.
+
+All else they have of `conformance_good_algorithms`, which lies in the same folder.
+"""
+
+from __future__ import annotations
+
+from importlib.resources.abc import Traversable
+from typing import ClassVar
+
+import conformance_good_algorithms as good
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812
+
+from ganzoo.api import Component, hookimpl
+from ganzoo.interfaces import Field, KnownValue, NetIO, Score
+
+HERE = __name__
+
+# --- tasks ------------------------------------------------------------------------------------
+
+
+class TwoMasters(good.Duel):
+    """Both players move the generator."""
+
+    players: ClassVar = {
+        "generator": ("generator",),
+        "discriminator": ("discriminator", "generator"),
+    }
+
+
+class Gullible(good.Duel):
+    """Takes whatever kind a field is of."""
+
+    @classmethod
+    def io(cls, role, options, fields):
+        source, target = fields["source"].shape, fields["target"].shape
+        return NetIO(source, target) if role == "generator" else NetIO(target, (1,))
+
+
+class Leaky(good.Duel):
+    """The generator's backward leaves gradients on the discriminator."""
+
+    def generators_turn(self, critic, real, fake, optimize):
+        seen = self.look("generator", critic, real, fake)
+        optimize("generator", self.loss.generator(seen))
+
+
+class CountsBatches(good.Duel):
+    """Every other batch is the discriminator's: with two accumulated, it never makes a step."""
+
+    batches = 0
+
+    def step(self, batch, optimize):
+        self.batches += 1
+        mine = "discriminator" if self.batches % 2 else "generator"
+
+        def only(player, terms):
+            if player == mine:
+                optimize(player, terms)
+
+        super().step(batch, only)
+
+    def state_dict(self):
+        return {"batches": self.batches, **super().state_dict()}
+
+    def load_state_dict(self, state):
+        self.batches = state["batches"]
+        super().load_state_dict(state)
+
+
+class ShownDetached(good.Duel):
+    """The generator can't feel the discriminator."""
+
+    def generators_turn(self, critic, real, fake, optimize):
+        with critic.frozen() as judge:
+            seen = self.look("generator", judge, real, fake, lambda image: image.detach())
+            optimize("generator", self.loss.generator(seen))
+
+
+class Restless(good.Duel):
+    """Each sample grid is another."""
+
+    shown = 0
+
+    def sample(self, batch, nets):
+        self.shown += 1
+        return {"generated": nets["generator"](batch["source"]) + 0.01 * self.shown}
+
+
+class Gregarious(good.Duel):
+    """What it predicts depends on the other samples of the batch."""
+
+    @classmethod
+    def predict(cls, options, role, net, inputs):
+        made = net(inputs["source"])
+        return made - made.mean(0, keepdim=True)
+
+
+class Forgetful(good.Duel):
+    """The pool isn't saved."""
+
+    def state_dict(self):
+        return {}
+
+    def load_state_dict(self, state):
+        pass
+
+
+class PastTheWrapper(good.Duel):
+    """The raw generator is called, so that processes don't share its gradient."""
+
+    def step(self, batch, optimize):
+        critic, real = self.nets["discriminator"], batch["target"]
+        fake = self.nets["generator"].module(batch["source"])
+        seen = self.look("discriminator", critic, real, fake.detach())
+        optimize("discriminator", self.loss.discriminator(seen))
+        self.generators_turn(critic, real, fake, optimize)
+
+
+class Distracted(good.Duel):
+    """The generator's gradient comes from elsewhere: it learns to paint light."""
+
+    def generators_turn(self, critic, real, fake, optimize):
+        with critic.frozen() as judge:
+            terms = self.loss.generator(self.look("generator", judge, real, fake))
+            terms = {name: term.detach() for name, term in terms.items()}
+            optimize("generator", {**terms, "gan": terms["gan"] - 1e-3 * fake.mean()})
+
+
+class SelfMoved(good.Duel):
+    """The generator is moved without `optimize`."""
+
+    def generators_turn(self, critic, real, fake, optimize):
+        super().generators_turn(critic, real, fake, optimize)
+        with torch.no_grad():
+            for parameter in self.nets["generator"].module.parameters():
+                parameter.mul_(0.99)
+
+
+class ThawingCritic(nn.Sequential):
+    """Statistics of its frozen norm go on being updated."""
+
+    def __init__(self, options, io):
+        super().__init__(nn.BatchNorm2d(io.inputs[0]), nn.Conv2d(io.inputs[0], 1, 4, 2, 1))
+        self[0].requires_grad_(False)
+
+
+class Thawing(good.Duel):
+    """Its recipe has the critic above."""
+
+
+# --- losses -----------------------------------------------------------------------------------
+
+
+class Unreduced(good.CrossEntropy):
+    """Terms aren't numbers."""
+
+    def discriminator(self, inputs):
+        logits = self.logits(inputs.real_output)[0]
+        return {**super().discriminator(inputs), "real": F.softplus(-logits)}
+
+
+class WrongSign(good.CrossEntropy):
+    """The generator is content when it is found out."""
+
+    def generator(self, inputs):
+        return {"gan": F.softplus(self.logits(inputs.fake_output)[0]).mean()}
+
+
+class Severed(good.CrossEntropy):
+    """No gradient reaches the generator."""
+
+    def generator(self, inputs):
+        return {name: term.detach() for name, term in super().generator(inputs).items()}
+
+
+class FirstScale(good.CrossEntropy):
+    """All scales but one are forgotten."""
+
+    def generator(self, inputs):
+        return {"gan": F.softplus(-self.logits(inputs.fake_output)[0]).mean()}
+
+
+class Overflowing(good.CrossEntropy):
+    """A sigmoid, then a logarithm."""
+
+    def discriminator(self, inputs):
+        fake = -(1 - self.logits(inputs.fake_output)[0].sigmoid()).log().mean()
+        return {**super().discriminator(inputs), "fake": fake}
+
+
+class NeedsCompany(good.CrossEntropy):
+    """Divides by a deviation between samples."""
+
+    def generator(self, inputs):
+        logits = self.logits(inputs.fake_output)[0]
+        spread = logits.flatten(1).mean(1).std(unbiased=True)
+        return {"gan": F.softplus(-logits).mean() + 0 * spread}
+
+
+class NoWords(good.CrossEntropy):
+    """Without a discriminator it stumbles over None."""
+
+    def logits(self, output):
+        return output.logits
+
+
+class Peeks(good.CrossEntropy):
+    """Reads what it hasn't said that it needs."""
+
+    def generator(self, inputs):
+        terms = super().generator(inputs)
+        if inputs.real_output is not None:
+            terms["gan"] = terms["gan"] + inputs.real_output.logits[0].mean().detach()
+        return terms
+
+
+class Misstated(good.CrossEntropy):
+    """Says log 2 and means 0.5."""
+
+    known_values = (KnownValue({"real": 0.5, "fake": 0.5}, {"gan": 0.5, "near": 0.0}),)
+
+
+# --- data -------------------------------------------------------------------------------------
+
+
+class Transposed(good.Squares):
+    """Its field says H x W x C."""
+
+    @property
+    def fields(self):
+        return {name: Field((16, 16, 3), "image") for name in ("source", "target")}
+
+
+class Endless(good.Squares):
+    """Counts on round its end."""
+
+    def load(self, index, rng):
+        return super().load(index % len(self), rng)
+
+
+class DrawsForItself(good.Points):
+    """Random, and not from `rng`."""
+
+    def load(self, index, rng):
+        sample = super().load(index, rng)
+        noise = np.random.standard_normal(2)  # noqa: NPY002
+        return {**sample, "points": sample["points"] + noise.astype(np.float32)}
+
+
+class Namesakes(good.Squares):
+    """Two samples of one name."""
+
+    def name(self, index):
+        return f"{index // 2:05d}"
+
+
+class SharesSplits(good.Squares):
+    """Is judged by what it learned."""
+
+    def __init__(self, options, split):
+        super().__init__(options, "train")
+
+
+class DoesntTravel(good.Squares):
+    """Holds a function that no other process can have."""
+
+    def __init__(self, options, split):
+        super().__init__(options, split)
+        self.change = lambda image: image
+
+
+_opened: dict[str, int] = {}
+
+
+class KeepsGlobals(good.Squares):
+    """Counts on what this process has done before."""
+
+    def __init__(self, options, split):
+        super().__init__(options, split)
+        _opened["shade"] = 17
+
+    def load(self, index, rng):
+        sample = super().load(index, rng)
+        return {**sample, "source": sample["source"] // 2 + _opened.get("shade", 0)}
+
+
+# --- augments ---------------------------------------------------------------------------------
+
+
+class DrawsGlobally(good.Mirror):
+    def __call__(self, sample, rng):
+        return super().__call__(sample, np.random.default_rng(np.random.randint(99)))  # noqa: NPY002
+
+
+class WritesInPlace(good.Mirror):
+    def __call__(self, sample, rng):
+        for name in ("source", "target"):
+            sample[name][:4] = 0
+        return super().__call__(sample, rng)
+
+
+class MakesDoubles(good.Mirror):
+    def __call__(self, sample, rng):
+        return {**super().__call__(sample, rng), "source": sample["source"] / 255}
+
+
+class MirrorsOne(good.Mirror):
+    def __call__(self, sample, rng):
+        return {**super().__call__(sample, rng), "target": sample["target"]}
+
+
+class MirrorsNoLabels(good.Mirror):
+    def __call__(self, sample, rng):
+        return {**super().__call__(sample, rng), "labels": sample["labels"]}
+
+
+class BlendsLabels(good.Mirror):
+    def __call__(self, sample, rng):
+        sample = super().__call__(sample, rng)
+        labels = sample["labels"]
+        return {**sample, "labels": ((labels + 0.0 + np.roll(labels, 1, 1)) / 2).astype(np.uint8)}
+
+
+class HoldsFunction(good.Mirror):
+    def __init__(self, options):
+        super().__init__(options)
+        self.change = lambda image: image
+
+
+# --- metrics and callbacks --------------------------------------------------------------------
+
+
+class WithoutProtocol(good.Distance):
+    protocol = ""
+
+
+class Constant(good.Distance):
+    def compute(self):
+        return {"distance": Score(0.5)}
+
+
+class MeanOfMeans(good.Distance):
+    """The mean over batches; a small last one counts as much as the others."""
+
+    def update(self, batch, generated):
+        self.values.append(float((batch["target"] - generated).abs().mean()))
+
+    def compute(self):
+        return {"distance": Score(sum(self.values) / len(self.values))}
+
+
+class Draws(good.Distance):
+    def update(self, batch, generated):
+        torch.rand(())
+        super().update(batch, generated)
+
+
+class Unmarked:
+    def __init__(self, options):
+        pass
+
+    def ganzoo_step_done(self, run, step):
+        pass
+
+
+class Interferes(good.Diary):
+    @hookimpl
+    def ganzoo_step_done(self, run, step):
+        torch.rand(())
+
+
+# --- what is offered --------------------------------------------------------------------------
+
+_TASKS = {
+    TwoMasters: "check_task_declarations",
+    Gullible: "check_task_io",
+    Leaky: "check_task_step",
+    CountsBatches: "check_task_accumulates",
+    ShownDetached: "check_task_gradients_reach_the_generator",
+    Restless: "check_task_samples",
+    Gregarious: "check_task_predicts",
+    Forgetful: "check_task_resume",
+    PastTheWrapper: "check_task_on_ranks",
+    Distracted: "check_task_overfits",
+    SelfMoved: "check_task_overfits",
+    Thawing: "check_task_keeps_frozen_parts",
+}
+_LOSSES = {
+    Unreduced: "check_loss_terms",
+    WrongSign: "check_loss_sign",
+    Severed: "check_loss_gradients",
+    FirstScale: "check_loss_gradients",
+    Overflowing: "check_loss_extremes",
+    NeedsCompany: "check_loss_alone_and_exact",
+    NoWords: "check_loss_without_discriminator",
+    Peeks: "check_loss_real_in_generator_turn",
+    Misstated: "check_loss_known_values",
+}
+_DATA = {
+    Transposed: "check_data_fields",
+    Endless: "check_data_bad_index",
+    DrawsForItself: "check_data_deterministic",
+    Namesakes: "check_data_names",
+    SharesSplits: "check_data_splits",
+    DoesntTravel: "check_data_pickles",
+    KeepsGlobals: "check_data_in_workers",
+}
+_AUGMENTS = {
+    DrawsGlobally: "check_augment_draws_from_rng",
+    WritesInPlace: "check_augment_leaves_its_input",
+    MakesDoubles: "check_augment_types",
+    MirrorsOne: "check_augment_one_geometry",
+    MirrorsNoLabels: "check_augment_one_geometry",
+    BlendsLabels: "check_augment_label_values",
+    HoldsFunction: "check_augment_pickles",
+}
+_METRICS = {
+    WithoutProtocol: "check_metric_declarations",
+    Constant: "check_metric_scores",
+    MeanOfMeans: "check_metric_batching",
+    Draws: "check_metric_draws_nothing",
+}
+_CALLBACKS = {
+    Unmarked: "check_callback_hooks",
+    Interferes: "check_callback_changes_nothing",
+}
+_BY_KIND = {
+    "task": _TASKS,
+    "loss": _LOSSES,
+    "data": _DATA,
+    "augment": _AUGMENTS,
+    "metric": _METRICS,
+    "callback": _CALLBACKS,
+}
+
+
+def _name(toy):
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in toy.__name__)[
+        1:
+    ]
+
+
+BREAKS = {
+    f"{HERE}/{_name(toy)}": check for toys in _BY_KIND.values() for toy, check in toys.items()
+}
+"""The check that must catch each component."""
+
+
+class Written(Traversable):
+    """A recipe that is no file."""
+
+    def __init__(self, name, text):
+        self._name, self.text = f"{name}.toml", text
+
+    @property
+    def name(self):
+        return self._name
+
+    def __str__(self):
+        return self._name
+
+    def is_file(self):
+        return True
+
+    def is_dir(self):
+        return False
+
+    def iterdir(self):
+        return iter(())
+
+    def joinpath(self, *parts):
+        raise NotImplementedError(parts)
+
+    def open(self, mode="r", **more):
+        raise NotImplementedError(mode)
+
+    def read_text(self, encoding=None):
+        return self.text
+
+
+_RECIPE = """
+task = "{here}/{task}"
+data = "{here}/squares"
+generator = "{here}/painter"
+discriminator = "{here}/{critic}"
+loss = "{here}/cross_entropy"
+"""
+
+
+@hookimpl
+def ganzoo_components():
+    mine = [
+        Component(
+            kind=kind,
+            name=_name(toy),
+            target=f"{HERE}:{toy.__name__}",
+            summary=_name(toy),
+            **({"options": f"{good.KIT}:CountOptions"} if kind == "data" else {}),
+            presets={"tiny": {"count": 8}} if kind == "data" else {},
+        )
+        for kind, toys in _BY_KIND.items()
+        for toy in toys
+    ]
+    thawing = Component(
+        kind="discriminator", name="thawing_critic", target=f"{HERE}:ThawingCritic", summary="-"
+    )
+    return [*good.good_components(), thawing, *mine]
+
+
+@hookimpl
+def ganzoo_recipes():
+    tasks = ["duel", *map(_name, _TASKS)]
+    return [
+        Written(
+            f"{number:02d}_{task}",
+            _RECIPE.format(
+                here=HERE,
+                task=task,
+                critic="thawing_critic" if task == "thawing" else "critic",
+            ),
+        )
+        for number, task in enumerate(tasks)
+    ]

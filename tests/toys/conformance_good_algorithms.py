@@ -1,0 +1,397 @@
+"""Small components of every kind around an algorithm, all of which keep the contract.
+
+`conformance_broken_algorithms` breaks one rule with each of its heirs.
+"""
+
+from __future__ import annotations
+
+from math import log
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812
+
+from ganzoo.api import Component, NetOptions, Options, hookimpl
+from ganzoo.errors import DataError
+from ganzoo.interfaces import Field, KnownValue, NetIO, Score, Task
+
+SPLITS = ("train", "val", "test")
+
+
+class WidthOptions(NetOptions):
+    width: int = 8
+    """Channels inside."""
+
+
+class CountOptions(Options):
+    count: int = 64
+    """Samples of each split."""
+
+
+class Painter(nn.Sequential):
+    def __init__(self, options, io):
+        super().__init__(
+            nn.Conv2d(io.inputs[0], options.width, 3, padding=1),
+            nn.ReLU(),
+            nn.Dropout(0.1),
+            nn.Conv2d(options.width, io.outputs[0], 3, padding=1),
+            nn.Tanh(),
+        )
+
+
+class Critic(nn.Sequential):
+    """Its first layer is frozen, and so are the statistics of the norm behind it."""
+
+    def __init__(self, options, io):
+        super().__init__(
+            nn.Sequential(nn.Conv2d(io.inputs[0], options.width, 3, 2, 1), nn.BatchNorm2d(8)),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(options.width, 1, 4, 2, 1),
+        )
+        self[0].requires_grad_(False)
+        self.train()
+
+    def train(self, mode=True):
+        super().train(mode)
+        self[0].eval()
+        return self
+
+
+class Duel(Task):
+    """From pairs; the discriminator sees fakes of a pool, which is state."""
+
+    POOL = 3
+
+    roles: ClassVar = {"generator": "generator", "discriminator": "discriminator"}
+    players: ClassVar = {"generator": ("generator",), "discriminator": ("discriminator",)}
+    needs: ClassVar = frozenset({"source", "target"})
+    serves: ClassVar = {"generator": ("source", "target")}
+
+    def __init__(self, options, nets, loss):
+        super().__init__(options, nets, loss)
+        self.pool = []
+
+    @classmethod
+    def io(cls, role, options, fields):
+        for name in ("source", "target"):
+            if fields[name].kind != "image":
+                raise DataError("must be an image", where=name)
+        source, target = fields["source"].shape, fields["target"].shape
+        return NetIO(source, target) if role == "generator" else NetIO(target, (1,))
+
+    def from_pool(self, fake):
+        if len(self.pool) < self.POOL:
+            self.pool.append(fake)
+            return fake
+        place = int(torch.randint(self.POOL, ()))
+        old, self.pool[place] = self.pool[place], fake
+        return old
+
+    def step(self, batch, optimize):
+        critic, real = self.nets["discriminator"], batch["target"]
+        fake = self.nets["generator"](batch["source"])
+        shown = self.from_pool(fake.detach())
+        optimize(
+            "discriminator",
+            self.loss.discriminator(self.look("discriminator", critic, real, shown)),
+        )
+        self.generators_turn(critic, real, fake, optimize)
+
+    def generators_turn(self, critic, real, fake, optimize):
+        with critic.frozen() as judge:
+            seen = self.look("generator", judge, real, fake)
+            optimize("generator", self.loss.generator(seen))
+
+    def sample(self, batch, nets):
+        return {"source": batch["source"], "generated": nets["generator"](batch["source"])}
+
+    @classmethod
+    def predict(cls, options, role, net, inputs):
+        return net(inputs["source"])
+
+    def state_dict(self):
+        return {"pool": self.pool}
+
+    def load_state_dict(self, state):
+        self.pool = list(state["pool"])
+
+
+class Dense(nn.Sequential):
+    """Of points or noise."""
+
+    def __init__(self, options, io):
+        size = int(np.prod(io.outputs))
+        super().__init__(nn.Linear(io.inputs[0], 16), nn.ReLU(), nn.Linear(16, size))
+
+
+class Cloud(Task):
+    """Points from noise: no images, no pairs; one player moves two networks, and plays less often.
+
+    Its code learns to read the noise back from the points.
+    """
+
+    roles: ClassVar = {
+        "generator": "generator",
+        "code": "network",
+        "discriminator": "discriminator",
+    }
+    players: ClassVar = {"makers": ("generator", "code"), "judge": ("discriminator",)}
+    needs: ClassVar = frozenset({"points", "kind"})
+    serves: ClassVar = {"generator": ("noise", "points")}
+
+    def __init__(self, options, nets, loss):
+        super().__init__(options, nets, loss)
+        self.turns = 0
+
+    @classmethod
+    def io(cls, role, options, fields):
+        if fields["points"].kind != "points" or fields["kind"].kind != "class":
+            raise DataError("must be points and their class")
+        points = fields["points"].shape
+        return {
+            "generator": NetIO((4,), points),
+            "code": NetIO(points, (4,)),
+            "discriminator": NetIO(points, (1,)),
+        }[role]
+
+    def step(self, batch, optimize):
+        real, judge = batch["points"], self.nets["discriminator"]
+        noise = torch.randn(len(real), 4)
+        fake = self.nets["generator"](noise)
+        seen = self.look("discriminator", judge, real, fake.detach())
+        optimize("judge", self.loss.discriminator(seen))
+        # Counted by steps, not batches: several of these may be accumulated to one.
+        if self.clock.step % 2 == 0:
+            with judge.frozen() as still:
+                terms = self.loss.generator(self.look("generator", still, real, fake))
+                code = F.mse_loss(self.nets["code"](fake), noise)
+                optimize("makers", {**terms, "code": 0.1 * code})
+
+    def sample(self, batch, nets):
+        made = nets["generator"](torch.randn(len(batch["points"]), 4))
+        return {"real": self.drawn(batch["points"]), "made": self.drawn(made)}
+
+    @staticmethod
+    def drawn(points):
+        """Each point as a spot in a picture of [-3, 3] x [-3, 3]."""
+        axis = torch.linspace(-3, 3, 16)
+        places = torch.stack(torch.meshgrid(axis, axis, indexing="xy"))
+        distance = (points[:, :, None, None] - places).square().sum(1, keepdim=True)
+        return 2 * torch.exp(-4 * distance) - 1
+
+    @classmethod
+    def predict(cls, options, role, net, inputs):
+        return net(inputs["noise"])
+
+
+class CrossEntropy:
+    """On logits, plus the distance of images; known where the logits are 0."""
+
+    needs_discriminator = True
+    # -log s(0) = log 2; |0.5 - (-0.25)| = 0.75 everywhere, times 10
+    known_values = (
+        KnownValue(
+            {"real": log(2), "fake": log(2)}, {"gan": log(2), "near": 7.5}, real=0.5, fake=-0.25
+        ),
+    )
+
+    def __init__(self, options):
+        self.options = options
+
+    def logits(self, output):
+        if output is None:
+            raise RuntimeError("needs a discriminator")
+        return output.logits
+
+    def discriminator(self, inputs):
+        real, fake = self.logits(inputs.real_output), self.logits(inputs.fake_output)
+        return {
+            "real": torch.stack([F.softplus(-one).mean() for one in real]).mean(),
+            "fake": torch.stack([F.softplus(one).mean() for one in fake]).mean(),
+        }
+
+    def generator(self, inputs):
+        fake = self.logits(inputs.fake_output)
+        return {
+            "gan": torch.stack([F.softplus(-one).mean() for one in fake]).mean(),
+            "near": 10 * F.l1_loss(inputs.fake, inputs.real),
+        }
+
+
+class Penalised:
+    """The critic's distance with a gradient penalty: no images are compared, points will do."""
+
+    # The slope is (3 - 1) / (0.5 - 0.25) = 8 by the mean of 192 values, so the gradient's norm is
+    # 8 / sqrt(192): 10 * (8 / sqrt(192) - 1)^2.
+    known_values = (
+        KnownValue(
+            {"critic": -2.0, "penalty": 10 * (8 / 192**0.5 - 1) ** 2},
+            {"critic": -1.0},
+            real_logit=3,
+            fake_logit=1,
+            real=0.5,
+            fake=0.25,
+        ),
+    )
+
+    def __init__(self, options):
+        self.options = options
+
+    def discriminator(self, inputs):
+        share = torch.rand(len(inputs.real), *[1] * (inputs.real.ndim - 1)).to(inputs.real)
+        between = (share * inputs.real + (1 - share) * inputs.fake).detach().requires_grad_()
+        said = self.mean(inputs.discriminate(between, precise=True))
+        (slope,) = torch.autograd.grad(said.sum(), between, create_graph=True)
+        penalty = 10 * (slope.flatten(1).norm(dim=1) - 1).square().mean()
+        real, fake = self.mean(inputs.real_output), self.mean(inputs.fake_output)
+        return {"critic": fake.mean() - real.mean(), "penalty": penalty}
+
+    @staticmethod
+    def mean(output):
+        """What is said of each sample: a mean over cells, then over scales."""
+        return torch.stack([one.flatten(1).mean(1) for one in output.logits]).mean(0)
+
+    def generator(self, inputs):
+        if inputs.fake_output is None:
+            raise RuntimeError("needs a discriminator")
+        return {"critic": -self.mean(inputs.fake_output).mean()}
+
+
+class Squares:
+    """A square, and the same filled."""
+
+    def __init__(self, options, split):
+        self.options, self.split = options, split
+
+    @property
+    def fields(self):
+        return {"source": Field((3, 16, 16), "image"), "target": Field((3, 16, 16), "image")}
+
+    def __len__(self):
+        return self.options.count
+
+    def load(self, index, rng):
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        draw = np.random.Generator(np.random.PCG64([SPLITS.index(self.split), index]))
+        top, left = draw.integers(8, size=2)
+        colour = draw.integers(100, 256, size=3)
+        image = np.zeros((16, 16, 3), np.uint8)
+        image[top : top + 8, left : left + 8] = colour
+        source = image.copy()
+        source[top + 1 : top + 7, left + 1 : left + 7] = 0
+        return {"source": source, "target": image}
+
+    def name(self, index):
+        return f"{index:05d}"
+
+
+class Points:
+    """Three heaps of points, drawn anew in each epoch."""
+
+    def __init__(self, options, split):
+        self.options = options
+
+    @property
+    def fields(self):
+        return {"points": Field((2,), "points"), "kind": Field((), "class")}
+
+    def __len__(self):
+        return self.options.count
+
+    def load(self, index, rng):
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        kind = index % 3
+        point = np.array([2 * kind - 2, 0]) + 0.1 * rng.standard_normal(2)
+        return {"points": point.astype(np.float32), "kind": np.array(kind)}
+
+    def name(self, index):
+        return f"{index:05d}"
+
+
+class Mirror:
+    """Mirrors the whole sample, or none of it."""
+
+    def __init__(self, options):
+        self.options = options
+
+    def __call__(self, sample, rng):
+        if rng.random() < 0.5:
+            return dict(sample)
+        return {
+            name: np.ascontiguousarray(array[:, ::-1]) if array.ndim > 1 else array
+            for name, array in sample.items()
+        }
+
+
+class Distance:
+    """Mean absolute difference."""
+
+    needs = frozenset({"target"})
+    protocol = "mean absolute difference to the target, in [-1, 1]"
+
+    def __init__(self, options):
+        self.values = []
+
+    def update(self, batch, generated):
+        self.values += (batch["target"] - generated).abs().flatten(1).mean(1).tolist()
+
+    def compute(self):
+        return {"distance": Score(sum(self.values) / len(self.values), tuple(self.values))}
+
+
+class Diary:
+    """Counts what happens."""
+
+    def __init__(self, options):
+        self.steps = 0
+
+    @hookimpl
+    def ganzoo_step_done(self, run, step):
+        self.steps += 1
+
+
+KIT = __name__
+"""Where the targets are; an heir says so too."""
+
+
+def component(kind, name, target, options="ganzoo.api:Options", **more):
+    return Component(
+        kind=kind, name=name, target=f"{KIT}:{target}", options=options, summary=name, **more
+    )
+
+
+def good_components():
+    width, count = f"{KIT}:WidthOptions", f"{KIT}:CountOptions"
+    tiny = {"tiny": {"count": 8}}
+    return [
+        component("generator", "painter", "Painter", width),
+        component("generator", "dense", "Dense"),
+        component("network", "dense", "Dense"),
+        component("discriminator", "critic", "Critic", width),
+        component("discriminator", "dense", "Dense"),
+        component("task", "duel", "Duel"),
+        component("task", "cloud", "Cloud"),
+        component("loss", "cross_entropy", "CrossEntropy"),
+        component("loss", "penalised", "Penalised"),
+        component("data", "squares", "Squares", count, presets=tiny),
+        component("data", "points", "Points", count, presets=tiny),
+        component("augment", "mirror", "Mirror"),
+        component("metric", "distance", "Distance"),
+        component("callback", "diary", "Diary"),
+    ]
+
+
+@hookimpl
+def ganzoo_components():
+    return good_components()
+
+
+@hookimpl
+def ganzoo_recipes():
+    folder = Path(__file__).parent / "conformance_recipes"
+    return [folder / "duel.toml", folder / "cloud.toml"]
