@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources.abc import Traversable
 from typing import Any
+from unicodedata import category
 
 import pluggy
 
@@ -96,7 +97,7 @@ def _fault_of_types(component: Component) -> str:
     """What isn't of the declared type, in words, or nothing: Python doesn't look."""
     for what in ("kind", "name", "target", "options", "summary", "paper", "renamed_to"):
         text: Any = getattr(component, what)
-        if not isinstance(text, str) or "\n" in text:
+        if not isinstance(text, str) or any(category(sign) in {"Cc", "Cs"} for sign in text):
             return f"{what} is {text!r}, not one line of text"
     revision: Any = component.revision
     if not isinstance(revision, int) or isinstance(revision, bool):

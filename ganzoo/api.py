@@ -143,7 +143,7 @@ class Chosen(BaseModel):
             return load_target(self.component.target)
         except GanzooError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(
                 f"{self.id} can't be imported: {type(error).__name__}: {error}",
                 where=self.component.target,

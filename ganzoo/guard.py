@@ -30,24 +30,34 @@ def undisturbed(notes: list[str]) -> Iterator[None]:
     """
     before = [(surrounding, surrounding.look()) for surrounding in _SURROUNDINGS]
     light = "torch" not in sys.modules
-    printed = io.StringIO()
+    printed = _Open()
+    stdin, sys.stdin = sys.stdin, io.StringIO()  # nobody waits for an answer to an import
     start = time.perf_counter()
     try:
-        with contextlib.redirect_stdout(printed):
+        # stderr goes where it went, whatever stands in its place afterwards.
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(sys.stderr):
             yield
     finally:
         seconds = time.perf_counter() - start
+        sys.stdin = stdin
         for surrounding, state in before:
             if surrounding.look() != state:
                 surrounding.put_back(state)
                 notes.append(f"changes {surrounding.what} at import: undone")
         if printed.getvalue():
-            sys.stderr.write(printed.getvalue())
+            sys.stderr.write(printed.getvalue().rstrip("\n") + "\n")
             notes.append("prints at import: not to stdout")
         if light and "torch" in sys.modules:
             notes.append(f"imports torch at every start of ganzoo: {seconds:.1f} s")
         elif seconds >= SLOW:
             notes.append(f"is slow to import at every start of ganzoo: {seconds:.1f} s")
+
+
+class _Open(io.StringIO):
+    """Text that nobody closes: a module that closes stdout means its own."""
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 class _Surrounding(NamedTuple):

@@ -192,7 +192,10 @@ def _load(known: _Known, load: Callable[[], Any]) -> PluginRecord:
         raise
     except BaseException as error:  # noqa: BLE001  # whatever a stranger's module raises
         return PluginRecord(
-            **known, state="quarantined", reason=_said(error), traceback=traceback.format_exc()
+            **known,
+            state="quarantined",
+            reason=_said(error),
+            traceback=traceback.format_exc().encode(errors="backslashreplace").decode(),
         )
     return PluginRecord(**known, components=components, recipes=recipes)
 
@@ -210,7 +213,8 @@ def _load_installed(known: _Known, load: Callable[[], Any]) -> PluginRecord:
 def _said(error: BaseException) -> str:
     """An exception's kind and message in one line; the whole of it is in the traceback."""
     try:
-        message = " ".join(str(error).split())
+        shown = (sign if sign.isprintable() else " " for sign in str(error))
+        message = " ".join("".join(shown).split())
     except Exception:  # noqa: BLE001  # a stranger's exception may not even say what it is
         message = ""
     return textwrap.shorten(f"{type(error).__name__}: {message}".removesuffix(": "), 300)

@@ -174,7 +174,7 @@ class Registry:
         where = f"{entry.record.distribution}, {entry.component.options}"
         try:
             model = load_target(entry.component.options)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(
                 f"the options of {entry.id} can't be imported: {type(error).__name__}: {error}",
                 where=where,

@@ -126,6 +126,9 @@ API = "from ganzoo.api import Component, hookimpl\n"
         ("class Stop(BaseException): pass\nraise Stop('here')", "Stop: here", True),
         ("class Mute(Exception):\n    def __str__(self): 1 / 0\nraise Mute", "Mute", True),
         ("raise ValueError('one\\n  two')", "ValueError: one two", True),
+        ("raise ValueError('a\\x1b\\ud800b')", "ValueError: a b", True),
+        ("import sys\nsys.stderr = None\nsys.stdout.close()\n1 / 0", "ZeroDivisionError", True),
+        ("input('your name? ')", "EOFError", True),
     ],
 )
 def test_a_broken_plugin_is_quarantined_and_the_rest_works(
@@ -138,6 +141,7 @@ def test_a_broken_plugin_is_quarantined_and_the_rest_works(
     assert reason in records["broken"].reason
     assert bool(records["broken"].traceback) == has_traceback
     assert records["broken"].components == ()
+    records["broken"].traceback.encode()
     assert records["toy"].state == "ok"
 
 
@@ -146,6 +150,8 @@ def test_a_broken_plugin_is_quarantined_and_the_rest_works(
     [
         ("name=3", "name is 3"),
         ("summary='two\\nlines'", "not one line of text"),
+        ("summary='\\x1b[31mred'", "not one line of text"),
+        ("summary='\\ud800'", "not one line of text"),
         ("target=None", "target is None"),
         ("revision='2'", "revision is '2'"),
         ("presets=['tiny']", "presets must be tables"),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
 import traceback
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, TextIO
 
 import click
 
@@ -32,9 +33,24 @@ def show_notes() -> None:
         root.setLevel(logging.INFO)
 
 
+_results: TextIO | None = None
+
+
+@contextlib.contextmanager
+def results_apart() -> Iterator[None]:
+    """While it lasts only `print_json` reaches stdout; what a plugin prints goes to stderr."""
+    global _results  # noqa: PLW0603  # one command a process
+    _results = sys.stdout
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _results = None
+
+
 def print_json(document: Any) -> None:
     """The one document of `--json`, on stdout."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False), file=_results)
 
 
 def print_columns(rows: Sequence[Sequence[str]]) -> None:

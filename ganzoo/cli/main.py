@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import click
 
 import ganzoo
-from ganzoo.cli.console import report_bug, report_error, report_usage
+from ganzoo.cli.console import report_bug, report_error, report_usage, results_apart
 from ganzoo.cli.lazy import LazyGroup
 from ganzoo.errors import ExitCode, GanzooError
 
@@ -83,7 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     as_json, debug = "--json" in arguments, "--debug" in arguments
     try:
-        code = _invoke(arguments)
+        with results_apart() if as_json else nullcontext():
+            code = _invoke(arguments)
         sys.stdout.flush()
     except GanzooError as error:
         report_error(error, as_json=as_json, debug=debug)

@@ -58,7 +58,7 @@ def _rows(registry: Registry) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "summary": str(table.get("summary", "")),
-                "extends": [extends] if isinstance(extends, str) else extends,
+                "extends": list(map(str, extends if isinstance(extends, list) else [extends])),
                 "plugin": owners.get(name, "ganzoo"),
             }
         )

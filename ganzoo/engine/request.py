@@ -117,7 +117,9 @@ def launch(request: Request, processes: int) -> Answer:
         command += [json.dumps(asdict(request)), folder]
         children = [
             subprocess.Popen(  # noqa: S603  # our own interpreter and arguments
-                command, env={**os.environ, **base, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+                command,
+                env={**os.environ, **base, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+                stdout=2,  # stdout has this process's result; they tell theirs in files
             )
             for rank in range(processes)
         ]

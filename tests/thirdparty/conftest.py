@@ -29,7 +29,7 @@ dependencies = ["ganzoo>=0.1"]
 {namespace} = "{target}"
 
 [tool.hatch.build.targets.wheel]
-include = ["/*.py"]
+include = ["/*.py", "/scribble_*.toml"]
 """
 
 

@@ -30,6 +30,26 @@ class Net(nn.Sequential):
 OPTIONS = "from ganzoo.api import NetOptions\n"
 WHOLE = {"": GOOD, "_net": NET, "_options": OPTIONS}
 
+LEAVES = "import sys\nsys.exit(0)\n"
+CHATTY = {
+    **{suffix: f"print('chat{suffix}')\n{source}" for suffix, source in WHOLE.items()},
+    "_options": "print('chat_options')\n" + OPTIONS,
+}
+SCRIBBLES = """
+from pathlib import Path
+from ganzoo.api import hookimpl
+
+@hookimpl
+def ganzoo_recipes():
+    return sorted(Path(__file__).parent.glob("scribble_*.toml"))
+"""
+SCRIBBLED = {
+    "scribble_syntax.toml": b"name = \n[[[",
+    "scribble_bytes.toml": bytes(range(128, 256)),
+    "scribble_types.toml": b"summary = 3\nextends = 7\n",
+    "scribble_circle.toml": b'extends = "scribbler/scribble_circle"\n',
+}
+
 # What each brings, and why it is quarantined.
 REFUSED = {
     "raises": ("raise RuntimeError('no luck today')\n", "RuntimeError: no luck today"),
@@ -75,7 +95,12 @@ def ward(room, packaging, wheel, toy_wheel, write_distribution, tmp_path_factory
         write_distribution(folder / "targetless", "ganzoo-targetless", targetless),
         write_distribution(folder / "pointless", "ganzoo-pointless", WHOLE, target="nowhere_at"),
         write_distribution(folder / "toy_box", "ganzoo-toy-box", WHOLE),
+        write_distribution(folder / "leaver", "ganzoo-leaver", {**WHOLE, "_options": LEAVES}),
+        write_distribution(folder / "chatty", "ganzoo-chatty", CHATTY),
+        write_distribution(folder / "scribbler", "ganzoo-scribbler", {"": SCRIBBLES}),
     ]
+    for name, text in SCRIBBLED.items():
+        (folder / "scribbler" / name).write_bytes(text)
     wheels = packaging.build(folder, *sources)
     return room(folder / "environment", wheel, toy_wheel, *wheels)
 
@@ -179,6 +204,30 @@ def test_a_missing_target_is_the_plugins_fault(ward, tmp_path):
     recipe.write_text('extends = "toy/painter"\ngenerator = "targetless/net"\n')
     (problem,) = ward.document("check", recipe, code=4)["problems"]
     assert "targetless/net can't be imported: ModuleNotFoundError" in problem["message"]
+
+
+def test_a_module_that_leaves_is_the_plugins_fault(ward):
+    error = ward.document("show", "leaver/net", code=4)["error"]
+    assert "options of leaver/net can't be imported: SystemExit" in error["message"]
+
+
+def test_what_a_plugin_prints_stays_out_of_the_document(ward):
+    done = ward.ganzoo("show", "chatty/net", "--json")
+    assert json.loads(done.stdout)["components"][0]["id"] == "chatty/net"
+    assert {"chat", "chat_options"} <= set(done.stderr.splitlines())
+    assert "chat_options" in ward.ganzoo("show", "chatty/net").stdout  # where nobody parses it
+
+
+def test_broken_recipes_of_a_plugin_break_nothing_else(ward):
+    assert record_of(ward.plugins(), "scribbler")["state"] == "ok"
+    listed = {row["name"] for row in ward.document("recipes", "list")["recipes"]}
+    assert {"quickstart", "toy/painter"} <= listed
+    text = ward.ganzoo("recipes", "list")
+    assert "toy/painter" in text.stdout
+    assert "scribbler/scribble_syntax can't be read" in text.stderr
+    for name in SCRIBBLED:
+        recipe = f"scribbler/{name.removesuffix('.toml')}"
+        assert ward.ganzoo("check", recipe, "--syntax", code=3).stderr.count("error:") == 1
 
 
 def test_blocked_plugins_stay_out(ward, tmp_path):
