@@ -134,6 +134,74 @@ def test_show_json(ganzoo: Callable) -> None:
     assert options["weight"]["type"] == "number or { from, to, until, shape }"
     assert options["weight"]["default"] == 1.0
     assert (document["kind"], document["revision"]) == ("loss", 1)
+    assert (document["source"], document["line"]) == (str(TOYS / "naming_toy.py"), None)
+    assert document["recipes"] == []
+
+
+SOURCE = """\
+import sys
+sys.exit("imported")
+from os.path import join as Joined
+if True:
+    Net = other = None
+else:
+    class Net: ...
+class Outer:
+    size: int = 3
+    class Inner:
+        def method(self): ...
+def Outer2(): ...
+"""
+
+
+@pytest.mark.parametrize(
+    ("attribute", "line"),
+    [
+        ("Net", 5),
+        ("other", 5),
+        ("Joined", 3),
+        ("Outer", 8),
+        ("Outer.size", 9),
+        ("Outer.Inner.method", 11),
+        ("Outer.gone", 8),  # of a base class, perhaps
+        ("Outer2", 12),
+        ("nothing", None),
+    ],
+)
+def test_show_finds_a_targets_line_without_importing_it(
+    attribute: str, line: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ganzoo.cli.show import _source
+
+    (tmp_path / "source_toy.py").write_text(SOURCE)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert _source(f"source_toy:{attribute}") == (str(tmp_path / "source_toy.py"), line)
+    assert _source(f"no_such_module:{attribute}") == ("", None)
+    assert _source(f"no_such_package.module:{attribute}") == ("", None)
+
+
+def test_show_names_the_recipes_that_use_it(ganzoo: Callable) -> None:
+    def recipes(name: str) -> set[str]:
+        return {
+            recipe
+            for one in json.loads(ganzoo("show", name, "--json")[1])["components"]
+            for recipe in one["recipes"]
+        }
+
+    assert {"quickstart", "pix2pix_facades"} <= recipes("pix2pix/unet")  # one by `extends`
+    assert "paper/table2_encoder_decoder_l1" not in recipes("pix2pix/unet")
+    assert recipes("pix2pix/encoder_decoder") == {
+        "paper/table2_encoder_decoder_l1",
+        "paper/table2_encoder_decoder_l1_cgan",
+    }
+    assert "quickstart" in recipes("gan/vanilla")  # an option's default
+    assert "quickstart" in recipes("ganzoo/psnr")  # the core's default
+    assert "pix2pix_facades" in recipes("images/procedural_facades")  # the stand-in
+    assert recipes("gan/lsgan") == set()
+    assert "\nrecipes that use it:\n  paper/" in ganzoo("show", "pix2pix/patchgan")[1]
+    code, _, err = ganzoo("--no-plugin", "images", "show", "pix2pix/patchgan")
+    assert code == 0
+    assert "not looked at, since they have problems: paper/table1_cgan, " in err
 
 
 @pytest.mark.parametrize(
@@ -266,12 +334,16 @@ def test_errors_become_json_and_exit_codes(
 def test_a_plugins_bug_is_called_so(ganzoo: Callable, tmp_path: Path) -> None:
     faulty = tmp_path / "faulty_toy.py"
     faulty.write_text(
-        "from ganzoo.api import Component, hookimpl\n"
-        "class Presets(dict):\n"
-        "    def items(self): raise KeyError('mine')\n"
+        "from typing import Any\n"
+        "from ganzoo.api import Component, Options, hookimpl\n"
+        "class Thing:\n"
+        "    def __str__(self): raise KeyError('mine')\n"
+        "class Choices(Options):\n"
+        "    thing: Any = Thing()\n"
         "@hookimpl\n"
         "def ganzoo_components():\n"
-        "    return [Component(kind='loss', name='x', target='a:b', presets=Presets(a={}))]\n"
+        "    options = f'{__name__}:Choices'\n"
+        "    return [Component(kind='loss', name='x', target='a:b', options=options)]\n"
     )
     code, _, err = ganzoo("--plugin", str(faulty), "show", "faulty_toy/x")
     assert code == ExitCode.BUG
@@ -292,6 +364,9 @@ LIGHT = (
     ["--help"],
     ["list"],
     ["show", "ganzoo/l1"],
+    ["schema"],
+    ["recipes", "list"],
+    ["recipes", "diff", "quickstart", "pix2pix_facades"],
     ["plugins"],
     ["--plugin", str(TOYS / "naming_toy.py"), "check", "--syntax", "toy.toml"],
 )
