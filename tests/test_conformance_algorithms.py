@@ -48,7 +48,7 @@ def test_good_toys_pass(case, tmp_path):
 
 
 SAYS = {
-    "two_masters": "moved by two players, 'generator' and 'discriminator'",
+    "two_masters": "moved by two players, 'discriminator' and 'judge'",
     "gullible": "takes a class index for the image 'source'",
     "leaky": "leaves gradients on weights that aren't its own",
     "counts_batches": "never had a turn: ['discriminator']",
@@ -99,7 +99,11 @@ def test_each_broken_toy_is_caught_for_what_it_does(case, tmp_path):
     assert SAYS[case.entry.id.partition("/")[2]] in str(caught.value)
 
 
-PAIRS = ("images/side_by_side", "images/two_folders", "images/facades")
+PAIRS = (
+    "images/side_by_side",
+    "images/two_folders",
+    pytest.param("images/facades", marks=pytest.mark.data),  # the whole set, or none
+)
 
 
 @pytest.fixture(scope="module")
@@ -111,13 +115,12 @@ def folders(tmp_path_factory):
         for number in range(4):
             pair = draw.integers(256, size=(16, 32, 3), dtype=np.uint8)
             for name, image in (("", pair), ("A", pair[:, :16]), ("B", pair[:, 16:])):
-                folder = root / ("facades" if name == "" else "two") / split / name
+                folder = root / ("two" if name else "one") / split / name
                 folder.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(image).save(folder / f"{number}.png")
     return {
-        "images/side_by_side": {"root": str(root / "facades")},
+        "images/side_by_side": {"root": str(root / "one")},
         "images/two_folders": {"root": str(root / "two")},
-        "images/facades": {"root": str(root / "facades"), "download": False},
     }
 
 

@@ -23,12 +23,9 @@ HERE = __name__
 
 
 class TwoMasters(good.Duel):
-    """Both players move the generator."""
+    """Two players move the discriminator."""
 
-    players: ClassVar = {
-        "generator": ("generator",),
-        "discriminator": ("discriminator", "generator"),
-    }
+    players: ClassVar = {**good.Duel.players, "judge": ("discriminator",)}
 
 
 class Gullible(good.Duel):
