@@ -24,6 +24,7 @@ MODULES: tuple[str, ...] = (
     "checks_data",
     "checks_augments",
     "checks_tasks",
+    "checks_task_runs",
     "checks_runs",
 )
 """Modules of this package with checks, in the order in which these are made. They are imported when
