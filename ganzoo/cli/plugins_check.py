@@ -154,10 +154,11 @@ def _explained(error: Exception, case: Case) -> str:
         for call, (frame, _) in zip(calls, traceback.walk_tb(error.__traceback__), strict=True)
         if str(frame.f_globals.get("__name__", "")).partition(".")[0] == package
     ]
-    lines = [f"{type(error).__name__}: {error}"]
-    for call in own[-FRAMES:] or calls[-1:]:
-        lines.append(f"  {call.filename}:{call.lineno} in {call.name}: {call.line}")
-    return "\n".join(lines)
+    lines = [
+        f"  {call.filename}:{call.lineno} in {call.name}: {call.line}"
+        for call in own[-FRAMES:] or calls[-1:]
+    ]
+    return "\n".join([f"{type(error).__name__}: {error}", *lines])
 
 
 def _show(verdict: Verdict) -> None:

@@ -87,6 +87,8 @@ def check_naming_imports_nothing_heavy(subject: Subject) -> None:
 
     `ganzoo list`, `show` and `check --syntax` import them for every plugin that is installed.
     """
+    if subject.plugin_arguments():
+        raise NotApplicable("a file given by --plugin is imported by those who name it")
     options = sorted({one.options for one in subject.record.components if not one.renamed_to})
     arguments = json.dumps([sys.path, HEAVY, subject.record.module, options])
     done = subprocess.run(  # noqa: S603  # this Python, and our own program

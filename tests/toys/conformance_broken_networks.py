@@ -1,0 +1,258 @@
+"""Networks and options that break the contract, each in one point, which is told in `BREAKS`."""
+
+from __future__ import annotations
+
+import random
+import threading
+from typing import Annotated
+
+import torch
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainSerializer
+from torch import nn
+
+from ganzoo.api import Component, NetOptions, Options, hookimpl
+from ganzoo.interfaces import image_shape
+
+
+class Sound(nn.Module):
+    """Nothing is wrong with it: image to image, or image to logits."""
+
+    def __init__(self, options, io):
+        super().__init__()
+        self.channels = image_shape(io.inputs)[0]
+        made = io.outputs[0] if len(io.outputs) == 3 else 1
+        self.first = nn.Conv2d(self.channels, 8, 3, padding=1)
+        self.last = nn.Conv2d(8, made, 3, padding=1)
+
+    def forward(self, x, y=None):
+        return torch.tanh(self.last(self.middle(self.first(x))))
+
+    def middle(self, x):
+        return nn.functional.leaky_relu(x, 0.2)
+
+
+class TakesAnything(Sound):
+    def __init__(self, options, io):
+        nn.Module.__init__(self)
+        self.first = nn.Conv2d(io.inputs[0], 8, 3, padding=1)
+        self.last = nn.Conv2d(8, io.outputs[0], 3, padding=1)
+
+
+class Cropped(Sound):
+    def forward(self, x, y=None):
+        return super().forward(x)[..., :-1]
+
+
+class Bright(Sound):
+    def forward(self, x, y=None):
+        return self.last(self.middle(self.first(x)))
+
+
+class OneSize(Sound):
+    """Its last word is a fully connected layer, which speaks up in torch's words only."""
+
+    def __init__(self, options, io):
+        super().__init__(options, io)
+        self.size = io.outputs[1] * io.outputs[2]
+        self.mix = nn.Linear(self.size, self.size)
+
+    def forward(self, x, y=None):
+        made = self.last(self.middle(self.first(x)))
+        return torch.tanh(made + self.mix(made.flatten(2)).view_as(made))
+
+
+class OwnSeed(Sound):
+    def __init__(self, options, io):
+        super().__init__(options, io)
+        draw = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for weight in self.parameters():
+                weight.copy_(0.2 * torch.randn(weight.shape, generator=draw))
+
+
+class Reseeds(Sound):
+    def __init__(self, options, io):
+        super().__init__(options, io)
+        torch.manual_seed(0)
+
+
+class InPlace(Sound):
+    def forward(self, x, y=None):
+        x.data.clamp_(-0.5, 0.5)
+        return super().forward(x)
+
+
+class Forgetful(Sound):
+    """What it draws is neither parameter nor buffer."""
+
+    def __init__(self, options, io):
+        super().__init__(options, io)
+        self.scale = torch.rand(8, 1, 1) + 0.5
+
+    def middle(self, x):
+        return super().middle(x * self.scale)
+
+
+class Uncopied(Sound):
+    def __init__(self, options, io):
+        super().__init__(options, io)
+        self.lock = threading.Lock()
+
+
+class Counts(Sound):
+    def __init__(self, options, io):
+        super().__init__(options, io)
+        self.register_buffer("calls", torch.zeros(()))
+
+    def middle(self, x):
+        self.calls += 1
+        return super().middle(x)
+
+
+class PythonNoise(Sound):
+    def middle(self, x):
+        return super().middle(x + random.random())
+
+
+class Sociable(Sound):
+    def middle(self, x):
+        return super().middle(x - x.mean(0))
+
+
+class Cancels(Sound):
+    def middle(self, x):
+        return super().middle((x + 1000) - 1000)
+
+
+class Idle(Sound):
+    def __init__(self, options, io):
+        super().__init__(options, io)
+        self.spare = nn.Parameter(torch.zeros(3))
+
+
+class Detached(Sound):
+    def forward(self, x, y=None):
+        return super().forward(x.detach())
+
+
+class Fields(NetOptions):
+    def receptive_field(self) -> int:
+        return 7
+
+
+class Thawing(Sound):
+    """Its frozen layer's statistics follow the training."""
+
+    def __init__(self, options, io):
+        super().__init__(options, io)
+        self.features = nn.Sequential(nn.Conv2d(8, 8, 1), nn.BatchNorm2d(8))
+        self.features.requires_grad_(False)
+
+    def middle(self, x):
+        return super().middle(x + self.features(x))
+
+
+class Weak(Sound):
+    """Its output says next to nothing of its weights."""
+
+    def forward(self, x, y=None):
+        return 1e-3 * super().forward(x)
+
+
+class Open(Options):
+    model_config = ConfigDict(extra="ignore")
+
+
+class Unexplained(Options):
+    width: int = 3
+
+
+class Thawed(Options):
+    model_config = ConfigDict(frozen=False)
+    width: int = 3
+    """Channels."""
+
+
+class Doubles(Options):
+    width: Annotated[int, AfterValidator(lambda value: 2 * value)] = 3
+    """Channels; twice as many with each reading."""
+
+
+def _without_unit(value):
+    return int(value.removesuffix("px")) if isinstance(value, str) else value
+
+
+class Units(Options):
+    width: Annotated[
+        int, BeforeValidator(_without_unit), PlainSerializer(lambda value: f"{value}px")
+    ] = 3
+    """Pixels; written with a unit that the schema doesn't know."""
+
+
+def _hidden():
+    class Hidden(Options):
+        width: int = Field(default=3, description="Channels.")
+
+    return Hidden
+
+
+HIDDEN = _hidden()
+
+NETWORKS = {
+    "check_unfit_shapes_are_refused": TakesAnything,
+    "check_output_shapes": Cropped,
+    "check_images_are_in_range": Bright,
+    "check_other_sizes": OneSize,
+    "check_building_follows_the_seed": OwnSeed,
+    "check_globals_stay": Reseeds,
+    "check_input_is_unchanged": InPlace,
+    "check_weights_round_trip": Forgetful,
+    "check_copies_are_apart": Uncopied,
+    "check_evaluation_changes_nothing": Counts,
+    "check_inference_repeats": PythonNoise,
+    "check_running_ignores_batch_mates": Sociable,
+    "check_bf16_is_near_fp32": Cancels,
+    "check_every_parameter_learns": Idle,
+    "check_input_gets_a_gradient": Detached,
+    "check_receptive_field": Sound,
+    "check_network_keeps_frozen_parts": Thawing,
+    "check_overfits": Weak,
+}
+OPTIONS = {
+    "check_options_refuse_unknown_keys": "Open",
+    "check_options_are_documented": "Unexplained",
+    "check_options_are_frozen": "Thawed",
+    "check_options_round_trip": "Doubles",
+    "check_options_schema": "Units",
+    "check_options_pickle": "HIDDEN",
+}
+
+
+def _id(check):
+    return f"conformance_broken_networks/{check.removeprefix('check_')}"
+
+
+BREAKS = {_id(check): check for check in [*NETWORKS, *OPTIONS, "check_target"]}
+"""The component, and the check that it fails."""
+
+
+@hookimpl
+def ganzoo_components():
+    def component(kind, check, target, options):
+        name = _id(check).partition("/")[2]
+        return Component(
+            kind=kind,
+            name=name,
+            target=f"{__name__}:{target}",
+            options=options,
+            summary=f"fails {check}",
+        )
+
+    for check, network in NETWORKS.items():
+        fields = check == "check_receptive_field"
+        options = f"{__name__}:Fields" if fields else "ganzoo.api:NetOptions"
+        kind = "discriminator" if fields else "generator"
+        yield component(kind, check, network.__name__, options)
+    for check, options in OPTIONS.items():
+        yield component("importer", check, "Sound", f"{__name__}:{options}")
+    yield component("importer", "check_target", "Missing", "ganzoo.api:Options")
