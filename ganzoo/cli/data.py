@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,7 +64,8 @@ def inspect(  # click passes by name
     """
     from ganzoo.data.convert import save_image
     from ganzoo.data.inspect import contact_sheet_rows, inspect_data
-    from ganzoo.errors import ExitCode
+    from ganzoo.cli.console import print_json
+from ganzoo.errors import ExitCode
     from ganzoo.recipe import load_recipe
 
     loaded = load_recipe(recipe, overrides)
@@ -84,7 +84,7 @@ def inspect(  # click passes by name
         table = contact_sheet_rows(report.prepared[split], rows)
         save_image(np.asarray(grid(table, caption)), sheet)
     if as_json:
-        click.echo(json.dumps(_document(loaded.name, report, sheet), indent=2))
+        print_json(_document(loaded.name, report, sheet))
     else:
         _print(report, sheet, limit)
     if report.problems:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import sys
@@ -49,7 +48,7 @@ def command(  # click gives every option of a command to one function
     and exits 130; --resume goes on, bit for bit. --max-steps and --max-time are totals and never
     change a schedule.
     """
-    from ganzoo.cli.console import error_document, report_error
+    from ganzoo.cli.console import error_document, print_json, report_error
     from ganzoo.engine.clocks import parse_duration
     from ganzoo.engine.request import Request, execute, launch
 
@@ -90,7 +89,7 @@ def command(  # click gives every option of a command to one function
         failure = answers[-1].error
         if not document and failure is not None:
             document = error_document(failure)  # it could not even begin
-        click.echo(json.dumps(document, indent=2))
+        print_json(document)
     elif seeds > 1:
         for name, value in document["metrics"].items():
             click.echo(f"{name}: {value['mean']:.6g} ± {value['sd']:.2g} over {value['n']} seeds")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ganzoo.cli.console import print_json
 from ganzoo.errors import UsageError
 
 
@@ -25,7 +25,7 @@ def list_runs(folder: str, *, as_json: bool) -> None:
 
     rows = summaries(Path(folder))
     if as_json:
-        click.echo(json.dumps({"runs": rows}, indent=2))
+        print_json({"runs": rows})
         return
     if not rows:
         raise UsageError("no runs in it", where=folder, hint="ganzoo run RECIPE makes one.")
@@ -49,7 +49,7 @@ def compare(runs: tuple[str, ...], *, as_json: bool) -> None:
         raise UsageError("a comparison takes two runs or more")
     table = comparison([Path(run) for run in runs])
     if as_json:
-        click.echo(json.dumps({"runs": list(runs), "differences": table}, indent=2))
+        print_json({"runs": list(runs), "differences": table})
         return
     if not table:
         click.echo("nothing differs", err=True)
