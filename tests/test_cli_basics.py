@@ -157,7 +157,7 @@ def Outer2(): ...
 @pytest.mark.parametrize(
     ("attribute", "line"),
     [
-        ("Net", 5),
+        ("Net", 7),
         ("other", 5),
         ("Joined", 3),
         ("Outer", 8),
@@ -396,4 +396,5 @@ def test_light_commands_are_quick(arguments: list[str], tmp_path: Path) -> None:
 
     # What a busy neighbour adds to one measurement is no cost of the command: the best of five.
     spent = (cpu("-m", "ganzoo", *arguments) - cpu("-c", "pass") for _ in range(5))
-    assert any(seconds < 0.4 for seconds in spent)
+    limit = 0.6 if arguments == ["schema"] else 0.4  # it reads the options of all, about a hundred
+    assert any(seconds < limit for seconds in spent)

@@ -12,7 +12,6 @@ from ganzoo.cli.console import print_columns, print_json
 from ganzoo.errors import UsageError
 from ganzoo.recipe import Recipe, find_recipe, load_recipe, shipped_recipes
 from ganzoo.recipe.document import leaves
-from ganzoo.recipe.schema import FILE, schema_line
 from ganzoo.registry import Registry, current
 
 
@@ -83,6 +82,7 @@ def copy(recipe: str, out: Path | None, *, flat: bool) -> None:
     """
     from ganzoo.files import write_text
     from ganzoo.recipe.copy import copied
+    from ganzoo.recipe.schema import FILE, schema_line
 
     registry = current()
     file = find_recipe(recipe, registry)
