@@ -65,7 +65,7 @@ def inspect(  # click passes by name
     from ganzoo.data.convert import save_image
     from ganzoo.data.inspect import contact_sheet_rows, inspect_data
     from ganzoo.cli.console import print_json
-from ganzoo.errors import ExitCode
+    from ganzoo.errors import ExitCode
     from ganzoo.recipe import load_recipe
 
     loaded = load_recipe(recipe, overrides)
