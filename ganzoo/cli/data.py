@@ -62,9 +62,9 @@ def inspect(  # click passes by name
     The sheet shows samples after augmentation, as networks get them. Exits 5 if anything is wrong
     with the data.
     """
+    from ganzoo.cli.console import print_json
     from ganzoo.data.convert import save_image
     from ganzoo.data.inspect import contact_sheet_rows, inspect_data
-    from ganzoo.cli.console import print_json
     from ganzoo.errors import ExitCode
     from ganzoo.recipe import load_recipe
 
