@@ -190,6 +190,8 @@ def _keys_written_by(path, function):
         ("ganzoo check", "ganzoo/recipe/problems.py", "as_json"),
         ("ganzoo list", "ganzoo/cli/list.py", "command"),
         ("ganzoo show", "ganzoo/cli/show.py", "_document"),
+        ("ganzoo recipes list", "ganzoo/cli/recipes.py", "_rows"),
+        ("ganzoo recipes diff", "ganzoo/cli/recipes.py", "diff"),
         ("ganzoo plugins", "ganzoo/cli/plugins.py", "_list"),
         ("ganzoo plugins check", "ganzoo/cli/plugins_check.py", "command"),
         ("ganzoo plugins check", "ganzoo/cli/plugins_check.py", "_row"),
@@ -230,8 +232,9 @@ def test_commands_of_the_shell_blocks_parse_and_their_recipes_are_right(name):
         recipe = parameters.get("recipe")
         if recipe is None or recipe in written:
             continue
-        assert command in {"run", "check", "inspect"}
-        load_recipe(ROOT / recipe if "/" in recipe else recipe, parameters["overrides"])
+        assert command in {"run", "check", "inspect", "copy", "show"}
+        path = ROOT / recipe if "recipes/" in recipe else recipe
+        load_recipe(path, parameters.get("overrides", ()))
 
 
 @documents()
