@@ -260,9 +260,13 @@ def _kinds(kinds: list[str]) -> str:
 
 def template(kind: str) -> str:
     """The module that `ganzoo plugins new kinds --kind KIND` writes."""
-    written = render("kinds", [kind], "git+https://HOST/PATH/ganzoo.git")
-    place = f"src/ganzoo_kinds/{kind}.py"
-    return f"`{place}`, as the template writes it:\n\n```python\n{written[place]}```\n"
+    return _written("kinds", kind, f"src/ganzoo_kinds/{kind}.py", "python")
+
+
+def _written(namespace: str, kind: str, place: str, language: str) -> str:
+    """One of the files of a new plugin."""
+    text = render(namespace, [kind], "git+https://HOST/PATH/ganzoo.git")[place]
+    return f"`{place}`, as the template writes it:\n\n```{language}\n{text}```\n"
 
 
 def parts() -> dict[str, Callable[[], str]]:
@@ -272,6 +276,9 @@ def parts() -> dict[str, Callable[[], str]]:
         "hooks": hooks,
         "checks": checks,
         **{f"template {kind}": functools.partial(template, kind) for kind in SHOWN},
+        "template CI": lambda: _written(
+            "sketch", "generator", ".github/workflows/test.yml", "yaml"
+        ),
         "settings": settings,
         "components": components,
         "recipes": recipes,
