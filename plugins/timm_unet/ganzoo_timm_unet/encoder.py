@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -28,6 +28,7 @@ class Survey:
         reductions: of each feature map, from the finest: pixels of the image a cell.
         channels: of each feature map.
         channels_last: whether maps come as N x H x W x C.
+        multiple: number that height and width of an image are padded to a multiple of.
         fixed: height and width that the encoder is built for and bound to; None: any.
         idle: names of parameters that no feature map depends on.
         cfg: timm's description of the published weights.
@@ -37,17 +38,17 @@ class Survey:
     reductions: tuple[int, ...]
     channels: tuple[int, ...]
     channels_last: bool
+    multiple: int
     fixed: tuple[int, int] | None
     idle: frozenset[str]
     cfg: Mapping[str, Any]
 
 
-def padded_size(height: int, width: int, reductions: Sequence[int]) -> tuple[int, int]:
+def padded_size(height: int, width: int, multiple: int) -> tuple[int, int]:
     """The size that an image is padded to, so that every level halves exactly.
 
     The coarsest map gets at least 2 x 2 cells: batch norm can't be trained on one alone.
     """
-    multiple = max(reductions)
     high, wide = (max(math.ceil(size / multiple), 2) * multiple for size in (height, width))
     return high, wide
 
@@ -105,7 +106,7 @@ class Encoder(nn.Module):
             DataError: the encoder is bound to another size.
         """
         height, width = x.shape[-2:]
-        padded = padded_size(height, width, self.survey.reductions)
+        padded = padded_size(height, width, self.survey.multiple)
         if self.survey.fixed not in (None, padded):
             bound = " x ".join(map(str, self.survey.fixed or ()))
             raise DataError(
@@ -158,7 +159,8 @@ def survey(options: EncoderOptions, shape: tuple[int, int, int]) -> Survey:
     """
     _check_name(options.encoder)
     try:
-        with torch.device("meta"):
+        # Idle parameters are found by a gradient, wherever the network is built.
+        with torch.inference_mode(mode=False), torch.enable_grad(), torch.device("meta"):
             return _on_meta(options, shape)
     except RecipeError:
         raise
@@ -175,22 +177,29 @@ def _on_meta(options: EncoderOptions, shape: tuple[int, int, int]) -> Survey:
     channels, height, width = shape
     keywords: dict[str, Any] = {"features_only": True, "in_chans": channels}
     model: Any = timm.create_model(options.encoder, **keywords)
+    deepest = max(model.feature_info.reduction())
     if options.levels != "all":
         keywords["out_indices"] = _first(options.levels, model, options.encoder)
         model = timm.create_model(options.encoder, **keywords)
-    size = padded_size(height, width, model.feature_info.reduction())
     fixed = bool(model.pretrained_cfg.get("fixed_input_size"))
-    if fixed:
-        keywords["img_size"] = size
-        model = timm.create_model(options.encoder, **keywords)
+    # Some models compute their deep layers even if nobody wants them: then these set the size.
+    for multiple in (max(model.feature_info.reduction()), deepest):
+        size = padded_size(height, width, multiple)
+        if fixed:
+            keywords["img_size"] = size
+            model = timm.create_model(options.encoder, **keywords)
+        idle = _idle(model, torch.zeros(2, channels, *size))
+        if not idle:
+            break
     layout = getattr(model, "output_fmt", None)  # absent: a model of its own class, always NCHW
     return Survey(
         keywords=keywords,
         reductions=tuple(model.feature_info.reduction()),
         channels=tuple(model.feature_info.channels()),
         channels_last=layout is not None and layout.value == "NHWC",
+        multiple=multiple,
         fixed=size if fixed else None,
-        idle=_idle(model, torch.zeros(2, channels, *size)),
+        idle=idle,
         cfg=model.pretrained_cfg,
     )
 

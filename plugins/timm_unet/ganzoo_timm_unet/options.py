@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ganzoo.api import NetOptions
 
@@ -15,13 +16,12 @@ class EncoderOptions(NetOptions):
     `size_multiple` stays 1: the networks pad what their encoder can't divide, and crop the result.
     """
 
-    # No slash and no colon: timm would download `hf-hub:...` and read `local-dir:...`.
-    encoder: str = Field(default="resnet18", pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?$")
+    encoder: str = "resnet18"
     """Name of a timm model with `features_only`, such as `convnext_atto`; after a dot the tag of
     its weights (`resnet18.tv_in1k`). `timm.list_models()` has them all."""
-    levels: int | Literal["all"] = Field(default="all")
-    """How many of the encoder's feature maps are used, from the finest; what lies deeper is left
-    out of the network. `all`: those that timm gives by default."""
+    levels: Annotated[int, Field(ge=1)] | Literal["all"] = "all"
+    """How many of the encoder's feature maps are used, from the finest. What lies deeper is left
+    out (EfficientNets and MobileNets keep it, idle). `all`: those that timm gives by default."""
     pretrained: bool = False
     """Begin with the weights that timm's authors publish, from the Hugging Face hub or its cache.
     A network that is read from a checkpoint needs neither."""
@@ -29,11 +29,17 @@ class EncoderOptions(NetOptions):
     """Begin with a local file of the whole model's weights under timm's names: safetensors, or a
     state dict by `torch.save`. Absolute, or relative to the working directory."""
 
+    @field_validator("encoder")
+    @classmethod
+    def _is_a_name(cls, encoder: str) -> str:
+        # timm itself would download `hf-hub:...`, and read files for `local-dir:...`.
+        if not re.fullmatch(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?", encoder):
+            message = "must be a name of timm's, such as resnet18 or resnet18.tv_in1k"
+            raise ValueError(message)
+        return encoder
+
     @model_validator(mode="after")
     def _one_origin(self) -> EncoderOptions:
-        if self.levels != "all" and self.levels < 1:
-            message = "levels must be at least 1, or 'all'"
-            raise ValueError(message)
         if self.pretrained and self.weights is not None:
             message = "pretrained and weights both say where the encoder's weights come from"
             raise ValueError(message)

@@ -1,0 +1,368 @@
+"""First weights: files, the hub, what images they expect; and networks that need neither."""
+
+import os
+import pickle
+import subprocess
+import sys
+
+import pytest
+import timm
+import torch
+from safetensors.torch import load_file, save_file
+
+import ganzoo_timm_unet.weights as module
+from ganzoo.engine.check import inspect_recipe
+from ganzoo.engine.clocks import Limits
+from ganzoo.engine.run import run
+from ganzoo.errors import DataError, EnvironmentFault, ExitCode, RecipeError
+from ganzoo.inference.network import load_trained
+from ganzoo.interfaces import NetIO
+from ganzoo.nn import weights_follow
+from ganzoo.observers import Voice
+from ganzoo.recipe import load_recipe
+from ganzoo.registry import current
+from ganzoo.testing import NotApplicable, cases
+from ganzoo_timm_unet.encoder import Encoder
+from ganzoo_timm_unet.options import EncoderOptions, TimmPatchOptions, TimmUNetOptions
+from ganzoo_timm_unet.patch import TimmPatch
+from ganzoo_timm_unet.unet import TimmUNet
+
+NAME = "mobilenetv3_small_050"  # small, and its images are normalised by ImageNet's statistics
+SHAPE = (3, 64, 64)
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A whole model with weights unlike any fresh one's, statistics included."""
+    torch.manual_seed(7)
+    made = timm.create_model(NAME)
+    for tensor in made.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.add_(0.05 * torch.rand_like(tensor))
+    return made.eval()
+
+
+@pytest.fixture(scope="module")
+def file(model, tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "model.safetensors"
+    save_file(model.state_dict(), path)
+    return path
+
+
+def encoder(shape=SHAPE, **options):
+    return Encoder(EncoderOptions(**{"encoder": NAME, **options}), shape).eval()
+
+
+def maps_of(model, images):
+    """Maps of the whole model by timm's other way to them, of images in [0, 1]."""
+    cfg = model.pretrained_cfg
+    mean, std = (torch.tensor(cfg[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
+    with torch.no_grad():
+        return model.forward_intermediates((images - mean) / std, intermediates_only=True)
+
+
+def close(one, two):
+    return all(torch.allclose(a, b, atol=1e-4) for a, b in zip(one, two, strict=True))
+
+
+# -- local files ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["safetensors", "pth", "nested", "headless"])
+def test_a_file_gives_the_features_of_the_model_it_was_saved_from(model, file, tmp_path, form):
+    path, state = file, model.state_dict()
+    if form in {"pth", "nested"}:
+        path = tmp_path / "model.pth"
+        torch.save({"state_dict": state} if form == "nested" else state, path)
+    elif form == "headless":
+        path = tmp_path / "headless.safetensors"
+        save_file({k: v for k, v in state.items() if not k.startswith("classifier.")}, path)
+    images = torch.rand(2, *SHAPE)
+    with torch.no_grad():
+        mine = encoder(weights=str(path))(2 * images - 1)
+        other = encoder()(2 * images - 1)
+    theirs = maps_of(model, images)
+    assert close(mine[:4], theirs[:4])
+    assert not close(mine[:4], maps_of(model, 2 * images - 1)[:4])  # control: not normalised
+    assert not close(mine, other)  # control: another network
+
+
+def test_files_of_other_families_are_taken(tmp_path):
+    """timm renames layers when it makes pyramids; weights must arrive nevertheless."""
+    for name in ("test_convnext", "test_mambaout", "test_coatnet"):
+        torch.manual_seed(3)
+        whole = timm.create_model(name)
+        path = tmp_path / f"{name}.safetensors"
+        save_file(whole.state_dict(), path)
+        torch.manual_seed(4)
+        wanted = {p.detach().double().sum().item() for p in whole.parameters() if p.dim() > 1}
+        size = whole.pretrained_cfg["input_size"]
+        loaded = encoder(size, encoder=name, weights=str(path)).model
+        got = {p.detach().double().sum().item() for p in loaded.parameters() if p.dim() > 1}
+        fresh = encoder(size, encoder=name).model
+        control = {p.detach().double().sum().item() for p in fresh.parameters() if p.dim() > 1}
+        # all but those that start as constants, which every network shares
+        assert len(got) > 5
+        assert got <= wanted, name
+        assert len(control & wanted) < len(got) / 2, name
+
+
+def test_no_second_copy_of_the_weights_is_kept(file):
+    for part in encoder(weights=str(file)).modules():
+        assert not getattr(part, "pretrained_cfg", {}).get("state_dict")
+
+
+def test_one_channel_and_six_see_what_three_would(tmp_path):
+    """Means and deviations of test_resnet are those of all channels, so that this is exact."""
+    path = tmp_path / "model.safetensors"
+    save_file(timm.create_model("test_resnet").state_dict(), path)
+    one, three, six = (
+        encoder((c, 64, 64), encoder="test_resnet", weights=str(path)) for c in (1, 3, 6)
+    )
+    grey, colour = torch.rand(1, 1, 64, 64), torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        assert close(one(grey), three(grey.repeat(1, 3, 1, 1)))
+        assert close(six(torch.cat([colour, colour], 1)), three(colour))
+        assert not close(six(torch.cat([colour, -colour], 1)), three(colour))  # control
+
+
+def test_normalisation_of_other_channel_counts(file):
+    four, one = (encoder((c, 64, 64), weights=str(file)) for c in (4, 1))
+    assert four.shift.flatten().tolist() == pytest.approx([-0.03, -0.088, -0.188, -0.03], abs=1e-6)
+    assert one.shift.item() == pytest.approx(2 * (0.485 + 0.456 + 0.406) / 3 - 1)
+    assert not hasattr(encoder(), "shift")  # nothing learnt: the image as it is
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda s: s.pop("conv_stem.weight"), "missing: conv_stem.weight"),
+        (lambda s: s.update(extra=torch.zeros(1)), "unexpected: extra"),
+        (
+            lambda s: s.update({"conv_stem.weight": torch.zeros(16, 1, 3, 3)}),
+            r"shape: conv_stem.weight is \(16, 1, 3, 3\), the model's is \(16, 3, 3, 3\)",
+        ),
+    ],
+)
+def test_another_models_file_is_refused(model, tmp_path, change, problem):
+    state = model.state_dict()
+    change(state)
+    path = tmp_path / "odd.safetensors"
+    save_file(state, path)
+    with pytest.raises(DataError, match=problem) as refused:
+        encoder(weights=str(path))
+    assert refused.value.exit_code == ExitCode.DATA
+    assert refused.value.where == str(path)
+
+
+def test_a_deeper_sister_is_refused(tmp_path):
+    """resnet34 has all that resnet18 has, of the same shapes, and more: that is what betrays it."""
+    path = tmp_path / "deep.safetensors"
+    save_file(timm.create_model("resnet34").state_dict(), path)
+    with pytest.raises(DataError, match=r"unexpected: layer1\.2"):
+        encoder(encoder="resnet18", weights=str(path))
+
+
+class Evil:
+    def __reduce__(self):
+        return os.mkdir, (os.environ["EVIL"],)
+
+
+def test_a_pickle_that_runs_code_is_refused_unrun(tmp_path, monkeypatch):
+    mark = tmp_path / "owned"
+    monkeypatch.setenv("EVIL", str(mark))
+    path = tmp_path / "evil.pth"
+    torch.save({"conv_stem.weight": Evil()}, path)
+    with pytest.raises(DataError, match="no plain state dict"):
+        encoder(weights=str(path))
+    path.write_bytes(pickle.dumps(Evil(), protocol=2))
+    with pytest.raises(DataError, match="no plain state dict"):
+        encoder(weights=str(path))
+    assert not mark.exists()
+    pickle.loads(path.read_bytes())  # control: it would have
+    assert mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"junk", "no safetensors"), (None, "no such file")]
+)
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_files_that_are_none(tmp_path, content, message, suffix):
+    path = tmp_path / f"bad.{suffix}"
+    if content:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        encoder(weights=str(path))
+
+
+def test_a_file_of_something_else(tmp_path):
+    path = tmp_path / "list.pth"
+    torch.save([torch.zeros(1)], path)
+    with pytest.raises(DataError, match="something else than named tensors"):
+        encoder(weights=str(path))
+
+
+# -- the hub -------------------------------------------------------------------------------------
+
+
+def test_a_failing_hub_is_explained(monkeypatch):
+    create = timm.create_model
+
+    def offline(name, **keywords):
+        if keywords.get("pretrained"):
+            raise OSError("no route to host")
+        return create(name, **keywords)
+
+    monkeypatch.setattr(module.timm, "create_model", offline)
+    with pytest.raises(EnvironmentFault, match="no route to host") as refused:
+        encoder(pretrained=True)
+    assert refused.value.exit_code == ExitCode.ENVIRONMENT
+    assert "weights = " in refused.value.hint
+    assert "huggingface.co/timm/mobilenetv3_small_050.lamb_in1k" in refused.value.hint
+    encoder()  # control
+
+
+def test_weights_that_nobody_published():
+    with pytest.raises(RecipeError, match="no published weights of 'lcnet_035'"):
+        encoder(encoder="lcnet_035", pretrained=True)
+
+
+def no_download(monkeypatch):
+    create = timm.create_model
+
+    def strict(name, **keywords):
+        assert not keywords.get("pretrained"), "weights were asked for"
+        return create(name, **keywords)
+
+    monkeypatch.setattr(timm, "create_model", strict)
+
+
+def test_neither_meta_nor_weights_that_follow_download(monkeypatch):
+    no_download(monkeypatch)
+    with torch.device("meta"):
+        encoder(pretrained=True)
+    with weights_follow():
+        encoder(pretrained=True)
+        encoder(weights="gone.pth")
+    with pytest.raises(EnvironmentFault, match="weights were asked for"):  # control
+        encoder(pretrained=True)
+
+
+def test_on_meta_a_file_is_looked_at(file):
+    with torch.device("meta"):
+        encoder(weights=str(file))
+        with pytest.raises(DataError, match="no such file"):
+            encoder(weights="gone.pth")
+
+
+def test_check_downloads_nothing_and_sees_bad_files(tiny, monkeypatch):
+    no_download(monkeypatch)
+    sets = ["generator=timm_unet/unet", f"generator.encoder={NAME}"]
+    report = inspect_recipe(load_recipe(tiny, [*sets, "generator.pretrained=true"]))
+    assert not report["problems"]
+    report = inspect_recipe(load_recipe(tiny, [*sets, "generator.weights=gone.pth"]))
+    assert report["problems"][0]["exit_code"] == ExitCode.DATA
+
+
+@pytest.mark.slow
+def test_a_run_without_a_network_ends_with_the_cause(tiny, tmp_path):
+    """The real hub client, cut off."""
+    words = ["run", tiny, "--set=generator=timm_unet/unet", "--set=generator.encoder=test_resnet"]
+    words += ["--set=generator.pretrained=true", f"--out={tmp_path / 'run'}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "ganzoo", *map(str, words)],
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub")},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == ExitCode.ENVIRONMENT, done.stderr
+    assert "weights of 'test_resnet' can't be had" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+# -- a run, its resume, and prediction from its weights --------------------------------------------
+
+
+def test_trained_networks_need_the_file_no_more(tiny, file, tmp_path, monkeypatch):
+    mine = tmp_path / "mine.safetensors"
+    mine.write_bytes(file.read_bytes())
+    network = ["encoder=" + NAME, f"weights={mine}", "levels=3", "width=4"]
+    sets = ["generator=timm_unet/unet", *(f"generator.{one}" for one in network)]
+    sets += ["discriminator=timm_unet/timm_patch", "discriminator.frozen=true"]
+    sets += [f"discriminator.{one}" for one in network]
+    quiet = Voice(quiet=True)
+    out = tmp_path / "run"
+    run(load_recipe(tiny, sets), out=out, limits=Limits(2), voice=quiet, observers=[])
+    mine.unlink()
+    run(None, resume=out, limits=Limits(3), voice=quiet, observers=[])
+    saved = [
+        load_file(out / f"checkpoints/step_3/{r}.safetensors")
+        for r in ("generator", "discriminator")
+    ]
+    stem = "encoder.model.conv_stem.weight"
+    first = load_file(file)["conv_stem.weight"]
+    adapted = first.repeat(1, 2, 1, 1) / 2
+    assert torch.allclose(saved[1][stem], adapted)  # frozen, so still the file's, for six channels
+    assert not torch.equal(saved[0][stem], first)  # trained
+    _, trained = load_trained(out / "checkpoints/step_3/generator.safetensors", device="cpu")
+    assert trained(torch.rand(3, 21, 35) * 2 - 1, "a").shape == (3, 21, 35)
+    with pytest.raises(DataError, match="no such file"):  # control: a new run needs it
+        run(load_recipe(tiny, sets), out=tmp_path / "new", voice=quiet, observers=[])
+
+
+# -- frozen ----------------------------------------------------------------------------------------
+
+
+def test_frozen_means_weights_and_statistics_and_lets_gradients_through(file):
+    network = TimmPatch(
+        TimmPatchOptions(encoder=NAME, weights=str(file), frozen=True, width=4),
+        NetIO((6, 64, 64), (1,)),
+    )
+    trained = TimmPatch(
+        TimmPatchOptions(encoder=NAME, weights=str(file), width=4), NetIO((6, 64, 64), (1,))
+    )
+    for one, stays in ((network, True), (trained, False)):  # the second is the control
+        before = {n: t.clone() for n, t in one.encoder.state_dict().items()}
+        optimizer = torch.optim.SGD([p for p in one.parameters() if p.requires_grad], 0.1)
+        for _ in range(3):
+            one.train()
+            images = torch.rand(2, 6, 64, 64, requires_grad=True)
+            sum(logits.mean() for logits in one(images)).backward()
+            optimizer.step()
+        assert images.grad.abs().sum() > 0
+        after = one.encoder.state_dict()
+        weights = torch.equal(before["model.conv_stem.weight"], after["model.conv_stem.weight"])
+        statistics = torch.equal(before["model.bn1.running_mean"], after["model.bn1.running_mean"])
+        assert weights is stays
+        assert statistics is stays
+        assert all(torch.equal(before[n], after[n]) for n in before) is stays
+
+
+def test_the_frozen_discriminator_passes_the_kit(file, tmp_path):
+    settings = {
+        "timm_unet/timm_patch": {"encoder": NAME, "weights": str(file), "frozen": True, "levels": 3}
+    }
+    made = set()
+    for number, case in enumerate(cases("timm_unet", current(), settings)):
+        name = case.check.name
+        if case.entry is None or "frozen" not in name or "timm_patch" not in case.of:
+            continue
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        try:
+            case(folder)
+        except NotApplicable:
+            continue
+        made.add(name)
+    assert "check_network_keeps_frozen_parts" in made
+
+
+def test_the_generator_begins_with_the_file_too(model, file):
+    io = NetIO(SHAPE, SHAPE)
+    network = TimmUNet(TimmUNetOptions(encoder=NAME, weights=str(file), width=4), io).eval()
+    stem = network.encoder.model.conv_stem.weight
+    assert torch.equal(stem, model.conv_stem.weight)
+    assert stem.requires_grad
