@@ -80,9 +80,10 @@ def the_ganzoo() -> Iterator[Finding]:
         faults.append(f"{STRANGER} is the unrelated, empty ganzoo of PyPI")
     elif here.version != ganzoo.__version__:
         faults.append(f"the code that runs is {ganzoo.__version__}")
+    # Resolved, since lib and lib64 of an environment may be one folder.
     claims = sorted(
         {
-            str(getattr(one, "_path", one.version))
+            f"{one.version} in {Path(str(one.locate_file(''))).resolve()}"
             for one in importlib.metadata.distributions(name=CORE)
         }
     )
