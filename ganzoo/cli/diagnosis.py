@@ -69,17 +69,17 @@ def version_of(name: str) -> str:
 def the_ganzoo() -> Iterator[Finding]:
     """Which ganzoo runs, and whether it is the one that the metadata speak of."""
     here = installation()
-    again = "install it from where you got it: python -m pip install . in a checkout"
+    again = (
+        "python -m pip uninstall ganzoo, until it is gone; then install it from where you got it"
+    )
     faults = []
     if not here.version:
-        faults.append(
-            "no distribution owns it, so that plugins and pip don't know it; pip would take "
-            "the unrelated ganzoo of PyPI"
-        )
+        unknown = "no distribution owns it, so that pip would take PyPI's unrelated ganzoo for it"
+        faults.append((unknown, "install it: python -m pip install . in its checkout"))
     elif here.version == STRANGER:
-        faults.append(f"{STRANGER} is the unrelated, empty ganzoo of PyPI")
+        faults.append((f"{STRANGER} is the unrelated, empty ganzoo of PyPI", again))
     elif here.version != ganzoo.__version__:
-        faults.append(f"the code that runs is {ganzoo.__version__}")
+        faults.append((f"the code that runs is {ganzoo.__version__}", again))
     # Resolved, since lib and lib64 of an environment may be one folder.
     claims = sorted(
         {
@@ -88,19 +88,15 @@ def the_ganzoo() -> Iterator[Finding]:
         }
     )
     if len(claims) > 1:
-        faults.append(f"{len(claims)} distributions claim its name: {', '.join(claims)}")
+        told = f"{len(claims)} distributions claim its name: {', '.join(claims)}"
+        faults.append((told, f"if the others aren't meant: {again}"))
     if here.version and not _owned(here.place):
-        faults.append(f"its distribution doesn't own the files of {here.place}")
+        elsewhere = f"the files of {here.place} aren't its distribution's"
+        faults.append((elsewhere, "work in another folder, or look at PYTHONPATH"))
     if not faults:
         yield Finding("ganzoo", "ok", str(here))
-    for fault in faults:
-        yield Finding(
-            "ganzoo",
-            "warning",
-            str(here),
-            fault,
-            f"python -m pip uninstall ganzoo, until it is gone; then {again}",
-        )
+    for fault, hint in faults:
+        yield Finding("ganzoo", "warning", str(here), fault, hint)
 
 
 def _owned(place: Path) -> bool:
@@ -113,26 +109,25 @@ def _owned(place: Path) -> bool:
     return Path(str(own)).resolve().parent == place.resolve()
 
 
-def unmet(distribution: str) -> list[str]:
-    """What a distribution requires and isn't there, in words."""
+def unmet(distribution: str) -> list[tuple[str, str]]:
+    """What a distribution requires and isn't there: for pip, and in words."""
     faults = []
     for text in importlib.metadata.requires(distribution) or []:
         need = Requirement(text)
         if need.marker is not None and not need.marker.evaluate({"extra": ""}):
             continue
-        found = version_of(need.name)
+        found, wanted = version_of(need.name), f"{need.name}{need.specifier}"
         if not found:
-            faults.append(f"{need} is missing")
+            faults.append((wanted, f"{wanted} is missing"))
         elif not need.specifier.contains(found, prereleases=True):
-            faults.append(f"{need} isn't met by {found}")
+            faults.append((wanted, f"{wanted} isn't met by {found}"))
     return faults
 
 
 def requirements() -> Iterator[Finding]:
     """What ganzoo is built on, and its optional extra."""
     if version_of(CORE):
-        for fault in unmet(CORE):
-            need = fault.partition(" ")[0]
+        for need, fault in unmet(CORE):
             yield Finding("requirements", "broken", need, fault, f"python -m pip install '{need}'")
     for name in ("accelerate", "timm", "numpy", "safetensors"):
         if found := version_of(name):
@@ -223,7 +218,7 @@ def plugins(registry: Registry) -> Iterator[Finding]:
             yield Finding("plugins", "note", value, one.reason)
     names = {canonicalize_name(one.distribution) for one in registry.records if one.version}
     for name in sorted(names - {CORE}):
-        for fault in unmet(name) if version_of(name) else []:
+        for _, fault in unmet(name) if version_of(name) else []:
             hint = f"ganzoo plugins install {name} -- --upgrade"
             yield Finding("plugins", "warning", name, f"it needs {fault}", hint)
     yield Finding("plugins", "ok", f"{len(working)} of {len(registry.records)} in use")
