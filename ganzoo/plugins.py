@@ -116,7 +116,7 @@ def discover(
             "version": version,
             "module": entry.value,
         }
-        if refusal := _not_the_owner(entry.name, distribution, owners):
+        if refusal := _not_the_owner(entry, distribution, owners):
             records.append(PluginRecord(**known, state="quarantined", reason=refusal))
             continue
         owners[entry.name] = distribution
@@ -168,8 +168,11 @@ def _normalised(distribution: str) -> str:
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
-def _not_the_owner(namespace: str, distribution: str, owners: Mapping[str, str]) -> str:
-    """Why this distribution may not have this namespace, or nothing."""
+def _not_the_owner(
+    entry: importlib.metadata.EntryPoint, distribution: str, owners: Mapping[str, str]
+) -> str:
+    """Why this distribution may not have this namespace, or why it names nothing, or nothing."""
+    namespace = entry.name
     if not _NAMESPACE.fullmatch(namespace):
         return f'"{namespace}" is no namespace: lower-case letters, digits and _, letter first'
     if _normalised(distribution) not in {CORE, f"{CORE}-{_normalised(namespace)}"}:
@@ -179,6 +182,8 @@ def _not_the_owner(namespace: str, distribution: str, owners: Mapping[str, str])
         )
     if namespace in owners:
         return f'the namespace "{namespace}" is already taken by {owners[namespace]}'
+    if entry.pattern.match(entry.value) is None:
+        return f'its entry point "{entry.value}" is not like "module" or "module:object"'
     return ""
 
 
@@ -205,9 +210,22 @@ def _load_installed(known: _Known, load: Callable[[], Any]) -> PluginRecord:
     notes: list[str] = []
     with undisturbed(notes):
         record = _load(known, load)
+    if (
+        _normalised(known["distribution"]) != CORE
+        and len(versions := _installed_versions(known["distribution"])) > 1
+    ):
+        notes.append(
+            f"is installed as {' and as '.join(versions)}: uninstall it until none is left"
+        )
     if record.state == "ok" and not (record.components or record.recipes):
         notes.append("brings neither components nor recipes")
     return replace(record, notes=tuple(notes))
+
+
+def _installed_versions(distribution: str) -> list[str]:
+    """The versions that metadata claim; more than one where an installation went wrong."""
+    found = importlib.metadata.distributions(name=distribution)
+    return sorted({_name_and_version(dist)[1] for dist in found})
 
 
 def _said(error: BaseException) -> str:

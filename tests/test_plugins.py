@@ -44,7 +44,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
         module = f"plugin_under_test_{next(numbers)}"
         (tmp_path / f"{module}.py").write_text(textwrap.dedent(source))
         for number in range(times):
-            info = tmp_path / f"site{number}" / f"{distribution}-1.0.dist-info"
+            info = tmp_path / f"site{number}" / f"{distribution.replace('-', '_')}-1.0.dist-info"
             info.mkdir(parents=True, exist_ok=True)
             (info / "METADATA").write_text(f"Name: {distribution}\nVersion: 1.0\n")
             with (info / "entry_points.txt").open("a") as file:
@@ -229,11 +229,32 @@ def test_half_removed_metadata_take_nobody_down(
 ) -> None:
     install("toy")
     install("half")
-    (tmp_path / "site0" / "ganzoo-half-1.0.dist-info" / "METADATA").unlink()
+    (tmp_path / "site0" / "ganzoo_half-1.0.dist-info" / "METADATA").unlink()
     records = find()
     assert records["toy"].state == "ok"
     assert records["half"].state == "quarantined"
     assert "not to unknown" in records["half"].reason
+
+
+def test_an_entry_point_that_names_nothing(install: Install, find: Find, tmp_path: Path) -> None:
+    install("toy")
+    file = tmp_path / "site0" / "ganzoo_toy-1.0.dist-info" / "entry_points.txt"
+    file.write_text("[ganzoo.plugins]\ntoy = not a module!\n")
+    assert '"not a module!" is not like "module"' in find()["toy"].reason
+
+
+def test_two_versions_of_one_distribution_are_noted(
+    install: Install, find: Find, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("toy")
+    install("other")
+    monkeypatch.syspath_prepend(tmp_path / "site0")
+    older = tmp_path / "site0" / "ganzoo_toy-0.9.dist-info"
+    older.mkdir()
+    (older / "METADATA").write_text("Name: ganzoo-toy\nVersion: 0.9\n")
+    records = find()
+    assert "is installed as 0.9 and as 1.0" in records["toy"].notes[0]
+    assert records["other"].notes == ()
 
 
 MEDDLING = """

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +164,31 @@ def test_uninstalled_its_run_says_what_made_it(uninstalled, run):
     done = uninstalled.ganzoo("run", "--resume", run[1], "--max-steps", 4, code=4)
     assert 'no plugin "toy" is installed' in done.stderr
     assert "made with ganzoo-toy 0.3" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_toy_keeps_the_contract(installed):
+    installed.ganzoo("plugins", "check", "toy")
+    tests = Path(__file__).parent / "ganzoo_toy" / "tests"
+    pytest_ = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tests, tests)
+    assert " passed" in installed(*pytest_)
+
+
+@pytest.mark.slow
+def test_the_toy_is_typed_and_clean(toy_sources):
+    """As its author would see it, with the ganzoo that these tests have."""
+    root = str(Path(__file__).parents[2])
+    for command in (("mypy", "src"), ("ruff", "check"), ("ruff", "format", "--check")):
+        done = subprocess.run(
+            [sys.executable, "-m", *command],
+            cwd=toy_sources,
+            env={**os.environ, "MYPYPATH": f"src:{root}"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.slow

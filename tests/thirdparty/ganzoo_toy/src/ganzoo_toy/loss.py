@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganzoo.interfaces import LossInputs
+from ganzoo.interfaces import KnownValue, LossInputs
 from torch import Tensor
 
 from ganzoo_toy.options import CharbonnierOptions
@@ -13,6 +13,11 @@ class Charbonnier:
 
     real_in_generator_turn = False
     needs_discriminator = False
+    known_values = (
+        # 100 * sqrt(0 + 0.001^2), and 100 * sqrt(1 + 0.001^2)
+        KnownValue(discriminator={}, generator={"distance": 0.1}),
+        KnownValue(discriminator={}, generator={"distance": 100.00005}, real=0.0, fake=1.0),
+    )
 
     def __init__(self, options: CharbonnierOptions) -> None:
         self.options = options

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganzoo.interfaces import NetIO
+from ganzoo.interfaces import NetIO, image_shape
 from torch import Tensor, nn
 
 from ganzoo_toy.options import PainterOptions
@@ -23,12 +23,21 @@ class Block(nn.Module):
 
 
 class Painter(nn.Sequential):
-    """N x C x H x W in [-1, 1] to N x C' x H x W in [-1, 1]."""
+    """N x C x H x W in [-1, 1] to N x C' x H x W in [-1, 1].
+
+    Raises:
+        ValueError: for inputs or outputs that are no images, and for classes.
+    """
 
     def __init__(self, options: PainterOptions, io: NetIO) -> None:
+        if io.classes:
+            message = "knows no classes"
+            raise ValueError(message)
+        channels, _, _ = image_shape(io.inputs)
+        painted, _, _ = image_shape(io.outputs, "makes")
         super().__init__(
-            nn.Conv2d(io.inputs[0], options.width, 3, padding=1),
+            nn.Conv2d(channels, options.width, 3, padding=1),
             *(Block(options.width) for _ in range(options.blocks)),
-            nn.Conv2d(options.width, io.outputs[0], 3, padding=1),
+            nn.Conv2d(options.width, painted, 3, padding=1),
             nn.Tanh(),
         )
