@@ -38,7 +38,7 @@ def caught(namespace):
             yield one
 
 
-@pytest.mark.parametrize("case", params("conformance_good_algorithms"))
+@pytest.mark.parametrize("case", list(params("conformance_good_algorithms")))
 def test_good_toys_pass(case, tmp_path):
     if case.id == "check_task_keeps_frozen_parts:task conformance_good_algorithms/cloud":
         with pytest.raises(NotApplicable, match="no network has frozen weights"):
@@ -92,7 +92,7 @@ SAYS = {
 }
 
 
-@pytest.mark.parametrize("case", caught("conformance_broken_algorithms"))
+@pytest.mark.parametrize("case", list(caught("conformance_broken_algorithms")))
 def test_each_broken_toy_is_caught_for_what_it_does(case, tmp_path):
     with pytest.raises(CheckFailed) as caught:
         case(tmp_path)

@@ -164,7 +164,7 @@ class WrongSign(good.CrossEntropy):
     """The generator is content when it is found out."""
 
     def generator(self, inputs):
-        return {"gan": F.softplus(self.logits(inputs.fake_output)[0]).mean()}
+        return {**super().generator(inputs), "gan": self.mean(F.softplus, inputs.fake_output)}
 
 
 class Severed(good.CrossEntropy):
@@ -178,14 +178,15 @@ class FirstScale(good.CrossEntropy):
     """All scales but one are forgotten."""
 
     def generator(self, inputs):
-        return {"gan": F.softplus(-self.logits(inputs.fake_output)[0]).mean()}
+        first = F.softplus(-self.logits(inputs.fake_output)[0]).mean()
+        return {**super().generator(inputs), "gan": first}
 
 
 class Overflowing(good.CrossEntropy):
     """A sigmoid, then a logarithm."""
 
     def discriminator(self, inputs):
-        fake = -(1 - self.logits(inputs.fake_output)[0].sigmoid()).log().mean()
+        fake = self.mean(lambda x: -(1 - x.sigmoid()).log(), inputs.fake_output)
         return {**super().discriminator(inputs), "fake": fake}
 
 
@@ -193,9 +194,9 @@ class NeedsCompany(good.CrossEntropy):
     """Divides by a deviation between samples."""
 
     def generator(self, inputs):
-        logits = self.logits(inputs.fake_output)[0]
-        spread = logits.flatten(1).mean(1).std(unbiased=True)
-        return {"gan": F.softplus(-logits).mean() + 0 * spread}
+        spread = inputs.fake.flatten(1).mean(1).std(unbiased=True)
+        terms = super().generator(inputs)
+        return {**terms, "gan": terms["gan"] + 0 * spread}
 
 
 class NoWords(good.CrossEntropy):
@@ -302,7 +303,8 @@ class WritesInPlace(good.Mirror):
 
 class MakesDoubles(good.Mirror):
     def __call__(self, sample, rng):
-        return {**super().__call__(sample, rng), "source": sample["source"] / 255}
+        made = super().__call__(sample, rng)
+        return {**made, "source": made["source"] / 1.0}
 
 
 class MirrorsOne(good.Mirror):
@@ -505,7 +507,8 @@ def ganzoo_components():
     thawing = Component(
         kind="discriminator", name="thawing_critic", target=f"{HERE}:ThawingCritic", summary="-"
     )
-    return [*good.good_components(), thawing, *mine]
+    whole = [one for one in good.good_components() if one.name != "cloud"]  # has no recipe here
+    return [*whole, thawing, *mine]
 
 
 @hookimpl

@@ -206,17 +206,19 @@ class CrossEntropy:
             raise RuntimeError("needs a discriminator")
         return output.logits
 
+    def mean(self, of, output):
+        """Mean of a function of logits: over each scale, then over the scales."""
+        return torch.stack([of(one).mean() for one in self.logits(output)]).mean()
+
     def discriminator(self, inputs):
-        real, fake = self.logits(inputs.real_output), self.logits(inputs.fake_output)
         return {
-            "real": torch.stack([F.softplus(-one).mean() for one in real]).mean(),
-            "fake": torch.stack([F.softplus(one).mean() for one in fake]).mean(),
+            "real": self.mean(lambda x: F.softplus(-x), inputs.real_output),
+            "fake": self.mean(F.softplus, inputs.fake_output),
         }
 
     def generator(self, inputs):
-        fake = self.logits(inputs.fake_output)
         return {
-            "gan": torch.stack([F.softplus(-one).mean() for one in fake]).mean(),
+            "gan": self.mean(lambda x: F.softplus(-x), inputs.fake_output),
             "near": 10 * F.l1_loss(inputs.fake, inputs.real),
         }
 
