@@ -69,6 +69,10 @@ def _option(info: FieldInfo) -> Schema:
     notes: Schema = {}
     if info.description:
         notes["description"] = " ".join(info.description.split())
+        # Taplo completes by the arms, and shows what they say; a pointer can't say anything.
+        for arm in schema.get("anyOf", []):
+            if "$ref" not in arm:
+                arm.setdefault("description", notes["description"])
     default = default_of(info)
     if default is not None:
         notes["default"] = default
