@@ -19,6 +19,7 @@ from ganzoo.testing.networks import (
     resized,
     rig_of,
     seeded,
+    shape_text,
     tensors,
     unequal,
 )
@@ -202,7 +203,16 @@ def _train(
 def _regression(rig: Rig) -> Callable[[nn.Module], Tensor]:
     """Mean squared error of two outputs, which are to become two given ones."""
     inputs, targets = rig.inputs(2), _smooth(rig.io.outputs, (1.0, 2.0))
-    return lambda net: functional.mse_loss(rig.outputs(net, *inputs)[0], targets)
+
+    def loss(net: nn.Module) -> Tensor:
+        (made,) = rig.outputs(net, *inputs)
+        require(
+            made.shape == targets.shape,
+            f"gives {shape_text(tuple(made.shape))}, not {shape_text(tuple(targets.shape))}",
+        )
+        return functional.mse_loss(made, targets)
+
+    return loss
 
 
 def _telling_apart(rig: Rig) -> Callable[[nn.Module], Tensor]:

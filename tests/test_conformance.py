@@ -1,0 +1,390 @@
+"""The conformance kit: built-in plugins pass it by everyone's door, and each check can fail."""
+
+import dataclasses
+import importlib.metadata
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ganzoo import plugins, registry
+from ganzoo.cli.main import main
+from ganzoo.errors import PluginError, UsageError
+from ganzoo.testing import CheckFailed, NotApplicable, all_checks, cases, parametrize_with_checks
+
+ROOT = Path(__file__).parents[1]
+TOYS = ROOT / "tests" / "toys"
+GOOD, BROKEN = TOYS / "conformance_good.py", TOYS / "conformance_broken_networks.py"
+MINE = {"plugin", "options", "networks", "inference", "training"}
+"""Modules `ganzoo.testing.checks_...` whose checks are tried here; the others have their own."""
+
+BUILT_IN = [one for one in plugins.discover() if one.distribution == plugins.CORE]
+REGISTRY = registry.Registry([*BUILT_IN, *plugins.discover(entry_points=(), files=[GOOD, BROKEN])])
+import conformance_broken_networks as broken  # noqa: E402  # its folder is on the path now
+
+NOWHERE = {"root": "nowhere"}
+
+
+def conformance(namespace, **more):
+    """What a plugin's author writes, for one of ours."""
+
+    @parametrize_with_checks(namespace, registry=REGISTRY, **more)
+    def test(case, tmp_path):
+        case(tmp_path)
+
+    return test
+
+
+test_albumentations = conformance("albumentations")
+test_core = conformance("ganzoo")
+test_gan = conformance("gan")
+test_images = conformance(
+    "images", settings={"images/side_by_side": NOWHERE, "images/two_folders": NOWHERE}
+)
+test_pix2pix = conformance("pix2pix")
+test_timm_unet = conformance("timm_unet")
+test_good_toy = conformance("conformance_good")
+
+
+def test_every_built_in_plugin_is_held_to_it():
+    names = {"core" if one.namespace == "ganzoo" else one.namespace for one in BUILT_IN}
+    assert {f"test_{name}" for name in names} <= set(globals())
+
+
+# Every check can fail.
+
+
+def mine(case):
+    return case.check.function.__module__.rpartition("checks_")[2] in MINE
+
+
+def outcome(case, folder):
+    folder.mkdir()
+    try:
+        case(folder)
+    except CheckFailed as fault:
+        return str(fault)
+    except NotApplicable:
+        return None
+    return ""
+
+
+TOY_CASES = [one for one in cases("conformance_broken_networks", REGISTRY) if mine(one)]
+
+
+@pytest.mark.parametrize("name", broken.BREAKS)
+def test_a_broken_component_fails_its_check_and_no_other(name, tmp_path):
+    verdicts = {
+        case.check.name: outcome(case, tmp_path / case.check.name)
+        for case in TOY_CASES
+        if case.entry is not None and case.entry.id == name
+    }
+    failed = {check for check, message in verdicts.items() if message}
+    assert failed == {broken.BREAKS[name]} | broken.FOLLOWS.get(name, set())
+
+
+PLUGIN = """
+from ganzoo.api import Component, hookimpl
+{before}
+@hookimpl
+def ganzoo_components():
+    yield Component(kind="importer", name="a", target="json:loads", summary="reads a", {more})
+{after}
+"""
+RECIPE = 'from pathlib import Path\n@hookimpl\ndef ganzoo_recipes():\n    yield Path("{}")\n'
+
+BROKEN_PLUGINS = {
+    "check_naming_imports_nothing_heavy": {"before": "import numpy"},
+    "check_summaries": {"more": 'paper="a paper by somebody"'},
+    "check_presets": {"more": 'presets={"tiny": {"width": 4}}'},
+    "check_renames": {
+        "after": '    yield Component(kind="importer", name="b", renamed_to="stranger/c")'
+    },
+    "check_recipes": {"after": RECIPE.format(ROOT / "pyproject.toml")},
+    "check_distribution": {},
+}
+
+
+def stranger(folder, monkeypatch, *, requires="ganzoo>=0.1", **parts):
+    """A registry with an installed distribution of another author: a module with its metadata."""
+    parts = {"before": "", "more": "", "after": "", **parts}
+    (folder / "stranger.py").write_text(PLUGIN.format(**parts))
+    info = folder / "ganzoo_stranger-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        f"Name: ganzoo-stranger\nVersion: 1.0\nRequires-Dist: {requires}\n"
+    )
+    (info / "entry_points.txt").write_text(f"[{plugins.GROUP}]\nstranger = stranger\n")
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.delitem(sys.modules, "stranger", raising=False)
+    found = importlib.metadata.distribution("ganzoo-stranger").entry_points
+    return registry.Registry([*BUILT_IN, *plugins.discover(entry_points=found)])
+
+
+API = {"before": "GANZOO_API_VERSION = 1\n"}
+
+
+def failures(made, tmp_path):
+    whole = [one for one in cases("stranger", made) if one.entry is None]
+    verdicts = {case.check.name: outcome(case, tmp_path / case.check.name) for case in whole}
+    return {check: message for check, message in verdicts.items() if message}
+
+
+@pytest.mark.parametrize("check", BROKEN_PLUGINS)
+def test_a_broken_plugin_fails_its_check_and_no_other(check, tmp_path, monkeypatch):
+    parts = dict(BROKEN_PLUGINS[check])
+    if check != "check_distribution":
+        parts["before"] = API["before"] + parts.get("before", "")
+    assert set(failures(stranger(tmp_path, monkeypatch, **parts), tmp_path)) == {check}
+
+
+def test_a_sound_plugin_fails_nothing(tmp_path, monkeypatch):
+    assert failures(stranger(tmp_path, monkeypatch, **API), tmp_path) == {}
+
+
+def test_a_plugin_that_requires_no_ganzoo_is_caught(tmp_path, monkeypatch):
+    made = stranger(tmp_path, monkeypatch, requires="numpy", **API)
+    (message,) = failures(made, tmp_path).values()
+    assert '"ganzoo>=0.1"' in message
+
+
+def test_who_imports_torch_is_named(tmp_path, monkeypatch):
+    (tmp_path / "helper.py").write_text("\n\nimport torch\n")
+    made = stranger(tmp_path, monkeypatch, before=API["before"] + "import helper\n")
+    message = failures(made, tmp_path)["check_naming_imports_nothing_heavy"]
+    assert "stranger imports torch" in message
+    assert re.search(r"stranger.py:4\n.*helper.py:3\n", message)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('extends = "pix2pix_facades"\nsummary = "x"', "no name of its own"),
+        ('extends = "pix2pix_facades"\nname = "x"', "no summary of its own"),
+        ('extends = "pix2pix_facades"\nname = "x"\nsummary = "y"\nlos = 1', "los"),
+        ('extends = "pix2pix_facades"\nname = "x"\nsummary = "y"', None),
+    ],
+)
+def test_what_is_wrong_with_a_shipped_recipe_is_said(text, complaint, tmp_path, monkeypatch):
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    found = failures(stranger(tmp_path, monkeypatch, after=RECIPE.format(file), **API), tmp_path)
+    assert set(found) == ({"check_recipes"} if complaint else set())
+    assert complaint is None or complaint in found["check_recipes"]
+
+
+def test_every_check_has_a_broken_toy():
+    caught = {*broken.BREAKS.values(), *BROKEN_PLUGINS}
+    known = all_checks().values()
+    assert caught == {one.name for one in known if one.function.__module__.endswith(tuple(MINE))}
+
+
+def test_no_module_of_checks_is_forgotten():
+    files = (ROOT / "ganzoo" / "testing").glob("checks_*.py")
+    made = {one.function.__module__.rpartition(".")[2] for one in all_checks().values()}
+    assert made == {file.stem for file in files}
+
+
+# parametrize_with_checks, as pytest runs it.
+
+AUTHOR = """
+from pathlib import Path
+from ganzoo.plugins import discover
+from ganzoo.registry import Registry
+from ganzoo.testing import parametrize_with_checks
+
+REGISTRY = Registry(discover(entry_points=(), files=[Path({good!r}), Path({broken!r})]))
+
+@parametrize_with_checks("{namespace}", registry=REGISTRY, expected_failures={expected})
+def test_conformance(case, tmp_path):
+    case(tmp_path)
+"""
+
+
+@pytest.fixture
+def authors_pytest(tmp_path, capsys):
+    """Runs pytest on a text, in this process (starting one takes seconds), as in an own project."""
+
+    def run(text, *arguments):
+        file = tmp_path / f"{tmp_path.name}.py"  # a module's name is taken once
+        file.write_text(text)
+        words = [str(file), "-rA", "-s", "-p", "no:cacheprovider", "--import-mode=importlib"]
+        words += ["-c", os.devnull, "--rootdir", str(tmp_path)]
+        if "ganzoo" not in importlib.metadata.entry_points(group="pytest11").names:
+            words += ["-p", "ganzoo.testing.pytest_plugin"]
+        capsys.readouterr()
+        return pytest.main([*words, *arguments]), capsys.readouterr().out
+
+    return run
+
+
+def test_failures_skips_and_expected_failures(authors_pytest):
+    """One run of pytest: each outcome, under its name."""
+    prefix, namespace = "check_other_sizes", "conformance_broken_networks"
+    expected = {
+        f"{prefix}:generator {namespace}/other_sizes": "a linear layer",
+        f"{prefix}:generator {namespace}/overfits": "no reason left",
+    }
+    text = AUTHOR.format(good=str(GOOD), broken=str(BROKEN), namespace=namespace, expected=expected)
+    code, said = authors_pytest(text, "-k", "check_other_sizes or check_recipes")
+    lines = said.splitlines()
+    assert code == 1
+
+    def has(word, component):
+        name = f"::test_conformance[{prefix}-generator {namespace}/{component}]"
+        return any(line.startswith(word) and name in line for line in lines)
+
+    assert has("XFAIL", "other_sizes")
+    assert has("FAILED", "output_shapes")
+    assert has("FAILED", "overfits")  # it passes the check, and so its excuse is stale
+    assert "[XPASS(strict)] no reason left" in said
+    assert has("PASSED", "copies_are_apart")
+    assert any(line.startswith("SKIPPED") and "it ships no recipes" in line for line in lines)
+    assert "gives 3 x 32 x 15, not 3 x 32 x 16" in said
+    assert "Traceback" not in said
+    assert "checks_networks.py" not in said  # a reason, and no view of the kit's inside
+    assert re.search(r"^ganzoo: \S+, plugins: .*pix2pix", said, re.MULTILINE)
+
+
+def test_expected_failures_name_checks_that_exist():
+    with pytest.raises(UsageError, match="has no check") as caught:
+        parametrize_with_checks(
+            "conformance_good", registry=REGISTRY, expected_failures={"check_overfit": "why"}
+        )
+    assert "check_overfits" in caught.value.hint
+    known = {"check_overfits": "why", "check_overfits:generator conformance_good/painter": "why"}
+    parametrize_with_checks("conformance_good", registry=REGISTRY, expected_failures=known)
+
+
+def test_only_a_working_plugin_and_its_components_are_checked():
+    with pytest.raises(PluginError, match="no plugin"):
+        parametrize_with_checks("conformance_god", registry=REGISTRY)
+    with pytest.raises(UsageError, match="settings for conformance_good/painer"):
+        parametrize_with_checks(
+            "conformance_good", registry=REGISTRY, settings={"conformance_good/painer": {}}
+        )
+
+
+def test_slow_checks_are_marked():
+    params = parametrize_with_checks("pix2pix", registry=REGISTRY).args[1]
+    marked = {param.id for param in params if any(one.name == "slow" for one in param.marks)}
+    slow = {one.name for one in all_checks().values() if one.slow and "task" in one.kinds}
+    assert {name.partition("-")[0] for name in marked} == slow != set()
+
+
+def test_the_pytest_plugin_imports_no_torch():
+    code = "import ganzoo.testing.pytest_plugin, sys; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+FIXTURES = """
+def test_run(ganzoo_run, ganzoo_registry, tmp_path):
+    recipe = {recipe!r}
+    result = ganzoo_run(recipe, "train.epochs=9", max_steps=1)
+    assert result.document["step"] == 1 and result.path.parent == tmp_path
+    assert ganzoo_run(recipe).path != result.path
+    assert ganzoo_registry.find("metric", "ganzoo/l1")
+"""
+
+
+def test_fixtures_for_authors(authors_pytest, tiny):
+    code, said = authors_pytest(FIXTURES.format(recipe=tiny.read_text()))
+    assert code == 0, said
+
+
+# `ganzoo plugins check`.
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Runs the command line with the toys; returns its exit code and output."""
+    monkeypatch.setattr(registry, "_active", None)
+
+    def run(*arguments):
+        monkeypatch.setattr(registry, "_active", None)
+        words = ["--plugin", str(GOOD), "--plugin", str(BROKEN), "plugins", "check", *arguments]
+        code = main(words)
+        return code, capsys.readouterr()
+
+    yield run
+    registry.activate(records=BUILT_IN)
+
+
+def test_the_command_passes_what_is_good(command):
+    code, said = command("conformance_good", "--only", "conformance_good/painter", "--fast")
+    assert code == 0
+    assert re.fullmatch(r"\d+ passed, \d+ skipped in [\d.]+ s", said.out.splitlines()[-1])
+    assert "none is declared" in said.out
+    assert "failed" not in said.out
+
+
+def test_the_command_says_what_fails_and_why(command):
+    name = "conformance_broken_networks/other_sizes"
+    code, said = command("conformance_broken_networks", "--only", name, "--only", "check_target")
+    assert (code, said.out.splitlines()[-1][:8]) == (0, "1 passed")
+    code, said = command("conformance_broken_networks", "--only", name, "--fast")
+    assert code == 4
+    assert f"failed  check_other_sizes  generator {name}\n" in said.out
+    assert "let forward raise a ValueError" in said.out
+    assert said.out.count("failed  ") == 1
+
+
+def test_the_document_of_the_command(command):
+    code, said = command("conformance_broken_networks", "--only", "check_other_sizes", "--json")
+    document = json.loads(said.out)
+    assert code == 4
+    assert set(document) == {
+        *("plugin", "distribution", "version", "checks", "passed", "failed", "skipped", "seconds")
+    }
+    outcomes = [row["outcome"] for row in document["checks"]]
+    assert document["failed"] == outcomes.count("failed") == 2
+    assert document["passed"] == outcomes.count("passed") > 10
+    for row in document["checks"]:
+        assert set(row) == {"check", "kind", "id", "outcome", "message", "seconds"}
+        assert bool(row["message"]) == (row["outcome"] != "passed")
+
+
+def test_an_exception_is_a_failure_with_the_plugins_own_lines(command, monkeypatch):
+    """One that no check foresees; the place is the plugin's, not the kit's."""
+    monkeypatch.setattr(broken.Weak, "state_dict", broken.crash, raising=False)
+    name = "conformance_broken_networks/overfits"
+    code, said = command(
+        "conformance_broken_networks", "--only", name, "--only", "check_weights_round_trip"
+    )
+    assert code == 4
+    assert "ZeroDivisionError" in said.out
+    assert f"{BROKEN}:" in said.out
+    assert "in crash: return 1 / 0" in said.out
+    assert "Traceback" not in said.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["conformance_god"], 4, "no plugin"),
+        (["conformance_good", "--only", "check_overfit"], 2, "check_overfits"),
+        (["conformance_good", "--set", "painter.width=3"], 2, "ID.KEY=VALUE"),
+        (["conformance_good", "--set", "conformance_good/painter.width=0"], 3, "at least 1"),
+        (["conformance_good", "--set", "conformance_good/painter.edges.reach=9"], 3, "edges.reach"),
+    ],
+)
+def test_a_wrong_command_line_is_no_fault_of_the_plugin(command, arguments, code, words):
+    exit_code, said = command(*arguments)
+    assert (exit_code, said.out) == (code, "")
+    assert words in said.err
+
+
+def test_settings_reach_the_component(command):
+    words = ("conformance_good", "--only", "conformance_good/painter", "--only", "check_target")
+    setting = ("--set", "conformance_good/painter.edges.reach=2", "--set")
+    assert command(*words, *setting, "conformance_good/painter.width=3")[0] == 0
+
+
+def test_a_record_of_another_state_is_refused():
+    sick = dataclasses.replace(BUILT_IN[0], state="quarantined", reason="it is ill", components=())
+    with pytest.raises(PluginError, match="it is ill"):
+        list(cases(sick.namespace, registry.Registry([sick])))
