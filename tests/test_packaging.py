@@ -43,6 +43,7 @@ def test_what_must_be_in_it_is_in_it(wheel):
         "ganzoo/py.typed",
         "ganzoo/data/decode.py",  # a `data/` in .gitignore would drop it
         "ganzoo/recipes/pix2pix_facades.toml",
+        "ganzoo/testing/template/common/gitignore.tmpl",
         "ganzoo/recipes/recipe.schema.json",
         "ganzoo/recipes/paper/table1_l1.toml",
         "ganzoo_albumentations/table.json",
