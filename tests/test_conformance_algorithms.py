@@ -38,10 +38,18 @@ def caught(namespace):
             yield one
 
 
+NOTHING_TO_SEE = {
+    "check_task_keeps_frozen_parts:task cloud": "no network has frozen weights",
+    "check_loss_sign:loss steepness": "neither on logits nor on how near",
+    "check_loss_without_discriminator:loss steepness": "nothing in the generator's turn",
+}
+
+
 @pytest.mark.parametrize("case", list(params("conformance_good_algorithms")))
 def test_good_toys_pass(case, tmp_path):
-    if case.id == "check_task_keeps_frozen_parts:task conformance_good_algorithms/cloud":
-        with pytest.raises(NotApplicable, match="no network has frozen weights"):
+    reason = NOTHING_TO_SEE.get(case.id.replace("conformance_good_algorithms/", ""))
+    if reason:
+        with pytest.raises(NotApplicable, match=reason):
             case(tmp_path)
     else:
         case(tmp_path)

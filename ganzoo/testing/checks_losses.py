@@ -62,21 +62,24 @@ def check_loss_sign(subject: Subject) -> None:
         ("discriminator", "fake_logit", 1.0, 0.0, {"real_logit": 1.0}),
         ("generator", "fake_logit", 0.0, 1.0, {"real_logit": 0.0}),
     ]
-    judged = False
+    moved: dict[Turn, list[str]] = {"discriminator": [], "generator": []}
     for turn, what, worse, better, rest in rises:
         with_worse = _total(loss, turn, probe.but(**{what: worse}, **rest))
         with_better = _total(loss, turn, probe.but(**{what: better}, **rest))
-        moves = f"{what} goes from {worse:g} to {better:g}"
-        if with_worse == with_better and not _needs_discriminator(loss):
-            continue  # a loss of images
-        if with_worse == with_better and turn == "generator":
-            continue  # a penalty on the discriminator, or a loss of features
-        judged = True
+        if with_worse == with_better:
+            continue  # a penalty, or a loss of images or of features
+        moved[turn].append(what)
         require(
             with_better < with_worse,
-            f"the {turn}'s loss goes from {with_worse:.4g} to {with_better:.4g} as {moves}, which "
-            "is what this player wants: it must fall",
+            f"the {turn}'s loss goes from {with_worse:.4g} to {with_better:.4g} as {what} goes "
+            f"from {worse:g} to {better:g}, which is what this player wants: it must fall",
         )
+    require(
+        len(moved["discriminator"]) != 1,
+        f"the discriminator's loss depends on {moved['discriminator']} alone: it must tell real "
+        "from fake",
+    )
+    judged = any(moved.values())
     judged |= _nearer_is_lower(loss, probe)
     if not judged:
         raise NotApplicable("its terms depend neither on logits nor on how near images are")
@@ -104,25 +107,23 @@ def _nearer_is_lower(loss: Loss, probe: Probe) -> bool:
 def check_loss_gradients(subject: Subject) -> None:
     """Each turn's terms have gradients: D's to its logits, of all scales; G's to what it made."""
     loss, probe = _subject_of_trial(subject)
+    silent = []
     for turn in _TURNS:
         at = probe.but(track=True, scales=3)
         total, inputs = _sum(loss, turn, at)
         if total is None:
-            require(
-                turn == "discriminator" and not _needs_discriminator(loss),
-                f"it gives no terms in the {turn}'s turn",
-            )
+            silent.append(turn)  # a penalty, or features: another loss has the rest
             continue
         logits = [] if inputs.fake_output is None else [*inputs.fake_output.logits]
         if turn == "discriminator" and inputs.real_output is not None:
             logits += inputs.real_output.logits
-        wanted = [*logits, *([inputs.fake] if turn == "generator" else [])]
+        wanted = [*logits, inputs.fake if turn == "generator" else at.slope]
         gradients = list(_gradients(total, wanted))
         reached = [gradient is not None and bool(gradient.any()) for gradient in gradients]
         require(
             any(reached),
             f"no gradient of the {turn}'s terms reaches "
-            + ("the logits" if turn == "discriminator" else "the fake or its logits")
+            + ("the discriminator" if turn == "discriminator" else "the fake or its logits")
             + ": something is detached",
         )
         scales = reached[: len(logits)]
@@ -131,6 +132,7 @@ def check_loss_gradients(subject: Subject) -> None:
             f"of a discriminator with {at.scales} scales, only some reach the {turn}'s terms: "
             "take the mean over all",
         )
+    require(len(silent) < len(_TURNS), "it gives no terms in any turn")
 
 
 @check("loss")
@@ -186,23 +188,28 @@ def check_loss_without_discriminator(subject: Subject) -> None:
     """Without a discriminator it works, or says `needs_discriminator` and raises RuntimeError."""
     loss, probe = _subject_of_trial(subject)
     alone = probe.but(discriminator=False)
-    if not _needs_discriminator(loss):
-        _values(loss, "generator", alone)
-        return
+    needs = _needs_discriminator(loss)
+    if needs and not _values(loss, "generator", probe):
+        raise NotApplicable("it says nothing in the generator's turn")
     try:
         _values(loss, "generator", alone)
-    except RuntimeError:
-        return
+    except RuntimeError as error:
+        message = f"it says that it needs no discriminator, and without one it raises {error!r}"
+        require(needs, message)
+    except CheckFailed:
+        raise
     except Exception as error:
         message = (
             f"in a recipe without a discriminator it raises {error!r}: look whether `fake_output` "
             "is None, and raise a RuntimeError that says so"
         )
         raise CheckFailed(message) from error
-    raise CheckFailed(
-        "it works without a discriminator: set `needs_discriminator = False`, so that recipes "
-        "may do without one"
-    )
+    else:
+        require(
+            not needs,
+            "it works without a discriminator: set `needs_discriminator = False`, so that recipes "
+            "may do without one",
+        )
 
 
 @check("loss")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -55,6 +55,8 @@ class Probe:
     show_real: bool = False
     track: bool = False
     dtype: torch.dtype = torch.float32
+    slope: Tensor = field(init=False, repr=False)
+    """The discriminator's only weight, as penalties reach it."""
 
     def __post_init__(self) -> None:
         for seed, name in enumerate(("real", "fake")):
@@ -62,6 +64,9 @@ class Probe:
                 generator = torch.Generator().manual_seed(seed)
                 drawn = torch.rand((self.rows, *self.shape), generator=generator) * 2 - 1
                 object.__setattr__(self, name, drawn)
+        slope = self.line[0] if self.line else 0.0
+        object.__setattr__(self, "slope", torch.tensor(slope, dtype=self.dtype))
+        self.slope.requires_grad_(self.track)
 
     @classmethod
     def of_known_value(cls, value: KnownValue) -> Probe:
@@ -142,8 +147,8 @@ class Probe:
                 "of a sample, through both"
             )
             raise CheckFailed(message)
-        slope, offset = self.line
-        mean = slope * x.flatten(1).mean(1) + offset
+        _, offset = self.line
+        mean = self.slope * x.flatten(1).mean(1) + offset
         logits = tuple(
             mean.reshape(-1, 1, *(1 for _ in side)).expand(-1, 1, *side) for side in self._sides()
         )

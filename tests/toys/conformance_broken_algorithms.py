@@ -507,7 +507,9 @@ def ganzoo_components():
     thawing = Component(
         kind="discriminator", name="thawing_critic", target=f"{HERE}:ThawingCritic", summary="-"
     )
-    whole = [one for one in good.good_components() if one.name != "cloud"]  # has no recipe here
+    whole = [
+        one for one in good.good_components() if one.name not in {"cloud", "cycle"}
+    ]  # no recipe
     return [*whole, thawing, *mine]
 
 

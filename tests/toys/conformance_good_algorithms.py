@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from math import log
+from math import exp, log
 from pathlib import Path
 from typing import ClassVar
 
@@ -187,6 +187,56 @@ class Cloud(Task):
         return net(inputs["noise"])
 
 
+class Cycle(Task):
+    """Four networks of two players, from images that aren't paired."""
+
+    roles: ClassVar = {
+        **dict.fromkeys(("ab", "ba"), "generator"),
+        **dict.fromkeys(("judge_a", "judge_b"), "discriminator"),
+    }
+    players: ClassVar = {"makers": ("ab", "ba"), "judges": ("judge_a", "judge_b")}
+    needs: ClassVar = frozenset({"a", "b"})
+    serves: ClassVar = {"ab": ("a", "b"), "ba": ("b", "a")}
+
+    @classmethod
+    def io(cls, role, options, fields):
+        if any(fields[name].kind != "image" for name in "ab"):
+            raise DataError("both must be images")
+        a, b = fields["a"].shape, fields["b"].shape
+        return {
+            "ab": NetIO(a, b),
+            "ba": NetIO(b, a),
+            "judge_a": NetIO(a, (1,)),
+            "judge_b": NetIO(b, (1,)),
+        }[role]
+
+    def step(self, batch, optimize):
+        a, b, nets = batch["a"], batch["b"], self.nets
+        fake_b, fake_a = nets["ab"](a), nets["ba"](b)
+        terms = {}
+        with nets["judge_a"].frozen() as judge_a, nets["judge_b"].frozen() as judge_b:
+            for name, judge, real, fake in (("a", judge_a, a, fake_a), ("b", judge_b, b, fake_b)):
+                for term, value in self.loss.generator(
+                    self.look("generator", judge, real, fake)
+                ).items():
+                    terms[f"{name}/{term}"] = value
+            terms["cycle"] = 5 * F.l1_loss(nets["ba"](fake_b), a)
+            optimize("makers", terms)
+        terms = {}
+        for name, real, fake in (("a", a, fake_a.detach()), ("b", b, fake_b.detach())):
+            seen = self.look("discriminator", nets[f"judge_{name}"], real, fake)
+            terms |= {f"{name}/{t}": v for t, v in self.loss.discriminator(seen).items()}
+        optimize("judges", terms)
+
+    def sample(self, batch, nets):
+        made = nets["ab"](batch["a"])
+        return {"a": batch["a"], "b": made, "back": nets["ba"](made)}
+
+    @classmethod
+    def predict(cls, options, role, net, inputs):
+        return net(inputs["a" if role == "ab" else "b"])
+
+
 class CrossEntropy:
     """On logits, plus the distance of images; known where the logits are 0."""
 
@@ -262,6 +312,78 @@ class Penalised:
         return {"critic": -self.mean(inputs.fake_output).mean()}
 
 
+class Relativistic:
+    """Real against fake, in both turns."""
+
+    real_in_generator_turn = True
+    # softplus(-(1 - (-1))) and softplus(1 - (-1))
+    known_values = (
+        KnownValue(
+            {"gap": log(1 + exp(-2))}, {"gap": log(1 + exp(2))}, real_logit=1, fake_logit=-1
+        ),
+    )
+
+    def __init__(self, options):
+        self.options = options
+
+    def gaps(self, inputs):
+        if inputs.fake_output is None:
+            raise RuntimeError("needs a discriminator")
+        pairs = zip(inputs.real_output.logits, inputs.fake_output.logits, strict=True)
+        return [real - fake for real, fake in pairs]
+
+    def discriminator(self, inputs):
+        gaps = self.gaps(inputs)
+        return {"gap": torch.stack([F.softplus(-gap).mean() for gap in gaps]).mean()}
+
+    def generator(self, inputs):
+        gaps = self.gaps(inputs)
+        return {"gap": torch.stack([F.softplus(gap).mean() for gap in gaps]).mean()}
+
+
+class Features:
+    """Activations for the fake should be those for the real; nothing in the other turn."""
+
+    real_in_generator_turn = True
+    known_values = (KnownValue({}, {"features": 0.75}, real=0.5, fake=-0.25),)
+
+    def __init__(self, options):
+        self.options = options
+
+    def discriminator(self, inputs):
+        return {}
+
+    def generator(self, inputs):
+        if inputs.fake_output is None or not inputs.fake_output.features:
+            raise RuntimeError("needs a discriminator that gives features")
+        pairs = zip(inputs.fake_output.features, inputs.real_output.features, strict=True)
+        each = [F.l1_loss(a, b) for one, other in pairs for a, b in zip(one, other, strict=True)]
+        return {"features": torch.stack(each).mean()}
+
+
+class Steepness:
+    """A penalty on D's slope at the real samples, every fourth step; nothing else."""
+
+    # slope 8 by the mean of 192 values: 8^2 / 192, times 4 for the steps without
+    known_values = (
+        KnownValue({"steep": 4 * 64 / 192}, {}, real_logit=3, fake_logit=1, real=0.5, fake=0.25),
+    )
+
+    def __init__(self, options):
+        self.options = options
+
+    def discriminator(self, inputs):
+        if inputs.clock.step % 4:
+            return {}
+        real = inputs.real.detach().requires_grad_()
+        said = Penalised.mean(inputs.discriminate(real, precise=True))
+        (slope,) = torch.autograd.grad(said.sum(), real, create_graph=True)
+        return {"steep": 4 * slope.square().flatten(1).sum(1).mean()}
+
+    def generator(self, inputs):
+        return {}
+
+
 class Squares:
     """A square, and the same filled."""
 
@@ -289,6 +411,18 @@ class Squares:
 
     def name(self, index):
         return f"{index:05d}"
+
+
+class Unpaired(Squares):
+    """Squares, and filled ones drawn anew for each."""
+
+    @property
+    def fields(self):
+        return {"a": Field((3, 16, 16), "image"), "b": Field((3, 16, 16), "image")}
+
+    def load(self, index, rng):
+        a = super().load(index, rng)["source"]
+        return {"a": a, "b": super().load(int(rng.integers(len(self))), rng)["target"]}
 
 
 class Points:
@@ -378,10 +512,15 @@ def good_components():
         component("discriminator", "dense", "Dense"),
         component("task", "duel", "Duel"),
         component("task", "cloud", "Cloud"),
+        component("task", "cycle", "Cycle"),
         component("loss", "cross_entropy", "CrossEntropy"),
         component("loss", "penalised", "Penalised"),
+        component("loss", "relativistic", "Relativistic"),
+        component("loss", "features", "Features"),
+        component("loss", "steepness", "Steepness"),
         component("data", "squares", "Squares", count, presets=tiny),
         component("data", "points", "Points", count, presets=tiny),
+        component("data", "unpaired", "Unpaired", count, presets=tiny),
         component("augment", "mirror", "Mirror"),
         component("metric", "distance", "Distance"),
         component("callback", "diary", "Diary"),
@@ -396,4 +535,4 @@ def ganzoo_components():
 @hookimpl
 def ganzoo_recipes():
     folder = Path(__file__).parent / "conformance_recipes"
-    return [folder / "duel.toml", folder / "cloud.toml"]
+    return [folder / f"{name}.toml" for name in ("duel", "cloud", "cycle")]
