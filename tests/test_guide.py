@@ -7,6 +7,7 @@ blocks of `sh`; what can't be run here (uploads, other people's addresses) is a 
 import importlib.metadata
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,9 @@ from ganzoo.cli.main import main
 ROOT = Path(__file__).parents[1]
 GUIDE = (ROOT / "docs" / "plugin-authors.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^(?:`([^`\n]+)`:\n\n)?```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-OURS = re.compile(r"ganzoo|pip\b|_?pytest|mypy|ruff|build\b|pyproject_hooks|twine|.*__mypyc|.*\.pth$")
+OURS = re.compile(
+    r"ganzoo|pip\b|_?pytest|mypy|ruff|build\b|pyproject_hooks|twine|.*__mypyc|.*\.pth$"
+)
 """Entries of site-packages that the guide's own commands must bring."""
 
 
@@ -167,15 +170,30 @@ def test_the_file_without_a_package_passes_the_kit(tmp_path):
 # All of it, word for word.
 
 
-def script():
+def script(text=GUIDE):
     """A shell script of the guide: its commands, and its files where they stand."""
-    lines = ["set -e", "PS4='>>> '", "set -x"]
-    for kind, name, body in blocks():
+    lines = []
+    for kind, name, body in blocks(text):
         if name:
             lines += [f"cat > {name} <<'END-OF-FILE'", body.rstrip("\n"), "END-OF-FILE"]
         elif kind == "sh":
-            lines += [body]
+            for line in filter(None, body.splitlines()):
+                # Not `set -e`, which overlooks what fails before an &&.
+                lines += [f"echo {shlex.quote(f'$ {line}')}", f"{{ {line}; }} || exit 1"]
     return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("command", "code"), [("true && true", 0), ("false && true", 1), ("cat x.py && nosuch", 1)]
+)
+def test_the_script_stops_at_a_command_that_fails(tmp_path, command, code):
+    guide = f"`x.py`:\n\n```python\nx = 1\n```\n\n```sh\n{command}\ncat x.py\n```\n"
+    done = subprocess.run(
+        ["bash", "-c", script(guide)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code
+    assert (tmp_path / "x.py").read_text() == "x = 1\n"
+    assert done.stdout.endswith("$ cat x.py\nx = 1\n") == (code == 0)
 
 
 @pytest.fixture
@@ -211,6 +229,5 @@ def test_the_guide_from_an_empty_folder(tmp_path, libraries, checkout):
         )
     said = (tmp_path / "guide.log").read_text()
     assert done.returncode == 0, said[-6000:]
-    assert "No such" not in said
     wheels = [one.name for one in (empty / "ganzoo-sketch" / "dist").glob("*.whl")]
     assert wheels == ["ganzoo_sketch-0.1.0-py3-none-any.whl"]
