@@ -66,8 +66,9 @@ def _steps(trainer: Trainer, count: int) -> None:
 
 
 def _everything(trainer: Trainer) -> dict[str, Tensor]:
-    """Weights, optimizers and the task's state."""
-    tensors = weights_of(trainer.nets)
+    """Weights, their averages, optimizers and the task's state."""
+    averages = {f"{role}.ema": ema.module for role, ema in trainer.ema.items()}
+    tensors = weights_of({**trainer.nets, **averages})
     tensors |= {name: t.clone() for name, t in trainer.stepper.state()[0].items()}
     return tensors | _flat(trainer.task.state_dict())
 
