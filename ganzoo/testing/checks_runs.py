@@ -112,7 +112,8 @@ def _material(subject: Subject) -> tuple[Rows, str]:
         fields = open_data(recipe, "train").fields
         return needs <= fields.keys() and _made(recipe, fields) is not None
 
-    recipe = tiny_host(subject, put, fits)
+    wanted = f"has data with {', '.join(sorted(needs))} and a task that makes images of them"
+    recipe = tiny_host(subject, put, fits, wanted)
     data = open_data(recipe, "val")
     rows = [
         {name: _on_grid(value, data.fields[name]) for name, value in data.sample(index).items()}

@@ -38,6 +38,8 @@ _WATCH = {
     "evaluate": "never",
     "tensorboard": False,
 }
+_SHOWN = 3
+"""Recipes that are told of, when none will do."""
 _COMPONENTS = ("task", "data", "generator", "discriminator", "network", "loss")
 
 
@@ -78,7 +80,10 @@ def tiny_recipe(subject: Subject, put: Put = lambda _: None) -> Recipe:
 
 
 def tiny_host(
-    subject: Subject, put: Put = lambda _: None, fits: Callable[[Recipe], bool] = lambda _: True
+    subject: Subject,
+    put: Put = lambda _: None,
+    fits: Callable[[Recipe], bool] = lambda _: True,
+    wanted: str = "can be run here",
 ) -> Recipe:
     """The tiny form of the first recipe that the component, put into it, makes a run of.
 
@@ -86,23 +91,22 @@ def tiny_host(
         subject: the component.
         put: how to put it in.
         fits: whether the recipe, so changed, will do.
+        wanted: what fits, for the message: `has data with ...`.
 
     Raises:
         NotApplicable: there is none.
     """
-    why: list[str] = []
+    faults: list[str] = []
     for recipe in _recipes(subject):
         try:
             small = load_document(shrunk(recipe, subject, put), subject.registry)
             plan_networks(small, open_data(small, "train").fields)
         except GanzooError as fault:
-            why.append(f"{recipe.name}: {fault.message}")
+            faults.append(f"{recipe.name}: {fault.message}")
             continue
         if fits(small):
             return small
-        why.append(f"{recipe.name} doesn't fit")
-    told = "\n".join(why) or "there are no recipes"
-    message = f"no installed recipe can take {subject.id} in:\n{told}"
+    message = "\n".join([f"no installed recipe {wanted}", *faults[:_SHOWN]])
     raise NotApplicable(message)
 
 
