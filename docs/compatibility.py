@@ -50,6 +50,10 @@ Sizes are refused by the same command: `ganzoo check RECIPE` names the nearest l
 """
 
 
+class DisagreementError(Exception):
+    """`ganzoo check` says one thing of combinations, and two steps of training another."""
+
+
 @dataclass(frozen=True)
 class Part:
     """One choice for a recipe's table: its label in the document, and the table."""
@@ -177,7 +181,7 @@ def section(registry: Registry, entry: Entry) -> str:
     """A task's heading, table and reasons.
 
     Raises:
-        AssertionError: listing every combination of which `check` and two steps disagree.
+        DisagreementError: listing every combination of which `check` and two steps disagree.
     """
     task = subject_of(registry, entry)
     tables = networks(task)
@@ -194,7 +198,7 @@ def section(registry: Registry, entry: Entry) -> str:
         number = reasons.setdefault(verdict.reason, len(reasons) + 1) if verdict.reason else 0
         rows.setdefault(labels, []).append(f"({number})" if number else "ok")
     if wrong:
-        raise AssertionError("\n".join(wrong))
+        raise DisagreementError("\n".join(wrong))
     return _written(task.id, list(tables), [one.label for one in columns], rows, list(reasons))
 
 
@@ -225,7 +229,7 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     try:
         made = document(current())
-    except AssertionError as error:
+    except DisagreementError as error:
         sys.exit(f"`ganzoo check` and two steps disagree:\n{error}")
     if not DOCUMENT.exists() or DOCUMENT.read_text(encoding="utf-8") != made:
         DOCUMENT.write_text(made, encoding="utf-8")

@@ -108,7 +108,8 @@ def test_where_check_were_blind_no_document_would_be_made(compatibility, monkeyp
     loss = compatibility.Part("fitting_toy/features", {"use": "fitting_toy/features"})
     monkeypatch.setattr(compatibility, "networks", lambda _: parts)
     monkeypatch.setattr(compatibility, "losses", lambda _: [loss])
-    with pytest.raises(AssertionError, match="check finds nothing wrong, and two steps end with"):
+    said = "check finds nothing wrong, and two steps end with"
+    with pytest.raises(compatibility.DisagreementError, match=said):
         compatibility.section(current(), entry)
 
 
