@@ -6,7 +6,7 @@ import hashlib
 import multiprocessing
 import pickle
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
@@ -20,6 +20,7 @@ from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, requi
 
 Sample = Mapping[str, np.ndarray]
 
+_KINDS = ("image", "labels", "points", "class")
 _LOOKED_AT = 16
 """Samples of a split that are looked at, at most."""
 _NAMES = 10_000
@@ -64,13 +65,7 @@ def check_data_fields(subject: Subject) -> None:
 
 
 def _fits(what: str, array: Any, field: Field, *, shape: bool) -> None:
-    kinds = get_args(Field.__dataclass_fields__["kind"].type) or (
-        "image",
-        "labels",
-        "points",
-        "class",
-    )
-    require(field.kind in kinds, f"{what} is of the unknown kind {field.kind!r}")
+    require(field.kind in _KINDS, f"{what} is of the unknown kind {field.kind!r}")
     require(
         isinstance(array, np.ndarray) or (field.kind == "class" and np.ndim(array) == 0),
         f"{what} is a {type(array).__name__}, not an array",
