@@ -26,6 +26,7 @@ BUILT_IN = [one for one in plugins.discover() if one.distribution == plugins.COR
 REGISTRY = registry.Registry([*BUILT_IN, *plugins.discover(entry_points=(), files=[GOOD, BROKEN])])
 import conformance_broken_networks as broken  # noqa: E402  # its folder is on the path now
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:albumentations")
 NOWHERE = {"root": "nowhere"}
 
 
@@ -360,6 +361,16 @@ def test_an_exception_is_a_failure_with_the_plugins_own_lines(command, monkeypat
     assert f"{BROKEN}:" in said.out
     assert "in crash: return 1 / 0" in said.out
     assert "Traceback" not in said.out
+
+
+def test_a_reason_is_given_once_for_each_component(command, monkeypatch):
+    monkeypatch.setattr(broken.Weak, "forward", broken.crash)
+    name = "conformance_broken_networks/overfits"
+    words = ("--only", name, "--only", "check_globals_stay", "--only", "check_input_is_unchanged")
+    code, said = command("conformance_broken_networks", *words)
+    assert code == 4
+    assert said.out.count("it takes none of the shapes") == 1
+    assert said.out.count("for the same reason as above") == 1
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import tempfile
 import time
 import tomllib
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -81,13 +81,15 @@ def command(
         raise UsageError("nothing is left to check", hint="leave out --fast, or an --only")
     record = chosen[0].record
     began = time.perf_counter()
-    click.echo(f"{record.namespace} ({record.distribution} {record.version})".rstrip(), err=True)
-    verdicts = []
-    for case in chosen:
-        verdict = _judge(case)
-        verdicts.append(verdict)
-        if not as_json and (verbose or verdict.outcome == "failed"):
-            _show(verdict)
+    origin = f"{record.distribution} {record.version}".strip()
+    click.echo(f"{record.namespace} ({origin}): {len(chosen)} checks", err=True)
+    verdicts: list[Verdict] = []
+    with _one_thread():
+        for case in chosen:
+            verdict = _judge(case)
+            if not as_json and (verbose or verdict.outcome == "failed"):
+                _show(verdict, verdicts)
+            verdicts.append(verdict)
     seconds = time.perf_counter() - began
     counts = {
         outcome: sum(one.outcome == outcome for one in verdicts)
@@ -123,6 +125,19 @@ def _row(verdict: Verdict) -> dict[str, Any]:
         "message": verdict.message,
         "seconds": round(verdict.seconds, 3),
     }
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Threads cost networks of this size far more than they give."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _judge(case: Case) -> Verdict:
@@ -161,12 +176,16 @@ def _explained(error: Exception, case: Case) -> str:
     return "\n".join([f"{type(error).__name__}: {error}", *lines])
 
 
-def _show(verdict: Verdict) -> None:
+def _show(verdict: Verdict, before: Sequence[Verdict]) -> None:
+    """What became of a case; a reason that was given for its component before isn't repeated."""
     colour = {"passed": "green", "failed": "red", "skipped": "yellow"}[verdict.outcome]
     case = verdict.case
     click.echo(f"{click.style(verdict.outcome, fg=colour)}  {case.check.name}  {case.of}")
     if verdict.outcome == "failed":
         click.echo(f"        {case.check.summary}:")
+        if any((one.case.of, one.message) == (case.of, verdict.message) for one in before):
+            click.echo("        for the same reason as above")
+            return
     for line in verdict.message.splitlines():
         click.echo(f"        {line}")
 

@@ -36,17 +36,21 @@ from ganzoo.testing.networks import (
 @seeded
 def check_unfit_shapes_are_refused(subject: Subject) -> None:
     """Shapes that the network wasn't made for are refused when it is built, by a ValueError."""
-    count, faults = 0, []
+    count = 0
+    faults: dict[str, str] = {}  # one line for each way to fail
     for trial in trials(subject):
         count += trial.works
         if trial.refused is not None and not isinstance(trial.refused, REFUSALS):
-            what = f"can't be built for {trial.rig}"
-            faults.append(f"{what}, which it says by {type(trial.refused).__name__}")
+            why = f"{type(trial.refused).__name__}: {trial.refused}"
+            faults.setdefault(why, f"for {trial.rig} its __init__ ends in a {why}")
         if trial.failed is not None:
-            what = f"is built for {trial.rig}, and fails when it is called"
-            faults.append(f"{what}: {type(trial.failed).__name__}: {trial.failed}")
-    advice = "let __init__ raise a ValueError (`ganzoo.interfaces.image_shape` does, for images)"
-    require(not faults, "\n".join([*faults, advice]))
+            why = f"{type(trial.failed).__name__}: {trial.failed}"
+            faults.setdefault(why, f"it is built for {trial.rig}, and then fails: {why}")
+    advice = (
+        "let __init__ raise a ValueError (`ganzoo.interfaces.image_shape` does, for images), and "
+        "forward take `y=None`, unless __init__ refuses classes"
+    )
+    require(not faults, "\n".join([*faults.values(), advice]))
     if not count:
         rig_of(subject)  # says why each was refused
 

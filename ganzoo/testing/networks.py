@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from ganzoo.api import Chosen, Kind, NetOptions
 from ganzoo.engine.rng import isolated
@@ -41,12 +42,18 @@ class Rig:
         """The network with the weights of a seed, in training mode.
 
         Raises:
-            CheckFailed: it is no `nn.Module`.
+            CheckFailed: it is no `nn.Module`, or not complete.
         """
         with isolated(seed):
             net = self.chosen.build(self.io)
         require(isinstance(net, nn.Module), f"built a {type(net).__name__}, not an nn.Module")
         module: nn.Module = net
+        lazy = [name for name, one in module.named_parameters() if is_lazy(one)]
+        require(
+            not lazy,
+            f"without a shape before the first call: {', '.join(lazy)}; the engine counts, seeds "
+            "and loads weights before that, so work shapes out from `io`",
+        )
         return module
 
     def inputs(self, batch: int, seed: int = 1) -> tuple[Tensor, ...]:

@@ -166,6 +166,13 @@ class Weak(Sound):
         return 1e-3 * super().forward(x)
 
 
+class HalfRange(Sound):
+    """Its images are never dark."""
+
+    def forward(self, x, y=None):
+        return torch.sigmoid(self.last(self.middle(self.first(x))))
+
+
 def crash(net, *arguments, **more):
     """What a test puts in the place of a method."""
     return 1 / 0
@@ -245,6 +252,7 @@ def _id(check):
 
 
 BREAKS = {_id(check): check for check in [*NETWORKS, *OPTIONS, "check_target"]}
+BREAKS[_id("half_range")] = "check_overfits"
 """The component, and the check that it fails."""
 
 FOLLOWS = {
@@ -274,4 +282,5 @@ def ganzoo_components():
         yield component(kind, check, network.__name__, options)
     for check, options in OPTIONS.items():
         yield component("importer", check, "Sound", f"{__name__}:{options}")
+    yield component("generator", "half_range", "HalfRange", "ganzoo.api:NetOptions")
     yield component("importer", "check_target", "Missing", "ganzoo.api:Options")
