@@ -193,7 +193,7 @@ class Case:
 
     @property
     def of(self) -> str:
-        """What is checked, in words: `generator foo/unet`, or `plugin foo`."""
+        """What is checked, in words: `generator foo/painter`, or `plugin foo`."""
         if self.entry is None:
             return f"plugin {self.record.namespace}"
         return f"{self.entry.component.kind} {self.entry.id}"
