@@ -331,9 +331,10 @@ def test_presets_are_legal_options():
     by_name = {component.name: component for component in ganzoo_components()}
     for name, options in (("unet", UNetOptions), ("encoder_decoder", EncoderDecoderOptions)):
         presets = by_name[name].presets
-        assert presets.keys() == {"torch7", "tensorflow"}
-        for preset in presets.values():
-            assert options(**preset).dropouts() == (1, 2, 3)
+        assert presets.keys() == {"torch7", "tensorflow", "tiny"}
+        for preset in ("torch7", "tensorflow"):
+            assert options(**presets[preset]).dropouts() == (1, 2, 3)
+        assert options(**presets["tiny"]).dropouts() == (2,)  # small, and of all its parts
     tensorflow = UNetOptions(**by_name["unet"].presets["tensorflow"])
     assert (tensorflow.norm_eps, tensorflow.skip_relu, tensorflow.bottleneck_norm) == (
         1e-3,
