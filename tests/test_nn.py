@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from ganzoo.nn import init_normal, norm_2d, uses_bias
+from ganzoo.nn import init_normal, norm_2d, uses_bias, weights_follow, weights_follow_now
 
 
 def small_network() -> nn.Sequential:
@@ -98,3 +98,15 @@ def test_batch_norm_of_a_single_value_leaves_the_shift():
     assert norm.num_batches_tracked == 1
     # With stored statistics there is nothing special about one value.
     assert torch.allclose(norm.eval()(x), torch.full((1, 5, 1, 1), 0.25 + 6.3 / 0.9**0.5))
+
+
+def test_weights_follow_only_inside_the_context():
+    assert not weights_follow_now()
+    with weights_follow():
+        with weights_follow():
+            assert weights_follow_now()
+        assert weights_follow_now()
+    assert not weights_follow_now()
+    with pytest.raises(KeyError), weights_follow():
+        raise KeyError
+    assert not weights_follow_now()

@@ -39,7 +39,7 @@ SMALL = (  # the recipe at 64 pixels, with its drawn stand-in
     "data.size=72",
     "data.train=4",
     "data.val=2",
-    'augment=[{use="images/resize", size=64}]',
+    'augment=[{use="images/resize", size=64, on="always"}]',
     "discriminator.receptive_field=34",
     "discriminator.width=8",
     "generator=timm_unet/unet",
