@@ -220,6 +220,17 @@ def test_a_sample_that_fails_costs_no_weights(tiny, tmp_path, monkeypatch):
     assert checkpoint.steps(tmp_path / "run" / "checkpoints") == [2]
 
 
+def test_a_task_that_shows_no_images_is_named(tiny, tmp_path, monkeypatch):
+    from ganzoo_pix2pix.task import Paired
+
+    shown = Paired.sample
+    monkeypatch.setattr(Paired, "sample", lambda *a: {"dots": shown(*a)["generated"].flatten(2)})
+    result = go(tiny, tmp_path / "run", "watch.samples=2 steps", steps=5)
+    assert result.exit_code == 4
+    assert "pix2pix/paired shows 1 x 3 x 1024 as 'dots'" in result.error.message
+    assert checkpoint.steps(tmp_path / "run" / "checkpoints") == [2]
+
+
 @pytest.mark.usefixtures("_no_segmenter")
 def test_an_evaluation_that_fails_leaves_the_runs_document(tiny, tmp_path, monkeypatch):
     def fail(*_args, **_kwargs):

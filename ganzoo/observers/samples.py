@@ -16,6 +16,7 @@ from ganzoo.api import NetOptions
 from ganzoo.data.convert import to_uint8
 from ganzoo.data.pipeline import PreparedData, collate, open_data
 from ganzoo.engine.rng import isolated
+from ganzoo.errors import PluginError
 from ganzoo.files import replacing
 from ganzoo.inference.modes import inference_mode
 from ganzoo.inference.network import any_size
@@ -68,6 +69,13 @@ def _row(run: Run, data: PreparedData, index: int) -> dict[str, np.ndarray]:
             multiple = options.size_multiple() if isinstance(options, NetOptions) else 1
             nets[role] = any_size(nets[role], multiple)
         shown = trainer.task.sample(batch, nets)
+    for name, image in shown.items():
+        if image.ndim != 4:
+            shape = " x ".join(map(str, image.shape))
+            raise PluginError(
+                f"{run.recipe.task.id} shows {shape} as {name!r}, which is no N x C x H x W",
+                hint="its `sample` gives images to look at; tell its authors",
+            )
     return {name: to_uint8(image[0].float().cpu()) for name, image in shown.items()}
 
 
