@@ -30,12 +30,12 @@ def undisturbed(notes: list[str]) -> Iterator[None]:
     """
     before = [(surrounding, surrounding.look()) for surrounding in _SURROUNDINGS]
     light = "torch" not in sys.modules
-    printed = _Open()
-    stdin, sys.stdin = sys.stdin, io.StringIO()  # nobody waits for an answer to an import
+    printed = _Kept()
+    stdin, sys.stdin = sys.stdin, _text(_Kept())  # nobody waits for an answer to an import
     start = time.perf_counter()
     try:
         # stderr goes where it went, whatever stands in its place afterwards.
-        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(sys.stderr):
+        with contextlib.redirect_stdout(_text(printed)), contextlib.redirect_stderr(sys.stderr):
             yield
     finally:
         seconds = time.perf_counter() - start
@@ -45,7 +45,7 @@ def undisturbed(notes: list[str]) -> Iterator[None]:
                 surrounding.put_back(state)
                 notes.append(f"changes {surrounding.what} at import: undone")
         if printed.getvalue():
-            sys.stderr.write(printed.getvalue().rstrip("\n") + "\n")
+            sys.stderr.write(printed.getvalue().decode(errors="replace").rstrip("\n") + "\n")
             notes.append("prints at import: not to stdout")
         if light and "torch" in sys.modules:
             notes.append(f"imports torch at every start of ganzoo: {seconds:.1f} s")
@@ -53,11 +53,16 @@ def undisturbed(notes: list[str]) -> Iterator[None]:
             notes.append(f"is slow to import at every start of ganzoo: {seconds:.1f} s")
 
 
-class _Open(io.StringIO):
-    """Text that nobody closes: a module that closes stdout means its own."""
+class _Kept(io.BytesIO):
+    """Bytes that nobody closes: a module that closes stdout means its own."""
 
     def close(self) -> None:
         """Do nothing."""
+
+
+def _text(file: io.BytesIO) -> io.TextIOWrapper:
+    """A stream with all that the real ones have, such as `reconfigure` and `buffer`."""
+    return io.TextIOWrapper(file, "utf-8", "backslashreplace", newline="", write_through=True)
 
 
 class _Surrounding(NamedTuple):
@@ -79,6 +84,11 @@ def _working_folder() -> str:
         return ""
 
 
+def _return_to(folder: str) -> None:
+    if folder:
+        os.chdir(folder)
+
+
 def _root_logger() -> tuple[list[logging.Handler], int, int, bool]:
     root = logging.root
     return root.handlers[:], root.level, root.manager.disable, root.disabled
@@ -92,26 +102,28 @@ def _put_root_logger_back(state: tuple[list[logging.Handler], int, int, bool]) -
 
 
 def _torch_defaults() -> tuple[Any, ...]:
-    """Element type of new tensors, precision of matrix products, gradients, determinism."""
+    """Type and device of new tensors, precision of matrix products, gradients, determinism."""
     torch = sys.modules.get("torch")
     if torch is None:
         return _FRESH
     return (
         str(torch.get_default_dtype()),
+        str(torch.get_default_device()),
         torch.get_float32_matmul_precision(),
         torch.is_grad_enabled(),
         torch.are_deterministic_algorithms_enabled(),
     )
 
 
-_FRESH = ("torch.float32", "highest", True, False)
+_FRESH = ("torch.float32", "cpu", "highest", True, False)
 """Torch's defaults where it was never imported, as its documentation gives them."""
 
 
 def _put_torch_defaults_back(state: tuple[Any, ...]) -> None:
     torch: Any = sys.modules["torch"]
-    dtype, precision, gradients, deterministic = state
+    dtype, device, precision, gradients, deterministic = state
     torch.set_default_dtype(getattr(torch, dtype.removeprefix("torch.")))
+    torch.set_default_device(None if device == "cpu" else device)  # None: no mode that costs time
     torch.set_float32_matmul_precision(precision)
     torch.set_grad_enabled(gradients)
     torch.use_deterministic_algorithms(deterministic)
@@ -119,7 +131,7 @@ def _put_torch_defaults_back(state: tuple[Any, ...]) -> None:
 
 _SURROUNDINGS = (
     _Surrounding("environment variables", lambda: dict(os.environ), _put_environment_back),
-    _Surrounding("the working folder", _working_folder, os.chdir),
+    _Surrounding("the working folder", _working_folder, _return_to),
     _Surrounding("the root logger", _root_logger, _put_root_logger_back),
     _Surrounding("torch's defaults", _torch_defaults, _put_torch_defaults_back),
 )

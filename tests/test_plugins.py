@@ -291,11 +291,36 @@ def test_a_plugin_leaves_its_surroundings_as_they_were(
     assert (written.out, written.err) == ("", "hello\n")
 
 
+HARMLESS = """
+import codecs, sys
+sys.stdin.reconfigure(encoding="utf-8")
+sys.stdout.reconfigure(encoding="utf-8")
+print("one")
+sys.stdout.buffer.write(b"two\\n")
+sys.stdout = codecs.getwriter("utf-8")(sys.stdout.detach())
+print("three")
+sys.stdout.close()
+"""
+
+
+def test_what_may_be_done_to_real_streams_may_be_done_at_import(
+    install: Install, find: Find, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install("tidy", HARMLESS + GOOD)
+    install("ended", HARMLESS + "1 / 0\n" + GOOD)  # the control: faults still are
+    records = find()
+    assert (records["tidy"].state, records["tidy"].reason) == ("ok", "")
+    assert records["ended"].reason == "ZeroDivisionError: division by zero"
+    written = capsys.readouterr()
+    assert (written.out, written.err) == ("", "one\ntwo\nthree\n" * 2)
+
+
 def test_torch_at_start_is_noted_and_its_defaults_are_undone(
     install: Install, find: Find, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch = types.ModuleType("torch")
     state = {"default_dtype": "torch.float32", "float32_matmul_precision": "highest"}
+    state["default_device"] = "cpu"
     for name in tuple(state):
         setattr(torch, f"get_{name}", functools.partial(state.get, name))
         setattr(torch, f"set_{name}", lambda value, name=name: state.update({name: value}))
@@ -306,10 +331,11 @@ def test_torch_at_start_is_noted_and_its_defaults_are_undone(
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     monkeypatch.setattr(sys, "fake_torch", torch, raising=False)
     heavy = "import sys\ntorch = sys.modules['torch'] = sys.fake_torch\n"
-    install("heavy", heavy + "torch.set_default_dtype('torch.float64')\n" + GOOD)
+    changes = "torch.set_default_dtype('torch.float64')\ntorch.set_default_device('cuda')\n"
+    install("heavy", heavy + changes + GOOD)
     install("later", heavy + GOOD)
     records = find()
-    assert state["default_dtype"] == "torch.float32"
+    assert (state["default_dtype"], state["default_device"]) == ("torch.float32", None)
     defaults, cost = records["heavy"].notes
     assert defaults == "changes torch's defaults at import: undone"
     assert cost.startswith("imports torch at every start of ganzoo: ")
