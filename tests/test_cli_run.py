@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from ganzoo import registry
 from ganzoo.cli.main import main
 
 
@@ -39,6 +40,42 @@ def test_a_run_leaves_what_it_says(tiny, here, capsys):
     parts = json.loads((run / "provenance.json").read_text())["parts"]
     assert parts[0]["resolved"]["precision"] == "fp32"
     assert parts[0]["versions"]["torch"]
+
+
+NAMING = """
+from typing import Annotated, Any
+from ganzoo.api import Chosen, Component, Options, Ref, hookimpl
+
+class WatcherOptions(Options):
+    judge: Annotated[Chosen, Ref("loss")]
+    settings: dict[str, Any] = {}
+
+class Watcher:
+    def __init__(self, options):
+        pass
+
+@hookimpl
+def ganzoo_components():
+    return [Component(kind="callback", name="watcher", target="naming:Watcher",
+                      options="naming:WatcherOptions")]
+"""
+
+
+def test_plugins_on_record_are_those_of_components_and_no_others(tiny, here, capsys):
+    (here / "naming.py").write_text(NAMING)
+    # `use` is a word that a plugin's own options may have, too.
+    inner = 'judge = "gan/hinge"\nsettings = { use = "gpu" }\n'
+    callback = f'[[callback]]\nuse = "naming/watcher"\n{inner}'
+    tiny.write_text(tiny.read_text() + callback)
+    before = registry.current()
+    try:
+        words = ("--plugin", "naming.py", "run", str(tiny), "--max-steps", "1", "--json")
+        told = answer(capsys, *words)
+    finally:
+        registry.activate(records=before.records)
+    plugins = json.loads((here / told["run"] / "provenance.json").read_text())["plugins"]
+    assert plugins.keys() == {"albumentations", "gan", "ganzoo", "images", "naming", "pix2pix"}
+    assert plugins["naming"] == str(here / "naming.py")
 
 
 def test_resume_last_goes_on_in_the_same_directory(tiny, here, capsys):

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel
 
 import ganzoo
+from ganzoo.api import Chosen
 from ganzoo.engine.rundir import now
 from ganzoo.engine.session import Resolved
 from ganzoo.errors import PluginError
@@ -40,29 +42,32 @@ def _plugins(ids: Iterable[str]) -> dict[str, str]:
     found = {}
     for namespace in sorted({identifier.partition("/")[0] for identifier in ids}):
         record = registry.record_of(f"{namespace}/")
-        found[namespace] = f"{record.distribution} {record.version}"
+        found[namespace] = f"{record.distribution} {record.version}".rstrip()
     return found
 
 
-def components(recipe: Recipe) -> list[tuple[str, int]]:
-    """Every component that the recipe names outside of options, with its revision."""
+def _named(recipe: Recipe) -> list[Chosen]:
+    """Every component that the recipe names outside of options."""
     chosen = [recipe.task, recipe.data, *(e.chosen for e in recipe.augment)]
     chosen += [net for net in recipe.networks.values() if net is not None]
     chosen += [entry.chosen for entry in recipe.loss]
     chosen += [*recipe.metrics, *recipe.callbacks]
     if recipe.fallback is not None:
         chosen.append(recipe.fallback)
-    return sorted({(item.id, item.component.revision) for item in chosen})
+    return chosen
 
 
-def _used(document: Any) -> Iterator[str]:
-    """Every id in a recipe's document, those that options name included."""
-    if isinstance(document, Mapping):
-        if isinstance(document.get("use"), str):
-            yield document["use"]
-        document = document.values()
-    if not isinstance(document, str) and isinstance(document, Iterable):
-        for part in document:
+def _used(value: Any) -> Iterator[str]:
+    """Ids of a component, and of all that its options name."""
+    if isinstance(value, Chosen):
+        yield value.id
+        value = value.options
+    if isinstance(value, BaseModel):
+        value = dict(value)
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for part in value:
             yield from _used(part)
 
 
@@ -74,7 +79,7 @@ def changed_plugins(path: Path) -> list[str]:
             now = _plugins([namespace])[namespace]
         except PluginError:
             now = "not installed"
-        if now != made_with:
+        if now != made_with.rstrip():  # a file has no version
             changed.append(f"{made_with} -> {now}")
     return changed
 
@@ -106,13 +111,13 @@ def record(
 ) -> None:
     """Add this part of the run to `provenance.json`."""
     document = read_json(path / FILE)
-    named = components(recipe)
+    named = _named(recipe)
     document.update(
         recipe=recipe.name,
         recipe_sha256=recipe.sha256,
         overrides=list(overrides),
-        components=dict(named),
-        plugins=_plugins({*dict(named), *_used(recipe.document)}),
+        components=dict(sorted((item.id, item.component.revision) for item in named)),
+        plugins=_plugins(_used(named)),
     )
     part: dict[str, Any] = {
         "started": now(),
