@@ -49,6 +49,7 @@ def steps(recipe):
         ("discriminator=none", "loss.gan_weight=0"),
         ("loss=broken_toy/counting",),
         ("train.batch_size=3",),
+        ("discriminator=fitting_toy/pairs", "train.batch_size=4"),
     ],
 )
 def test_what_makes_steps_is_legal(tiny, sets):

@@ -33,7 +33,7 @@ def inspect_recipe(recipe: Recipe) -> dict[str, Any]:
         report["notes"] = list(data.notes)
         plan = plan_networks(recipe, data.fields)
         build_loss(recipe, plan, torch.device("cpu"), torch.float32)
-        report["networks"] = _describe(plan)
+        report["networks"] = _describe(plan, recipe.train.batch_size)
         rehearse(recipe, plan)
     except GanzooError as error:
         report["problems"].append(
@@ -54,14 +54,14 @@ def network_costs(recipe: Recipe, *, stand_in: bool | None = None) -> dict[str, 
         GanzooError: when data or networks can't be had.
     """
     data = open_data(recipe, "train", stand_in=stand_in)
-    return _describe(plan_networks(recipe, data.fields))
+    return _describe(plan_networks(recipe, data.fields), recipe.train.batch_size)
 
 
-def _describe(plan: Plan) -> dict[str, Any]:
+def _describe(plan: Plan, batch_size: int) -> dict[str, Any]:
     networks: dict[str, Any] = {}
     for role, component in plan.chosen.items():
         io = plan.io[role]
-        network, outputs, flops = _tried(component, io, role)
+        network, outputs, flops = _tried(component, io, role, batch_size)
         if plan.task.roles[role] == "generator":
             check_outputs(component.id, role, io, [tuple(shape) for shape in outputs])
         networks[role] = {
@@ -78,7 +78,9 @@ def _describe(plan: Plan) -> dict[str, Any]:
     return networks
 
 
-def _tried(component: Chosen, io: NetIO, role: str) -> tuple[torch.nn.Module, list[list[int]], int]:
+def _tried(
+    component: Chosen, io: NetIO, role: str, batch_size: int
+) -> tuple[torch.nn.Module, list[list[int]], int]:
     """The network, and what `_forward` says of it.
 
     Raises:
@@ -87,7 +89,8 @@ def _tried(component: Chosen, io: NetIO, role: str) -> tuple[torch.nn.Module, li
     try:
         with torch.device("meta"):
             network = build_network(component, io, 0, role)
-        return network, *_forward(network, io)
+        # Two images at least, since batch norm refuses a single one on a 1 x 1 map.
+        return network, *_forward(network, io, max(2, batch_size))
     except GanzooError:
         raise
     except Exception:  # noqa: BLE001  # whatever a plugin's code raises without numbers
@@ -95,7 +98,7 @@ def _tried(component: Chosen, io: NetIO, role: str) -> tuple[torch.nn.Module, li
         try:
             with weights_follow():
                 network = build_network(component, io, 0, role)
-            return network, *_forward(network, io)
+            return network, *_forward(network, io, 2)
         except GanzooError:
             raise
         except Exception as error:
@@ -107,13 +110,12 @@ def _tried(component: Chosen, io: NetIO, role: str) -> tuple[torch.nn.Module, li
             ) from error
 
 
-def _forward(network: torch.nn.Module, io: NetIO) -> tuple[list[list[int]], int]:
+def _forward(network: torch.nn.Module, io: NetIO, images: int) -> tuple[list[list[int]], int]:
     """Shapes of the outputs, and operations of one image's forward pass (multiply + add = 2)."""
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
-    # Two images, since batch norm refuses a single one on a 1 x 1 map.
-    inputs: list[Tensor] = [torch.zeros((2, *io.inputs), device=device)]
+    inputs: list[Tensor] = [torch.zeros((images, *io.inputs), device=device)]
     if io.classes:
-        inputs.append(torch.zeros(2, dtype=torch.int64, device=device))
+        inputs.append(torch.zeros(images, dtype=torch.int64, device=device))
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         output = as_output(network(*inputs))
-    return [list(logits.shape[1:]) for logits in output.logits], counter.get_total_flops() // 2
+    return [list(logits.shape[1:]) for logits in output.logits], counter.get_total_flops() // images

@@ -52,6 +52,17 @@ class Looking(nn.Module):
         return self.body(x / max(1.0, x.abs().max().item())).tanh()
 
 
+class Pairs(nn.Conv2d):
+    """A discriminator that judges two pairs of images at once, so that it needs batches of four."""
+
+    def __init__(self, options, io):
+        self.channels, height, width = io.inputs
+        super().__init__(4 * self.channels, 1, 3, 1, 1)
+
+    def forward(self, x, y=None):
+        return super().forward(x.reshape(-1, 4 * self.channels, *x.shape[2:]))
+
+
 def _one(kind, name, target):
     return Component(kind=kind, name=name, target=f"{__name__}:{target}")
 
@@ -62,5 +73,6 @@ def ganzoo_components():
         _one("loss", "features", "Features"),
         _one("discriminator", "critic", "Critic"),
         _one("discriminator", "narrow", "Narrow"),
+        _one("discriminator", "pairs", "Pairs"),
         _one("generator", "looking", "Looking"),
     ]
