@@ -9,8 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from ganzoo import registry
 from ganzoo.api import hookimpl
-from ganzoo.engine import checkpoint
+from ganzoo.engine import checkpoint, rundir
 from ganzoo.engine.clocks import Limits
 from ganzoo.engine.run import run
 from ganzoo.errors import DataError, ExitCode, RecipeError
@@ -192,6 +193,74 @@ def test_when_all_checkpoints_are_damaged_nothing_is_started_over(tiny, tmp_path
     damage_one(tmp_path / "run" / "checkpoints" / "step_2")
     with pytest.raises(DataError, match="no checkpoint of this run is whole"):
         go(None, resume=tmp_path / "run")
+
+
+BUILDING = """
+from torch import nn
+from ganzoo.api import Component, hookimpl
+from ganzoo.nn import weights_follow_now
+
+built = []
+
+
+class Painter(nn.Conv2d):
+    def __init__(self, options, io):
+        super().__init__(3, 3, 3, padding=1)
+        built.append(("network", weights_follow_now()))
+
+
+class Distance:
+    needs_discriminator = False
+
+    def __init__(self, options):
+        built.append(("loss", weights_follow_now()))
+
+    def generator(self, inputs):
+        return {"distance": (inputs.real - inputs.fake).abs().mean()}
+
+
+@hookimpl
+def ganzoo_components():
+    return [
+        Component(kind="generator", name="painter", target="building:Painter"),
+        Component(kind="loss", name="distance", target="building:Distance"),
+    ]
+"""
+
+
+def test_only_what_a_checkpoint_holds_is_built_without_its_first_weights(tiny, tmp_path):
+    file = tmp_path / "building.py"
+    file.write_text(BUILDING)
+    before = registry.current()
+    registry.activate(files=[file])
+    try:
+        import building
+
+        sets = ("generator=building/painter", "discriminator=none", "loss=building/distance")
+        killed(tiny, tmp_path / "run", at=1, sets=sets)  # nothing saved: all is as in a new run
+        building.built.clear()
+        go(None, resume=tmp_path / "run", steps=1)
+        assert building.built == [("loss", False), ("network", False)]
+        building.built.clear()
+        go(None, resume=tmp_path / "run", steps=2)
+        assert building.built == [("loss", False), ("network", True)]
+    finally:
+        registry.activate(records=before.records)
+
+
+def test_a_run_is_claimed_before_its_checkpoints_are_looked_for(tiny, tmp_path, monkeypatch):
+    """Else another process might save, and prune, between the look and the claim."""
+    go(tiny, tmp_path / "run", steps=1)
+    order = []
+
+    def noted(module, name):
+        function = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *a: (order.append(name), function(*a))[1])
+
+    noted(rundir, "claimed")
+    noted(checkpoint, "newest_good")
+    go(None, resume=tmp_path / "run", steps=2)
+    assert order == ["claimed", "newest_good"]
 
 
 def test_only_the_named_keys_may_change_in_a_resume(tiny, tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 
 from ganzoo.data.pipeline import PreparedData, open_data
@@ -16,7 +16,6 @@ from ganzoo.engine.trainer import Trainer
 from ganzoo.engine.view import Result, Run, data_identity
 from ganzoo.errors import DataError, ExitCode, GanzooError, RecipeError
 from ganzoo.files import read_json, write_text
-from ganzoo.nn import weights_follow
 from ganzoo.observers import Voice
 from ganzoo.recipe import load_recipe
 from ganzoo.recipe.model import Recipe
@@ -117,23 +116,26 @@ def run(
     session = Session(resolved, accumulate=recipe.train.accumulate)
     stack = ExitStack()
     try:
+        folder: Path | None = None
+        problems: list[str] = []
         if resume is not None:
             _same_data(resume, data)
-        found = checkpoint.newest_good(resume / "checkpoints") if resume is not None else None
+            # Before looking for checkpoints, which another process may be writing.
+            stack.enter_context(_claimed(resume, session))
+            folder, problems = checkpoint.newest_good(resume / "checkpoints")
         # Before there is a directory: what can't be built leaves nothing behind.
-        with weights_follow() if found and found[0] else nullcontext():
-            trainer = Trainer(recipe, data, session)
+        trainer = Trainer(recipe, data, session, restored=folder is not None)
         path = resume
         if path is None:
             path = Path(session.share(str(rundir.create(recipe, out)) if session.main else None))
-        if session.main:
-            stack.enter_context(rundir.claimed(path))
+            stack.enter_context(_claimed(path, session))
         voice.log_to(path / "log.txt")
-        for note in [*data.notes, *_footing(resume, recipe, resolved, stored, changes)]:
+        footing = _footing(resume, recipe, resolved, stored, changes)
+        for note in [*data.notes, *footing, *problems]:
             voice.warn(note)
+        if folder is not None:
+            _go_on(trainer, folder, voice)
         this = Run(path, recipe, trainer, voice)
-        if found:
-            _go_on(this, voice, *found)
         if session.main:
             if changes:
                 write_text(path / rundir.RESOLVED, to_toml(recipe))
@@ -151,6 +153,10 @@ def run(
     finally:
         stack.close()
         session.close()
+
+
+def _claimed(path: Path, session: Session) -> AbstractContextManager[None]:
+    return rundir.claimed(path) if session.main else nullcontext()
 
 
 def _footing(
@@ -219,13 +225,9 @@ def _schedule_in_words(trainer: Trainer) -> str:
     )
 
 
-def _go_on(this: Run, voice: Voice, folder: Path | None, problems: Sequence[str]) -> None:
-    """Load the newest whole checkpoint, if the directory has one."""
-    for problem in problems:
-        voice.warn(problem)
-    if folder is None:
-        return
-    for note in restore(this.trainer, checkpoint.load(folder)):
+def _go_on(trainer: Trainer, folder: Path, voice: Voice) -> None:
+    """Load a checkpoint."""
+    for note in restore(trainer, checkpoint.load(folder)):
         voice.warn(note)
-    this.trainer.stepper.clock = this.trainer.clock
+    trainer.stepper.clock = trainer.clock
     voice.say(f"going on from {folder}")

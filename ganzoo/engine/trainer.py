@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from ganzoo.engine.session import Session
 from ganzoo.engine.stepper import Stepper
 from ganzoo.errors import DivergedError
 from ganzoo.interfaces import Clock
+from ganzoo.nn import weights_follow
 from ganzoo.recipe.model import Recipe
 
 
@@ -30,16 +32,21 @@ class Trainer:
         recipe: what to train.
         data: the training split.
         session: this process's share of the machine.
+        restored: a checkpoint is loaded right afterwards, so networks needn't load first weights.
     """
 
-    def __init__(self, recipe: Recipe, data: PreparedData, session: Session) -> None:
+    def __init__(
+        self, recipe: Recipe, data: PreparedData, session: Session, *, restored: bool = False
+    ) -> None:
         self.recipe = recipe
         self.data = data
         self.session = session
         seed = recipe.train.seed
         self.plan = plan_networks(recipe, data.fields)
         loss = build_loss(recipe, self.plan, session.device, session.dtype)
-        self.prepared = {role: self._prepare(role) for role in self.plan.chosen}
+        # Of networks only: the weights of losses aren't in checkpoints.
+        with weights_follow() if restored else nullcontext():
+            self.prepared = {role: self._prepare(role) for role in self.plan.chosen}
         self.stepper = Stepper(
             session,
             self.plan.players,
