@@ -8,6 +8,7 @@ import json
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -92,18 +93,33 @@ def _uses(table: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
 
 
 def _source(target: str) -> tuple[str, int | None]:
-    """File and line of a target, found without running it (only parent packages are imported)."""
+    """File and line of a target, found without importing it or the packages that it is in."""
     module, _, attribute = target.partition(":")
-    try:
-        spec = importlib.util.find_spec(module)
-    except ImportError:
-        spec = None
-    file = (spec.origin or "") if spec else ""
+    file = _file_of(module)
     try:
         tree = ast.parse(Path(file).read_bytes())
     except (OSError, SyntaxError, ValueError):
         return file, None
     return file, _line(tree, attribute.split("."))
+
+
+def _file_of(module: str) -> str:
+    """The source file of a module, or nothing.
+
+    `importlib.util.find_spec("a.b")` imports `a`; of a top-level name it imports nothing.
+    """
+    first, *others = module.split(".")
+    try:
+        spec = importlib.util.find_spec(first)
+    except (ImportError, ValueError):
+        return ""
+    name = first
+    for part in others:
+        if spec is None:
+            return ""
+        name = f"{name}.{part}"
+        spec = PathFinder.find_spec(name, spec.submodule_search_locations)
+    return (spec.origin or "") if spec else ""
 
 
 def _line(tree: ast.Module | ast.stmt, names: list[str]) -> int | None:
