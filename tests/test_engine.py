@@ -369,6 +369,29 @@ def test_groups_hold_what_the_clock_says(name, expected):
     assert set(expected) <= known  # or torch would ignore what is written into the groups
 
 
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "rmsprop"])
+@pytest.mark.parametrize(("first", "last"), [(0, 0), (0, 0.5), (0.5, 0)])
+def test_every_optimizer_takes_a_momentum_that_comes_or_goes(name, first, last):
+    table = {"name": name, "lr": 0.1, "betas": [{"from": first, "to": last}, 0.9]}
+    options = Optimizer.model_validate(table)
+    weight = nn.Parameter(torch.ones(2))
+    optimizer = build_optimizer(options, [weight], torch.device("cpu"))
+    moved = []
+    for progress in (0.0, 0.5, 1.0):
+        held = at_clock(options, Clock(0, 0, progress), epochs=1)
+        optimizer.param_groups[0].update(held | {"lr": 0.1})
+        weight.grad, before = torch.ones(2), weight.detach().clone()
+        optimizer.step()
+        moved.append((before - weight.detach())[0].item())
+    if name == "sgd":  # 1, then 1 + momentum * 1, ...
+        momenta = [first, (first + last) / 2, last]
+        speed = [1.0]
+        for momentum in momenta[1:]:
+            speed.append(1 + momentum * speed[-1])
+        assert moved == pytest.approx([0.1 * one for one in speed])
+    assert all(one > 0 for one in moved)
+
+
 def test_annealing_reaches_the_optimizer_and_the_clipping(trainer_of, monkeypatch):
     norms, clip = [], nn.utils.clip_grad_norm_
     monkeypatch.setattr(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -54,11 +55,13 @@ def at_clock(options: Optimizer, clock: Clock, epochs: int) -> dict[str, Any]:
         epochs: planned passes over the data.
     """
     first, second = (beta.at(clock) for beta in options.betas)
+    # Torch keeps no buffer where momentum is 0, and RMSprop makes one in the first step or never.
+    momentum = max(first, sys.float_info.min) if options.betas[0].end else first
     held: dict[str, dict[str, Any]] = {
         "adam": {"betas": (first, second)},
         "adamw": {"betas": (first, second)},
-        "sgd": {"momentum": first},
-        "rmsprop": {"momentum": first, "alpha": second},
+        "sgd": {"momentum": momentum},
+        "rmsprop": {"momentum": momentum, "alpha": second},
     }
     return {"lr": learning_rate(options, clock, epochs), **held[options.name]}
 

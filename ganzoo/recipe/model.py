@@ -90,7 +90,7 @@ class Optimizer(Options):
     lr: Annotated[Scalar, Field(gt=0)] = _always(2e-4)
     """Learning rate, before the schedule's factor."""
     betas: tuple[Beta, Beta] = (_always(0.5), _always(0.999))
-    """Adam's decay rates. SGD reads the first as momentum, RMSprop the second as its smoothing."""
+    """Adam's decay rates. For SGD and RMSprop the first is momentum, the second RMSprop's alpha."""
     eps: float = Field(default=1e-8, gt=0)
     """Added to the denominator (not for SGD)."""
     weight_decay: float = Field(default=0.0, ge=0)
