@@ -350,6 +350,19 @@ def test_a_plugins_bug_is_called_so(ganzoo: Callable, tmp_path: Path) -> None:
     assert 'this is a bug in the plugin "faulty_toy"' in err
 
 
+def test_with_json_what_a_plugins_processes_print_is_no_result(tmp_path: Path) -> None:
+    plugin = tmp_path / "shouting.py"
+    plugin.write_text("import os\nos.system('echo from a child')\nprint('from the plugin')\n")
+    command = [sys.executable, "-m", "ganzoo", "--plugin", str(plugin), "list", "loss"]
+    done = [
+        subprocess.run([*command, *more], capture_output=True, text=True, check=True)
+        for more in (["--json"], [])
+    ]
+    assert json.loads(done[0].stdout)["components"]
+    assert {"from a child", "from the plugin"} <= set(done[0].stderr.splitlines())
+    assert "from a child" in done[1].stdout  # the control: it does print
+
+
 def test_a_closed_pipe_is_no_error() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "ganzoo", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -38,14 +39,36 @@ _results: TextIO | None = None
 
 @contextlib.contextmanager
 def results_apart() -> Iterator[None]:
-    """While it lasts only `print_json` reaches stdout; what a plugin prints goes to stderr."""
+    """While it lasts only `print_json` reaches stdout.
+
+    What plugins print goes to stderr, and so does what their processes and libraries print.
+    """
     global _results  # noqa: PLW0603  # one command a process
-    _results = sys.stdout
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
+    with _stdout_for_results() as _results, contextlib.redirect_stdout(sys.stderr):
+        try:
             yield
-    finally:
-        _results = None
+        finally:
+            _results = None
+
+
+@contextlib.contextmanager
+def _stdout_for_results() -> Iterator[TextIO]:
+    """A way to stdout that nobody else has: descriptor 1 is stderr's for the while."""
+    shared = sys.stdout
+    try:
+        real = (shared.fileno(), sys.stderr.fileno()) == (1, 2)
+    except (AttributeError, OSError, ValueError):  # a test's, or closed
+        real = False
+    if not real:
+        yield shared
+        return
+    shared.flush()
+    with os.fdopen(os.dup(1), "w", encoding=shared.encoding, errors=shared.errors) as own:
+        os.dup2(2, 1)
+        try:
+            yield own
+        finally:
+            os.dup2(own.fileno(), 1)
 
 
 def print_json(document: Any) -> None:
