@@ -19,7 +19,7 @@ from ganzoo.testing import CheckFailed, NotApplicable, all_checks, cases, parame
 ROOT = Path(__file__).parents[1]
 TOYS = ROOT / "tests" / "toys"
 GOOD, BROKEN = TOYS / "conformance_good.py", TOYS / "conformance_broken_networks.py"
-MINE = {"plugin", "options", "networks", "inference", "training"}
+MINE = {"plugin", "options", "networks", "inference", "precision", "training"}
 """Modules `ganzoo.testing.checks_...` whose checks are tried here; the others have their own."""
 
 BUILT_IN = [one for one in plugins.discover() if one.distribution == plugins.CORE]

@@ -8,15 +8,16 @@ import pytest
 from PIL import Image
 
 from ganzoo import plugins, registry
-from ganzoo.testing import NotApplicable, cases
+from ganzoo.testing import NotApplicable, Subject, cases, checks_task_runs
 from ganzoo.testing.kit import CheckFailed
 
 TOYS = Path(__file__).parent / "toys"
-MINE = {"losses", "data", "augments", "tasks", "task_runs", "runs"}
+MINE = {"losses", "loss_use", "data", "augments", "tasks", "task_runs", "runs"}
 """Modules `ganzoo.testing.checks_...` that are tried here."""
 
 sys.path.append(str(TOYS))  # as `--plugin` does
 import conformance_broken_algorithms as broken  # noqa: E402
+import conformance_good_algorithms as good  # noqa: E402
 
 RECORDS = plugins.discover(
     files=[TOYS / "conformance_good_algorithms.py", TOYS / "conformance_broken_algorithms.py"]
@@ -40,6 +41,10 @@ def caught(namespace):
 
 NOTHING_TO_SEE = {
     "check_task_keeps_frozen_parts:task cloud": "no network has frozen weights",
+    **{
+        f"check_loss_anneals:loss {name}": "no option of type Scalar"
+        for name in ("cross_entropy", "features", "penalised", "relativistic")
+    },
     "check_loss_sign:loss steepness": "neither on logits nor on how near",
     "check_loss_without_discriminator:loss steepness": "nothing in the generator's turn",
 }
@@ -68,6 +73,8 @@ SAYS = {
     "distracted": "not to a third",
     "self_moved": "without any step of ['generator'] its weights change",
     "thawing": "'discriminator.0.running_mean'",
+    "single_precision": "in fp64 it fails",
+    "reseeds": "a step seeds torch's global random generator",
     "unreduced": "the term discriminator/real has the shape",
     "wrong_sign": "the generator's loss goes from",
     "severed": "no gradient of the generator's terms",
@@ -77,6 +84,9 @@ SAYS = {
     "no_words": "raise a RuntimeError that says so",
     "peeks": "depend on `real_output`",
     "misstated": "'real' is 0.69314718, and should be 0.5",
+    "sums": "with every sample twice in the batch, discriminator/",
+    "steady": "read it in each turn, as `options.weight.at(inputs.clock)`",
+    "rooted": "on another device than the CPU the discriminator's turn would fail",
     "transposed": "its field says (16, 16, 3)",
     "endless": "index 8 of 8 gives a sample",
     "draws_for_itself": "draws from a global random generator",
@@ -84,6 +94,7 @@ SAYS = {
     "shares_splits": "train and val share samples",
     "doesnt_travel": "it doesn't pickle",
     "keeps_globals": "sample 0 of a loader process: 'source' isn't the same",
+    "has_no_order": "sample 0, opened in another process",
     "draws_globally": "draws from a global random generator",
     "writes_in_place": "changes the sample given to it, in ['source', 'target']",
     "makes_doubles": "image 'source' it makes float64 with 3 axes",
@@ -95,6 +106,8 @@ SAYS = {
     "constant": "noise scores as a perfect copy of 'target' does",
     "mean_of_means": "in batches of 3",
     "draws": "draws from a global random generator",
+    "writes_in": "update() changes ['generated']",
+    "collects": "a new instance knows what another one was given",
     "unmarked": "['ganzoo_step_done'] lack @hookimpl",
     "interferes": "differ from those of a run without it",
 }
@@ -159,3 +172,39 @@ def test_every_check_has_a_broken_toy():
     made = {param.values[0].check.name for param in params("conformance_good_algorithms")}
     assert made == set(broken.BREAKS.values())
     assert {name.partition("/")[2] for name in broken.BREAKS} == set(SAYS)
+
+
+DENSE = "conformance_good_algorithms/dense"
+
+
+def test_settings_of_an_id_go_to_the_kind_that_knows_them(tmp_path):
+    record = REGISTRY.record_of(DENSE)
+    settings = {DENSE: {"width": 4, "wdith": 5}}
+    subject = Subject(REGISTRY, record, None, tmp_path, settings)
+    slip = {"use": DENSE, "wdith": 5}  # nobody knows it, so everybody complains
+    assert subject.table("discriminator", DENSE) == slip
+    assert subject.table("generator", DENSE) == {**slip, "preset": "tiny", "width": 4}
+
+
+def test_a_goal_is_below_what_noise_does():
+    assert checks_task_runs._goal([3.0] * 20) == pytest.approx(1.0)
+    assert checks_task_runs._goal([-3.0] * 20) == pytest.approx(-5.0)
+    swings = [0.1, -0.1] * 10  # a third of their mean, 0, would be reached by the next five
+    assert checks_task_runs._goal(swings) < -0.1
+
+
+class Conditional(good.Duel):
+    @classmethod
+    def predict(cls, options, role, net, inputs):
+        return net(inputs["source"], inputs["kind"])
+
+
+def test_predict_that_reads_more_than_it_serves_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(good.Duel, "predict", Conditional.predict)
+    case = next(
+        case
+        for case in cases("conformance_good_algorithms", REGISTRY)
+        if case.id == "check_task_predicts:task conformance_good_algorithms/duel"
+    )
+    with pytest.raises(CheckFailed, match="reads 'kind' for 'generator', and is given 'source'"):
+        case(tmp_path)

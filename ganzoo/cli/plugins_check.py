@@ -173,7 +173,8 @@ def _explained(error: Exception, case: Case) -> str:
         f"  {call.filename}:{call.lineno} in {call.name}: {call.line}"
         for call in own[-FRAMES:] or calls[-1:]
     ]
-    return "\n".join([f"{type(error).__name__}: {error}", *lines])
+    notes = getattr(error, "__notes__", [])
+    return "\n".join([f"{type(error).__name__}: {error}", *notes, *lines])
 
 
 def _show(verdict: Verdict, before: Sequence[Verdict]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
+from ganzoo.api import Chosen
 from ganzoo.data.convert import to_tensor
 from ganzoo.data.sampler import generator_for
 from ganzoo.engine.rng import get_state, isolated
@@ -200,17 +201,22 @@ def check_data_pickles(subject: Subject) -> None:
 
 
 class _Loaded(Dataset[Any]):
-    """Samples for a loader; an error is a value, which comes back whole."""
+    """Samples for a loader, of the source that it was given and of one that it opens itself.
 
-    def __init__(self, source: DataSource) -> None:
+    An error is a value, which comes back whole.
+    """
+
+    def __init__(self, source: DataSource, chosen: Chosen) -> None:
         self.source = source
+        self.chosen = chosen
 
     def __len__(self) -> int:
         return min(len(self.source), 3)
 
     def __getitem__(self, index: int) -> Any:
         try:
-            return dict(loaded(self.source, index))
+            anew: DataSource = self.chosen.build("train")
+            return [dict(loaded(source, index)) for source in (self.source, anew)]
         except GanzooError as error:
             return str(error)
 
@@ -221,20 +227,30 @@ def _first(samples: list[Any]) -> Any:
 
 @check("data", slow=True)
 def check_data_in_workers(subject: Subject) -> None:
-    """Loader processes started by forkserver (Python 3.14's way) give the same samples."""
+    """Loader processes started by forkserver (Python 3.14's way) give the same samples.
+
+    So does a source that is opened there: a resume opens it in another process.
+    """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         raise NotApplicable("this system has no forkserver")
     source = opened(subject)
     loader: DataLoader[Any] = DataLoader(
-        _Loaded(source),
+        _Loaded(source, subject.choose()),
         num_workers=1,
         collate_fn=_first,
         multiprocessing_context="forkserver",
     )
     with isolated():
-        for index, sample in enumerate(loader):
-            require(not isinstance(sample, str), f"in a loader process: {sample}")
-            _same_sample(f"sample {index} of a loader process", loaded(source, index), sample)
+        for index, samples in enumerate(loader):
+            require(not isinstance(samples, str), f"in a loader process: {samples}")
+            here, (there, anew) = loaded(source, index), samples
+            _same_sample(f"sample {index} of a loader process", here, there)
+            _same_sample(
+                f"sample {index}, opened in another process (sort files, and sets: their order is "
+                "no promise)",
+                here,
+                anew,
+            )
 
 
 def _same_state(one: Any, other: Any) -> bool:

@@ -1,20 +1,34 @@
-"""Checks of networks in use: evaluation, the modes of inference, and bfloat16."""
+"""Checks of networks in use: evaluation, the modes of inference, and classes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
 import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from ganzoo.engine.rng import isolated
 from ganzoo.inference.modes import MODES, inference_mode
-from ganzoo.testing.kit import Subject, check, require
-from ganzoo.testing.networks import NETWORKS, rig_of, same, seeded, tensors, unequal, warmed
+from ganzoo.testing.kit import NotApplicable, Subject, check, require
+from ganzoo.testing.networks import (
+    NETWORKS,
+    Rig,
+    attempt,
+    class_rig_of,
+    rig_of,
+    same,
+    seeded,
+    tensors,
+    unequal,
+    warmed,
+)
 
 BATCH_MATES = 1e-4
 """Relative difference by which a batch of another size may change a sample: other kernels sum in
 another order, which costs some units of float32's 6e-8 a layer."""
-BF16 = 0.1
-"""Relative error under bfloat16, in the L2 norm. One rounding costs up to 2^-8 = 0.004; a hundred
-of them, independent, 0.04. What is far above it subtracts large numbers or overflows."""
 
 
 @check(*NETWORKS)
@@ -63,33 +77,91 @@ def check_inference_repeats(subject: Subject) -> None:
 def check_running_ignores_batch_mates(subject: Subject) -> None:
     """With stored statistics (`running`), an output depends on its own input alone."""
     rig = rig_of(subject)
-    net, together = warmed(rig), rig.inputs(3)
-    with inference_mode(net, "running"):
-        (many,) = rig.outputs(net, *together)
-        (alone,) = rig.outputs(net, *(one[:1] for one in together))
-    change = float((many[:1] - alone).norm() / many[:1].norm().clamp_min(1e-12))
-    require(
-        change <= BATCH_MATES,
-        f"two more samples in the batch change a sample's output by {change:.1%}",
-    )
+    net, inputs = warmed(rig), rig.inputs(3)
+    fewer = [one[:1] for one in inputs]
+    others = [torch.cat((a[:1], b[1:])) for a, b in zip(inputs, rig.inputs(3, seed=2), strict=True)]
+
+    def first(given: Sequence[Tensor], seed: int = 0) -> Tensor:
+        with inference_mode(net, "running", seed):
+            (many,) = rig.outputs(net, *given)
+        return many[:1]
+
+    mates = [("two others", others)]
+    if torch.equal(first(inputs), first(inputs, seed=1)):
+        # Who draws noise for each sample draws other noise for it alone.
+        mates.append(("no others", fewer))
+    for what, given in mates:
+        change = float((first(inputs) - first(given)).norm() / first(inputs).norm().clamp_min(1e-9))
+        require(
+            change <= BATCH_MATES,
+            f"with {what} in the batch a sample's output changes by {change:.1%}: it may use "
+            "nothing of the others (their mean, say) and nothing that a call left behind",
+        )
+
+
+class _Dropouts(TorchFunctionMode):
+    """Notes active dropout, by whatever function."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.active: list[str] = []
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
+    ) -> Any:
+        given = kwargs or {}
+        name = getattr(func, "__name__", "")
+        if name.rstrip("_").rstrip("123d").endswith("dropout"):
+            # functional's have keywords here, whatever the caller wrote; torch's (input, p, train)
+            p = given.get("p", args[1] if len(args) > 1 else 0.5)
+            if p and given.get("training", given.get("train", args[2] if len(args) > 2 else True)):
+                self.active.append(name)
+        elif name == "scaled_dot_product_attention" and given.get("dropout_p"):
+            self.active.append(name)
+        return func(*args, **given)
+
+
+@check("generator", "network")
+@seeded
+def check_dropout_ends(subject: Subject) -> None:
+    """No dropout is active where a mode of inference says so, nor in evaluation mode."""
+    rig = rig_of(subject)
+    net = warmed(rig)
+    for mode in ("deterministic", "running"):
+        with inference_mode(net, mode), _Dropouts() as seen:
+            net(*rig.inputs(2))
+        require(
+            not seen.active,
+            f"in the mode `{mode}` {', '.join(sorted(set(seen.active)))} is active: use an "
+            "nn.Dropout, or give the function `training=self.training`",
+        )
 
 
 @check(*NETWORKS)
 @seeded
-def check_bf16_is_near_fp32(subject: Subject) -> None:
-    """Under bfloat16 autocast, outputs are finite and near those in float32."""
-    rig = rig_of(subject)
-    net = warmed(rig).eval()
+def check_classes_matter(subject: Subject) -> None:
+    """With weights for classes, the network's outputs depend on the class, or can learn to."""
+    rig = class_rig_of(subject)
+    if rig is None:
+        raise NotApplicable("it takes no classes")
+    net = rig.build().eval()
+    without = attempt(Rig(rig.chosen, replace(rig.io, classes=0)))
+    if without.works and _sizes(net) == _sizes(without.rig.build()):
+        raise NotApplicable("it is the same network with and without classes")
     with torch.no_grad():
-        with isolated(3):
-            exact = rig.outputs(net, *rig.inputs(2))
-        with isolated(3), torch.autocast("cpu", torch.bfloat16):
-            rough = rig.outputs(net, *rig.inputs(2))
-    for one, other in zip(exact, rough, strict=True):
-        require(torch.isfinite(other).all(), "values that aren't finite under bfloat16 autocast")
-        error = float((one - other.float()).norm() / one.norm().clamp_min(1e-12))
-        require(
-            error <= BF16,
-            f"{error:.0%} off under bfloat16 autocast (legal: {BF16:.0%}); large numbers that "
-            "cancel, exponentials and sums belong under torch.autocast(..., enabled=False)",
-        )
+        for weight in net.parameters():  # gains and shifts by class may all be alike at first
+            weight.add_(torch.randn_like(weight), alpha=0.1)
+        x, y = rig.inputs(2)
+        outputs = []
+        for classes in (y, (y + 1) % rig.io.classes):
+            with isolated(3):
+                outputs.append(rig.outputs(net, x, classes))
+    require(
+        not same(*outputs),
+        f"built for {rig}, its outputs are the same whatever the class: use `y`, or let __init__ "
+        "raise a ValueError for `io.classes` above 0",
+    )
+
+
+def _sizes(net: nn.Module) -> dict[str, torch.Size]:
+    return {name: one.shape for name, one in net.named_parameters()}

@@ -15,7 +15,7 @@ from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, requi
 from ganzoo.testing.probe import Probe, Turn
 from ganzoo.testing.trial import number
 
-_TURNS: tuple[Turn, ...] = ("discriminator", "generator")
+TURNS: tuple[Turn, ...] = ("discriminator", "generator")
 _SHAPES = ((3, 32, 32), (2,))
 """Images, and points, for losses that take no images."""
 
@@ -31,7 +31,7 @@ state where its value can be worked out by hand, as an attribute of the loss:
 @check("loss")
 def check_loss_terms(subject: Subject) -> None:
     """Both turns give finite, named terms: of one scale, of several, and with features."""
-    loss, base = _subject_of_trial(subject)
+    loss, base = loss_and_probe(subject)
     refused: dict[str, Exception] = {}
     for name, probe in {
         "one scale": base,
@@ -40,8 +40,8 @@ def check_loss_terms(subject: Subject) -> None:
         "three scales with features": base.but(scales=3, features=True),
     }.items():
         try:
-            for turn in _TURNS:
-                _values(loss, turn, probe)
+            for turn in TURNS:
+                values_of(loss, turn, probe)
         except (GanzooError, RuntimeError) as error:
             refused[name] = error
     # A loss of features may refuse to work without them, in words.
@@ -55,7 +55,7 @@ def check_loss_terms(subject: Subject) -> None:
 @check("loss")
 def check_loss_sign(subject: Subject) -> None:
     """A loss falls as its player does better: D by its logits, G by fooling D or by likeness."""
-    loss, probe = _subject_of_trial(subject)
+    loss, probe = loss_and_probe(subject)
     rises: list[tuple[Turn, str, float, float, dict[str, float]]] = [
         # whose turn it is, what changes, its worse value, its better one, the other logit
         ("discriminator", "real_logit", 0.0, 1.0, {"fake_logit": 0.0}),
@@ -106,9 +106,9 @@ def _nearer_is_lower(loss: Loss, probe: Probe) -> bool:
 @check("loss")
 def check_loss_gradients(subject: Subject) -> None:
     """Each turn's terms have gradients: D's to its logits, of all scales; G's to what it made."""
-    loss, probe = _subject_of_trial(subject)
+    loss, probe = loss_and_probe(subject)
     silent = []
-    for turn in _TURNS:
+    for turn in TURNS:
         at = probe.but(track=True, scales=3)
         total, inputs = _sum(loss, turn, at)
         if total is None:
@@ -132,14 +132,14 @@ def check_loss_gradients(subject: Subject) -> None:
             f"of a discriminator with {at.scales} scales, only some reach the {turn}'s terms: "
             "take the mean over all",
         )
-    require(len(silent) < len(_TURNS), "it gives no terms in any turn")
+    require(len(silent) < len(TURNS), "it gives no terms in any turn")
 
 
 @check("loss")
 def check_loss_extremes(subject: Subject) -> None:
     """Terms and gradients stay finite at logits of +50 and -50."""
-    loss, probe = _subject_of_trial(subject)
-    for turn in _TURNS:
+    loss, probe = loss_and_probe(subject)
+    for turn in TURNS:
         for real, fake in ((50.0, 50.0), (50.0, -50.0), (-50.0, 50.0), (-50.0, -50.0)):
             at = probe.but(real_logit=real, fake_logit=fake, track=True)
             where = f"in the {turn}'s turn, with real logits of {real:g} and fake ones of {fake:g}"
@@ -163,20 +163,20 @@ def check_loss_extremes(subject: Subject) -> None:
 @check("loss")
 def check_loss_alone_and_exact(subject: Subject) -> None:
     """It works on a single sample and in fp64, where its terms are those of fp32."""
-    loss, probe = _subject_of_trial(subject)
-    for turn in _TURNS:
+    loss, probe = loss_and_probe(subject)
+    for turn in TURNS:
         try:
-            _values(loss, turn, probe.but(rows=1))
+            values_of(loss, turn, probe.but(rows=1))
         except (GanzooError, RuntimeError, ValueError, IndexError) as error:
             message = f"the {turn}'s turn fails on a batch of one sample: {error!r}"
             raise CheckFailed(message) from error
-    single = {turn: _values(loss, turn, probe) for turn in _TURNS}
+    single = {turn: values_of(loss, turn, probe) for turn in TURNS}
     exact: Any = subject.choose().build()
     if isinstance(exact, nn.Module):
         exact.to(torch.float64)
     for turn, values in single.items():
         try:
-            doubled = _values(exact, turn, probe.but(dtype=torch.float64))
+            doubled = values_of(exact, turn, probe.but(dtype=torch.float64))
         except RuntimeError as error:
             message = f"the {turn}'s turn fails in fp64: {error}"
             raise CheckFailed(message) from error
@@ -186,13 +186,13 @@ def check_loss_alone_and_exact(subject: Subject) -> None:
 @check("loss")
 def check_loss_without_discriminator(subject: Subject) -> None:
     """Without a discriminator it works, or says `needs_discriminator` and raises RuntimeError."""
-    loss, probe = _subject_of_trial(subject)
+    loss, probe = loss_and_probe(subject)
     alone = probe.but(discriminator=False)
     needs = _needs_discriminator(loss)
-    if needs and not _values(loss, "generator", probe):
+    if needs and not values_of(loss, "generator", probe):
         raise NotApplicable("it says nothing in the generator's turn")
     try:
-        _values(loss, "generator", alone)
+        values_of(loss, "generator", alone)
     except RuntimeError as error:
         message = f"it says that it needs no discriminator, and without one it raises {error!r}"
         require(needs, message)
@@ -215,14 +215,14 @@ def check_loss_without_discriminator(subject: Subject) -> None:
 @check("loss")
 def check_loss_real_in_generator_turn(subject: Subject) -> None:
     """In the generator's turn it reads `real_output` only if `real_in_generator_turn` says so."""
-    loss, probe = _subject_of_trial(subject)
+    loss, probe = loss_and_probe(subject)
     if getattr(loss, "real_in_generator_turn", False):
-        _values(loss, "generator", probe)
+        values_of(loss, "generator", probe)
         return
     hint = "set `real_in_generator_turn = True`, or take its logits from `discriminate`"
     shown = probe.but(show_real=True, real_logit=2.0, features=True)
-    given = _values(loss, "generator", shown)
-    other = _values(loss, "generator", shown.but(real_logit=-2.0))
+    given = values_of(loss, "generator", shown)
+    other = values_of(loss, "generator", shown.but(real_logit=-2.0))
     require(given == other, f"the generator's terms depend on `real_output`: {hint}")
 
 
@@ -249,14 +249,14 @@ def check_loss_known_values(subject: Subject) -> None:
                 f"the {turn}'s terms at logits of {value.real_logit:g} (real) and "
                 f"{value.fake_logit:g} (fake), images of {value.real:g} and {value.fake:g}"
             )
-            _compare(what, _values(loss, turn, probe), terms, 1e-6)
+            _compare(what, values_of(loss, turn, probe), terms, 1e-6)
 
 
 def _known_probe(loss: Loss, value: KnownValue) -> Probe:
     """What the value describes; with features, for losses that refuse to work without."""
     probe = Probe.of_known_value(value)
     try:
-        _terms(loss, "generator", probe)
+        terms_of(loss, "generator", probe)
     except (GanzooError, RuntimeError):
         return probe.but(features=True)
     return probe
@@ -271,7 +271,7 @@ def _compare(what: str, got: Mapping[str, float], stated: Mapping[str, float], n
         )
 
 
-def _subject_of_trial(subject: Subject) -> tuple[Loss, Probe]:
+def loss_and_probe(subject: Subject) -> tuple[Loss, Probe]:
     """The loss, and inputs of the first shape that it takes."""
     loss: Any = subject.choose().build()
     require(isinstance(loss, Loss), f"{subject.id} has no methods `discriminator` and `generator`")
@@ -280,7 +280,7 @@ def _subject_of_trial(subject: Subject) -> tuple[Loss, Probe]:
         probe = Probe(shape=shape)
         for tried in (probe, probe.but(features=True)):
             try:
-                for turn in _TURNS:
+                for turn in TURNS:
                     _sum(loss, turn, tried)
             except CheckFailed:
                 return loss, tried  # its terms are wrong; that it takes
@@ -301,7 +301,7 @@ def _needs_discriminator(loss: Loss) -> bool:
     return bool(getattr(loss, "needs_discriminator", True))
 
 
-def _terms(loss: Loss, turn: Turn, probe: Probe) -> tuple[dict[str, Tensor], Any]:
+def terms_of(loss: Loss, turn: Turn, probe: Probe) -> tuple[dict[str, Tensor], Any]:
     inputs = probe.inputs(loss, turn)
     with isolated(0):  # points between real and fake, drawn at random
         terms: Any = getattr(loss, turn)(inputs)
@@ -312,19 +312,19 @@ def _terms(loss: Loss, turn: Turn, probe: Probe) -> tuple[dict[str, Tensor], Any
     return terms, inputs
 
 
-def _values(loss: Loss, turn: Turn, probe: Probe) -> dict[str, float]:
+def values_of(loss: Loss, turn: Turn, probe: Probe) -> dict[str, float]:
     """A turn's terms as numbers, each known to be finite."""
-    terms, _ = _terms(loss, turn, probe)
+    terms, _ = terms_of(loss, turn, probe)
     return {name: number(f"{turn}/{name}", term) for name, term in terms.items()}
 
 
 def _total(loss: Loss, turn: Turn, probe: Probe) -> float:
-    return sum(_values(loss, turn, probe).values())
+    return sum(values_of(loss, turn, probe).values())
 
 
 def _sum(loss: Loss, turn: Turn, probe: Probe) -> tuple[Tensor | None, Any]:
     """The sum that is minimised, None if there are no terms, and what the loss was given."""
-    terms, inputs = _terms(loss, turn, probe)
+    terms, inputs = terms_of(loss, turn, probe)
     for name, term in terms.items():
         number(f"{turn}/{name}", term)
     parts = [term.reshape(()) for term in terms.values()]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-import random
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,6 +17,7 @@ from ganzoo.testing.networks import (
     NETWORKS,
     REFUSALS,
     Rig,
+    generators,
     has_images,
     resized,
     rig_of,
@@ -50,6 +49,8 @@ def check_unfit_shapes_are_refused(subject: Subject) -> None:
         "let __init__ raise a ValueError (`ganzoo.interfaces.image_shape` does, for images), and "
         "forward take `y=None`, unless __init__ refuses classes"
     )
+    if any(word in why.lower() for why in faults for word in ("cuda", "nvidia")):
+        advice = "leave the device to the engine: make tensors where the inputs are"
     require(not faults, "\n".join([*faults.values(), advice]))
     if not count:
         rig_of(subject)  # says why each was refused
@@ -76,6 +77,10 @@ def check_output_shapes(subject: Subject) -> None:
                 except REFUSALS:
                     if (batch, training) == (1, True):
                         continue  # there are no statistics of one value
+                    raise
+                except Exception as error:
+                    mode = "training" if training else "evaluation"
+                    error.add_note(f"given {batch} x {shape_text(io.inputs)}, in {mode} mode")
                     raise
                 _check_outputs(rig, batch, outputs)
 
@@ -171,15 +176,6 @@ def check_building_follows_the_seed(subject: Subject) -> None:
     )
 
 
-def _generators() -> dict[str, Any]:
-    numpy: Any = np.random.get_state()  # noqa: NPY002  # the global one is what is looked at
-    return {
-        "torch": torch.get_rng_state().tolist(),
-        "numpy": [np.asarray(numpy[1]).tolist(), numpy[2]],
-        "python": random.getstate(),
-    }
-
-
 def _settings() -> dict[str, Any]:
     return {
         "the default dtype": torch.get_default_dtype(),
@@ -202,7 +198,7 @@ def check_globals_stay(subject: Subject) -> None:
         with isolated(seed):
             net = rig.chosen.build(rig.io)
             net(*rig.inputs(2))
-            ends.append(_generators())
+            ends.append(generators())
     after = _settings()
     changed = [name for name, value in before.items() if after[name] != value]
     require(not changed, f"changes {', '.join(changed)} for everyone")

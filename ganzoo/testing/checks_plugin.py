@@ -136,7 +136,8 @@ def check_presets(subject: Subject) -> None:
         name = f"{subject.id}/{one.name}"
         for preset in {} if one.renamed_to else one.presets:
             count += 1
-            table = {"use": name, "preset": preset, **subject.settings.get(name, {})}
+            settings = subject.settings_of(subject.registry.entry(one.kind, name))
+            table = {"use": name, "preset": preset, **settings}
             try:
                 subject.registry.choose(one.kind, table)
             except ChoiceError as error:

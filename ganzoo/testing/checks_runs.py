@@ -84,6 +84,24 @@ def check_metric_batching(subject: Subject) -> None:
 
 
 @check("metric")
+def check_metric_leaves_images(subject: Subject) -> None:
+    """It leaves what it is given as it was, and keeps nothing for another instance."""
+    rows, target = _material(subject)
+    perfect = [row[target] for row in rows]
+    once = _scores(subject, rows, perfect)
+    _scores(subject, rows, _noise(rows, target))
+    require(
+        once == _scores(subject, rows, perfect),
+        "a new instance knows what another one was given: make lists in __init__, not in the class",
+    )
+    batch, made = collate(rows), torch.stack(_noise(rows, target))
+    before = {"generated": made.clone(), **{name: one.clone() for name, one in batch.items()}}
+    subject.choose().build().update(batch, made)
+    other = changed(before, {"generated": made, **batch})
+    require(not other, f"update() changes {other}, which other metrics are given too")
+
+
+@check("metric")
 def check_metric_draws_nothing(subject: Subject) -> None:
     """It draws from no global random generator: a validation mustn't change the training."""
     rows, target = _material(subject)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import os
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -119,8 +120,7 @@ def check_task_overfits(subject: Subject) -> None:
         raise NotApplicable("no player has a generator")
     tried = []
     for rate in _RATES:
-        start, still, end = _overfit(subject, rate, makers)
-        goal = _a_third(start)
+        start, still, end, goal = _overfit(subject, rate, makers)
         require(
             still > goal,
             f"the generator's loss goes from {start:.4g} to {still:.4g} without any of its steps: "
@@ -136,13 +136,23 @@ def check_task_overfits(subject: Subject) -> None:
     raise CheckFailed(message)
 
 
-def _a_third(start: float) -> float:
-    """Where a loss should come to; down by as much where it began below 0."""
-    return start - abs(start) * 2 / 3
+def _goal(skipped: Sequence[float]) -> float:
+    """Where a loss should come to that goes like this by itself.
+
+    A third; down by as much where it began below 0. Near 0 a third of it is nothing beside what
+    fresh noise does: then down by three deviations of the mean of a window.
+    """
+    start = _mean(skipped)
+    noise = statistics.pstdev(skipped) / math.sqrt(_WINDOW)
+    return start - max(abs(start) * 2 / 3, 3 * noise)
 
 
-def _overfit(subject: Subject, rate: float, makers: Collection[str]) -> tuple[float, float, float]:
+def _overfit(
+    subject: Subject, rate: float, makers: Collection[str]
+) -> tuple[float, float, float, float]:
     """The generator's loss on one batch: at first, after as many steps without its own, with them.
+
+    Last comes what it should fall to.
 
     The others learn first, on the same batch: whoever can't tell real from fake yet can't be
     fooled either.
@@ -169,9 +179,10 @@ def _overfit(subject: Subject, rate: float, makers: Collection[str]) -> tuple[fl
         )
         half = (len(skipped) + 1) // 2
         start, still = _mean(skipped[:half]), _mean(skipped[half:] or skipped)
+        goal = _goal(skipped[:half])
         optimize = OnlySome(trainer, watched=makers, moved=makers)
-        played = _play(optimize, batch, _TRIES, goal=_a_third(start))
-        return start, still, _mean(played[-_WINDOW:])
+        played = _play(optimize, batch, _TRIES, goal=goal)
+        return start, still, _mean(played[-_WINDOW:]), goal
 
 
 def _moved_by(trainer: Trainer, role: str, players: Collection[str]) -> bool:
@@ -209,7 +220,7 @@ def _play(
     return optimize.totals
 
 
-def _mean(values: list[float]) -> float:
+def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from ganzoo.data.pipeline import open_data
+from ganzoo.engine.rng import isolated
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Field, NetIO, Role, Task
 from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
+from ganzoo.testing.networks import generators
 from ganzoo.testing.tiny import tiny_recipe
 from ganzoo.testing.trial import (
     PATIENCE,
@@ -127,6 +129,34 @@ def check_task_step(subject: Subject) -> None:
     """Each turn has finite terms, moves only its player's weights and leaves no gradient."""
     with training(tiny_recipe(subject)) as trainer:
         _play_all(trainer)
+        ends = []
+        for seed in (1, 2):
+            with isolated(seed):
+                trainer.step()
+                ends.append(generators())
+    seeded = [name for name, state in ends[0].items() if state == ends[1][name]]
+    require(
+        not seeded, f"a step seeds {', '.join(seeded)}'s global random generator: leave it alone"
+    )
+
+
+@check("task")
+def check_task_precisions(subject: Subject) -> None:
+    """Its turns work in fp64 and under bfloat16 too."""
+    for precision in ("fp64", "bf16"):
+
+        def put(document: dict[str, Any], precision: str = precision) -> None:
+            document["train"] |= {"precision": precision}
+
+        with training(tiny_recipe(subject, put)) as trainer:
+            try:
+                _play_all(trainer)
+            except RuntimeError as error:
+                message = (
+                    f"in {precision} it fails: {error}\nmake tensors with the dtype of the batch: "
+                    "`torch.randn(..., dtype=real.dtype, device=real.device)`"
+                )
+                raise CheckFailed(message) from error
 
 
 @check("task")
@@ -234,7 +264,14 @@ def check_task_predicts(subject: Subject) -> None:
                     batch[source] = torch.stack(rows)
                 with inferring(trainer, 5):
                     net, options = trainer.shown[role], trainer.recipe.task.options
-                    return task.predict(options, role, net, {source: batch[source]})
+                    try:
+                        return task.predict(options, role, net, {source: batch[source]})
+                    except KeyError as error:
+                        message = (
+                            f"`predict` reads {error} for {role!r}, and is given {source!r} alone, "
+                            "as `serves` says"
+                        )
+                        raise CheckFailed(message) from error
 
             made = predict(0, 1)
             shape = (2, *(fields[target].shape if target in fields else io.outputs))

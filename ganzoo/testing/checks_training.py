@@ -16,6 +16,7 @@ from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, requi
 from ganzoo.testing.networks import (
     NETWORKS,
     Rig,
+    class_rig_of,
     legal_side,
     resized,
     rig_of,
@@ -32,6 +33,8 @@ RATES = (1e-2, 3e-2, 2e-3)
 GOAL = 1 / 3
 """Share that a loss must come down to: of its first value, or of what zeros as outputs would cost,
 whichever is less, since nobody should gain from a bad start."""
+POINTS_SCALE = 4.0
+"""How much further apart points are than values of images, for discriminators."""
 LARGEST = 640
 """Side, in pixels, of the largest image on which a receptive field is measured."""
 
@@ -49,7 +52,11 @@ def _weighed(outputs: tuple[Tensor, ...]) -> Tensor:
 @seeded
 def check_every_parameter_learns(subject: Subject) -> None:
     """Every parameter that wants one gets a finite gradient; several processes wait for all."""
-    rig = rig_of(subject)
+    for rig in filter(None, (rig_of(subject), class_rig_of(subject))):
+        _every_parameter_learns(rig)
+
+
+def _every_parameter_learns(rig: Rig) -> None:
     net = rig.build()
     wanted = {name: one for name, one in net.named_parameters() if one.requires_grad}
     if not wanted:
@@ -58,8 +65,8 @@ def check_every_parameter_learns(subject: Subject) -> None:
     idle = [name for name, one in wanted.items() if one.grad is None]
     require(
         not idle,
-        f"no gradient reaches {', '.join(idle[:5])}: remove what isn't used, or set "
-        "requires_grad_(False)",
+        f"built for {rig}, no gradient reaches {', '.join(idle[:5])}: remove what isn't used, or "
+        "set requires_grad_(False)",
     )
     wild = [
         name
@@ -85,6 +92,37 @@ def check_input_gets_a_gradient(subject: Subject) -> None:
     gradient = x.grad if x.grad is not None else torch.zeros(())
     require(torch.isfinite(gradient).all(), "the input's gradient isn't finite")
     require(gradient.abs().sum() > 0, "no gradient comes back to the input, or only zeros")
+
+
+@check("discriminator")
+@seeded
+def check_penalties_reach_the_weights(subject: Subject) -> None:
+    """A penalty on its input's gradient has finite gradients itself, and some reach its weights."""
+    rig = rig_of(subject)
+    net = rig.build()
+    trained = [one for one in net.parameters() if one.requires_grad]
+    if not trained:
+        raise NotApplicable("it has no weights to train")
+    x, *rest = rig.inputs(2)
+    total = _weighed(rig.outputs(net, x.requires_grad_(), *rest))
+    try:
+        (slope,) = torch.autograd.grad(total, x, create_graph=True)
+        # As a run does it: autograd.grad would leave out what no weight lies behind.
+        slope.square().sum().backward()  # type: ignore[no-untyped-call]
+    except RuntimeError as error:
+        message = (
+            f"its gradient has no gradient: {error}\n"
+            "losses with gradient penalties need one; take operations that autograd can "
+            "differentiate twice, or say in `expected_failures` why not"
+        )
+        raise CheckFailed(message) from error
+    found = [one.grad for one in trained if one.grad is not None]
+    require(
+        all(torch.isfinite(one).all() for one in found),
+        "a penalty on the slope has gradients that aren't finite: a root or a norm of 0, perhaps; "
+        "add an epsilon inside it",
+    )
+    require(any(one.any() for one in found), "no penalty on the slope reaches a weight")
 
 
 @check(*NETWORKS)
@@ -227,10 +265,13 @@ def _telling_apart(rig: Rig) -> tuple[Objective, float]:
     """Cross entropy of logits for two batches, one of them real; the mean of all scales.
 
     They differ in each value, and in their waves' length: one of both is in any network's sight.
+    Points have no range, and lie some units apart: the few values of one that are in [-1, 1] are
+    too near for a critic whose slope is limited, by spectral norms say.
     """
     _, *rest = rig.inputs(2)
-    real = 0.4 + 0.5 * _smooth(rig.io.inputs, (1.0, 2.0))
-    fake = -0.4 + 0.5 * _smooth(rig.io.inputs, (3.0, 4.0))
+    scale = 1.0 if len(rig.io.inputs) == 3 else POINTS_SCALE
+    real = scale * (0.4 + 0.5 * _smooth(rig.io.inputs, (1.0, 2.0)))
+    fake = scale * (-0.4 + 0.5 * _smooth(rig.io.inputs, (3.0, 4.0)))
 
     def loss(net: nn.Module) -> Tensor:
         good, bad = rig.outputs(net, real, *rest), rig.outputs(net, fake, *rest)

@@ -9,18 +9,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ganzoo.api import Chosen, Kind
+from ganzoo.api import Chosen, Kind, Options
 from ganzoo.errors import PluginError, UsageError
 from ganzoo.plugins import PluginRecord
 from ganzoo.registry import ChoiceError, Entry, Registry, activate, current
+from ganzoo.wording import key_of
 
 MODULES: tuple[str, ...] = (
     "checks_plugin",
     "checks_options",
     "checks_networks",
     "checks_inference",
+    "checks_precision",
     "checks_training",
     "checks_losses",
+    "checks_loss_use",
     "checks_data",
     "checks_augments",
     "checks_tasks",
@@ -90,9 +93,21 @@ class Subject:
 
     def table(self, kind: Kind, name: str) -> dict[str, Any]:
         """A recipe's table for a component, at its smallest: preset `tiny`, then the settings."""
-        component = self.registry.find(kind, name)
-        preset = {"preset": TINY} if TINY in component.presets else {}
-        return {"use": name, **preset, **self.settings.get(name, {})}
+        entry = self.registry.entry(kind, name)
+        preset = {"preset": TINY} if TINY in entry.component.presets else {}
+        return {"use": name, **preset, **self.settings_of(entry)}
+
+    def settings_of(self, entry: Entry) -> dict[str, Any]:
+        """The settings of a component's id, less those that another kind of this id is meant by."""
+        settings = dict(self.settings.get(entry.id, {}))
+        others = {
+            key
+            for other in self.registry.lookup(entry.id)
+            if settings and other != entry
+            for key in _keys(self.registry.options_model(other))
+        }
+        strange = others - _keys(self.registry.options_model(entry)) if others else set()
+        return {key: value for key, value in settings.items() if key not in strange}
 
     def choose(self, **changes: Any) -> Chosen:
         """The component with its smallest settings and these changes.
@@ -107,6 +122,11 @@ class Subject:
         """What a `ganzoo` in another process needs to know this plugin: `--plugin FILE`, if any."""
         is_file = self.record.distribution.endswith(".py")
         return ["--plugin", self.record.distribution] if is_file else []
+
+
+def _keys(model: type[Options]) -> set[str]:
+    """Names of options, as recipes write them."""
+    return {key_of(name, info) for name, info in model.model_fields.items()}
 
 
 Function = Callable[[Subject], None]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
@@ -209,6 +211,12 @@ def rig_of(subject: Subject) -> Rig:
     raise CheckFailed("it takes none of the shapes that were tried:\n" + "\n".join(said))
 
 
+def class_rig_of(subject: Subject) -> Rig | None:
+    """The first shapes with classes that the network takes; None if it takes none."""
+    works = (trial.rig for trial in trials(subject) if trial.rig.io.classes and trial.works)
+    return next(works, None)
+
+
 def unequal(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> list[str]:
     """Names of tensors that aren't the same bit for bit (a NaN is like itself)."""
     return [
@@ -229,6 +237,16 @@ def _bits(tensor: Tensor) -> Tensor:
 def same(one: tuple[Tensor, ...], other: tuple[Tensor, ...]) -> bool:
     """Whether two outputs are equal bit for bit."""
     return not unequal(*({str(i): t for i, t in enumerate(many)} for many in (one, other)))
+
+
+def generators() -> dict[str, Any]:
+    """State of every global random generator, by library."""
+    numpy: Any = np.random.get_state()  # noqa: NPY002  # the global one is what is looked at
+    return {
+        "torch": torch.get_rng_state().tolist(),
+        "numpy": [np.asarray(numpy[1]).tolist(), numpy[2]],
+        "python": random.getstate(),
+    }
 
 
 def tensors(net: nn.Module) -> dict[str, Tensor]:

@@ -38,7 +38,8 @@ class Probe:
         discriminator: whether there is one.
         show_real: show `real_output` in the generator's turn, whatever the loss declares.
         track: whether logits, real and fake want gradients.
-        dtype: of everything.
+        dtype, device: of everything.
+        progress: how far training is.
     """
 
     shape: Shape = (3, 32, 32)
@@ -55,6 +56,8 @@ class Probe:
     show_real: bool = False
     track: bool = False
     dtype: torch.dtype = torch.float32
+    device: str = "cpu"
+    progress: float = 0.0
     slope: Tensor = field(init=False, repr=False)
     """The discriminator's only weight, as penalties reach it."""
 
@@ -65,7 +68,7 @@ class Probe:
                 drawn = torch.rand((self.rows, *self.shape), generator=generator) * 2 - 1
                 object.__setattr__(self, name, drawn)
         slope = self.line[0] if self.line else 0.0
-        object.__setattr__(self, "slope", torch.tensor(slope, dtype=self.dtype))
+        object.__setattr__(self, "slope", torch.tensor(slope, dtype=self.dtype, device=self.device))
         self.slope.requires_grad_(self.track)
 
     @classmethod
@@ -98,7 +101,7 @@ class Probe:
     def inputs(self, loss: Loss, turn: Turn) -> LossInputs:
         """What the loss gets in a turn; real outputs in the generator's only if it declares it."""
         real, fake = (
-            one.detach().clone().to(self.dtype).requires_grad_(self.track)
+            one.detach().clone().to(self.device, self.dtype).requires_grad_(self.track)
             for one in (self.real, self.fake)
         )
         shows_real = (
@@ -110,7 +113,7 @@ class Probe:
         return LossInputs(
             real=real,
             fake=fake,
-            clock=Clock(0, 0, 0.0),
+            clock=Clock(0, 0, self.progress),
             real_output=self._output(real, self.real_logit) if there and shows_real else None,
             fake_output=self._output(fake, self.fake_logit) if there else None,
             discriminate=self._discriminate,
@@ -119,7 +122,9 @@ class Probe:
     def _output(self, x: Tensor, logit: float) -> DiscriminatorOutput:
         """The stated logit for all of `x`; features are its own."""
         logits = tuple(
-            torch.full((len(x), 1, *side), logit, dtype=self.dtype).requires_grad_(self.track)
+            torch.full(
+                (len(x), 1, *side), logit, dtype=self.dtype, device=self.device
+            ).requires_grad_(self.track)
             for side in self._sides()
         )
         return DiscriminatorOutput(logits, self._features(x))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ganzoo.api import Chosen
+from ganzoo.api import Chosen, Kind
 from ganzoo.data.pipeline import open_data
 from ganzoo.engine.build import plan_networks
 from ganzoo.errors import DataMissing, GanzooError
@@ -40,7 +40,7 @@ _WATCH = {
 }
 _SHOWN = 3
 """Recipes that are told of, when none will do."""
-_COMPONENTS = ("task", "data", "generator", "discriminator", "network", "loss")
+_COMPONENTS: tuple[Kind, ...] = ("task", "data", "generator", "discriminator", "network", "loss")
 
 
 def tiny_recipe(subject: Subject, put: Put = lambda _: None) -> Recipe:
@@ -125,7 +125,7 @@ def shrunk(recipe: Recipe, subject: Subject, put: Put = lambda _: None) -> dict[
     document["data"] = data if fallback is None or data["use"] in subject.settings else fallback
     for key in _COMPONENTS:
         if key in document:
-            document[key] = _smallest(document[key], subject)
+            document[key] = _smallest(document[key], subject, key)
     document |= {"augment": [], "metric": [], "callback": [], "out": str(subject.folder)}
     document["train"] = {**document["train"], **_TRAIN}
     document["watch"] = {**document["watch"], **_WATCH}
@@ -144,10 +144,16 @@ def _at_full_rate(optimizer: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in optimizer.items() if key != "schedule"}
 
 
-def _smallest(value: Any, subject: Subject) -> Any:
-    """A table with its component's preset `tiny` and the settings laid over it, nested ones too."""
+def _smallest(value: Any, subject: Subject, kind: Kind | None) -> Any:
+    """A table with its component's preset `tiny` and the settings laid over it, nested ones too.
+
+    Args:
+        value: a table, a list of them, or anything.
+        subject: whose registry and settings are looked up.
+        kind: of the component that the table names; None in nested tables, which don't tell.
+    """
     if isinstance(value, list):
-        return [_smallest(item, subject) for item in value]
+        return [_smallest(item, subject, kind) for item in value]
     if not isinstance(value, Mapping):
         return value
     table = dict(value)
@@ -157,10 +163,13 @@ def _smallest(value: Any, subject: Subject) -> Any:
             found = subject.registry.lookup(name)
         except GanzooError:
             found = ()  # an option that happens to be called `use`
-        for entry in found:
-            table |= entry.component.presets.get(TINY, {})
-        table |= subject.settings.get(name, {})
-    return {key: _smallest(item, subject) for key, item in table.items()}
+        # One id may name a network and the loss of the same paper.
+        of_kind = [entry for entry in found if kind in {None, entry.component.kind}]
+        for entry in of_kind:
+            if kind is not None or len(of_kind) == 1:
+                table |= entry.component.presets.get(TINY, {})
+                table |= subject.settings_of(entry)
+    return {key: _smallest(item, subject, None) for key, item in table.items()}
 
 
 def _recipes(subject: Subject) -> Iterator[Recipe]:

@@ -5,7 +5,9 @@ All else they have of `conformance_good_algorithms`, which lies in the same fold
 
 from __future__ import annotations
 
+import os
 from importlib.resources.abc import Traversable
+from math import log
 from typing import ClassVar
 
 import conformance_good_algorithms as good
@@ -149,6 +151,23 @@ class Thawing(good.Duel):
     """Its recipe has the critic above."""
 
 
+class SinglePrecision(good.Duel):
+    """Its noise is in fp32, whatever the run is in."""
+
+    def step(self, batch, optimize):
+        noise = 0.01 * torch.randn(batch["source"].shape, dtype=torch.float32)
+        source = (batch["source"] + noise).to(noise.dtype)
+        super().step({**batch, "source": source}, optimize)
+
+
+class Reseeds(good.Duel):
+    """Wants the same noise in each step."""
+
+    def step(self, batch, optimize):
+        torch.manual_seed(0)
+        super().step(batch, optimize)
+
+
 # --- losses -----------------------------------------------------------------------------------
 
 
@@ -222,6 +241,29 @@ class Misstated(good.CrossEntropy):
     known_values = (KnownValue({"real": 0.5, "fake": 0.5}, {"gan": 0.5, "near": 0.0}),)
 
 
+class Sums(good.CrossEntropy):
+    """A batch twice as large counts twice."""
+
+    known_values = (KnownValue({"real": 4 * log(2), "fake": 4 * log(2)}, {"gan": 4 * log(2)}),)
+
+    def mean(self, of, output):
+        return torch.stack([of(one).flatten(1).mean(1).sum() for one in self.logits(output)]).mean()
+
+
+class Steady(good.Steepness):
+    """Its weight stays as it was at first."""
+
+    def weight(self, inputs):
+        return self.options.weight.start
+
+
+class Rooted(good.Penalised):
+    """Draws shares where it is, not where the images are."""
+
+    def shares(self, real):
+        return torch.rand(len(real), *[1] * (real.ndim - 1))
+
+
 # --- data -------------------------------------------------------------------------------------
 
 
@@ -284,6 +326,18 @@ class KeepsGlobals(good.Squares):
     def load(self, index, rng):
         sample = super().load(index, rng)
         return {**sample, "source": sample["source"] // 2 + _opened.get("shade", 0)}
+
+
+class HasNoOrder(good.Squares):
+    """Its order is another one in each process, as that of a set of texts is."""
+
+    def __init__(self, options, split):
+        super().__init__(options, split)
+        self.first = os.getpid()
+
+    def load(self, index, rng):
+        sample = super().load(index, rng)
+        return {**sample, "source": sample["source"] ^ np.uint8(self.first % 251)}
 
 
 # --- augments ---------------------------------------------------------------------------------
@@ -358,6 +412,25 @@ class Draws(good.Distance):
         super().update(batch, generated)
 
 
+class WritesIn(good.Distance):
+    """Judges in [0, 1], and so does everybody after it."""
+
+    def update(self, batch, generated):
+        super().update(batch, generated.add_(1).div_(2))
+
+
+class Collects(good.Distance):
+    """All instances have one list."""
+
+    values: ClassVar = []
+
+    def __init__(self, options):
+        pass
+
+    def compute(self):
+        return {"distance": Score(sum(self.values) / len(self.values))}
+
+
 class Unmarked:
     def __init__(self, options):
         pass
@@ -387,6 +460,8 @@ _TASKS = {
     Distracted: "check_task_overfits",
     SelfMoved: "check_task_overfits",
     Thawing: "check_task_keeps_frozen_parts",
+    SinglePrecision: "check_task_precisions",
+    Reseeds: "check_task_step",
 }
 _LOSSES = {
     Unreduced: "check_loss_terms",
@@ -398,6 +473,9 @@ _LOSSES = {
     NoWords: "check_loss_without_discriminator",
     Peeks: "check_loss_real_in_generator_turn",
     Misstated: "check_loss_known_values",
+    Sums: "check_loss_of_a_batch_is_a_mean",
+    Steady: "check_loss_anneals",
+    Rooted: "check_loss_follows_its_device",
 }
 _DATA = {
     Transposed: "check_data_fields",
@@ -407,6 +485,7 @@ _DATA = {
     SharesSplits: "check_data_splits",
     DoesntTravel: "check_data_pickles",
     KeepsGlobals: "check_data_in_workers",
+    HasNoOrder: "check_data_in_workers",
 }
 _AUGMENTS = {
     DrawsGlobally: "check_augment_draws_from_rng",
@@ -422,6 +501,8 @@ _METRICS = {
     Constant: "check_metric_scores",
     MeanOfMeans: "check_metric_batching",
     Draws: "check_metric_draws_nothing",
+    WritesIn: "check_metric_leaves_images",
+    Collects: "check_metric_leaves_images",
 }
 _CALLBACKS = {
     Unmarked: "check_callback_hooks",
@@ -441,6 +522,12 @@ def _name(toy):
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in toy.__name__)[
         1:
     ]
+
+
+def _options(kind, toy):
+    if kind == "data":
+        return f"{good.KIT}:CountOptions"
+    return f"{good.KIT}:WeightOptions" if issubclass(toy, good.Steepness) else "ganzoo.api:Options"
 
 
 BREAKS = {
@@ -498,7 +585,7 @@ def ganzoo_components():
             name=_name(toy),
             target=f"{HERE}:{toy.__name__}",
             summary=_name(toy),
-            **({"options": f"{good.KIT}:CountOptions"} if kind == "data" else {}),
+            options=_options(kind, toy),
             presets={"tiny": {"count": 8}} if kind == "data" else {},
         )
         for kind, toys in _BY_KIND.items()

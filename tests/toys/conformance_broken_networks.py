@@ -119,6 +119,39 @@ class Sociable(Sound):
         return super().middle(x - 0.5 * x.mean(0))
 
 
+class DropsOn(Sound):
+    """Functional dropout doesn't know of evaluation mode."""
+
+    def middle(self, x):
+        return super().middle(nn.functional.dropout(x, 0.2))
+
+
+class Classless(Sound):
+    """All classes are the first one to it."""
+
+    def __init__(self, options, io):
+        super().__init__(options, io)
+        self.classes = nn.Embedding(io.classes, 8) if io.classes else None
+
+    def forward(self, x, y=None):
+        middle = self.middle(self.first(x))
+        if self.classes is not None:
+            middle = middle + self.classes(torch.zeros_like(y))[:, :, None, None]
+        return torch.tanh(self.last(middle))
+
+
+class SinglePrecision(Sound):
+    def middle(self, x):
+        return super().middle(x.to(torch.float32))
+
+
+class Rooted(Sound):
+    """Its constant is of the CPU."""
+
+    def middle(self, x):
+        return super().middle(x + torch.linspace(0, 1, x.shape[-1]))
+
+
 class Cancels(Sound):
     def middle(self, x):
         return super().middle((x + 1000) - 1000)
@@ -140,6 +173,33 @@ class Judge(Sound):
 
     def forward(self, x, y=None):
         return self.last(self.middle(self.first(x)))
+
+
+class Once(torch.autograd.Function):
+    """x, with a gradient that is a constant to autograd."""
+
+    @staticmethod
+    def forward(context, x):
+        return x.clone()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(context, gradient):
+        return gradient
+
+
+class Flat(Judge):
+    """Its slope has no slope."""
+
+    def middle(self, x):
+        return super().middle(Once.apply(x))
+
+
+class Rough(Judge):
+    """Its slope's slope isn't finite: the root of a deviation of 0, far beyond its cells."""
+
+    def middle(self, x):
+        return super().middle(x) + 0.1 * (x - x.detach()).abs().pow(1.5).sum()
 
 
 class Fields(NetOptions):
@@ -230,9 +290,14 @@ NETWORKS = {
     "check_evaluation_changes_nothing": Counts,
     "check_inference_repeats": PythonNoise,
     "check_running_ignores_batch_mates": Sociable,
+    "check_dropout_ends": DropsOn,
+    "check_classes_matter": Classless,
+    "check_works_in_fp64": SinglePrecision,
+    "check_follows_its_device": Rooted,
     "check_bf16_is_near_fp32": Cancels,
     "check_every_parameter_learns": Idle,
     "check_input_gets_a_gradient": Detached,
+    "check_penalties_reach_the_weights": Flat,
     "check_receptive_field": Judge,
     "check_network_keeps_frozen_parts": Thawing,
     "check_overfits": Weak,
@@ -253,11 +318,13 @@ def _id(check):
 
 BREAKS = {_id(check): check for check in [*NETWORKS, *OPTIONS, "check_target"]}
 BREAKS[_id("half_range")] = "check_overfits"
+BREAKS[_id("rough")] = "check_penalties_reach_the_weights"
 """The component, and the check that it fails."""
 
 FOLLOWS = {
     _id("check_output_shapes"): {"check_other_sizes", "check_overfits"},
     _id("check_inference_repeats"): {"check_running_ignores_batch_mates"},
+    _id("check_weights_round_trip"): {"check_follows_its_device"},
     _id("check_options_refuse_unknown_keys"): {"check_options_schema"},
 }
 """Other checks that it can't but fail too; no component fails any but these."""
@@ -278,9 +345,10 @@ def ganzoo_components():
     for check, network in NETWORKS.items():
         fields = check == "check_receptive_field"
         options = f"{__name__}:Fields" if fields else "ganzoo.api:NetOptions"
-        kind = "discriminator" if fields else "generator"
+        kind = "discriminator" if issubclass(network, Judge) else "generator"
         yield component(kind, check, network.__name__, options)
     for check, options in OPTIONS.items():
         yield component("importer", check, "Sound", f"{__name__}:{options}")
     yield component("generator", "half_range", "HalfRange", "ganzoo.api:NetOptions")
+    yield component("discriminator", "rough", "Rough", "ganzoo.api:NetOptions")
     yield component("importer", "check_target", "Missing", "ganzoo.api:Options")

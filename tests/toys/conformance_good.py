@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from pydantic import Field
 from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from ganzoo.api import Component, NetOptions, Options, hookimpl
 from ganzoo.interfaces import image_shape
@@ -60,6 +61,18 @@ class Painter(nn.Module):
         return self.layers(x)
 
 
+class Sketcher(Painter):
+    """Draws noise in each call, other noise for each sample; of classes it takes none."""
+
+    def __init__(self, options, io):
+        super().__init__(options, io)
+        if io.classes:
+            raise ValueError("takes no classes")
+
+    def forward(self, x, y=None):
+        return self.layers(x + 0.1 * torch.randn_like(x))
+
+
 class Dreamer(nn.Module):
     """Noise or points, perhaps of a class, to points or images of one size."""
 
@@ -104,6 +117,20 @@ class Critic(nn.Module):
     def forward(self, x, y=None):
         maps = nn.functional.leaky_relu(self.features(x), 0.2)
         return {"logits": [self.fine(maps), self.coarse(maps)], "features": [[maps], []]}
+
+
+class Lipschitz(nn.Module):
+    """One logit of a point, with a slope of 1 at most."""
+
+    def __init__(self, options, io):
+        super().__init__()
+        if len(io.inputs) != 1 or io.classes:
+            raise ValueError(f"takes points without classes, not {io.inputs}")
+        first, last = nn.Linear(io.inputs[0], 16), nn.Linear(16, 1)
+        self.layers = nn.Sequential(spectral_norm(first), nn.LeakyReLU(0.2), spectral_norm(last))
+
+    def forward(self, x, y=None):
+        return self.layers(x)
 
 
 class Judge(nn.Module):
@@ -151,9 +178,11 @@ def ganzoo_components():
     here = f"{__name__}:"
     return (
         component("generator", "painter", "Painter", here + "PainterOptions", tiny={"width": 4}),
+        component("generator", "sketcher", "Sketcher", here + "PainterOptions", tiny={"width": 8}),
         component("generator", "dreamer", "Dreamer", here + "DreamerOptions", tiny={"width": 16}),
         component("discriminator", "critic", "Critic", here + "CriticOptions"),
         component("discriminator", "judge", "Judge"),
+        component("discriminator", "lipschitz", "Lipschitz"),
         component("network", "coder", "Coder"),
         Component(kind="generator", name="painting", renamed_to="conformance_good/painter"),
     )

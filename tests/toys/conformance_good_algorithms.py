@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+import pydantic
 import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from ganzoo.api import Component, NetOptions, Options, hookimpl
+from ganzoo.api import Component, NetOptions, Options, Scalar, hookimpl
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Field, KnownValue, NetIO, Score, Task
 
@@ -29,6 +30,11 @@ class WidthOptions(NetOptions):
 class CountOptions(Options):
     count: int = 64
     """Samples of each split."""
+
+
+class WeightOptions(Options):
+    weight: Scalar = pydantic.Field(default=4, ge=0, validate_default=True)
+    """Weight of a penalty."""
 
 
 class Painter(nn.Sequential):
@@ -123,8 +129,8 @@ class Dense(nn.Sequential):
     """Of points or noise."""
 
     def __init__(self, options, io):
-        size = int(np.prod(io.outputs))
-        super().__init__(nn.Linear(io.inputs[0], 16), nn.ReLU(), nn.Linear(16, size))
+        size, width = int(np.prod(io.outputs)), getattr(options, "width", 16)
+        super().__init__(nn.Linear(io.inputs[0], width), nn.ReLU(), nn.Linear(width, size))
 
 
 class Cloud(Task):
@@ -159,7 +165,7 @@ class Cloud(Task):
 
     def step(self, batch, optimize):
         real, judge = batch["points"], self.nets["discriminator"]
-        noise = torch.randn(len(real), 4)
+        noise = torch.randn(len(real), 4).to(real)
         fake = self.nets["generator"](noise)
         seen = self.look("discriminator", judge, real, fake.detach())
         optimize("judge", self.loss.discriminator(seen))
@@ -293,13 +299,16 @@ class Penalised:
         self.options = options
 
     def discriminator(self, inputs):
-        share = torch.rand(len(inputs.real), *[1] * (inputs.real.ndim - 1)).to(inputs.real)
+        share = self.shares(inputs.real)
         between = (share * inputs.real + (1 - share) * inputs.fake).detach().requires_grad_()
         said = self.mean(inputs.discriminate(between, precise=True))
         (slope,) = torch.autograd.grad(said.sum(), between, create_graph=True)
         penalty = 10 * (slope.flatten(1).norm(dim=1) - 1).square().mean()
         real, fake = self.mean(inputs.real_output), self.mean(inputs.fake_output)
         return {"critic": fake.mean() - real.mean(), "penalty": penalty}
+
+    def shares(self, real):
+        return torch.rand(len(real), *[1] * (real.ndim - 1)).to(real)
 
     @staticmethod
     def mean(output):
@@ -378,7 +387,10 @@ class Steepness:
         real = inputs.real.detach().requires_grad_()
         said = Penalised.mean(inputs.discriminate(real, precise=True))
         (slope,) = torch.autograd.grad(said.sum(), real, create_graph=True)
-        return {"steep": 4 * slope.square().flatten(1).sum(1).mean()}
+        return {"steep": self.weight(inputs) * slope.square().flatten(1).sum(1).mean()}
+
+    def weight(self, inputs):
+        return self.options.weight.at(inputs.clock)
 
     def generator(self, inputs):
         return {}
@@ -506,7 +518,8 @@ def good_components():
     tiny = {"tiny": {"count": 8}}
     return [
         component("generator", "painter", "Painter", width),
-        component("generator", "dense", "Dense"),
+        # Others of this name have no option `width`: what is meant for one kind isn't for them.
+        component("generator", "dense", "Dense", width, presets={"tiny": {"width": 12}}),
         component("network", "dense", "Dense"),
         component("discriminator", "critic", "Critic", width),
         component("discriminator", "dense", "Dense"),
@@ -517,7 +530,7 @@ def good_components():
         component("loss", "penalised", "Penalised"),
         component("loss", "relativistic", "Relativistic"),
         component("loss", "features", "Features"),
-        component("loss", "steepness", "Steepness"),
+        component("loss", "steepness", "Steepness", f"{KIT}:WeightOptions"),
         component("data", "squares", "Squares", count, presets=tiny),
         component("data", "points", "Points", count, presets=tiny),
         component("data", "unpaired", "Unpaired", count, presets=tiny),

@@ -1,0 +1,110 @@
+"""What is demanded of losses in use: batches of any size, annealed weights, other devices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from ganzoo.api import Scalar
+from ganzoo.interfaces import Loss
+from ganzoo.registry import ChoiceError
+from ganzoo.testing.checks_losses import TURNS, loss_and_probe, terms_of, values_of
+from ganzoo.testing.checks_precision import ELSEWHERE
+from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
+from ganzoo.testing.probe import Probe, Turn
+
+_NEAR = 1e-3
+
+
+@check("loss")
+def check_loss_of_a_batch_is_a_mean(subject: Subject) -> None:
+    """Twice the same samples in a batch don't make terms twice as large."""
+    loss, probe = loss_and_probe(subject)
+    double = probe.but(
+        real=torch.cat((probe.real, probe.real)), fake=torch.cat((probe.fake, probe.fake))
+    )
+    for turn in TURNS:
+        once, twice = values_of(loss, turn, probe), values_of(loss, turn, double)
+        for name in once.keys() & twice.keys():
+            require(
+                not once[name] or abs(twice[name] / once[name] - 2) > _NEAR,
+                f"with every sample twice in the batch, {turn}/{name} goes from {once[name]:.4g} "
+                f"to {twice[name]:.4g}: take the mean over samples, not the sum, or a recipe's "
+                "learning rate depends on its batch size",
+            )
+
+
+@check("loss")
+def check_loss_anneals(subject: Subject) -> None:
+    """An option that may change with training (`Scalar`) is read by the clock, in every step."""
+    _, probe = loss_and_probe(subject)
+    judged = False
+    for name, start, end in _schedules(subject):
+        try:
+            annealed: Loss = subject.choose(**{name: {"from": start, "to": end}}).build()
+            first, last = (subject.choose(**{name: value}).build() for value in (start, end))
+        except ChoiceError:
+            continue  # a limit of its own
+        wanted = {turn: (_at(first, turn, probe, 0), _at(last, turn, probe, 1)) for turn in TURNS}
+        if all(at_first == at_last for at_first, at_last in wanted.values()):
+            continue  # it makes no difference here
+        judged = True
+        for turn in TURNS:
+            got = tuple(_at(annealed, turn, probe, progress) for progress in (0, 1))
+            require(
+                all(map(_alike, got, wanted[turn])),
+                f"with {name} from {start:g} to {end:g} the {turn}'s terms are {_told(got)} at the "
+                f"beginning and the end, and should be {_told(wanted[turn])}: read it "
+                f"in each turn, as `options.{name}.at(inputs.clock)`",
+            )
+    if not judged:
+        raise NotApplicable("no option of type Scalar makes a difference to its terms")
+
+
+def _schedules(subject: Subject) -> Iterator[tuple[str, float, float]]:
+    """Options that may be annealed, with two values."""
+    options = subject.choose().options
+    for name, info in type(options).model_fields.items():
+        value = getattr(options, name)
+        if isinstance(value, Scalar):
+            start = value.start or 1.0
+            yield info.alias or name, start, start / 2
+
+
+def _at(loss: Loss, turn: Turn, probe: Probe, progress: float) -> dict[str, float]:
+    return values_of(loss, turn, probe.but(progress=progress))
+
+
+def _told(values: tuple[dict[str, float], ...]) -> str:
+    return " and ".join(str({name: round(one, 6) for name, one in part.items()}) for part in values)
+
+
+def _alike(one: dict[str, float], other: dict[str, float]) -> bool:
+    return one.keys() == other.keys() and all(
+        abs(one[name] - other[name]) <= _NEAR * abs(other[name]) for name in one
+    )
+
+
+@check("loss")
+def check_loss_follows_its_device(subject: Subject) -> None:
+    """Given tensors of another device (torch's `meta`), it makes none on the CPU."""
+    _, probe = loss_and_probe(subject)
+    loss: Any = subject.choose().build()
+    if isinstance(loss, nn.Module):
+        loss.to("meta")
+    for turn in TURNS:
+        try:
+            terms_of(loss, turn, probe.but(device="meta"))
+        except Exception as error:
+            if ELSEWHERE in str(error):
+                message = (
+                    f"on another device than the CPU the {turn}'s turn would fail: {error}\n"
+                    "make tensors where the inputs are (`device=inputs.real.device`), and keep "
+                    "constants as buffers of an nn.Module"
+                )
+                raise CheckFailed(message) from error
+            message = f"its steps depend on values, which the device `meta` doesn't have: {error}"
+            raise NotApplicable(message) from error
