@@ -8,14 +8,18 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated, Literal
 
 import click
 import pytest
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from ganzoo import api, registry
 from ganzoo.cli import main as cli
 from ganzoo.errors import DataMissing, ExitCode
 from ganzoo.recipe import RecipeProblems
+from ganzoo.recipe.describe import describe
 
 TOYS = Path(__file__).parent / "toys"
 
@@ -126,6 +130,25 @@ def test_show(ganzoo: Callable) -> None:
     assert 'gan = "naming_toy/hinge"\n      loss: id or table' in out
     _, out, _ = ganzoo("show", "naming_toy/data")
     assert "size (required)" in out
+
+
+class Limited(api.Options):
+    rates: tuple[Annotated[api.Scalar, Field(ge=0, lt=1)], Annotated[api.Scalar, Field(ge=0, lt=1)]]
+    clip: Annotated[api.Scalar, Field(gt=0)] | None = None
+    mixed: tuple[Annotated[int, Field(ge=1)], str] | Literal["auto"] = "auto"
+    free: int | Literal["auto"] = "auto"
+    named: TypedDict("Named", {"low": int, "high": int})
+
+
+def test_limits_of_what_stands_within() -> None:
+    scalar = "number or { from, to, until, shape }"
+    assert {one.key: one.type for one in describe(Limited)} == {
+        "rates": f"array of 2: {scalar} (>= 0, < 1)",
+        "clip": f"{scalar} (> 0)",
+        "mixed": 'array of 2: whole number (>= 1), text or "auto"',
+        "free": 'whole number or "auto"',
+        "named": "{ low, high }",
+    }
 
 
 def test_show_json(ganzoo: Callable) -> None:
@@ -372,6 +395,43 @@ def test_a_closed_pipe_is_no_error() -> None:
     assert process.wait() == 0
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("arguments", [["schema"], ["list", "--json"]])
+def test_a_full_disk_is_no_bug(arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "ganzoo", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == ExitCode.ENVIRONMENT
+    assert done.stderr == "error: no space is left for what is written\n"
+
+
+def test_list_of_what_is_no_kind(ganzoo: Callable) -> None:
+    code, out, err = ganzoo("list", "fli")
+    assert (code, out) == (ExitCode.USAGE, "")
+    assert "`ganzoo list '*fli*'` lists ids that contain it" in err
+    assert "naming_toy/flip" in ganzoo("list", "*fli*")[1]
+    code, _, err = ganzoo("list", "generaotr")
+    assert (code, "contain" in err) == (ExitCode.USAGE, False)
+    assert 'did you mean "generator"?' in err
+
+
+def test_help_of_options_fits_the_terminal(
+    ganzoo: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def first_line(columns: str) -> str:
+        monkeypatch.setenv("COLUMNS", columns)
+        lines = ganzoo("show", "albumentations/horizontal_flip")[1].splitlines()
+        (at,) = [number for number, line in enumerate(lines) if line.startswith("  p = ")]
+        return lines[at + 2]
+
+    assert len(first_line("30")) <= 30 < len(first_line("100"))
+
+
 HEAVY = ("torch", "numpy", "PIL", "cv2", "albumentations", "accelerate", "rich", "tomlkit")
 LIGHT = (
     ["--help"],
@@ -397,17 +457,28 @@ def test_naming_is_not_importing(arguments: list[str], tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+# Seconds of CPU over `python -c pass`; others: 0.3. The schema has the options of all components,
+# about a hundred pydantic models; `--help` needs none.
+LIMITS = {"--help": 0.1, "schema": 0.4}
+
+
 @pytest.mark.parametrize("arguments", LIGHT, ids=lambda value: " ".join(value[-3:]))
 def test_light_commands_are_quick(arguments: list[str], tmp_path: Path) -> None:
     (tmp_path / "toy.toml").write_text(RECIPE)
 
     def cpu(*command: str) -> float:
+        """Seconds of a process, user and system."""
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert in_a_process(*command, cwd=tmp_path).returncode == 0
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    # What a busy neighbour adds to one measurement is no cost of the command: the best of five.
-    spent = (cpu("-m", "ganzoo", *arguments) - cpu("-c", "pass") for _ in range(5))
-    limit = 0.6 if arguments == ["schema"] else 0.4  # it reads the options of all, about a hundred
-    assert any(seconds < limit for seconds in spent)
+    limit = LIMITS.get(arguments[0], 0.3)
+    # A busy neighbour slows everything down. How much is seen by importing the two libraries that
+    # every command stands on: 0.1 s on a free core. The best of five counts.
+    for _ in range(5):
+        nothing = cpu("-c", "pass")
+        libraries = cpu("-c", "import click, pydantic; pydantic.BaseModel") - nothing
+        if cpu("-m", "ganzoo", *arguments) - nothing < limit * max(1, libraries / 0.1):
+            return
+    pytest.fail(f"never within {limit} s")

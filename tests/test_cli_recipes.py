@@ -136,6 +136,21 @@ def test_copies_of_a_plugins_recipe_and_of_a_file(
     assert load_recipe("b/own.toml").sha256 == load_recipe("a/own.toml").sha256
 
 
+@pytest.mark.parametrize("own", ["mine", "."])  # beside the copy, or where the command is given
+def test_a_copy_isnt_misled_by_a_file_of_a_shipped_name(
+    ganzoo: Callable, tmp_path: Path, own: str
+) -> None:
+    assert ganzoo("recipes", "copy", "quickstart", "-o", "mine/before.toml")[0] == 0
+    assert 'extends = "pix2pix_facades.toml"' in (tmp_path / "mine" / "before.toml").read_text()
+    (tmp_path / own / "pix2pix_facades.toml").write_text(
+        'extends = "pix2pix_facades"\n[optimizer]\nlr = 1\n'
+    )
+    assert ganzoo("recipes", "copy", "quickstart", "-o", "mine/after.toml")[0] == 0
+    shipped = load_recipe(shipped_recipes(current())["quickstart"])
+    assert load_recipe("mine/after.toml").sha256 == shipped.sha256
+    assert load_recipe("mine/before.toml").optimizer.lr.start == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [

@@ -260,6 +260,15 @@ BROKEN = {
         "not",
         "augment.0",
     ),
+    "negative weight": ("[loss]\nl1 = -1", "anyOf", "loss.l1"),
+    "weight that becomes negative": (
+        "[loss]\nl1 = { from = 1, to = -1 }",
+        "anyOf",
+        "loss.l1",
+    ),
+    "no rate": ("[optimizer]\nlr = 0", "anyOf", "optimizer.lr"),
+    "no clipping": ("[optimizer]\nclip = 0", "anyOf", "optimizer.clip"),
+    "no half-life": ("[ema]\nhalf_life = { from = 0, to = 9 }", "anyOf", "ema.half_life"),
     "no loss at all": ("loss = []", "minItems", "loss"),
     "a number for a component": ("generator = 3", "anyOf", "generator"),
     "extends of a number": ("extends = 3", "anyOf", "extends"),
@@ -670,6 +679,15 @@ def test_the_schema_goes_where_it_is_told(ganzoo: Any, tmp_path: Path) -> None:
         assert "#:schema ./recipe.schema.json" in err
     validator(json.loads((tmp_path / "sub" / "recipe.schema.json").read_text()))
     assert ganzoo("schema", "-o", ".")[0] == 2
+
+
+@pytest.mark.parametrize("out", ["", "file/x.json"])
+def test_where_the_schema_cannot_go(ganzoo: Any, tmp_path: Path, out: str) -> None:
+    (tmp_path / "file").write_text("")
+    code, _, err = ganzoo("schema", "-o", out)
+    assert (code, "bug" in err) == (2, False)
+    assert ("can't be written" in err) == bool(out)
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
 
 
 def test_the_core_knows_its_recipes() -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from ganzoo.errors import UsageError
-from ganzoo.wording import did_you_mean
 
 
 class LazyGroup(click.Group):
@@ -38,6 +37,8 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in self.table and not args[0].startswith("-"):
+            from ganzoo.wording import did_you_mean  # not before: `--help` needs no pydantic
+
             hint = did_you_mean(args[0], self.table) or f"commands: {', '.join(self.table)}"
             raise UsageError(f'there is no command "{ctx.command_path} {args[0]}"', hint=hint)
         return super().resolve_command(ctx, args)

@@ -11,6 +11,13 @@ from ganzoo.registry import current
 from ganzoo.wording import did_you_mean
 
 
+def _instead_of(kind: str) -> str:
+    """What was meant by a word that is no kind: another spelling, or part of an id."""
+    hint = did_you_mean(kind, KINDS) or f"kinds: {', '.join(KINDS)}"
+    named = kind and current().components(pattern=kind)
+    return f"{hint}\n`ganzoo list '*{kind}*'` lists ids that contain it" if named else hint
+
+
 @click.command()
 @click.argument("kind", required=False)
 @click.argument("pattern", required=False)
@@ -22,10 +29,7 @@ def command(kind: str | None, pattern: str | None, as_json: bool) -> None:  # no
     """
     if kind is not None and kind not in KINDS:
         if pattern is not None or not any(sign in kind for sign in "*?[/"):
-            raise UsageError(
-                f'no kind of component is called "{kind}"',
-                hint=did_you_mean(kind, KINDS) or f"kinds: {', '.join(KINDS)}",
-            )
+            raise UsageError(f'no kind of component is called "{kind}"', hint=_instead_of(kind))
         kind, pattern = None, kind
     entries = current().components(kind, pattern)
     if as_json:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import click
@@ -59,12 +60,14 @@ def cli(
 
     Start with `ganzoo run recipes/quickstart.toml`, or `ganzoo list`.
     """
+    if context.invoked_subcommand == "doctor":  # it looks itself, also where this can't be imported
+        return
     from ganzoo import registry
     from ganzoo.cli.console import show_notes
 
     show_notes()
     active = registry.activate(block=blocked, files=plugin_files)
-    if context.invoked_subcommand in {"plugins", "doctor"}:  # they say it themselves
+    if context.invoked_subcommand == "plugins":  # it says it itself
         return
     for record in active.records:
         if record.state == "quarantined":
@@ -86,7 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with results_apart() if as_json else nullcontext():
             code = _invoke(arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # `>&-` leaves none
+            sys.stdout.flush()
     except GanzooError as error:
         report_error(error, as_json=as_json, debug=debug)
         code = int(error.exit_code)
@@ -97,13 +101,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo("interrupted", err=True)
         code = int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
-        # The reader of stdout has seen enough, which is no error; Python must not flush it again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_stdout()  # its reader has seen enough, which is no error
         code = int(ExitCode.DONE)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            _abandon_stdout()
+            click.echo("error: no space is left for what is written", err=True)
+            code = int(ExitCode.ENVIRONMENT)
+        else:
+            report_bug(error, as_json=as_json)
+            code = int(ExitCode.BUG)
     except Exception as error:  # noqa: BLE001  # the last resort: say whose bug it is
         report_bug(error, as_json=as_json)
         code = int(ExitCode.BUG)
     return code
+
+
+def _abandon_stdout() -> None:
+    """Keep Python from flushing to stdout, when it ends, what couldn't be written there."""
+    with suppress(AttributeError, OSError):  # there is none, or it is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _invoke(arguments: list[str]) -> int:

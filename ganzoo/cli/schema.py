@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ganzoo.errors import UsageError
 from ganzoo.files import write_text
 from ganzoo.recipe.schema import FILE, recipe_schema, schema_text
 from ganzoo.registry import current
@@ -29,7 +30,12 @@ def command(out: Path | None) -> None:
     if out is None:
         click.echo(text, nl=False)
         return
-    write_text(out, text)
+    if out.is_dir():  # click lets an empty name pass, which is the working directory
+        raise UsageError("is a folder, not a file to write", where=str(out))
+    try:
+        write_text(out, text)
+    except OSError as error:
+        raise UsageError(f"can't be written: {error.strerror}", where=str(out)) from error
     click.echo(f"wrote {out}", err=True)
     if out.name == FILE:
         click.echo(f"a recipe beside it begins with: #:schema ./{FILE}", err=True)

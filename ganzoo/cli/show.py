@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import json
+import shutil
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -68,9 +69,10 @@ def _document(
 def _uses_of_recipes(registry: Registry) -> dict[str, set[tuple[str, str]]]:
     """Kinds and ids of the components of each shipped recipe; no kind where options name one."""
     used, failed = {}, []
-    for name in shipped_recipes(registry):
+    for name, file in shipped_recipes(registry).items():
+        ref = file if isinstance(file, Path) else name  # a path needs no search
         try:
-            document = load_recipe(name, registry=registry).document
+            document = load_recipe(ref, registry=registry).document
         except GanzooError:
             failed.append(name)
         else:
@@ -183,4 +185,5 @@ def _print_option(option: OptionHelp) -> None:
     click.echo(f"  {option.key}{default}")
     click.echo(f"      {option.type}{limits}")
     if option.help:
-        click.echo(textwrap.indent(textwrap.fill(option.help, 88), "      "))
+        width = min(88, max(20, shutil.get_terminal_size((94, 0)).columns - 6))
+        click.echo(textwrap.indent(textwrap.fill(option.help, width), "      "))

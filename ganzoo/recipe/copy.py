@@ -66,15 +66,25 @@ def _seen_from(folder: Path, name: str, file: Traversable, registry: Registry) -
     beside = file if isinstance(file, Path) else None
     parent = find_recipe(name, registry, beside=beside)
     shipped = shipped_recipes(registry)
-    if shipped.get(name.removesuffix(".toml")) == parent:
+    if shipped.get(name.removesuffix(".toml")) == parent and not _shadowed(name, folder, parent):
         return name
     if isinstance(parent, Path):
         parent = parent.resolve()
     for known, one in shipped.items():
-        if (one.resolve() if isinstance(one, Path) else one) == parent:
+        own = one.resolve() if isinstance(one, Path) else one
+        if own == parent and not _shadowed(known, folder, parent):
             return known
     return (
         Path(os.path.relpath(parent, folder.resolve())).as_posix()
         if isinstance(parent, Path)
         else name
+    )
+
+
+def _shadowed(name: str, folder: Path, parent: Traversable) -> bool:
+    """Whether a shipped recipe's name would mean another file: one of the user's own."""
+    files = {name, f"{name.removesuffix('.toml')}.toml"}
+    own = (base / file for base in (folder, Path()) for file in files)
+    return any(
+        one.is_file() and not (isinstance(parent, Path) and one.samefile(parent)) for one in own
     )

@@ -61,7 +61,7 @@ class Definitions:
         self.registry = registry
         self.former = _former_ids(registry)
         self.models = cache(self._models)
-        self.table = cache(self._table)
+        self.tables = cache(self._tables)
 
     def _models(self, kind: Kind) -> list[tuple[Entry, type[Options]]]:
         """The components of a kind with their options."""
@@ -73,14 +73,12 @@ class Definitions:
                 log.warning("%s is left out: %s", entry.id, error.message)
         return found
 
-    def _table(self, name: str) -> Schema:
-        """The table of one component, by the definition's name."""
-        kind = _kind(name)
-        return next(
-            component_table(entry, model, self.names(entry))
+    def _tables(self, kind: Kind) -> dict[str, Schema]:
+        """The table of each component of a kind, by the definition's name."""
+        return {
+            _name(entry): component_table(entry, model, self.names(entry))
             for entry, model in self.models(kind)
-            if _name(entry) == name
-        )
+        }
 
     def make(self, name: str) -> Schema:
         """A definition by its name."""
@@ -91,7 +89,8 @@ class Definitions:
             "nested": self.nested,
             "complete": self.complete,
         }
-        return makers[part](_kind(name)) if part in makers else self.table(name)
+        kind = _kind(name)
+        return makers[part](kind) if part in makers else self.tables(kind)[name]
 
     def names(self, entry: Entry) -> list[str]:
         """A component's id, and those it had."""
@@ -118,10 +117,10 @@ class Definitions:
     def any(self, kind: Kind) -> Schema:
         # Alike but for their words is alike: many components share options.
         keys: dict[str, dict[str, tuple[Schema, Schema]]] = {}
-        for entry, _ in self.models(kind):
-            for key, option in self.table(_name(entry))["properties"].items():
+        for name, table in self.tables(kind).items():
+            for key, option in table["properties"].items():
                 says = json.dumps({word: option[word] for word in option if word not in _WORDS})
-                target = pointer(f"{_name(entry)}/properties/{key}")
+                target = pointer(f"{name}/properties/{key}")
                 keys.setdefault(key, {}).setdefault(says, (target, option))
         names = [name for entry, _ in self.models(kind) for name in self.names(entry)]
         names += ["none"] if kind in NETWORKS else []
@@ -136,8 +135,7 @@ class Definitions:
                     properties[key] = {"enum": _distinct(names)}
                 else:
                     properties[key] = {"anyOf": list(targets)}
-        tables = [self.table(_name(entry)) for entry, _ in self.models(kind)]
-        closed = all("additionalProperties" in table for table in tables)
+        closed = all("additionalProperties" in table for table in self.tables(kind).values())
         return {"properties": properties} | ({"additionalProperties": False} if closed else {})
 
     def nested(self, kind: Kind) -> Schema:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeGuard, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from typing_extensions import is_typeddict  # of typing's TypedDict and its own
 
 from ganzoo.api import Chosen, Ref, Scalar
 from ganzoo.wording import key_of
@@ -74,7 +75,7 @@ def type_in_words(annotation: Any, metadata: Sequence[Any] = ()) -> str:  # noqa
     if origin is Annotated:
         limits = _limits(arms[1:])
         words = type_in_words(arms[0], arms[1:])
-        return f"{words} {limits}" if limits else words
+        return f"{words} ({limits})" if limits else words
     if origin is Literal:
         literals = [_literal(value) for value in arms]
         return " or ".join(filter(None, (", ".join(literals[:-1]), literals[-1])))
@@ -82,10 +83,13 @@ def type_in_words(annotation: Any, metadata: Sequence[Any] = ()) -> str:  # noqa
         return " or ".join(type_in_words(arm) for arm in arms if arm is not type(None))
     if origin in {list, tuple}:
         if arms and arms[-1] is not ... and origin is tuple:
-            return f"array of {len(arms)}: {', '.join(type_in_words(arm) for arm in arms)}"
+            each = [type_in_words(arm) for arm in arms]
+            return f"array of {len(arms)}: {', '.join(each[:1] if len({*each}) == 1 else each)}"
         return f"array of {type_in_words(arms[0])}"
     if annotation is Any:
         return "any value"
+    if is_typeddict(annotation):
+        return f"{{ {', '.join(annotation.__annotations__)} }}"
     if origin is not None or _is_model(annotation):
         return "table"
     return str(getattr(annotation, "__name__", annotation)).lower()
@@ -119,9 +123,18 @@ def _plain(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else str(value)
 
 
-def _limits(metadata: Sequence[Any]) -> str:
+def flat(metadata: Iterable[Any]) -> list[Any]:
+    """Metadata with those that stand inside a `Field(...)`."""
+    return [
+        inner
+        for one in metadata
+        for inner in (one.metadata if isinstance(one, FieldInfo) else [one])
+    ]
+
+
+def _limits(metadata: Iterable[Any]) -> str:
     found = []
-    for one in metadata:
+    for one in flat(metadata):
         for name, sign in _LIMITS.items():
             limit = getattr(one, name, None)
             if limit is not None:

@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from ganzoo.api import Ref, Scalar
-from ganzoo.recipe.describe import default_of
+from ganzoo.recipe.describe import default_of, flat
 from ganzoo.wording import key_of
 
 Schema = dict[str, Any]
@@ -85,7 +85,7 @@ def value_of(annotation: Any, metadata: Sequence[Any] = ()) -> Schema:  # noqa: 
     An option that names a component points to the definition `KIND.nested`. A type that this
     module doesn't know is pydantic's to describe; if it can't, anything may be written.
     """
-    metadata = _flat(metadata)
+    metadata = flat(metadata)
     stated = _stated(metadata)
     if stated is not None:
         return stated
@@ -126,15 +126,6 @@ def _class(annotation: Any, metadata: Sequence[Any]) -> Schema:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return table_of(annotation)
     return _as_pydantic_says(annotation, metadata)
-
-
-def _flat(metadata: Iterable[Any]) -> list[Any]:
-    """Metadata with those that stand inside a `Field(...)`."""
-    return [
-        inner
-        for one in metadata
-        for inner in (one.metadata if isinstance(one, FieldInfo) else [one])
-    ]
 
 
 def _limits(metadata: Iterable[Any], kind: str | None) -> Schema:
@@ -204,7 +195,7 @@ def demands_of(model: type[BaseModel], given: Iterable[str] = ()) -> Schema:
 
 
 def _demands(annotation: Any, metadata: Sequence[Any] = ()) -> Schema:  # noqa: PLR0911  # a case a line
-    for one in _flat(metadata):
+    for one in flat(metadata):
         if isinstance(one, Ref):
             return pointer(f"{one.kind}.complete")
     origin, arms = get_origin(annotation), get_args(annotation)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import cache
 from types import GenericAlias
@@ -124,8 +125,14 @@ def _chooser(node: Node) -> Callable[[Any, Any], Any]:
     return choose
 
 
-def annotation(node: Node) -> Any:  # noqa: PLR0911  # one return a type
+def annotation(node: Node) -> Any:
     """Return the type that pydantic checks a node's values by."""
+    return _annotation(json.dumps(node))
+
+
+@cache  # four of five nodes of the table are another one's like
+def _annotation(text: str) -> Any:  # noqa: PLR0911  # one return a type
+    node: Node = json.loads(text)
     kind = node["type"]
     if kind in {"integer", "number"}:
         bounds: dict[str, Any] = {_BOUNDS[key]: node[key] for key in _BOUNDS if key in node}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from ganzoo.api import Chosen, NetOptions, Options, Ref, Scalar
 
@@ -92,14 +92,7 @@ class PatchGANOptions(NetOptions):
         return STRIDED_LAYERS.get(self.patch, 0)
 
 
-def _not_negative(weight: Scalar) -> Scalar:
-    if min(weight.start, weight.end) < 0:
-        message = "a weight must not be negative"
-        raise ValueError(message)
-    return weight
-
-
-Weight = Annotated[Scalar, AfterValidator(_not_negative)]
+Weight = Annotated[Scalar, Field(ge=0)]
 
 
 def is_off(weight: Scalar) -> bool:

@@ -107,8 +107,8 @@ def test_gradient_of_l1_is_the_sign_of_the_error_over_the_pixels():
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [
-        ({"l1": -1}, "must not be negative"),
-        ({"gan_weight": {"from": 1, "to": -1}}, "must not be negative"),
+        ({"l1": -1}, "greater than or equal to 0"),
+        ({"gan_weight": {"from": 1, "to": -1}}, "greater than or equal to 0"),
         ({"gan_weight": 0, "l1": 0}, "nothing to minimise"),
         ({"discriminator_weight": 0}, "greater than 0"),
         ({"lambda": 100}, "Extra inputs"),
