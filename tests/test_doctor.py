@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from ganzoo import registry
 from ganzoo.api import Component
 from ganzoo.cli import diagnosis, machine
 from ganzoo.cli.installation import Installation
@@ -102,6 +103,30 @@ def test_it_works_without_torch(tmp_path):
     assert torch["state"] == "broken"
     assert "libcudart.so.99" in torch["message"]
     assert torch["hint"]
+
+
+@pytest.mark.parametrize("name", ["pydantic", "accelerate"])
+def test_it_works_without_what_ganzoo_is_built_on(tmp_path, name):
+    (tmp_path / f"{name}.py").write_text("raise SystemError('two versions that do not fit')")
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from ganzoo.cli.main import main; "
+        "sys.exit(main(['doctor', '--json']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 7, done.stderr
+    broken = [one for one in json.loads(done.stdout)["findings"] if one["state"] == "broken"]
+    assert "two versions that do not fit" in " ".join(one["message"] for one in broken)
+    assert {one["name"] for one in broken} <= {"plugins", "auto", "torch"}
+
+
+def test_it_takes_plugins_of_files_and_blocks(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(registry, "_active", None)  # what tests after this one see stays
+    (tmp_path / "sick.py").write_text("raise OSError('ouch')")
+    assert main(["--plugin", str(tmp_path / "sick.py"), "doctor"]) == 0
+    assert "quarantined: OSError: ouch" in capsys.readouterr().out
+    assert main(["--no-plugin", "images", "doctor"]) == 0
+    assert "images (ganzoo 0.1.0)" in capsys.readouterr().out
+    assert main(["--plugin", str(tmp_path / "absent.py"), "doctor"]) != 0
 
 
 # Which ganzoo.

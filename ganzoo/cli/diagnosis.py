@@ -5,19 +5,21 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 import ganzoo
-from ganzoo.cli.installation import installation
-from ganzoo.plugins import CORE
-from ganzoo.registry import Registry
+from ganzoo.cli.installation import CORE, installation
+from ganzoo.errors import GanzooError
+
+if TYPE_CHECKING:
+    from ganzoo.registry import Registry
 
 State = Literal["ok", "note", "warning", "broken"]
 
@@ -47,14 +49,29 @@ class Finding:
     hint: str = ""
 
 
-def of_installation(registry: Registry) -> Iterator[Finding]:
-    """Look at Python, ganzoo, what it is built on, and plugins."""
+def of_installation(block: Sequence[str] = (), files: Sequence[str] = ()) -> Iterator[Finding]:
+    """Look at Python, ganzoo, what it is built on, and plugins.
+
+    Args:
+        block: plugins not to load, as `ganzoo.registry.activate` takes them.
+        files: Python files to load as plugins.
+    """
     yield Finding("python", "ok", f"{platform.python_version()} ({sys.executable})")
     yield Finding("system", "ok", platform.platform())
     yield from the_ganzoo()
     yield from requirements()
     yield from albumentations()
     yield from torchvision()
+    try:
+        from ganzoo.registry import activate
+
+        registry = activate(block=block, files=files)
+    except GanzooError:  # of --plugin
+        raise
+    except Exception as error:  # noqa: BLE001  # of what ganzoo requires, one may be broken
+        told = f"ganzoo can't look for them: {type(error).__name__}: {error}"
+        yield Finding("plugins", "broken", "unknown", told, "reinstall ganzoo and what it requires")
+        return
     yield from plugins(registry)
 
 

@@ -7,7 +7,6 @@ from dataclasses import asdict
 import click
 
 from ganzoo.errors import ExitCode
-from ganzoo.registry import current
 
 SIGNS = {"ok": "  ", "note": "  ", "warning": "! ", "broken": "X "}
 COLOURS = {"warning": "yellow", "broken": "red"}
@@ -15,7 +14,8 @@ COLOURS = {"warning": "yellow", "broken": "red"}
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def command(as_json: bool) -> int:  # noqa: FBT001  # click passes by name
+@click.pass_context
+def command(context: click.Context, as_json: bool) -> int:  # noqa: FBT001  # click passes by name
     """Show versions, devices, plugins and folders, and what is wrong with them.
 
     Exits 7 if something is broken; with nothing but warnings (!) 0.
@@ -24,7 +24,8 @@ def command(as_json: bool) -> int:  # noqa: FBT001  # click passes by name
     from ganzoo.cli.diagnosis import of_installation
     from ganzoo.cli.machine import of_machine
 
-    findings = [*of_installation(current()), *of_machine()]
+    options = context.find_root().params
+    findings = [*of_installation(options["blocked"], options["plugin_files"]), *of_machine()]
     broken = [one for one in findings if one.state == "broken"]
     warnings = [one for one in findings if one.state == "warning"]
     if as_json:

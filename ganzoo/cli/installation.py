@@ -15,7 +15,9 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import url2pathname
 
 import ganzoo
-from ganzoo.plugins import CORE
+
+CORE = ganzoo.__name__
+"""The distribution's name too. `ganzoo.plugins` has it as well, and `doctor` can't rely on that."""
 
 PUBLIC = ("https", "http", "ssh", "git")
 """Schemes of addresses that mean something on another machine."""
