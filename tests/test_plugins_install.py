@@ -49,12 +49,13 @@ def test_what_is_no_plugin_of_others_is_refused(what):
 class Pip:
     """Answers as pip would, and remembers what it was asked.
 
-    `named` is what was asked for, `plan` all that would be installed; `fails` is why nothing can.
+    `named` is what was asked for, `plan` all that would be installed; `fails` is why nothing can,
+    `tells` what goes to stdout then.
     """
 
-    def __init__(self, named, plan=None, fails=""):
+    def __init__(self, named, plan=None, fails="", tells=""):
         self.reports = [named, named if plan is None else plan]
-        self.fails = fails
+        self.fails, self.tells = fails, tells
         self.calls = []
         self.constraints = ""
 
@@ -64,7 +65,7 @@ class Pip:
             if "-c" in arguments:
                 self.constraints = Path(arguments[arguments.index("-c") + 1]).read_text()
                 if self.fails:
-                    return SimpleNamespace(returncode=1, stdout="", stderr=self.fails)
+                    return SimpleNamespace(returncode=1, stdout=self.tells, stderr=self.fails)
             items = [{"metadata": one} for one in self.reports.pop(0)]
             report = arguments[arguments.index("--report") + 1]
             Path(report).write_text(json.dumps({"install": items}))
@@ -142,6 +143,14 @@ def test_pips_refusal_is_explained(install, capsys):
     told = capsys.readouterr().err
     assert f"can't be installed beside ganzoo 0.1.0 and torch {TORCH}" in told
     assert "einops needs torch<2" in told
+    cause = "The conflict is caused by:\n    foo 1 depends on bar>=2\n    baz 1 depends on bar<2\n"
+    tells = f"Processing foo\n\n{cause}\nTo fix this you could try to:\n1. loosen\n"
+    pip = Pip([distribution()], fails="ERROR: ResolutionImpossible", tells=tells)
+    assert install(pip) == 4
+    told = capsys.readouterr().err
+    assert "baz 1 depends on bar<2" in told
+    assert "Processing" not in told
+    assert "loosen" not in told
     pip = Pip([distribution()], fails="ERROR: no network")
     assert install(pip) == 7
     assert "no network" in capsys.readouterr().err
@@ -160,6 +169,21 @@ def test_what_is_installed_already_is_left_alone(install, capsys):
     assert install(pip) == 0
     assert not pip.installed
     assert "--upgrade" in capsys.readouterr().err
+
+
+def test_what_would_be_replaced_is_said_before(install, capsys):
+    click = importlib.metadata.version("click")
+    pip = Pip([distribution()], [distribution(), distribution("click", "1.0", ())])
+    assert install(pip) == 0
+    assert f"installing: ganzoo-foo 1.0, click 1.0 (instead of {click})" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("plan", "told"), [(None, "ganzoo-foo 1.0"), ([], "nothing")])
+def test_a_dry_run_stops_after_the_look(install, capsys, plan, told):
+    pip = Pip([distribution()], plan)
+    assert install(pip, "foo", "--", "--dry-run") == 0
+    assert not pip.installed
+    assert f"would install: {told}" in capsys.readouterr().err
 
 
 def test_a_ganzoo_that_is_not_installed_gets_nothing(install, monkeypatch, capsys):

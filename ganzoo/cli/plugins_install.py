@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
 import re
@@ -19,6 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from ganzoo.cli.console import print_columns
+from ganzoo.cli.diagnosis import version_of
 from ganzoo.cli.installation import installation
 from ganzoo.errors import EnvironmentFault, PluginError, UsageError
 from ganzoo.plugins import CORE, GROUP
@@ -77,8 +77,11 @@ def command(what: tuple[str, ...]) -> None:
         options = ["-c", str(constraints), *options]
         plan = _report([*options, *wanted], Path(folder), kept)
         _keep(plan)
+        if "--dry-run" in options:
+            click.echo(f"would install: {_listed(plan) or 'nothing'}", err=True)
+            return
         if plan:
-            click.echo(f"installing: {', '.join(map(str, plan))}", err=True)
+            click.echo(f"installing: {_listed(plan)}", err=True)
             done = _pip("install", "--quiet", *options, *wanted, quiet=False)
             if done.returncode != 0:
                 raise EnvironmentFault("pip failed: see above what it says")
@@ -145,12 +148,18 @@ def _report(
     """
     file = folder / "report.json"
     file.unlink(missing_ok=True)
-    done = _pip("install", "--dry-run", "--quiet", "--report", str(file), *arguments)
+    done = _pip("install", "--dry-run", "--report", str(file), *arguments)
     if done.returncode != 0 or not file.is_file():
         told = "\n".join(done.stderr.strip().splitlines()[-12:])
         if kept and re.search("ResolutionImpossible|conflict", done.stderr):
             versions = " and ".join(f"{name} {version}" for name, version in kept.items())
-            raise PluginError(f"it can't be installed beside {versions}; pip says", hint=told)
+            cause = re.search(
+                r"^The conflict is caused by:\n(?: .*\n?)+", done.stdout, re.MULTILINE
+            )
+            raise PluginError(
+                f"it can't be installed beside {versions}; pip says",
+                hint=cause[0].rstrip() if cause else told,
+            )
         raise EnvironmentFault("pip can't get it; it says", hint=told)
     items: list[Any] = json.loads(file.read_text(encoding="utf-8"))["install"]
     metadata = [item["metadata"] for item in items]
@@ -162,13 +171,7 @@ def _report(
 
 def _kept_versions() -> dict[str, str]:
     """Versions of what must stay as it is."""
-    versions = {}
-    for name in KEPT:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
+    return {name: version for name in KEPT if (version := version_of(name))}
 
 
 def _check(named: Iterable[Found], kept: Mapping[str, str]) -> None:
@@ -202,6 +205,15 @@ def _check(named: Iterable[Found], kept: Mapping[str, str]) -> None:
         ours = [str(need) for need in active if canonicalize_name(need.name) == CORE]
         needed = f"needs {ours[0]}" if ours else "doesn't say which ganzoo it needs"
         click.echo(f"checking: {one} {needed}", err=True)
+
+
+def _listed(plan: Iterable[Found]) -> str:
+    """What pip would install, and which versions it would replace."""
+    words = []
+    for one in plan:
+        there = version_of(one.name)
+        words.append(f"{one} (instead of {there})" if there else str(one))
+    return ", ".join(words)
 
 
 def _keep(plan: Iterable[Found]) -> None:
@@ -262,8 +274,8 @@ def _show(installed: Iterable[Found]) -> None:
             f"{min(broken)} is installed and can't be used: it is quarantined"
             if broken
             else f"{min(silent)} is installed, and {what}",
-            hint="`ganzoo plugins --verbose` shows all that is known of it\n"
-            f"to remove it: python -m pip uninstall {' '.join(sorted(silent | broken))}",
+            hint=("`ganzoo plugins --verbose` shows all that is known of it\n" if broken else "")
+            + f"to remove it: python -m pip uninstall {' '.join(sorted(silent | broken))}",
         )
     for one in records:
         if one["state"] == "ok":
