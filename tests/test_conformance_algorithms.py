@@ -94,7 +94,7 @@ SAYS = {
     "shares_splits": "train and val share samples",
     "doesnt_travel": "it doesn't pickle",
     "keeps_globals": "sample 0 of a loader process: 'source' isn't the same",
-    "has_no_order": "sample 0, opened in another process",
+    "has_no_order": "sample 0 of a loader process, opened there",
     "draws_globally": "draws from a global random generator",
     "writes_in_place": "changes the sample given to it, in ['source', 'target']",
     "makes_doubles": "image 'source' it makes float64 with 3 axes",

@@ -201,7 +201,7 @@ def check_data_pickles(subject: Subject) -> None:
 
 
 class _Loaded(Dataset[Any]):
-    """Samples for a loader, of the source that it was given and of one that it opens itself.
+    """Samples for a loader: of the source that it was given, then of one that it opens itself.
 
     An error is a value, which comes back whole.
     """
@@ -211,14 +211,21 @@ class _Loaded(Dataset[Any]):
         self.chosen = chosen
 
     def __len__(self) -> int:
-        return min(len(self.source), 3)
+        return 2 * _loaded_there(self.source)
 
     def __getitem__(self, index: int) -> Any:
         try:
+            count = _loaded_there(self.source)
+            if index < count:
+                return dict(loaded(self.source, index))
             anew: DataSource = self.chosen.build("train")
-            return [dict(loaded(source, index)) for source in (self.source, anew)]
+            return dict(loaded(anew, index - count))
         except GanzooError as error:
             return str(error)
+
+
+def _loaded_there(source: DataSource) -> int:
+    return min(len(source), 3)
 
 
 def _first(samples: list[Any]) -> Any:
@@ -241,16 +248,13 @@ def check_data_in_workers(subject: Subject) -> None:
         multiprocessing_context="forkserver",
     )
     with isolated():
-        for index, samples in enumerate(loader):
-            require(not isinstance(samples, str), f"in a loader process: {samples}")
-            here, (there, anew) = loaded(source, index), samples
-            _same_sample(f"sample {index} of a loader process", here, there)
-            _same_sample(
-                f"sample {index}, opened in another process (sort files, and sets: their order is "
-                "no promise)",
-                here,
-                anew,
-            )
+        count = _loaded_there(source)
+        for index, sample in enumerate(loader):
+            require(not isinstance(sample, str), f"in a loader process: {sample}")
+            what = f"sample {index % count} of a loader process"
+            if index >= count:
+                what += ", opened there (sort files and sets: their order is no promise)"
+            _same_sample(what, loaded(source, index % count), sample)
 
 
 def _same_state(one: Any, other: Any) -> bool:
