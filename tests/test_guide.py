@@ -10,6 +10,7 @@ import re
 import shlex
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -229,5 +230,8 @@ def test_the_guide_from_an_empty_folder(tmp_path, libraries, checkout):
         )
     said = (tmp_path / "guide.log").read_text()
     assert done.returncode == 0, said[-6000:]
-    wheels = [one.name for one in (empty / "ganzoo-sketch" / "dist").glob("*.whl")]
-    assert wheels == ["ganzoo_sketch-0.1.0-py3-none-any.whl"]
+    (wheel,) = (empty / "ganzoo-sketch" / "dist").glob("*.whl")
+    assert wheel.name == "ganzoo_sketch-0.1.0-py3-none-any.whl"
+    held = zipfile.ZipFile(wheel).namelist()
+    assert "ganzoo_sketch/recipes/facades.toml" in held
+    assert not [name for name in held if name.endswith("recipe.schema.json")]

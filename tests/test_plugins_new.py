@@ -84,6 +84,15 @@ def test_strangers_are_told_to_install_ganzoo_first(here):
     )
 
 
+def test_what_pip_says_in_the_wrong_order_is_explained(here):
+    assert main(["plugins", "new", "toy", "--ganzoo-url", URL]) == 0
+    (requirement,) = tomllib.loads((here / "ganzoo-toy" / "pyproject.toml").read_text())["project"][
+        "dependencies"
+    ]
+    said = f"No matching distribution found for {requirement}"  # by pip 23 to 26
+    assert said in (here / "ganzoo-toy" / "README.md").read_text()
+
+
 def test_without_an_address_the_author_is_told_to_fill_it_in(here, capsys, monkeypatch):
     monkeypatch.setattr(
         "ganzoo.cli.plugins_new.installation", lambda: installation(distribution(None))
@@ -275,6 +284,14 @@ def test_all_kinds_at_once(loaded):
     assert all(f"new_everything/{kind}" in document for kind in KINDS)
 
 
+def changed(place, before, after):
+    def change(package):
+        assert before in package[place]
+        return package | {place: package[place].replace(before, after)}
+
+    return change
+
+
 def fast_cases(namespace, active):
     return [case for case in cases(namespace, active) if not case.check.slow]
 
@@ -294,6 +311,25 @@ def test_a_loss_conforms_as_written(loaded, tmp_path):
     done = [case.check.name for i, case in enumerate(todo) if made(case, tmp_path / f"case{i}")]
     assert "check_naming_imports_nothing_heavy" in done
     assert any("loss" in name for name in done)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('"l1": weight * functional', '"l1": functional'),
+        ("softplus(sign * logits).mean()", "softplus(sign * logits).sum()"),
+    ],
+)
+def test_the_known_values_tell_another_formula(loaded, tmp_path, before, after):
+    place = "src/ganzoo_new_formula/loss.py"
+    _, active = loaded("new_formula", ["loss"], changed(place, before, after))
+    (known,) = [
+        case
+        for case in cases("new_formula", active)
+        if case.check.name == "check_loss_known_values"
+    ]
+    with pytest.raises(AssertionError, match="should be"):
+        made(known, tmp_path / "case")
 
 
 def test_a_broken_template_would_be_caught(loaded, tmp_path):
