@@ -3,7 +3,6 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import re
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -455,30 +454,3 @@ def test_naming_is_not_importing(arguments: list[str], tmp_path: Path) -> None:
     done = in_a_process("-c", code, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
-
-
-# Seconds of CPU over `python -c pass`; others: 0.3. The schema has the options of all components,
-# about a hundred pydantic models; `--help` needs none.
-LIMITS = {"--help": 0.1, "schema": 0.4}
-
-
-@pytest.mark.parametrize("arguments", LIGHT, ids=lambda value: " ".join(value[-3:]))
-def test_light_commands_are_quick(arguments: list[str], tmp_path: Path) -> None:
-    (tmp_path / "toy.toml").write_text(RECIPE)
-
-    def cpu(*command: str) -> float:
-        """Seconds of a process, user and system."""
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert in_a_process(*command, cwd=tmp_path).returncode == 0
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    limit = LIMITS.get(arguments[0], 0.3)
-    # A busy neighbour slows everything down. How much is seen by importing the two libraries that
-    # every command stands on: 0.1 s on a free core. The best of five counts.
-    for _ in range(5):
-        nothing = cpu("-c", "pass")
-        libraries = cpu("-c", "import click, pydantic; pydantic.BaseModel") - nothing
-        if cpu("-m", "ganzoo", *arguments) - nothing < limit * max(1, libraries / 0.1):
-            return
-    pytest.fail(f"never within {limit} s")

@@ -56,7 +56,7 @@ class Pairs(nn.Conv2d):
     """A discriminator that judges two pairs of images at once, so that it needs batches of four."""
 
     def __init__(self, options, io):
-        self.channels, height, width = io.inputs
+        self.channels = io.inputs[0]
         super().__init__(4 * self.channels, 1, 3, 1, 1)
 
     def forward(self, x, y=None):
