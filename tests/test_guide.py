@@ -128,6 +128,23 @@ def test_names_recipes_and_options_are_what_the_guide_says(package):
     )
 
 
+def test_an_option_of_another_name_goes_on_by_a_validator(package):
+    """What "Changing what is published" says of options."""
+    check = ("-m", "ganzoo", "check", "sketch/demo", "--syntax", "--set=generator.layers=2")
+    run(package, *check, code=3)
+    options = package / "src" / "ganzoo_sketch" / "options.py"
+    text = options.read_text()
+    validator = """    @model_validator(mode="before")
+    @classmethod
+    def _old_names(cls, given):
+        return {"blocks" if key == "layers" else key: value for key, value in given.items()}
+
+    def size_multiple"""
+    changed = text.replace("import Field\n", "import Field, model_validator\n")
+    options.write_text(changed.replace("    def size_multiple", validator))
+    run(package, *check)
+
+
 def test_the_authors_own_tests_pass(package):
     run(package, "-m", "pytest", "-q", "tests/test_generator.py", "tests/test_loss.py")
 
