@@ -431,6 +431,18 @@ def test_help_of_options_fits_the_terminal(
     assert len(first_line("30")) <= 30 < len(first_line("100"))
 
 
+@pytest.mark.parametrize(("wish", "red"), [("1", False), ("", True)])
+def test_errors_are_red_unless_colours_are_unwanted(
+    monkeypatch: pytest.MonkeyPatch, wish: str, red: bool
+) -> None:
+    monkeypatch.setenv("NO_COLOR", wish)
+    said: list[str] = []
+    monkeypatch.setattr(click, "echo", lambda text, **_: said.append(text))
+    assert cli.main(["show", "nope"]) == ExitCode.RECIPE
+    assert ("\x1b[" in said[0]) == red
+    assert "error" in said[0]
+
+
 HEAVY = ("torch", "numpy", "PIL", "cv2", "albumentations", "accelerate", "rich", "tomlkit")
 LIGHT = (
     ["--help"],

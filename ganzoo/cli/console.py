@@ -104,9 +104,14 @@ def report_error(error: GanzooError, *, as_json: bool = False, debug: bool = Fal
     """Explain an error on stderr: where, what and what to do next."""
     if debug:
         click.echo("".join(traceback.format_exception(error)), err=True)
-    click.echo(f"{click.style('error', fg='red', bold=True)}: {_explained(error)}", err=True)
+    click.echo(f"{_error()}: {_explained(error)}", err=True)
     if as_json:
         print_json(error_document(error))
+
+
+def _error() -> str:
+    """The word that errors begin with; red, except where https://no-color.org is asked for."""
+    return "error" if os.environ.get("NO_COLOR") else click.style("error", fg="red", bold=True)
 
 
 def _explained(error: GanzooError) -> str:
@@ -132,7 +137,7 @@ def report_bug(error: Exception, *, as_json: bool = False) -> None:
     sys.stderr.write("".join(traceback.format_exception(error)))
     message = f"this is a bug in {_owner(error)}: {type(error).__name__}: {error}"
     hint = "please report it with the traceback above and the command"
-    click.echo(f"{click.style('error', fg='red', bold=True)}: {message}\n  {hint}", err=True)
+    click.echo(f"{_error()}: {message}\n  {hint}", err=True)
     if as_json:
         document = {"message": message, "hint": hint, "where": "", "exit_code": int(ExitCode.BUG)}
         print_json({"error": document})

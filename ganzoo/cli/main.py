@@ -126,7 +126,8 @@ def _abandon_stdout() -> None:
 def _invoke(arguments: list[str]) -> int:
     """What `cli.main` does, except that errors are left to the caller."""
     try:
-        with cli.make_context("ganzoo", arguments) as context:
+        colour = False if os.environ.get("NO_COLOR") else None  # None: on a terminal
+        with cli.make_context("ganzoo", arguments, color=colour) as context:
             result: Any = cli.invoke(context)
     except click.exceptions.Exit as done:
         result = done.exit_code

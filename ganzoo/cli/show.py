@@ -15,11 +15,15 @@ from typing import Any
 
 import click
 
+from ganzoo.api import KINDS, Kind
 from ganzoo.cli.console import print_json
 from ganzoo.errors import GanzooError
-from ganzoo.recipe import load_recipe, shipped_recipes
+from ganzoo.recipe import shipped_recipes
 from ganzoo.recipe.describe import OptionHelp, describe
-from ganzoo.registry import Entry, Registry, current
+from ganzoo.recipe.document import NETWORKS
+from ganzoo.recipe.load import read_merged
+from ganzoo.recipe.validate import DEFAULT_METRICS
+from ganzoo.registry import CORE_KEYS, Entry, Registry, current
 
 
 @click.command()
@@ -67,31 +71,58 @@ def _document(
 
 
 def _uses_of_recipes(registry: Registry) -> dict[str, set[tuple[str, str]]]:
-    """Kinds and ids of the components of each shipped recipe; no kind where options name one."""
+    """Kinds and ids of the components of each shipped recipe; no kind where options name one.
+
+    Recipes aren't loaded: only their components matter, and many have the same ones.
+    """
+    known: dict[str, set[tuple[str, str]]] = {}
+
+    def uses(kind: Kind, value: Any) -> set[tuple[str, str]]:
+        key = json.dumps([kind, value], default=str)
+        if key not in known:
+            chosen = registry.choose(kind, value)
+            inner = _named([*chosen.as_table().values()])
+            known[key] = {(kind, chosen.id), *(("", one) for one in inner)}
+        return known[key]
+
     used, failed = {}, []
     for name, file in shipped_recipes(registry).items():
-        ref = file if isinstance(file, Path) else name  # a path needs no search
         try:
-            document = load_recipe(ref, registry=registry).document
+            recipe = read_merged(file, registry, places=False)
+            used[name] = set().union(*(uses(*one) for one in _components(recipe)))
         except GanzooError:
             failed.append(name)
-        else:
-            used[name] = set(_uses(document))
     if failed:
         click.echo(f"not looked at, since they have problems: {', '.join(failed)}", err=True)
     return used
 
 
-def _uses(table: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
-    if isinstance(table, Mapping):
-        if isinstance(table.get("use"), str):
-            kind = "data" if keys == ("data", "fallback") else keys[0] if len(keys) == 1 else ""
-            yield kind, table["use"]
-        for key, value in table.items():
-            yield from _uses(value, (*keys, key))
-    elif isinstance(table, list):
-        for value in table:
-            yield from _uses(value, keys)
+def _components(recipe: Mapping[str, Any]) -> Iterator[tuple[Kind, Any]]:
+    """What a recipe chooses its components by, without the core's own keys."""
+    for kind in KINDS:
+        value = recipe.get(kind, list(DEFAULT_METRICS) if kind == "metric" else [])
+        for one in value if isinstance(value, list) else [value]:
+            if kind in NETWORKS and one in ("none", {"use": "none"}):
+                continue
+            if isinstance(one, Mapping) and kind in CORE_KEYS:
+                own = {key: item for key, item in one.items() if key != CORE_KEYS[kind]}
+                yield kind, own
+                if kind == "data" and one.get("fallback", "none") != "none":
+                    yield kind, one["fallback"]
+            else:
+                yield kind, one
+
+
+def _named(value: Any) -> Iterator[str]:
+    """Ids of the components that tables in a value name."""
+    if isinstance(value, Mapping):
+        if isinstance(value.get("use"), str):
+            yield value["use"]
+        for inner in value.values():
+            yield from _named(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _named(inner)
 
 
 def _source(target: str) -> tuple[str, int | None]:

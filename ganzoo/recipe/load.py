@@ -48,14 +48,21 @@ def load_recipe(
     return _finish(reader, tree, overrides, stem=stem, text=text, path=path)
 
 
-def read_merged(file: Traversable, registry: registries.Registry) -> dict[str, Any]:
+def read_merged(
+    file: Traversable, registry: registries.Registry, *, places: bool = True
+) -> dict[str, Any]:
     """What a recipe and all that it extends say, as plain data; no component is checked.
+
+    Args:
+        file: the recipe.
+        registry: for the recipes that plugins ship.
+        places: problems say their places, which takes as long as all else.
 
     Raises:
         RecipeProblems: where a file is no TOML, or extends what isn't there.
         RecipeError: it can't be read.
     """
-    merged: dict[str, Any] = plain(_Reader(registry).read(file))
+    merged: dict[str, Any] = plain(_Reader(registry, places=places).read(file))
     return merged
 
 
@@ -102,6 +109,8 @@ def _finish(
 @dataclass
 class _Reader:
     registry: registries.Registry
+    places: bool = True
+    """Whether to find the place of each value."""
     count: int = 0
     """Files read so far."""
     above: list[Path] = field(default_factory=list)
@@ -125,7 +134,7 @@ class _Reader:
             data = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise RecipeProblems([_syntax_problem(error, source)]) from error
-        node = build(data, source, locate(text))
+        node = build(data, source, locate(text) if self.places else {})
         extends = node.value.pop("extends", None)
         if extends is None:
             return node
