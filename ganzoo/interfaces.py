@@ -87,6 +87,17 @@ def image_shape(shape: Shape, what: str = "takes") -> tuple[int, int, int]:
     return shape
 
 
+def refuse_classes(io: NetIO) -> None:
+    """Say no to class indices, for networks that would ignore them in silence.
+
+    Raises:
+        ValueError: the network is to be conditional; the engine shows it as a recipe's mistake.
+    """
+    if io.classes:
+        message = f"has no use for classes, and the task has {io.classes} of them"
+        raise ValueError(message)
+
+
 @dataclass(frozen=True)
 class Clock:
     """How far training is.

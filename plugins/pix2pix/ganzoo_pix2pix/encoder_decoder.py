@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
-from ganzoo.interfaces import NetIO, image_shape
+from ganzoo.interfaces import NetIO, image_shape, refuse_classes
 from ganzoo.nn import init_normal
 from ganzoo_pix2pix.options import EncoderDecoderOptions
 from ganzoo_pix2pix.unet import LEAK, make_decoder, make_encoder
@@ -20,13 +20,14 @@ class EncoderDecoder(nn.Module):
         io: shapes (C, H, W) of input and output; H and W are multiples of 2^depth.
 
     Raises:
-        ValueError: when an input or output is no image.
+        ValueError: when an input or output is no image, or there are classes.
 
     With the defaults and 3 channels on both sides it has 39,075,459 parameters.
     """
 
     def __init__(self, options: EncoderDecoderOptions, io: NetIO) -> None:
         super().__init__()
+        refuse_classes(io)
         self.encoder = make_encoder(options, image_shape(io.inputs)[0])
         self.decoder = make_decoder(options, image_shape(io.outputs, "makes")[0], skips=False)
         init_normal(self, options.init_std)
@@ -36,7 +37,7 @@ class EncoderDecoder(nn.Module):
 
         Args:
             x: input images.
-            y: class indices, which this network doesn't look at.
+            y: no class indices: `io.classes` is refused.
         """
         x = self.encoder[0](x)
         for down in self.encoder[1:]:

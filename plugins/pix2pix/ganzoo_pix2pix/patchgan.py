@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ganzoo.errors import RecipeError
-from ganzoo.interfaces import NetIO, image_shape
+from ganzoo.interfaces import NetIO, image_shape, refuse_classes
 from ganzoo.nn import init_normal, norm_2d, uses_bias
 from ganzoo_pix2pix.options import PatchGANOptions
 
@@ -23,7 +23,7 @@ class PatchGAN(nn.Module):
         io: shape (C, H, W) of what is judged, with the source's channels where the task shows it.
 
     Raises:
-        ValueError: when the input is no image.
+        ValueError: when the input is no image, or there are classes.
         RecipeError: when the images are too small for a map of at least 1 x 1.
 
     With the defaults and 6 channels it has 2,768,705 parameters, as the reference.
@@ -31,6 +31,7 @@ class PatchGAN(nn.Module):
 
     def __init__(self, options: PatchGANOptions, io: NetIO) -> None:
         super().__init__()
+        refuse_classes(io)
         channels, height, width = image_shape(io.inputs)
         if options.receptive_field() == 1:
             kernel, padding, strides = 1, 0, [1, 1]
@@ -64,7 +65,7 @@ class PatchGAN(nn.Module):
 
         Args:
             x: images, with the source's channels before them where the task shows it.
-            y: class indices, which this network doesn't look at.
+            y: no class indices: `io.classes` is refused.
         """
         logits: Tensor = self.model(x)
         return logits

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
-from ganzoo.interfaces import NetIO, image_shape
+from ganzoo.interfaces import NetIO, image_shape, refuse_classes
 from ganzoo.nn import init_normal, norm_2d, uses_bias
 from ganzoo_pix2pix.options import EncoderDecoderOptions, UNetOptions
 
@@ -62,13 +62,14 @@ class UNet(nn.Module):
         io: shapes (C, H, W) of input and output; H and W are multiples of 2^depth.
 
     Raises:
-        ValueError: when an input or output is no image.
+        ValueError: when an input or output is no image, or there are classes.
 
     With the defaults and 3 channels on both sides it has 54,413,955 parameters, as the reference.
     """
 
     def __init__(self, options: UNetOptions, io: NetIO) -> None:
         super().__init__()
+        refuse_classes(io)
         self.skip_relu = options.skip_relu
         self.encoder = make_encoder(options, image_shape(io.inputs)[0])
         self.decoder = make_decoder(options, image_shape(io.outputs, "makes")[0], skips=True)
@@ -79,7 +80,7 @@ class UNet(nn.Module):
 
         Args:
             x: input images.
-            y: class indices, which this network doesn't look at.
+            y: no class indices: `io.classes` is refused.
         """
         skips: list[Tensor] = []
         x = self.encoder[0](x)

@@ -360,3 +360,12 @@ def test_presets_are_legal_options():
 def test_wrong_options_are_refused(wrong, reason):
     with pytest.raises(ValidationError, match=reason):
         UNetOptions(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("network", "options"),
+    [(UNet, UNetOptions(**TINY)), (EncoderDecoder, EncoderDecoderOptions(**TINY))],
+)
+def test_classes_are_refused_since_they_would_be_ignored(network, options):
+    with pytest.raises(ValueError, match="no use for classes"):
+        network(options, NetIO(*([(3, 8, 8)] * 2), classes=10))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ganzoo.interfaces import NetIO, image_shape
+from ganzoo.interfaces import NetIO, image_shape, refuse_classes
 from ganzoo.nn import norm_2d, uses_bias
 from ganzoo_timm_unet.encoder import Encoder
 from ganzoo_timm_unet.options import TimmPatchOptions
@@ -26,12 +26,13 @@ class TimmPatch(nn.Module):
         io: shape (C, H, W) of what is judged, with the source's channels where the task shows it.
 
     Raises:
-        ValueError: when the input is no image.
+        ValueError: when the input is no image, or there are classes.
         GanzooError: as `Encoder`.
     """
 
     def __init__(self, options: TimmPatchOptions, io: NetIO) -> None:
         super().__init__()
+        refuse_classes(io)
         self.encoder = Encoder(options, image_shape(io.inputs))
         self.frozen = options.frozen
         self.heads = nn.ModuleList(_head(c, options) for c in self.encoder.channels)
@@ -52,7 +53,7 @@ class TimmPatch(nn.Module):
         Args:
             x: images of any size, unless the encoder is bound to one; with the source's channels
                 before them where the task shows it.
-            y: class indices, which this network doesn't look at.
+            y: no class indices: `io.classes` is refused.
         """
         maps = self.encoder(self.encoder.pad(x))
         return [head(features) for head, features in zip(self.heads, maps, strict=True)]

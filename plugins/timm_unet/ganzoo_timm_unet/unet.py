@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
-from ganzoo.interfaces import NetIO, image_shape
+from ganzoo.interfaces import NetIO, image_shape, refuse_classes
 from ganzoo.nn import norm_2d, uses_bias
 from ganzoo_timm_unet.encoder import Encoder
 from ganzoo_timm_unet.options import TimmUNetOptions
@@ -30,12 +30,13 @@ class TimmUNet(nn.Module):
         io: shapes (C, H, W) of input and output, of equal height and width.
 
     Raises:
-        ValueError: when an input or output is no image, or their sizes differ.
+        ValueError: when an input or output is no image, their sizes differ, or there are classes.
         GanzooError: as `Encoder`.
     """
 
     def __init__(self, options: TimmUNetOptions, io: NetIO) -> None:
         super().__init__()
+        refuse_classes(io)
         shape, made = image_shape(io.inputs), image_shape(io.outputs, "makes")
         if shape[1:] != made[1:]:
             message = f"makes images of its input's size, and {shape} and {made} (C, H, W) differ"
@@ -60,7 +61,7 @@ class TimmUNet(nn.Module):
 
         Args:
             x: input images of any size, unless the encoder is bound to one.
-            y: class indices, which this network doesn't look at.
+            y: no class indices: `io.classes` is refused.
         """
         height, width = x.shape[-2:]
         image = self.encoder.pad(x)
