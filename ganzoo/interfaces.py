@@ -317,7 +317,8 @@ class RunView(Protocol):
         path: the run directory.
         recipe: the validated recipe (`ganzoo.recipe.Recipe`).
         clock: how far training is.
-        nets: the raw networks by role; use `ganzoo.engine.rng.isolated` before anything random.
+        nets: the raw networks by role; call them under `torch.random.fork_rng()`, or the training
+            that follows is another.
     """
 
     @property

@@ -116,11 +116,15 @@ class Registry:
         namespace = name.partition("/")[0]
         record = self._by_namespace.get(namespace)
         if record is None:
+            distribution = f"{plugins.CORE}-{namespace.replace('_', '-')}"
+            near = did_you_mean(namespace, self._by_namespace)
+            source = (
+                f"it would come with the distribution {distribution} (`ganzoo plugins install "
+                f"{distribution}`); a file of your own needs --plugin FILE; `ganzoo plugins` "
+                "lists what is installed"
+            )
             raise PluginError(
-                f'no plugin "{namespace}" is installed',
-                hint=did_you_mean(namespace, self._by_namespace)
-                or f"it would come with the distribution {plugins.CORE}-{namespace}; "
-                "a file of your own needs --plugin FILE; `ganzoo plugins` lists what is installed",
+                f'no plugin "{namespace}" is installed', hint=f"{near}\n{source}".strip()
             )
         return record
 

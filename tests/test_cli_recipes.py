@@ -156,6 +156,9 @@ def test_a_copy_isnt_misled_by_a_file_of_a_shipped_name(
     [
         (["nope"], ExitCode.RECIPE, 'no recipe "nope"'),
         (["quickstrat"], ExitCode.RECIPE, 'did you mean "quickstart"?'),
+        (["nowhere/quickstart"], ExitCode.PLUGIN, 'no plugin "nowhere" is installed'),
+        (["papr/table1_l1"], ExitCode.PLUGIN, 'did you mean "paper/table1_l1"'),
+        (["paper/table1_l9"], ExitCode.RECIPE, 'did you mean "paper/table1_l1"'),
         (["quickstart", "-o", "x.txt"], ExitCode.USAGE, "ends in .toml"),
         (["bad.toml", "-o", "y.toml"], ExitCode.RECIPE, 'no recipe "gone"'),
         (["ill.toml", "-o", "y.toml"], ExitCode.RECIPE, "not valid TOML"),

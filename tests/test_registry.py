@@ -52,6 +52,7 @@ def test_find(toys: Registry) -> None:
         ("loss", "naming_toy/qqqq", RecipeError, "`ganzoo list loss`"),
         ("loss", "nowhere/hinge", PluginError, 'no plugin "nowhere" is installed'),
         ("loss", "namingtoy/hinge", PluginError, 'did you mean "naming_toy"?'),
+        ("loss", "namingtoy/hinge", PluginError, "`ganzoo plugins install ganzoo-namingtoy`"),
         ("loss", "ill/hinge", PluginError, "quarantined: ImportError: y"),
         ("loss", "shut/hinge", PluginError, "blocked by you"),
         ("generator", "naming_toy/circle", PluginError, "in a circle"),

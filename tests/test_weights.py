@@ -16,7 +16,14 @@ from torch import nn
 
 from ganzoo import registry
 from ganzoo.api import Chosen, Component, Options
-from ganzoo.errors import DataError, EnvironmentFault, ExitCode, PluginError, UsageError
+from ganzoo.errors import (
+    DataError,
+    EnvironmentFault,
+    ExitCode,
+    PluginError,
+    RecipeError,
+    UsageError,
+)
 from ganzoo.files import replacing
 from ganzoo.inference import weights
 from ganzoo.inference.weights import (
@@ -74,12 +81,17 @@ def toy_registry(monkeypatch):
     }
     targets = {"generator": Net, "task": ToyTask}
 
-    def choose(kind: str, table: Any) -> Chosen:
-        if table["use"].startswith("absent/"):
+    def find(kind: str, name: str) -> Component:
+        if name.startswith("absent/"):
             raise PluginError("no plugin has the namespace absent", hint="Install it.")
-        return Chosen(id=table["use"], component=parts[kind], options=Options())
+        return parts[kind]
 
-    monkeypatch.setattr(registry, "current", lambda: SimpleNamespace(choose=choose))
+    def choose(kind: str, table: Any) -> Chosen:
+        if "gone" in table:
+            raise RecipeError("gone: unknown option")
+        return Chosen(id=table["use"], component=find(kind, table["use"]), options=Options())
+
+    monkeypatch.setattr(registry, "current", lambda: SimpleNamespace(find=find, choose=choose))
     monkeypatch.setattr(Chosen, "load", lambda self: targets[self.component.kind])
     return SimpleNamespace(parts=parts, targets=targets)
 
@@ -207,6 +219,12 @@ def test_another_revision_and_a_missing_plugin_are_refused_with_exit_4(toy_regis
     with pytest.raises(PluginError, match="revision 2") as caught:
         build_network(make_card(revision=2))
     assert caught.value.exit_code == ExitCode.PLUGIN
+    assert "ganzoo-toy 0.3" in str(caught.value)
+    # an option that only the other revision has is no other fault
+    with pytest.raises(PluginError, match="revision 2"):
+        build_network(make_card(revision=2, network={**make_card().network, "gone": 1}))
+    with pytest.raises(RecipeError, match="unknown option") as caught:
+        build_network(make_card(network={**make_card().network, "gone": 1}))
     assert "ganzoo-toy 0.3" in str(caught.value)
     with pytest.raises(PluginError, match=r"ganzoo-toy 0\.3") as caught:
         build_network(make_card(network={"use": "absent/net"}), where="g.safetensors")

@@ -24,7 +24,6 @@ import ganzoo
 from ganzoo.errors import (
     DataError,
     EnvironmentFault,
-    ExitCode,
     GanzooError,
     PluginError,
     UsageError,
@@ -207,22 +206,24 @@ def build_network(
     """
     from ganzoo import registry
 
+    active = registry.current()
     try:
-        chosen = registry.current().choose(card.kind, dict(card.network))
+        # Before its options, which another revision may have renamed.
+        component = active.find(card.kind, str(card.network["use"]))
+        if component.revision != card.revision:
+            raise PluginError(
+                f"the weights were saved by revision {card.revision} of {card.network['use']}; the "
+                f"installed one is revision {component.revision}, in which they mean something "
+                "else",
+                hint="Install the plugin's version that made them.",
+            )
+        chosen = active.choose(card.kind, dict(card.network))
     except GanzooError as error:
         error.where = where or error.where
-        if error.exit_code == ExitCode.PLUGIN and card.plugin:
+        if card.plugin:
             made_with = f"{card.plugin.get('distribution')} {card.plugin.get('version')}"
             error.hint = f"{error.hint}\nThe weights were made with {made_with}.".strip()
         raise
-    if chosen.component.revision != card.revision:
-        raise PluginError(
-            f"the weights were saved by revision {card.revision} of {chosen.id}; the installed"
-            f" one is revision {chosen.component.revision}, in which they mean something else",
-            where=where,
-            hint="Install the plugin's version that made them: "
-            f"{card.plugin.get('distribution', '?')} {card.plugin.get('version', '?')}.",
-        )
     follow = nullcontext() if state is None else weights_follow()
     with torch.random.fork_rng(devices=[]), follow:
         net: nn.Module = chosen.build(card.io)

@@ -60,22 +60,23 @@ def find_recipe(ref: str, registry: Registry, beside: Path | None = None) -> Tra
     names = shipped_recipes(registry)
     near = did_you_mean(_shipped_name(ref), names)
     folders = {one.partition("/")[0] for one in names if "/" in one}
-    if not near and ref.partition("/")[0] not in folders:
-        _refuse_absent_plugin(ref, registry)
+    if ref.partition("/")[0] not in folders:
+        _refuse_absent_plugin(ref, registry, near)
     raise RecipeError(
         f'no recipe "{ref}"',
         hint=near or ("shipped: " + ", ".join(sorted(names)) if names else ""),
     )
 
 
-def _refuse_absent_plugin(ref: str, registry: Registry) -> None:
+def _refuse_absent_plugin(ref: str, registry: Registry, near: str) -> None:
     """Raise a PluginError where `ref` is like `plugin/name` and that plugin is absent or broken."""
     if not _PLUGIN_RECIPE.fullmatch(ref) or Path(ref).parent.is_dir():
         return
     try:
         record = registry.record_of(ref)
     except PluginError as error:
-        raise PluginError(f'no recipe "{ref}": {error.message}', hint=error.hint) from error
+        hint = "\n".join(filter(None, (near, error.hint)))
+        raise PluginError(f'no recipe "{ref}": {error.message}', hint=hint) from error
     if record.state != "ok":
         raise PluginError(
             f'no recipe "{ref}": the plugin "{record.namespace}" is {record.state}: '

@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganzoo.api import NetOptions
 from ganzoo.engine.rng import isolated
@@ -142,7 +142,14 @@ def check_other_sizes(subject: Subject) -> None:
     if len(rig.io.inputs) != 3 or len(rig.io.outputs) != 3:
         raise NotApplicable("it doesn't make images of images")
     net, (_, height, width) = rig.build().eval(), rig.io.inputs
-    other = Rig(rig.chosen, resized(rig.io, 2 * height, width))
+    options = rig.chosen.options
+    multiple = options.size_multiple() if isinstance(options, NetOptions) else 1
+    _takes(rig, net, 2 * height, width)
+    _takes(rig, net, height + multiple, width + multiple)  # the nearest that are legal
+
+
+def _takes(rig: Rig, net: nn.Module, height: int, width: int) -> None:
+    other = Rig(rig.chosen, resized(rig.io, height, width))
     what = f"built for {shape_text(rig.io.inputs)} and given {shape_text(other.io.inputs)}"
     try:
         with torch.no_grad():
@@ -151,7 +158,8 @@ def check_other_sizes(subject: Subject) -> None:
         return
     except RuntimeError as error:
         message = (
-            f"{what} it fails: {error}\nlet forward raise a ValueError that says which it takes"
+            f"{what} it fails: {error}\nstate the multiple that it needs as its options' "
+            "size_multiple(), or let forward raise a ValueError that says which it takes"
         )
         raise CheckFailed(message) from error
     given, wanted = shape_text(tuple(output.shape[1:])), shape_text(other.io.outputs)
