@@ -159,6 +159,7 @@ def test_a_copy_isnt_misled_by_a_file_of_a_shipped_name(
         (["nowhere/quickstart"], ExitCode.PLUGIN, 'no plugin "nowhere" is installed'),
         (["papr/table1_l1"], ExitCode.PLUGIN, 'did you mean "paper/table1_l1"'),
         (["paper/table1_l9"], ExitCode.RECIPE, 'did you mean "paper/table1_l1"'),
+        (["run"], ExitCode.RECIPE, "the recipe in it is run/recipe.toml"),
         (["quickstart", "-o", "x.txt"], ExitCode.USAGE, "ends in .toml"),
         (["bad.toml", "-o", "y.toml"], ExitCode.RECIPE, 'no recipe "gone"'),
         (["ill.toml", "-o", "y.toml"], ExitCode.RECIPE, "not valid TOML"),
@@ -170,6 +171,8 @@ def test_what_cannot_be_copied(
 ) -> None:
     (tmp_path / "bad.toml").write_text('extends = "gone"\n')
     (tmp_path / "ill.toml").write_text("x = \n")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "recipe.toml").write_text('name = "x"\n')
     (tmp_path / "file").write_text("")
     found, out, err = ganzoo("recipes", "copy", *arguments)
     assert (found, out) == (code, "")

@@ -57,6 +57,10 @@ def find_recipe(ref: str, registry: Registry, beside: Path | None = None) -> Tra
         return candidate
     if itself:
         raise RecipeError(f'"{ref}" is this recipe itself')
+    if (Path(ref).expanduser() / "recipe.toml").is_file():
+        raise RecipeError(
+            f'"{ref}" is a folder', hint=f"the recipe in it is {Path(ref, 'recipe.toml')}"
+        )
     names = shipped_recipes(registry)
     near = did_you_mean(_shipped_name(ref), names)
     folders = {one.partition("/")[0] for one in names if "/" in one}
