@@ -248,7 +248,7 @@ def test_failures_skips_and_expected_failures(authors_pytest):
     assert "gives 3 x 32 x 15, not 3 x 32 x 16" in said
     assert "Traceback" not in said
     assert "checks_networks.py" not in said  # a reason, and no view of the kit's inside
-    assert re.search(r"^ganzoo: \S+, plugins: .*pix2pix", said, re.MULTILINE)
+    assert re.search(rf"^ganzoo: \S+ \({re.escape(str(ROOT / 'ganzoo'))}\)$", said, re.MULTILINE)
 
 
 def test_expected_failures_name_checks_that_exist():
@@ -277,9 +277,14 @@ def test_slow_checks_are_marked():
     assert {name.partition("-")[0] for name in marked} == slow != set()
 
 
-def test_the_pytest_plugin_imports_no_torch():
-    code = "import ganzoo.testing.pytest_plugin, sys; sys.exit('torch' in sys.modules)"
+def test_the_pytest_plugin_imports_neither_torch_nor_plugins():
+    code = (
+        "import sys; from ganzoo.testing import pytest_plugin as p; p.pytest_report_header(); "
+        "sys.exit(any(name in sys.modules for name in ('torch', 'ganzoo_gan', 'ganzoo_pix2pix')))"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
+    control = code.replace("p.pytest_report_header()", "import ganzoo_gan")
+    assert subprocess.run([sys.executable, "-c", control], check=False).returncode == 1
 
 
 FIXTURES = """
