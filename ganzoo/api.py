@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
 
@@ -151,10 +151,29 @@ class Chosen(BaseModel):
                 "authors, or see `ganzoo plugins`",
             ) from error
 
+    def ids(self) -> Iterator[str]:
+        """Ids of this component and of all that its options name, at any depth."""
+        yield self.id
+        yield from _ids_in(dict(self.options))
+
     @model_serializer(mode="plain")
     def as_table(self) -> dict[str, Any]:
         """The table as a recipe would spell it out: `use` and every option."""
         return {"use": self.id, **self.options.model_dump(mode="json", by_alias=True)}
+
+
+def _ids_in(value: Any) -> Iterator[str]:
+    # By type, not by a key called `use`: a plugin may have an option of that name in a table.
+    if isinstance(value, Chosen):
+        yield from value.ids()
+        return
+    if isinstance(value, BaseModel):
+        value = dict(value)
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for part in value:
+            yield from _ids_in(part)
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ def _uses_of_recipes(registry: Registry) -> dict[str, set[tuple[str, str]]]:
         key = json.dumps([kind, value], default=str)
         if key not in known:
             chosen = registry.choose(kind, value)
-            inner = _named([*chosen.as_table().values()])
+            _, *inner = chosen.ids()
             known[key] = {(kind, chosen.id), *(("", one) for one in inner)}
         return known[key]
 
@@ -111,18 +111,6 @@ def _components(recipe: Mapping[str, Any]) -> Iterator[tuple[Kind, Any]]:
                     yield kind, one["fallback"]
             else:
                 yield kind, one
-
-
-def _named(value: Any) -> Iterator[str]:
-    """Ids of the components that tables in a value name."""
-    if isinstance(value, Mapping):
-        if isinstance(value.get("use"), str):
-            yield value["use"]
-        for inner in value.values():
-            yield from _named(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _named(inner)
 
 
 def _source(target: str) -> tuple[str, int | None]:

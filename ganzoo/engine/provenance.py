@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel
 
 import ganzoo
 from ganzoo.api import Chosen
@@ -55,20 +54,6 @@ def _named(recipe: Recipe) -> list[Chosen]:
     if recipe.fallback is not None:
         chosen.append(recipe.fallback)
     return chosen
-
-
-def _used(value: Any) -> Iterator[str]:
-    """Ids of a component, and of all that its options name."""
-    if isinstance(value, Chosen):
-        yield value.id
-        value = value.options
-    if isinstance(value, BaseModel):
-        value = dict(value)
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for part in value:
-            yield from _used(part)
 
 
 def changed_plugins(path: Path) -> list[str]:
@@ -117,7 +102,7 @@ def record(
         recipe_sha256=recipe.sha256,
         overrides=list(overrides),
         components=dict(sorted((item.id, item.component.revision) for item in named)),
-        plugins=_plugins(_used(named)),
+        plugins=_plugins(one for item in named for one in item.ids()),
     )
     part: dict[str, Any] = {
         "started": now(),
