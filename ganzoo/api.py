@@ -37,6 +37,7 @@ Kind = Literal[
     "task",
     "data",
     "augment",
+    "diffaugment",
     "metric",
     "callback",
     "importer",

@@ -9,6 +9,7 @@ What a component's target is called with:
 | task | `target(options, nets, loss) -> Task` |
 | data | `target(options, split) -> DataSource` |
 | augment | `target(options) -> Augment` |
+| diffaugment | `target(options) -> DiffAugment` (an `nn.Module` is moved; its buffers are saved) |
 | metric | `target(options) -> Metric` |
 | callback | `target(options) -> object with ganzoo_* run hooks` |
 """
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias, r
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from torch import Tensor, nn
 
 Shape: TypeAlias = tuple[int, ...]
@@ -47,6 +49,9 @@ class Field:
             `class`: one integer.
         low, high: range of an image's values.
         palette: RGB colours (0 to 255) of the classes, when the image is a colour-coded label map.
+        classes: how many there are, of a `class` or of `labels`; 0 if that isn't known.
+        aligned: whether it belongs to the sample's other fields. False: drawn apart from them
+            (unpaired folders), so that nothing may compare the two.
     """
 
     shape: Shape
@@ -54,6 +59,8 @@ class Field:
     low: float = -1.0
     high: float = 1.0
     palette: tuple[tuple[int, int, int], ...] = ()
+    classes: int = 0
+    aligned: bool = True
 
 
 @dataclass(frozen=True)
@@ -245,8 +252,11 @@ class Optimize(Protocol):
 class DataSource(Protocol):
     """Samples of one split; must pickle, since loader workers may be started by forkserver.
 
-    Attributes `palette`-like extras belong to `fields`. Optional attributes: `metrics`, ids of
-    metrics that this data adds to an evaluation; `notes`, sentences that the user should see once.
+    Attributes `palette`-like extras belong to `fields`. Optional attributes: `metrics`, what this
+    data add to an evaluation: ids of metrics, or tables (`{"use": ID, ...}`); `notes`, sentences
+    that the user should see once; `arrays`, the whole split in memory by field, one row a sample
+    and equal to what `load` gives, which draws nothing then: batches are cut out of it at once
+    where a recipe has no augments.
     """
 
     @property
@@ -282,6 +292,28 @@ class Augment(Protocol):
     ) -> dict[str, np.ndarray]: ...
 
 
+class DiffAugment(Protocol):
+    """A differentiable change of all that a discriminator is shown, real and generated alike.
+
+    The engine calls it inside every discriminator in training, in both players' turns, so that
+    tasks and losses know nothing of it. It draws from torch's global generator, which checkpoints
+    keep, anew for each image; gradients pass through it.
+    """
+
+    def __call__(self, images: Tensor, clock: Clock) -> Tensor:
+        """Return images of the same shape.
+
+        Args:
+            images: N x C x H x W in [-1, 1]; C may be more than an image's own channels, where the
+                task shows a discriminator the source beside it.
+            clock: for probabilities that anneal.
+
+        Raises:
+            ValueError: the input is no batch of images.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Score:
     """A metric's value: the mean (or one value of a whole set), and the values it is made of."""
@@ -291,18 +323,31 @@ class Score:
 
 
 class Metric(Protocol):
-    """Judges generated images against the data.
+    """Judges generated images or points against the data.
 
     Attributes:
-        needs: names of the fields it reads from a batch.
+        needs: names of the fields it reads from a batch. One that reads `target` is left out where
+            that isn't aligned with the source.
         protocol: one sentence that says how the figure is made, printed beside it.
+
+    Optional attributes: `samples: int`, how many it wants of a network that draws its inputs (as
+    many as the split has, unless it says); `headline(scores) -> str`, a sentence for the end of a
+    run.
     """
 
     needs: frozenset[str]
     protocol: str
 
     def update(self, batch: Mapping[str, Tensor], generated: Tensor) -> None:
-        """Take a batch in; images are on the 8-bit grid of [-1, 1], on the CPU."""
+        """Take a batch in; images are on the 8-bit grid of [-1, 1], on the CPU.
+
+        Args:
+            batch: a sample's fields; `source` and `target` are what the network got and should
+                have made, whatever the data call them. Of a network that draws its inputs
+                (`Task.draw`): what it drew, beside samples of the data that have nothing to do
+                with what was generated.
+            generated: N x C x H x W, or N x D points.
+        """
         ...
 
     def compute(self) -> Mapping[str, Score]:
@@ -364,7 +409,11 @@ class Task(ABC):
     needs: ClassVar[frozenset[str]]
     """Fields that a batch must have; checked against the data component."""
     serves: ClassVar[Mapping[str, tuple[str, str]]]
-    """Roles whose weights `ganzoo predict` takes: (field that goes in, field that comes out)."""
+    """Roles whose weights are of use alone: (field that goes in, field that comes out). Where the
+    first is in no data (noise), `draw` makes it, and `ganzoo sample` takes the weights; else
+    `ganzoo predict` does."""
+    needs_aligned: ClassVar[bool] = False
+    """Whether the fields in `needs` must belong together: unpaired data are then refused."""
     optional: ClassVar[frozenset[str]] = frozenset()
     """Roles that a recipe may set to "none": then not in `nets`, and their player doesn't exist."""
     clock: Clock
@@ -392,14 +441,52 @@ class Task(ABC):
     def sample(
         self, batch: Mapping[str, Tensor], nets: Mapping[str, Callable[..., Tensor]]
     ) -> dict[str, Tensor]:
-        """Images to show for a batch, by caption, in the order of the sample grid's columns."""
+        """What to show for a batch, by caption, in the order of the sample grid's columns.
+
+        Images N x C x H x W in [-1, 1]; or points N x 2, which are drawn in one picture.
+        """
 
     @classmethod
     @abstractmethod
     def predict(
         cls, options: Any, role: str, net: Callable[..., Tensor], inputs: Mapping[str, Tensor]
     ) -> Tensor:
-        """What one network makes of a batch; the engine sets mode and seed around it."""
+        """What one network makes of a batch; the engine sets mode and seed around it.
+
+        Args:
+            options: the task's.
+            role: whose network it is, one of `serves`.
+            net: it.
+            inputs: the field that goes in, and those beside it that aren't what comes out; or what
+                `draw` gave.
+        """
+
+    @classmethod
+    def draw(
+        cls,
+        options: Any,
+        role: str,
+        io: NetIO,
+        count: int,
+        random: torch.Generator,
+    ) -> dict[str, Tensor]:
+        """Inputs of a network that makes samples from none of the data's: noise, class indices.
+
+        Only for roles whose input field, as `serves` names it, no data have. Class indices are
+        called `label`, so that `ganzoo sample --label` can set them.
+
+        Args:
+            options: the task's.
+            role: one of `serves`.
+            io: shapes and classes of its network.
+            count: samples wanted.
+            random: on the CPU; the only source of numbers, so that a seed means the same anywhere.
+
+        Raises:
+            NotImplementedError: the task takes its inputs from data alone.
+        """
+        message = f"{cls.__name__} draws no inputs for {role!r}: its `serves` must name a field"
+        raise NotImplementedError(message)
 
     def state_dict(self) -> dict[str, Any]:
         """State beyond networks and optimizers (image pools), made of tensors and JSON's types."""
@@ -416,6 +503,7 @@ class Task(ABC):
         fake: Tensor,
         see: Callable[[Tensor], Tensor] = lambda image: image,
         condition: Mapping[str, Tensor] | None = None,
+        label: Tensor | None = None,
     ) -> LossInputs:
         """Show real and fake to a discriminator and gather what a loss may look at.
 
@@ -427,6 +515,7 @@ class Task(ABC):
             fake: the same; detached in the discriminator's turn.
             see: what the discriminator is shown of an image, such as the source beside it.
             condition: passed on to the loss.
+            label: class indices, N, for a discriminator that takes them.
         """
         wants_real = turn == "discriminator" or getattr(self.loss, "real_in_generator_turn", False)
         if net is None:
@@ -435,7 +524,8 @@ class Task(ABC):
             )
 
         def discriminate(x: Tensor, *, precise: bool = False) -> DiscriminatorOutput:
-            return as_output(net(see(x), precise=precise))
+            shown = (see(x),) if label is None else (see(x), label)
+            return as_output(net(*shown, precise=precise))
 
         real_output = discriminate(real) if wants_real else None
         fake_output = discriminate(fake)

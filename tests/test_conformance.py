@@ -42,11 +42,13 @@ def conformance(namespace, **more):
 
 test_albumentations = conformance("albumentations")
 test_core = conformance("ganzoo")
+test_cyclegan = conformance("cyclegan")
 test_gan = conformance("gan")
 test_images = conformance(
     "images", settings={"images/side_by_side": NOWHERE, "images/two_folders": NOWHERE}
 )
 test_pix2pix = conformance("pix2pix")
+test_r3gan = conformance("r3gan")
 test_timm_unet = conformance("timm_unet")
 test_good_toy = conformance("conformance_good")
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ganzoo.api import Chosen, NetOptions
 from ganzoo.engine.rng import isolated, seed_for
 from ganzoo.errors import DataError, GanzooError, PluginError, RecipeError
-from ganzoo.interfaces import Field, Loss, LossInputs, NetIO, Shape, Task
+from ganzoo.interfaces import DiffAugment, Field, Loss, LossInputs, NetIO, Shape, Task
 from ganzoo.recipe.model import Optimizer, Recipe
 
 
@@ -78,6 +78,13 @@ def plan_networks(recipe: Recipe, fields: Mapping[str, Field]) -> Plan:
             f"{recipe.task.id} needs {', '.join(sorted(task.needs))}, and {recipe.data.id} has no "
             f"{', '.join(missing)}",
             hint=f"Its fields are: {', '.join(fields)}.",
+        )
+    apart = sorted(name for name in task.needs if not fields[name].aligned)
+    if task.needs_aligned and apart:
+        raise DataError(
+            f"{recipe.task.id} learns from pairs, and the {apart[0]} of {recipe.data.id} doesn't "
+            "belong to its sample's other fields",
+            hint="Take data that are pairs, or a task for unpaired ones.",
         )
     chosen: dict[str, Chosen] = {}
     for role, table in task.roles.items():
@@ -199,6 +206,17 @@ def build_loss(recipe: Recipe, plan: Plan, device: torch.device, dtype: torch.dt
             raise RecipeError(f"two [[loss]] tables are called {name!r}: give one a `name`")
         parts[name] = part
     return next(iter(parts.values())) if len(parts) == 1 else SummedLoss(parts)
+
+
+def build_diffaugments(
+    recipe: Recipe, device: torch.device, dtype: torch.dtype
+) -> tuple[DiffAugment, ...]:
+    """Build what is done to all that discriminators see; modules are moved to the device."""
+    built = tuple(chosen.build() for chosen in recipe.diffaugment)
+    for one in built:
+        if isinstance(one, nn.Module):
+            one.to(device=device, dtype=dtype)
+    return built
 
 
 def optimizer_options(recipe: Recipe, plan: Plan) -> dict[str, Optimizer]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ganzoo.engine.build import check_outputs
 from ganzoo.engine.session import Session
 from ganzoo.errors import PluginError
-from ganzoo.interfaces import NetIO
+from ganzoo.interfaces import Clock, DiffAugment, NetIO
 
 
 @dataclass(frozen=True)
@@ -42,18 +42,27 @@ class Promise:
 class _Shell(nn.Module):
     """Stands between the wrappers (DDP, autocast) and the raw network.
 
-    It switches autocast off, and looks whether a generator keeps its word about shapes: in a task
-    a wrong one would come out as some operation's error, far from the network at fault.
+    It switches autocast off, augments what a discriminator is shown, and looks whether a generator
+    keeps its word about shapes: in a task a wrong one would come out as some operation's error, far
+    from the network at fault.
     """
 
-    def __init__(self, raw: nn.Module, device_type: str, promise: Promise | None) -> None:
+    def __init__(
+        self,
+        raw: nn.Module,
+        device_type: str,
+        promise: Promise | None,
+        augments: tuple[DiffAugment, ...],
+    ) -> None:
         super().__init__()
         self.raw = raw
         self.device_type = device_type
         self.promise = promise
+        self.augments = augments  # a tuple: modules in it aren't the network's
+        self.clock = Clock(0, 0, 0.0)
 
     def forward(self, *x: Any, precise: bool = False) -> Any:
-        output = self._exactly(*x) if precise else self.raw(*x)
+        output = self._exactly(*x) if precise else self._augmented(*x)
         if self.promise is not None:
             self.promise.check(x[0], output)
         return output
@@ -65,7 +74,12 @@ class _Shell(nn.Module):
             for value in x
         ]
         with torch.autocast(self.device_type, enabled=False):
-            return self.raw(*exact)
+            return self._augmented(*exact)
+
+    def _augmented(self, shown: Any, *rest: Any) -> Any:
+        for augment in self.augments:
+            shown = augment(shown, self.clock)
+        return self.raw(shown, *rest)
 
 
 class PreparedNet:
@@ -75,14 +89,21 @@ class PreparedNet:
         raw: the network.
         session: where it goes.
         promise: of a generator; other networks make none.
+        augments: of a discriminator: what is done to all that it is shown.
     """
 
-    def __init__(self, raw: nn.Module, session: Session, promise: Promise | None = None) -> None:
+    def __init__(
+        self,
+        raw: nn.Module,
+        session: Session,
+        promise: Promise | None = None,
+        augments: tuple[DiffAugment, ...] = (),
+    ) -> None:
         raw.to(device=session.device, dtype=session.dtype)
         if session.resolved.channels_last:
             raw.to(memory_format=torch.channels_last)
         self._raw = raw
-        self._shell = _Shell(raw, session.device.type, promise)
+        self._shell = _Shell(raw, session.device.type, promise, augments)
         # Accelerate patches the shell's forward with autocast, then wraps it for DDP: calling the
         # shell itself is autocast without gradient synchronisation, just what `frozen` wants.
         with warnings.catch_warnings():
@@ -98,6 +119,10 @@ class PreparedNet:
     def __call__(self, *x: Any, precise: bool = False) -> Any:
         """Training call, synchronised between processes in the backward pass."""
         return self.wrapped(*x, precise=precise)
+
+    def begin_step(self, clock: Clock) -> None:
+        """Let what anneals inside know how far training is."""
+        self._shell.clock = clock
 
     @contextmanager
     def frozen(self) -> Iterator[Callable[..., Any]]:

@@ -47,7 +47,7 @@ def _plugins(ids: Iterable[str]) -> dict[str, str]:
 
 def _named(recipe: Recipe) -> list[Chosen]:
     """Every component that the recipe names outside of options."""
-    chosen = [recipe.task, recipe.data, *(e.chosen for e in recipe.augment)]
+    chosen = [recipe.task, recipe.data, *(e.chosen for e in recipe.augment), *recipe.diffaugment]
     chosen += [net for net in recipe.networks.values() if net is not None]
     chosen += [entry.chosen for entry in recipe.loss]
     chosen += [*recipe.metrics, *recipe.callbacks]

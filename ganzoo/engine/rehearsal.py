@@ -7,18 +7,18 @@ costs nothing; and once more with numbers if that fails, since code may look at 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ganzoo.engine.build import Plan, build_loss, build_network
+from ganzoo.engine.build import Plan, build_diffaugments, build_loss, build_network
 from ganzoo.engine.rng import isolated
 from ganzoo.engine.stepper import total_of, trained
 from ganzoo.errors import GanzooError, PluginError, RecipeError
-from ganzoo.interfaces import Clock
+from ganzoo.interfaces import Clock, DiffAugment
 from ganzoo.nn import weights_follow
 from ganzoo.recipe.model import Recipe
 
@@ -26,11 +26,15 @@ from ganzoo.recipe.model import Recipe
 class _Net:
     """`ganzoo.interfaces.Net` without wrappers."""
 
-    def __init__(self, raw: nn.Module) -> None:
+    def __init__(self, raw: nn.Module, augments: Iterable[DiffAugment]) -> None:
         self.module = raw
+        self.augments = augments
 
     def __call__(self, *x: Any, precise: bool = False) -> Any:  # noqa: ARG002  # no autocast here
-        return self.module(*x)
+        shown, *rest = x
+        for augment in self.augments:
+            shown = augment(shown, _Optimize.clock)
+        return self.module(shown, *rest)
 
     @contextmanager
     def frozen(self) -> Iterator[Callable[..., Any]]:
@@ -79,6 +83,7 @@ def rehearse(recipe: Recipe, plan: Plan) -> None:
             except Exception as error:
                 parts = [*(one.id for one in plan.chosen.values())]
                 parts += [entry.chosen.id for entry in recipe.loss]
+                parts += [chosen.id for chosen in recipe.diffaugment]
                 raise RecipeError(
                     f"{recipe.task.id} can't make a step with {', '.join(parts)}: "
                     f"{in_words(error)}",
@@ -96,7 +101,11 @@ def _step(recipe: Recipe, plan: Plan, device: torch.device) -> None:
     for player, roles in plan.players.items():
         trained(player, {role: networks[role] for role in roles})
     loss = build_loss(recipe, plan, device, torch.float32)
-    nets = {role: _Net(network) for role, network in networks.items()}
+    augments = build_diffaugments(recipe, device, torch.float32)
+    nets = {
+        role: _Net(network, augments if plan.task.roles[role] == "discriminator" else ())
+        for role, network in networks.items()
+    }
     task = plan.task(recipe.task.options, nets, loss)
     task.clock = _Optimize.clock
     task.step(_batch(recipe, plan, device), _Optimize(plan.players))

@@ -35,7 +35,7 @@ def capture(trainer: Trainer) -> checkpoint.State:
     random_tensors, random_plain = rng.get_state()
     mine.update({f"rng/{name}": tensor for name, tensor in random_tensors.items()})
     task = checkpoint.split_tensors(trainer.task.state_dict(), "task", mine)
-    mine.update(_loss_buffers(trainer))
+    mine.update(_kept_buffers(trainer))
     if session.world > 1:
         for role, net in trainer.nets.items():
             for name, buffer in net.named_buffers():
@@ -120,7 +120,7 @@ def restore(trainer: Trainer, state: checkpoint.State) -> list[str]:
     }
     trainer.stepper.load_state({**state.tensors, **_windows(state, mine)}, state.plain["stepper"])
     if len(ranks) == trainer.session.world:
-        for name, tensor in _loss_buffers(trainer).items():
+        for name, tensor in _kept_buffers(trainer).items():
             if name in mine:  # not in checkpoints from before losses' buffers were saved
                 tensor.copy_(mine[name])
         rng.set_state(
@@ -153,11 +153,13 @@ def _fill(trainer: Trainer, role: str, net: nn.Module, state: checkpoint.State, 
     fill(net, state.weights[stem][1], trainer.plan.chosen[role].id, where)
 
 
-def _loss_buffers(trainer: Trainer) -> dict[str, Tensor]:
-    """What losses that are modules keep from step to step; their weights aren't trained."""
-    parts: dict[str, Any] = getattr(trainer.loss, "parts", {"": trainer.loss})
+def _kept_buffers(trainer: Trainer) -> dict[str, Tensor]:
+    """What losses and differentiable augments that are modules keep from step to step."""
+    losses: dict[str, Any] = getattr(trainer.loss, "parts", {"": trainer.loss})
+    parts = {f"loss/{name}": part for name, part in losses.items()}
+    parts |= {f"diffaugment/{i}": part for i, part in enumerate(trainer.diffaugments)}
     return {
-        f"loss/{name}/{buffer}": tensor
+        f"{name}/{buffer}": tensor
         for name, part in parts.items()
         if isinstance(part, nn.Module)
         for buffer, tensor in part.named_buffers()

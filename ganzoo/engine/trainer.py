@@ -14,7 +14,13 @@ from ganzoo.data.loader import batches
 from ganzoo.data.pipeline import PreparedData
 from ganzoo.data.sampler import StreamSampler
 from ganzoo.engine import rng
-from ganzoo.engine.build import build_loss, build_network, optimizer_options, plan_networks
+from ganzoo.engine.build import (
+    build_diffaugments,
+    build_loss,
+    build_network,
+    optimizer_options,
+    plan_networks,
+)
 from ganzoo.engine.ema import Ema
 from ganzoo.engine.nets import PreparedNet, Promise
 from ganzoo.engine.session import Session
@@ -44,6 +50,7 @@ class Trainer:
         seed = recipe.train.seed
         self.plan = plan_networks(recipe, data.fields)
         loss = build_loss(recipe, self.plan, session.device, session.dtype)
+        self.diffaugments = build_diffaugments(recipe, session.device, session.dtype)
         # Of networks only: the weights of losses aren't in checkpoints.
         with weights_follow() if restored else nullcontext():
             self.prepared = {role: self._prepare(role) for role in self.plan.chosen}
@@ -80,9 +87,12 @@ class Trainer:
     def _prepare(self, role: str) -> PreparedNet:
         chosen, io = self.plan.chosen[role], self.plan.io[role]
         network = build_network(chosen, io, self.recipe.train.seed, role)
-        generates = self.plan.task.roles[role] == "generator"
+        table = self.plan.task.roles[role]
         return PreparedNet(
-            network, self.session, Promise(chosen.id, role, io) if generates else None
+            network,
+            self.session,
+            Promise(chosen.id, role, io) if table == "generator" else None,
+            self.diffaugments if table == "discriminator" else (),
         )
 
     @property
@@ -112,6 +122,8 @@ class Trainer:
         clock = self.clock
         self.stepper.clock = clock
         self.task.clock = clock
+        for net in self.prepared.values():
+            net.begin_step(clock)
         accelerator = self.session.accelerator
         wrapped = [net.wrapped for net in self.prepared.values()]
         for _ in range(self.recipe.train.accumulate):

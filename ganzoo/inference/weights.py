@@ -112,8 +112,11 @@ class WeightsCard:
 
 
 def _field(table: Mapping[str, Any]) -> Field:
-    palette = tuple(tuple(colour) for colour in table["palette"])
-    return Field(tuple(table["shape"]), table["kind"], table["low"], table["high"], palette)
+    lists = {
+        "shape": tuple(table["shape"]),
+        "palette": tuple(tuple(colour) for colour in table["palette"]),
+    }
+    return Field(**{**table, **lists})
 
 
 def save_weights(path: Path, state: Mapping[str, Tensor], card: WeightsCard) -> None:

@@ -14,7 +14,7 @@ from ganzoo.registry import Registry
 NETWORKS: tuple[Kind, ...] = ("generator", "discriminator", "network")
 KEYS = (
     *("name", "summary", "extends", "out", "task", "data"),
-    *("augment", *NETWORKS, "loss", "metric", "callback"),
+    *("augment", *NETWORKS, "diffaugment", "loss", "metric", "callback"),
     *("train", "optimizer", "players", "ema", "watch", "checkpoints", "inference"),
 )
 """Every top-level key of a recipe, in the order of a resolved one."""
@@ -41,6 +41,7 @@ def document_of(recipe: Recipe) -> dict[str, Any]:
             | entry.chosen.as_table()
             for entry in recipe.loss
         ],
+        "diffaugment": [chosen.as_table() for chosen in recipe.diffaugment],
         "metric": [chosen.as_table() for chosen in recipe.metrics],
         "callback": [chosen.as_table() for chosen in recipe.callbacks],
         "train": dump(recipe.train),

@@ -223,6 +223,8 @@ class Recipe:
     augment: tuple[AugmentEntry, ...] = ()
     networks: Mapping[str, Chosen | None] = field(default_factory=dict)
     """By table (`generator`, `discriminator`, `network`); None where the recipe says "none"."""
+    diffaugment: tuple[Chosen, ...] = ()
+    """Applied to whatever a discriminator is shown, in their order."""
     loss: tuple[LossEntry, ...] = ()
     metrics: tuple[Chosen, ...] = ()
     callbacks: tuple[Chosen, ...] = ()

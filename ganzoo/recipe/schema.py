@@ -29,6 +29,7 @@ HELP = {
     "task": "The training algorithm.",
     "data": "Where samples come from.",
     "augment": "Applied in their order to each sample.",
+    "diffaugment": "Applied in their order to all that a discriminator is shown in training.",
     "generator": 'A network of the task, or "none".',
     "discriminator": 'A network of the task, or "none".',
     "network": 'A network of the task, or "none".',

@@ -38,7 +38,7 @@ SETTINGS: dict[str, type[Options]] = {
     "checkpoints": Checkpoints,
     "inference": Inference,
 }
-ARRAYS: tuple[Kind, ...] = ("augment", "metric", "callback")
+ARRAYS: tuple[Kind, ...] = ("augment", "diffaugment", "metric", "callback")
 DEFAULT_METRICS = (
     "ganzoo/l1",
     "ganzoo/psnr",
@@ -125,6 +125,7 @@ class _Check:
         networks: dict[str, Chosen | None] = {
             table: self.network(table) for table in NETWORKS if table in self.table
         }
+        diffaugment = tuple(self.listed("diffaugment", ()))
         loss = tuple(self.loss())
         metrics = tuple(self.listed("metric", DEFAULT_METRICS))
         callbacks = tuple(self.listed("callback", ()))
@@ -142,6 +143,7 @@ class _Check:
             fallback=fallback,
             augment=augment,
             networks=networks,
+            diffaugment=diffaugment,
             loss=loss,
             metrics=metrics,
             callbacks=callbacks,

@@ -126,7 +126,8 @@ def shrunk(recipe: Recipe, subject: Subject, put: Put = lambda _: None) -> dict[
     for key in _COMPONENTS:
         if key in document:
             document[key] = _smallest(document[key], subject, key)
-    document |= {"augment": [], "metric": [], "callback": [], "out": str(subject.folder)}
+    document |= {"augment": [], "diffaugment": [], "metric": [], "callback": []}
+    document["out"] = str(subject.folder)
     document["train"] = {**document["train"], **_TRAIN}
     document["watch"] = {**document["watch"], **_WATCH}
     document["checkpoints"] = {**document["checkpoints"], "every": "never", "best": ""}
@@ -197,7 +198,7 @@ def _chosen(recipe: Recipe) -> Iterator[Chosen]:
     yield from (entry.chosen for entry in recipe.augment)
     yield from (entry.chosen for entry in recipe.loss)
     yield from (network for network in recipe.networks.values() if network is not None)
-    yield from (*recipe.metrics, *recipe.callbacks)
+    yield from (*recipe.diffaugment, *recipe.metrics, *recipe.callbacks)
 
 
 def _is(subject: Subject, chosen: Chosen) -> bool:

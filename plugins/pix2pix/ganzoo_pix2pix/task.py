@@ -29,6 +29,7 @@ class Paired(Task):
     }
     needs: ClassVar[frozenset[str]] = frozenset({"source", "target"})
     serves: ClassVar[Mapping[str, tuple[str, str]]] = {"generator": ("source", "target")}
+    needs_aligned: ClassVar[bool] = True
     optional: ClassVar[frozenset[str]] = frozenset({"discriminator"})
 
     options: PairedOptions
