@@ -1,0 +1,78 @@
+"""Multilayer perceptrons for points: both players of the 2-D experiments."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils import parametrizations
+
+from ganzoo.interfaces import NetIO, Shape
+from ganzoo_gan.mlp_options import MLPDiscriminatorOptions, MLPOptions
+
+
+class MLP(nn.Module):
+    """Linear layers with leaky ReLUs between them, initialised as torch does.
+
+    A class is told by one-hot coordinates beside the input (arXiv 1411.1784, section 3.2, without
+    its separate hidden layers).
+
+    Args:
+        options: see `MLPOptions`.
+        io: vectors in, vectors out.
+
+    Raises:
+        ValueError: inputs or outputs are no vectors.
+    """
+
+    def __init__(self, options: MLPOptions, io: NetIO) -> None:
+        super().__init__()
+        self.classes = io.classes
+        widths = [_length(io.inputs, "takes") + io.classes] + [options.width] * options.depth
+        self.layers = nn.Sequential()
+        for before, after in zip(widths, widths[1:], strict=False):
+            self.layers.append(nn.Linear(before, after))
+            self.layers.append(nn.LeakyReLU(options.negative_slope, inplace=True))
+        self.layers.append(nn.Linear(widths[-1], _length(io.outputs, "makes")))
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Map N x D to N x outputs.
+
+        Args:
+            x: points or noise.
+            y: class indices, N; needed if and only if built for classes.
+        """
+        if self.classes:
+            if y is None:
+                message = f"built for {self.classes} classes, and called without any"
+                raise ValueError(message)
+            x = torch.cat([x, functional.one_hot(y, self.classes).to(x.dtype)], 1)
+        result: Tensor = self.layers(x)
+        return result
+
+
+class MLPDiscriminator(MLP):
+    """The same with spectral norm if wanted; one logit a sample, N x 1.
+
+    Args:
+        options: see `MLPDiscriminatorOptions`.
+        io: vectors in, `(1,)` out.
+
+    Raises:
+        ValueError: the inputs are no vectors.
+    """
+
+    def __init__(self, options: MLPDiscriminatorOptions, io: NetIO) -> None:
+        super().__init__(options, io)
+        if options.spectral_norm:
+            for layer in self.layers:
+                if isinstance(layer, nn.Linear):
+                    parametrizations.spectral_norm(layer)
+
+
+def _length(shape: Shape, verb: str) -> int:
+    if len(shape) != 1:
+        kind = "an image's" if len(shape) == 3 else "this"
+        message = f"{verb} points or noise (D,), not {kind} {shape}"
+        raise ValueError(message)
+    return shape[0]

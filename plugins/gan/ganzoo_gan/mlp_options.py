@@ -1,0 +1,26 @@
+"""Options of the perceptrons. Imports no torch, so that recipes are checked in no time."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ganzoo.api import NetOptions
+
+
+class MLPOptions(NetOptions):
+    """A perceptron of `depth` hidden layers."""
+
+    width: int = Field(default=128, ge=1)
+    """Units of each hidden layer."""
+    depth: int = Field(default=3, ge=1, le=32)
+    """Hidden layers."""
+    negative_slope: float = Field(default=0.2, ge=0, lt=1)
+    """Slope of the leaky ReLU for negative values."""
+
+
+class MLPDiscriminatorOptions(MLPOptions):
+    """The same, with a limit to how fast it may rise."""
+
+    spectral_norm: bool = False
+    """Divide each layer's matrix by its largest singular value, estimated by one power iteration a
+    call (arXiv 1802.05957): the logit then rises by no more than its input moves."""
