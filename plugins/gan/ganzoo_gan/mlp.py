@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -30,7 +32,7 @@ class MLP(nn.Module):
         self.classes = io.classes
         widths = [_length(io.inputs, "takes") + io.classes] + [options.width] * options.depth
         self.layers = nn.Sequential()
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in itertools.pairwise(widths):
             self.layers.append(nn.Linear(before, after))
             self.layers.append(nn.LeakyReLU(options.negative_slope, inplace=True))
         self.layers.append(nn.Linear(widths[-1], _length(io.outputs, "makes")))
