@@ -1,4 +1,4 @@
-"""Three adversarial losses, each for both players, as their papers state them.
+"""Five adversarial losses, each for both players, as their papers state them.
 
 A discriminator's logits are maps of any shape, at one scale or several: each scale is averaged
 over its cells, then the scales are averaged, so that a loss keeps its size whatever the
@@ -8,7 +8,7 @@ discriminator. None of the losses has options: their weight is the affair of wha
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from math import e, log
+from math import e, exp, log
 from typing import ClassVar
 
 import torch
@@ -16,11 +16,12 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
 from ganzoo.api import Options
+from ganzoo.errors import RecipeError
 from ganzoo.interfaces import DiscriminatorOutput, KnownValue, LossInputs
 
 
 class AdversarialLoss(ABC):
-    """What the three share: D's terms `real` and `fake`, G's term `gan`."""
+    """What those share that judge each sample alone: D's terms `real`, `fake`, G's term `gan`."""
 
     real_in_generator_turn = False
     needs_discriminator = True
@@ -134,6 +135,94 @@ class Hinge(AdversarialLoss):
 
     def fooled(self, logits: Tensor) -> Tensor:
         return -logits
+
+
+class WGAN(AdversarialLoss):
+    """The critic's distance (arXiv 1701.07875, eqs. 2 and 3): an estimate of Wasserstein-1.
+
+    D minimises fake - real, G minimises -fake. It means something only for a D that is held to a
+    slope: name a penalty (`gan/gp`) beside it, or bound D's weights by spectral norm.
+    """
+
+    known_values = (
+        # D is right by 3 - (-2) = 5.
+        KnownValue({"real": -3, "fake": -2}, {"gan": 2}, real_logit=3, fake_logit=-2),
+        # A constant added to both changes nothing for D: -1.5 + 1.5 = 0.
+        KnownValue({"real": -1.5, "fake": 1.5}, {"gan": -1.5}, real_logit=1.5, fake_logit=1.5),
+    )
+
+    def real(self, logits: Tensor) -> Tensor:
+        return -logits
+
+    def fake(self, logits: Tensor) -> Tensor:
+        return logits
+
+    def fooled(self, logits: Tensor) -> Tensor:
+        return -logits
+
+
+class RpGAN:
+    """Relativistic pairing with the logistic function (arXiv 1807.00734, eqs. 7 and 8; 2501.05441).
+
+    D minimises softplus(-(real - fake)), G minimises softplus(-(fake - real)): sample i of the real
+    batch against sample i of the generated one, cell against cell. Each turn has one term, `gan`,
+    since real and fake have none of their own.
+    """
+
+    real_in_generator_turn = True
+    needs_discriminator = True
+    known_values: ClassVar[tuple[KnownValue, ...]] = (
+        # D is right by 1 - (-1) = 2, of which G has the opposite.
+        KnownValue(
+            {"gan": log(1 + exp(-2))}, {"gan": log(1 + exp(2))}, real_logit=1, fake_logit=-1
+        ),
+        # Only the difference counts: 3 - 2.5 = 0.5.
+        KnownValue(
+            {"gan": log(1 + exp(-0.5))}, {"gan": log(1 + exp(0.5))}, real_logit=3, fake_logit=2.5
+        ),
+        # Indistinguishable, however large: softplus(0) = log 2 for both.
+        KnownValue({"gan": log(2)}, {"gan": log(2)}, real_logit=-4, fake_logit=-4),
+    )
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def discriminator(self, inputs: LossInputs) -> dict[str, Tensor]:
+        """Term of the discriminator's turn.
+
+        Raises:
+            RuntimeError: when the recipe has no discriminator.
+            RecipeError: when there is no fake for each real sample.
+        """
+        return {"gan": _mean([F.softplus(fake - real) for real, fake in _pairs(inputs)])}
+
+    def generator(self, inputs: LossInputs) -> dict[str, Tensor]:
+        """Term of the generator's turn.
+
+        Raises:
+            RuntimeError: when the recipe has no discriminator.
+            RecipeError: when there is no fake for each real sample.
+        """
+        return {"gan": _mean([F.softplus(real - fake) for real, fake in _pairs(inputs)])}
+
+
+def _pairs(inputs: LossInputs) -> list[tuple[Tensor, Tensor]]:
+    """Logits of real and fake samples, scale by scale."""
+    real, fake = _logits(inputs.real_output), _logits(inputs.fake_output)
+    shapes = [[tuple(logits.shape) for logits in output] for output in (real, fake)]
+    if shapes[0] != shapes[1]:
+        raise RecipeError(
+            "gan/rpgan compares each real sample with a generated one, and the discriminator says "
+            f"{_told(shapes[0])} of the real ones and {_told(shapes[1])} of the generated",
+            where="loss",
+            hint="The task must show as many real samples as generated ones, of one size; else "
+            "take a loss that judges each sample alone, such as gan/vanilla.",
+        )
+    return list(zip(real, fake, strict=True))
+
+
+def _told(shapes: list[tuple[int, ...]]) -> str:
+    return " and ".join(" x ".join(map(str, shape)) or "1" for shape in shapes)
 
 
 def _mean(scales: list[Tensor]) -> Tensor:
