@@ -1,9 +1,19 @@
-"""Bricks for networks: initial weights, where they come from, and normalisation layers."""
+"""Bricks for networks: initial weights and their origin, norms, and resampling."""
 
 from __future__ import annotations
 
 from ganzoo.nn.init import init_normal
 from ganzoo.nn.initial import weights_follow, weights_follow_now
 from ganzoo.nn.norm import Norm, norm_2d, uses_bias
+from ganzoo.nn.resample import Double, Halve
 
-__all__ = ["Norm", "init_normal", "norm_2d", "uses_bias", "weights_follow", "weights_follow_now"]
+__all__ = [
+    "Double",
+    "Halve",
+    "Norm",
+    "init_normal",
+    "norm_2d",
+    "uses_bias",
+    "weights_follow",
+    "weights_follow_now",
+]

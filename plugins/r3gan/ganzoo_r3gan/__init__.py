@@ -6,8 +6,38 @@ from collections.abc import Iterable
 
 from ganzoo.api import Component, hookimpl
 
+_PAPER = "2501.05441"
+_OPTIONS = "ganzoo_r3gan.options:ResNetOptions"
+_PRESETS = {
+    "tiny": {
+        "widths": [16, 16, 8],
+        "blocks": [1, 1, 1],
+        "cardinalities": [4, 4, 2],
+        "class_embedding": 8,
+    },
+}
+
 
 @hookimpl
 def ganzoo_components() -> Iterable[Component]:
-    """Return the components."""
-    return ()
+    """Return R3GAN's two networks; losses, task and data are other plugins'."""
+    return (
+        Component(
+            kind="generator",
+            name="resnet",
+            target="ganzoo_r3gan.resnet:Generator",
+            options=_OPTIONS,
+            summary="Noise (and class) to image: grouped residual blocks, no normalisation.",
+            paper=_PAPER,
+            presets=_PRESETS,
+        ),
+        Component(
+            kind="discriminator",
+            name="resnet",
+            target="ganzoo_r3gan.resnet:Discriminator",
+            options=_OPTIONS,
+            summary="The generator's mirror image: one logit an image, classes by inner product.",
+            paper=_PAPER,
+            presets=_PRESETS,
+        ),
+    )

@@ -1,0 +1,56 @@
+"""Options of R3GAN's networks. Imports no torch, so that recipes are checked in no time."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from ganzoo.api import NetOptions
+
+START = 4  # side of the smallest maps, in pixels
+
+Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1, max_length=9)]
+
+
+class ResNetOptions(NetOptions):
+    """Stages of residual blocks, one for each size of maps from 4 x 4 to that of the image.
+
+    The defaults are the paper's for CIFAR-10.
+    """
+
+    widths: Counts = (768, 768, 768, 768)
+    """Channels of each stage, from 4 x 4 outwards. Their number fixes the side of the images,
+    which are square: 4 * 2^(stages - 1), so 4 stages for 32 x 32."""
+    blocks: Counts = (2, 2, 2, 2)
+    """Residual blocks of each stage."""
+    cardinalities: Counts = (96, 96, 96, 96)
+    """Groups of the 3 x 3 convolutions in each stage; they divide width * expansion."""
+    expansion: int = Field(default=2, ge=1, le=8)
+    """A block's inner channels, as a multiple of its stage's width (inverted bottleneck)."""
+    class_embedding: int = Field(default=64, ge=1)
+    """Numbers that a class is embedded in, where the task has classes."""
+
+    @model_validator(mode="after")
+    def _stages_fit_together(self) -> ResNetOptions:
+        stages = len(self.widths)
+        for name, given in (("blocks", self.blocks), ("cardinalities", self.cardinalities)):
+            if len(given) != stages:
+                message = f"{name} has {len(given)} entries and widths {stages}: one for each stage"
+                raise ValueError(message)
+        for width, groups in zip(self.widths, self.cardinalities, strict=True):
+            if width * self.expansion % groups:
+                message = (
+                    f"a cardinality of {groups} doesn't divide the {width * self.expansion} inner "
+                    f"channels of a stage of width {width}"
+                )
+                raise ValueError(message)
+        return self
+
+    def side(self) -> int:
+        """Height and width of the images, in pixels."""
+        return START << (len(self.widths) - 1)
+
+    def size_multiple(self) -> int:
+        """The side itself: from there on a network says in words which sizes it is for."""
+        return self.side()
