@@ -208,13 +208,15 @@ def total_of(player: str, terms: Mapping[str, Tensor]) -> Tensor:
     """The sum of a player's terms.
 
     Raises:
-        GanzooError: there are none.
+        RecipeError: there are none.
         PluginError: one is no single number, or none depends on weights.
     """
     if not terms:
-        raise GanzooError(
-            f"the loss gives no term for {player}",
-            hint="Every weight of the loss is 0: switch one on.",
+        raise RecipeError(
+            f"the loss gives no term for {player}, which has nothing to minimise",
+            where="loss",
+            hint="A penalty stands beside another [[loss]]: name one for this player. Where every "
+            "weight is 0, switch one on.",
         )
     for term, value in terms.items():
         if not isinstance(value, Tensor) or value.numel() != 1:

@@ -1,10 +1,10 @@
-"""Options of penalties. Imports no torch, so that recipes are checked in no time."""
+"""Options of penalties and of DiffAugment. Imports no torch: recipes are checked in no time."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ganzoo.api import Options, Scalar
 
@@ -41,3 +41,29 @@ class R2Options(LazyOptions):
 
     gamma: Weight = Scalar.model_validate(10.0)
     """Twice the weight of the mean squared length of the gradient (arXiv 1801.04406, eq. 10)."""
+
+
+Change = Literal["colour", "translation", "cutout"]
+
+
+class DiffAugmentOptions(Options):
+    """What is done to every image that a discriminator sees."""
+
+    policy: tuple[Change, ...] = Field(
+        default=("colour", "translation", "cutout"),
+        json_schema_extra={"minItems": 1, "uniqueItems": True},
+    )
+    """Changes, in their order. `colour`: brightness, saturation and contrast; `translation`: a
+    shift by up to 1/8 of the side; `cutout`: a hole of half the side."""
+    p: Annotated[Scalar, Field(ge=0, le=1)] = Scalar.model_validate(1.0)
+    """Probability of each change, drawn anew for each image (the paper: always)."""
+
+    @model_validator(mode="after")
+    def _each_once(self) -> DiffAugmentOptions:
+        if not self.policy:
+            message = "policy: name at least one change"
+            raise ValueError(message)
+        if len(set(self.policy)) < len(self.policy):
+            message = "policy: name each change once"
+            raise ValueError(message)
+        return self
