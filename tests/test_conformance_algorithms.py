@@ -12,7 +12,7 @@ from ganzoo.testing import NotApplicable, Subject, cases, checks_task_runs
 from ganzoo.testing.kit import CheckFailed
 
 TOYS = Path(__file__).parent / "toys"
-MINE = {"losses", "loss_use", "data", "augments", "tasks", "task_runs", "runs"}
+MINE = {"losses", "loss_use", "data", "augments", "diffaugments", "tasks", "task_runs", "runs"}
 """Modules `ganzoo.testing.checks_...` that are tried here."""
 
 sys.path.append(str(TOYS))  # as `--plugin` does
@@ -102,6 +102,18 @@ SAYS = {
     "mirrors_no_labels": "the label map no longer lies on its image",
     "blends_labels": "resample with nearest neighbour",
     "holds_function": "it doesn't pickle",
+    "upcasts": "of torch.float64 it makes torch.float32",
+    "paints_over": "it changes the images given to it",
+    "rounds": "its gradient isn't that of its values",
+    "once_only": "its gradient has no gradient",
+    "has_its_own": "it isn't the same under torch's seed",
+    "draws_once": "all images of a batch are changed alike",
+    "mixes": "with others in its batch an image moves by",
+    "counts_for_itself": "it keeps what no checkpoint holds",
+    "takes_points": "it takes (4, 2), which is no batch of images",
+    "steady_dim": "read it in each call, as `options.weight.at(clock)`",
+    "rooted_dim": "on another device than the CPU it would fail",
+    "late_buffer": "after a resume",
     "without_protocol": "`protocol` is ''",
     "constant": "noise scores as a perfect copy of 'target' does",
     "mean_of_means": "in batches of 3",

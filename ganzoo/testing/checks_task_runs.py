@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from ganzoo.engine.state import capture, restore
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import GanzooError
 from ganzoo.files import write_text
+from ganzoo.recipe.model import Recipe
 from ganzoo.recipe.write import to_toml
 from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
 from ganzoo.testing.tiny import tiny_recipe
@@ -36,12 +38,35 @@ _SECONDS = 10
 
 @check("task")
 def check_task_resume(subject: Subject) -> None:
-    """A resume is exact: N steps, a checkpoint and N steps give the bits of 2N steps."""
-    recipe = tiny_recipe(subject)
+    """A resume is exact to the bit, with averages, annealed rates of each player, augmentation."""
+    players = sorted(subject.choose().load().players)
+
+    def put(document: dict[str, Any]) -> None:
+        """All that changes with training: each player's own rates, averages; augments stay."""
+        document["ema"] = {"enabled": True, "half_life": {"from": 2, "to": 20}}
+        document["players"] = {
+            player: {
+                "name": "adam",
+                "lr": {"from": 1e-3 * 2**place, "to": 1e-4},
+                "betas": [0.5, {"from": 0.9, "to": 0.99}],
+                "schedule": {"shape": "cosine"},
+            }
+            for place, player in enumerate(players)
+        }
+
+    same_after_a_resume(tiny_recipe(subject, put), subject.folder)
+
+
+def same_after_a_resume(recipe: Recipe, folder: Path) -> None:
+    """Compare some steps, a checkpoint and as many steps again with a run of them all.
+
+    Raises:
+        CheckFailed: one bit differs, or the state can't be saved.
+    """
     with training(recipe) as trainer:
         _steps(trainer, _HALF)
         try:
-            saved = checkpoint.save(subject.folder, capture(trainer), keep=1, best=None)
+            saved = checkpoint.save(folder, capture(trainer), keep=1, best=None)
         except (GanzooError, TypeError, ValueError) as error:
             message = f"its state can't be saved: {error}"
             raise CheckFailed(message) from error
@@ -161,6 +186,7 @@ def _overfit(
     def put(document: dict[str, Any]) -> None:
         document["optimizer"] = {"name": "adam", "lr": rate, "betas": [0.9, 0.999]}
         document.pop("players", None)
+        document["diffaugment"] = []
 
     with training(tiny_recipe(subject, put)) as trainer:
         batch = batch_of(trainer, 0, 1)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ganzoo.api import Chosen, Kind, Options
+from ganzoo.api import Chosen, Kind, Options, Scalar
 from ganzoo.errors import PluginError, UsageError
 from ganzoo.plugins import PluginRecord
 from ganzoo.registry import ChoiceError, Entry, Registry, activate, current
@@ -26,6 +26,7 @@ MODULES: tuple[str, ...] = (
     "checks_loss_use",
     "checks_data",
     "checks_augments",
+    "checks_diffaugments",
     "checks_tasks",
     "checks_task_runs",
     "checks_runs",
@@ -127,6 +128,16 @@ class Subject:
 def _keys(model: type[Options]) -> set[str]:
     """Names of options, as recipes write them."""
     return {key_of(name, info) for name, info in model.model_fields.items()}
+
+
+def schedules(subject: Subject) -> Iterator[tuple[str, float, float]]:
+    """Options that may be annealed, by their name in recipes, with two values for each."""
+    options = subject.choose().options
+    for name, info in type(options).model_fields.items():
+        value = getattr(options, name)
+        if isinstance(value, Scalar):
+            start = value.start or 1.0
+            yield key_of(name, info), start, start / 2
 
 
 Function = Callable[[Subject], None]

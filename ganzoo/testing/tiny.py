@@ -1,7 +1,8 @@
 """The smallest form of a recipe: what tasks, metrics, callbacks and networks are tried out in.
 
-Data, networks, losses and task are taken at their preset `tiny`, augments and everything that
-writes files are left out, and the recipe's stand-in data are taken where it has any.
+Data, networks, losses, task and differentiable augments are taken at their preset `tiny`, augments
+of samples and everything that writes files are left out, and the recipe's stand-in data are taken
+where it has any.
 """
 
 from __future__ import annotations
@@ -40,22 +41,31 @@ _WATCH = {
 }
 _SHOWN = 3
 """Recipes that are told of, when none will do."""
-_COMPONENTS: tuple[Kind, ...] = ("task", "data", "generator", "discriminator", "network", "loss")
+_COMPONENTS: tuple[Kind, ...] = (
+    *("task", "data", "generator", "discriminator", "network", "loss", "diffaugment"),
+)
 
 
-def tiny_recipe(subject: Subject, put: Put = lambda _: None) -> Recipe:
+def tiny_recipe(
+    subject: Subject,
+    put: Put = lambda _: None,
+    fits: Callable[[Recipe], bool] | None = None,
+    wanted: str = "",
+) -> Recipe:
     """The tiny form of a recipe that names the component; the plugin's own come first.
 
     Args:
         subject: the component.
         put: last changes to the recipe.
+        fits: whether a recipe will do; any does, if it isn't said.
+        wanted: what fits, for the message: `has classes`.
 
     Raises:
         CheckFailed: no recipe names it, or none of those can be made tiny.
-        NotApplicable: the data of all that name it aren't there.
+        NotApplicable: the data of all that name it aren't there, or none of them fits.
     """
     faults: list[GanzooError] = []
-    named = False
+    named = small_enough = False
     for recipe in _recipes(subject):
         if not any(_is(subject, chosen) for chosen in _chosen(recipe)):
             continue
@@ -67,7 +77,12 @@ def tiny_recipe(subject: Subject, put: Put = lambda _: None) -> Recipe:
             fault.message = f"{recipe.name}: {fault.message}"
             faults.append(fault)
         else:
-            return small
+            if fits is None or fits(small):
+                return small
+            small_enough = True
+    if small_enough:
+        message = f"no recipe of {subject.id} {wanted}"
+        raise NotApplicable(message)
     if not named:
         message = f"no recipe uses {subject.id}: ship one (the hook ganzoo_recipes)"
         raise CheckFailed(message)
@@ -126,7 +141,7 @@ def shrunk(recipe: Recipe, subject: Subject, put: Put = lambda _: None) -> dict[
     for key in _COMPONENTS:
         if key in document:
             document[key] = _smallest(document[key], subject, key)
-    document |= {"augment": [], "diffaugment": [], "metric": [], "callback": []}
+    document |= {"augment": [], "metric": [], "callback": []}
     document["out"] = str(subject.folder)
     document["train"] = {**document["train"], **_TRAIN}
     document["watch"] = {**document["watch"], **_WATCH}

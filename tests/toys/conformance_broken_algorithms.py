@@ -384,6 +384,108 @@ class HoldsFunction(good.Mirror):
         self.change = lambda image: image
 
 
+# --- differentiable augments ------------------------------------------------------------------
+
+
+class Upcasts(good.Dim):
+    def forward(self, images, clock):
+        return super().forward(images, clock).float()
+
+
+class PaintsOver(good.Dim):
+    def forward(self, images, clock):
+        with torch.no_grad():
+            images[:, :, :1] = 0
+        return super().forward(images, clock)
+
+
+class Rounds(good.Dim):
+    """Sixteen levels, whose slope it says is 1."""
+
+    def forward(self, images, clock):
+        made = super().forward(images, clock)
+        return made + ((8 * made).round() / 8 - made).detach()
+
+
+class _Once(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, images):
+        ctx.save_for_backward(images)
+        return images * images
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, slope):
+        return 2 * slope * ctx.saved_tensors[0]
+
+
+class OnceOnly(good.Dim):
+    """Its gradient has none."""
+
+    def forward(self, images, clock):
+        return _Once.apply(super().forward(images, clock))
+
+
+class HasItsOwn(good.Dim):
+    """A generator that no checkpoint holds."""
+
+    def __init__(self, options):
+        super().__init__(options)
+        self.random = torch.Generator().manual_seed(0)
+
+    def shares(self, images):
+        return torch.rand(len(images), 1, 1, 1, generator=self.random).to(images)
+
+
+class DrawsOnce(good.Dim):
+    """One share for a batch."""
+
+    def shares(self, images):
+        share = torch.rand((), dtype=images.dtype, device=images.device)
+        return share.expand(len(images), 1, 1, 1)
+
+
+class Mixes(good.Dim):
+    """Takes the mean of a batch for that of an image."""
+
+    def forward(self, images, clock):
+        return super().forward(images, clock) + 0.1 * images.mean()
+
+
+class CountsForItself(good.Dim):
+    """Its count is no buffer."""
+
+    calls = 0
+
+    def forward(self, images, clock):
+        self.calls += 1
+        return super().forward(images, clock) * (1 - 0.5**self.calls)
+
+
+class TakesPoints(good.Dim):
+    def forward(self, images, clock):
+        return super().forward(images, clock) if images.ndim == 4 else 2 * images
+
+
+class SteadyDim(good.Dim):
+    def weight(self, clock):
+        return self.options.weight.start
+
+
+class RootedDim(good.Dim):
+    def shares(self, images):
+        return torch.rand(len(images), 1, 1, 1, dtype=images.dtype)
+
+
+class LateBuffer(good.Dim):
+    """Its buffer exists from the first call on, so that a resume has no place for it."""
+
+    def forward(self, images, clock):
+        if not hasattr(self, "first"):
+            self.register_buffer("first", images.detach()[:1].clone())
+        return super().forward(images, clock) + 0.1 * self.first
+
+
 # --- metrics and callbacks --------------------------------------------------------------------
 
 
@@ -496,6 +598,20 @@ _AUGMENTS = {
     BlendsLabels: "check_augment_label_values",
     HoldsFunction: "check_augment_pickles",
 }
+_DIFFAUGMENTS = {
+    Upcasts: "check_diffaugment_keeps_shapes",
+    PaintsOver: "check_diffaugment_leaves_its_input",
+    Rounds: "check_diffaugment_is_differentiable",
+    OnceOnly: "check_diffaugment_under_penalties",
+    HasItsOwn: "check_diffaugment_draws_from_torch",
+    DrawsOnce: "check_diffaugment_is_drawn_for_each_image",
+    Mixes: "check_diffaugment_is_drawn_for_each_image",
+    CountsForItself: "check_diffaugment_remembers_in_buffers",
+    TakesPoints: "check_diffaugment_refuses_points",
+    SteadyDim: "check_diffaugment_anneals",
+    RootedDim: "check_diffaugment_follows_its_device",
+    LateBuffer: "check_diffaugment_in_a_run",
+}
 _METRICS = {
     WithoutProtocol: "check_metric_declarations",
     Constant: "check_metric_scores",
@@ -513,6 +629,7 @@ _BY_KIND = {
     "loss": _LOSSES,
     "data": _DATA,
     "augment": _AUGMENTS,
+    "diffaugment": _DIFFAUGMENTS,
     "metric": _METRICS,
     "callback": _CALLBACKS,
 }
@@ -527,7 +644,8 @@ def _name(toy):
 def _options(kind, toy):
     if kind == "data":
         return f"{good.KIT}:CountOptions"
-    return f"{good.KIT}:WeightOptions" if issubclass(toy, good.Steepness) else "ganzoo.api:Options"
+    annealed = issubclass(toy, good.Steepness | good.Dim)
+    return f"{good.KIT}:WeightOptions" if annealed else "ganzoo.api:Options"
 
 
 BREAKS = {

@@ -476,6 +476,33 @@ class Mirror:
         }
 
 
+class Dim(nn.Module):
+    """Darkens each image by a share of its own, up to `weight`, and shifts it to the side.
+
+    It counts what it has seen, and does nothing to the first images of a training.
+    """
+
+    def __init__(self, options):
+        super().__init__()
+        self.options = options
+        self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, images, clock):
+        if images.ndim != 4:
+            raise ValueError("takes images, N x C x H x W")
+        self.seen.add_(1)
+        shares = self.shares(images) * self.weight(clock) / 8 * (1 - 0.5**self.seen)
+        shifted = torch.roll(images, 1, 3)
+        return torch.where(self.shares(images) < 0.5, images, shifted) * (1 - shares)
+
+    def shares(self, images):
+        """N x 1 x 1 x 1, from 0 to 1."""
+        return torch.rand(len(images), 1, 1, 1, dtype=images.dtype, device=images.device)
+
+    def weight(self, clock):
+        return self.options.weight.at(clock)
+
+
 class Distance:
     """Mean absolute difference."""
 
@@ -535,6 +562,7 @@ def good_components():
         component("data", "points", "Points", count, presets=tiny),
         component("data", "unpaired", "Unpaired", count, presets=tiny),
         component("augment", "mirror", "Mirror"),
+        component("diffaugment", "dim", "Dim", f"{KIT}:WeightOptions"),
         component("metric", "distance", "Distance"),
         component("callback", "diary", "Diary"),
     ]
