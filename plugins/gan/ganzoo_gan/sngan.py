@@ -1,0 +1,212 @@
+"""SNGAN's residual networks for small images (arXiv 1802.05957, table 4: CIFAR-10).
+
+Class-conditional forms are those of arXiv 1802.05637. Initial weights are those of the authors'
+code (github.com/pfnet-research/sngan_projection): Glorot uniform, with gain sqrt 2 in the 3x3
+convolutions of residual branches; biases 0.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  # torch's own convention
+
+from ganzoo.interfaces import NetIO
+from ganzoo_gan.blocks import BOTTOM, image_of, index_of, limit_spectrum, noise_size
+from ganzoo_gan.network_options import SNGANDiscriminatorOptions, SNGANGeneratorOptions
+
+PLAIN_BLOCKS = 2  # at the discriminator's end, which don't halve
+
+
+def _glorot(layer: nn.Conv2d | nn.Linear | nn.Embedding, gain: float = 1.0) -> None:
+    nn.init.xavier_uniform_(layer.weight, gain)
+    bias = getattr(layer, "bias", None)
+    if isinstance(bias, Tensor):
+        nn.init.zeros_(bias)
+
+
+def _conv(channels: int, out: int, side: int = 3, gain: float = 1.0) -> nn.Conv2d:
+    layer = nn.Conv2d(channels, out, side, padding=side // 2)
+    _glorot(layer, gain)
+    return layer
+
+
+class ClassBatchNorm(nn.Module):
+    """Batch norm whose scale (first 1) and shift (first 0) are each class's own.
+
+    arXiv 1610.07629, section 2.2, which has it for styles; statistics are those of all classes.
+    """
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.scale = nn.Embedding(classes, channels)
+        self.shift = nn.Embedding(classes, channels)
+        nn.init.ones_(self.scale.weight)
+        nn.init.zeros_(self.shift.weight)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Normalise maps N x C x H x W; y: class indices, N."""
+        scale, shift = self.scale(y)[:, :, None, None], self.shift(y)[:, :, None, None]
+        normal: Tensor = self.norm(x) * scale + shift
+        return normal
+
+
+def _norm(channels: int, classes: int) -> nn.Module:
+    return ClassBatchNorm(channels, classes) if classes else nn.BatchNorm2d(channels)
+
+
+class _UpBlock(nn.Module):
+    """Norm, ReLU, doubling, 3x3, norm, ReLU, 3x3; beside it a doubling and a 1x1."""
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
+        self.norm1 = _norm(width, classes)
+        self.conv1 = _conv(width, width, gain=math.sqrt(2))
+        self.norm2 = _norm(width, classes)
+        self.conv2 = _conv(width, width, gain=math.sqrt(2))
+        self.shortcut = _conv(width, width, side=1)
+
+    def forward(self, x: Tensor, y: Tensor | None) -> Tensor:
+        given = (y,) if self.classes else ()
+        h = F.interpolate(F.relu(self.norm1(x, *given)), scale_factor=2.0)
+        h = self.conv2(F.relu(self.norm2(self.conv1(h), *given)))
+        # A 1x1 convolution and a doubling commute; this order takes a quarter of the work.
+        doubled: Tensor = h + F.interpolate(self.shortcut(x), scale_factor=2.0)
+        return doubled
+
+
+class SNGANGenerator(nn.Module):
+    """A linear layer to 4x4, a residual block a doubling, norm, ReLU, 3x3 to the image, tanh.
+
+    With classes, the blocks' batch norms are each class's own (arXiv 1802.05637).
+
+    Args:
+        options: see `SNGANGeneratorOptions`.
+        io: from (z,) to (C, S, S); S = 32 is the paper's, 8, 16, 64, ... have as many blocks
+            as it takes.
+
+    Raises:
+        ValueError: another input, or another output, with the nearest legal sizes.
+
+    With the defaults, z = 128 and 3 x 32 x 32 it has 4,276,739 parameters.
+    """
+
+    def __init__(self, options: SNGANGeneratorOptions, io: NetIO) -> None:
+        super().__init__()
+        channels, doublings = image_of(io.outputs, "makes")
+        self.classes, self.width = io.classes, options.width
+        self.start = nn.Linear(noise_size(io.inputs), options.width * BOTTOM**2)
+        _glorot(self.start)
+        self.blocks = nn.ModuleList(_UpBlock(options.width, io.classes) for _ in range(doublings))
+        self.norm = nn.BatchNorm2d(options.width)
+        self.last = _conv(options.width, channels)
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Map noise N x z to images N x C x S x S in [-1, 1].
+
+        Args:
+            z: noise.
+            y: class indices, N, if it was built for classes.
+
+        Raises:
+            ValueError: they are missing.
+        """
+        label = index_of(y, self.classes) if self.classes else None
+        x = self.start(z).unflatten(1, (self.width, BOTTOM, BOTTOM))
+        for block in self.blocks:
+            x = block(x, label)
+        x = self.last(F.relu(self.norm(x)))
+        return torch.tanh(x)
+
+
+class _FirstBlock(nn.Module):
+    """A halving block that sees the image itself, so that no ReLU comes first."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.conv1 = _conv(channels, width, gain=math.sqrt(2))
+        self.conv2 = _conv(width, width, gain=math.sqrt(2))
+        self.shortcut = _conv(channels, width, side=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h: Tensor = self.conv2(F.relu(self.conv1(x), inplace=True))
+        beside: Tensor = self.shortcut(F.avg_pool2d(x, 2))
+        return F.avg_pool2d(h, 2) + beside
+
+
+class _Block(nn.Module):
+    """ReLU, 3x3, ReLU, 3x3, and a halving if it is one; then the shortcut has a 1x1 too."""
+
+    def __init__(self, width: int, *, halves: bool) -> None:
+        super().__init__()
+        self.halves = halves
+        self.conv1 = _conv(width, width, gain=math.sqrt(2))
+        self.conv2 = _conv(width, width, gain=math.sqrt(2))
+        if halves:
+            self.shortcut = _conv(width, width, side=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h: Tensor = self.conv2(F.relu(self.conv1(F.relu(x)), inplace=True))
+        if not self.halves:
+            return h + x
+        # The mean of four cells and a 1x1 convolution commute; this order is the cheaper one.
+        beside: Tensor = self.shortcut(F.avg_pool2d(x, 2))
+        return F.avg_pool2d(h, 2) + beside
+
+
+class SNGANDiscriminator(nn.Module):
+    """Residual blocks that halve down to 8x8, two that don't, ReLU, pooling, a linear layer.
+
+    With classes, an embedding of the class, multiplied with the pooled map, is added to the logit
+    (projection, arXiv 1802.05637, equation 3).
+
+    Args:
+        options: see `SNGANDiscriminatorOptions`.
+        io: from (C, S, S); S = 32 is the paper's, 64, 128, ... have more halvings; 8 and 16 have
+            one.
+
+    Raises:
+        ValueError: another input, with the nearest legal sizes.
+
+    With the defaults and 3 x 32 x 32 it has 1,053,824 parameters.
+    """
+
+    def __init__(self, options: SNGANDiscriminatorOptions, io: NetIO) -> None:
+        super().__init__()
+        channels, doublings = image_of(io.inputs, "takes")
+        self.classes, width = io.classes, options.width
+        self.mean = options.pooling == "mean"
+        halvings = max(1, doublings - 1)  # down to a map of 8x8, as from the paper's 32 pixels
+        blocks: list[nn.Module] = [_FirstBlock(channels, width)]
+        blocks += [_Block(width, halves=True) for _ in range(halvings - 1)]
+        blocks += [_Block(width, halves=False) for _ in range(PLAIN_BLOCKS)]
+        self.blocks = nn.Sequential(*blocks)
+        self.judge = nn.Linear(width, io.outputs[0], bias=False)
+        _glorot(self.judge)
+        if io.classes:
+            self.embedding = nn.Embedding(io.classes, width)
+            _glorot(self.embedding)
+        if options.spectral_norm:
+            limit_spectrum(self)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Map images N x C x S x S to logits N x 1.
+
+        Args:
+            x: images.
+            y: class indices, N, if it was built for classes.
+
+        Raises:
+            ValueError: they are missing.
+        """
+        maps = F.relu(self.blocks(x))
+        pooled = maps.mean((2, 3)) if self.mean else maps.sum((2, 3))
+        logits: Tensor = self.judge(pooled)
+        if not self.classes:
+            return logits
+        direction: Tensor = self.embedding(index_of(y, self.classes))
+        return logits + (direction * pooled).sum(1, keepdim=True)
