@@ -34,28 +34,42 @@ def to_tensor(array: np.ndarray, field: Field) -> Tensor:
     Raises:
         DataError: when the array isn't what the field says.
     """
+    return to_tensors(np.asarray(array)[None], field)[0]
+
+
+def to_tensors(arrays: np.ndarray, field: Field) -> Tensor:
+    """Convert one part of several samples at once, each to the same bits as `to_tensor`.
+
+    Args:
+        arrays: as of `to_tensor`, with an axis of samples before the others.
+        field: what they are.
+
+    Raises:
+        DataError: when an array isn't what the field says.
+    """
+    shape = arrays.shape[1:]
     if field.kind == "image":
-        if array.ndim != 3:
-            raise DataError(f"an image must be H x W x C, and this array is {_shape(array)}")
-        planes = np.moveaxis(array, 2, 0)
+        if len(shape) != 3:
+            raise DataError(f"an image must be H x W x C, and this array is {_shape(shape)}")
+        planes = np.moveaxis(arrays, 3, 1)
         low, span = field.low, field.high - field.low
-        if array.dtype == np.uint8:
+        if arrays.dtype == np.uint8:
             scaled = _copy(planes, np.float32).div_(255 / span).add_(low)
-        elif array.dtype == np.uint16:
+        elif arrays.dtype == np.uint16:
             # In double precision: 1/32767.5 steps near -1 are within float32's last bits.
             scaled = _copy(planes, np.float64).div_(65535 / span).add_(low).float()
-        elif array.dtype.kind == "f":
+        elif arrays.dtype.kind == "f":
             scaled = _copy(planes, np.float32)
         else:
-            raise DataError(f"an image must be uint8, uint16 or float, and this is {array.dtype}")
+            raise DataError(f"an image must be uint8, uint16 or float, and this is {arrays.dtype}")
         return scaled
     if field.kind == "points":
-        return _copy(array, np.float32)
-    if array.dtype.kind not in "iu":
-        raise DataError(f"{field.kind} must be integers, and these are {array.dtype}")
-    if array.ndim != (2 if field.kind == "labels" else 0):
-        raise DataError(f"{field.kind} can't be an array of {_shape(array)}")
-    return _copy(array, np.int64)
+        return _copy(arrays, np.float32)
+    if arrays.dtype.kind not in "iu":
+        raise DataError(f"{field.kind} must be integers, and these are {arrays.dtype}")
+    if len(shape) != (2 if field.kind == "labels" else 0):
+        raise DataError(f"{field.kind} can't be an array of {_shape(shape)}")
+    return _copy(arrays, np.int64)
 
 
 def _copy(array: np.ndarray, dtype: type[np.generic]) -> Tensor:
@@ -63,8 +77,8 @@ def _copy(array: np.ndarray, dtype: type[np.generic]) -> Tensor:
     return torch.from_numpy(np.array(array, dtype=dtype, order="C"))
 
 
-def _shape(array: np.ndarray) -> str:
-    return " x ".join(map(str, array.shape)) or "a single number"
+def _shape(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape)) or "a single number"
 
 
 def to_uint8(image: Tensor) -> np.ndarray:
@@ -108,7 +122,7 @@ def save_image(
     path = Path(path)
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] not in (1, 3, 4):
         raise DataError(
-            f"a PNG holds H x W x 1, 3 or 4 values of 8 bits, and this is {_shape(array)} "
+            f"a PNG holds H x W x 1, 3 or 4 values of 8 bits, and this is {_shape(array.shape)} "
             f"of {array.dtype}",
             where=str(path),
         )

@@ -6,37 +6,33 @@ What a batch holds depends on (seed, epoch, index) alone, so 0, 1 or 8 workers g
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ganzoo.data.pipeline import PreparedData, collate
+from ganzoo.data.pipeline import PreparedData
 from ganzoo.data.sampler import Position, StreamSampler
 from ganzoo.errors import GanzooError
 
 
-class _Samples(Dataset[Any]):
-    """Samples by position; an error is a value, so that a worker doesn't wrap it in a traceback."""
+class _Batches(Dataset[Any]):
+    """Batches by positions; an error is a value, so that no worker wraps it in a traceback."""
 
     def __init__(self, data: PreparedData) -> None:
         self.data = data
 
-    def __getitem__(self, position: Position) -> dict[str, Tensor] | GanzooError:
-        epoch, index = position
+    def __getitem__(self, positions: Sequence[Position]) -> dict[str, Tensor] | GanzooError:
         try:
-            return self.data.sample(index, epoch)
+            return self.data.batch(positions)
         except GanzooError as error:
             return error
 
 
-def _collate(samples: list[Any]) -> dict[str, Tensor] | GanzooError:
-    for sample in samples:
-        if isinstance(sample, GanzooError):
-            return sample
-    return collate(samples)
+def _as_it_is(batch: Any) -> Any:
+    return batch
 
 
 def _quiet_worker(_: int) -> None:
@@ -60,10 +56,12 @@ def batches(
         DataError: naming the sample that can't be read.
     """
     loader: DataLoader[Any] = DataLoader(
-        _Samples(data),
-        batch_sampler=sampler,
+        _Batches(data),
+        # Without a batch size the loader asks for what the sampler gives: a whole batch at once.
+        batch_size=None,
+        sampler=sampler,
         num_workers=workers,
-        collate_fn=_collate,
+        collate_fn=_as_it_is,
         pin_memory=pin,
         worker_init_fn=_quiet_worker if workers else None,
         # The loader draws a seed for its workers; never from the training's generator.

@@ -10,8 +10,8 @@ import numpy as np
 from torch import Tensor
 
 from ganzoo.api import Chosen
-from ganzoo.data.convert import to_tensor
-from ganzoo.data.sampler import generator_for
+from ganzoo.data.convert import to_tensor, to_tensors
+from ganzoo.data.sampler import Position, generator_for
 from ganzoo.errors import DataError, DataMissing
 from ganzoo.interfaces import Augment, DataSource, Field, Split
 from ganzoo.recipe.model import Recipe
@@ -95,6 +95,18 @@ class PreparedData:
                         hint="Training needs one size: end [[augment]] with a resize or a crop.",
                     )
         return tensors
+
+    def batch(self, positions: Sequence[Position]) -> dict[str, Tensor]:
+        """Samples by (epoch, index), stacked: cut out of the source's `arrays` where that will do.
+
+        Raises:
+            DataError: as `sample`.
+        """
+        arrays = None if self.augments else getattr(self.source, "arrays", None)
+        if arrays is None:
+            return collate([self.sample(index, epoch) for epoch, index in positions])
+        rows = [index for _, index in positions]
+        return {name: to_tensors(arrays[name][rows], field) for name, field in self.fields.items()}
 
 
 def _size(shape: Sequence[int]) -> str:
