@@ -45,7 +45,12 @@ test_core = conformance("ganzoo")
 test_cyclegan = conformance("cyclegan")
 test_gan = conformance("gan")
 test_images = conformance(
-    "images", settings={"images/side_by_side": NOWHERE, "images/two_folders": NOWHERE}
+    "images",
+    settings={
+        "images/folder": NOWHERE,
+        "images/side_by_side": NOWHERE,
+        "images/two_folders": NOWHERE,
+    },
 )
 test_pix2pix = conformance("pix2pix")
 test_r3gan = conformance("r3gan")

@@ -12,7 +12,17 @@ from ganzoo.testing import NotApplicable, Subject, cases, checks_task_runs
 from ganzoo.testing.kit import CheckFailed
 
 TOYS = Path(__file__).parent / "toys"
-MINE = {"losses", "loss_use", "data", "augments", "diffaugments", "tasks", "task_runs", "runs"}
+MINE = {
+    "losses",
+    "loss_use",
+    "data",
+    "augments",
+    "diffaugments",
+    "tasks",
+    "task_use",
+    "task_runs",
+    "runs",
+}
 """Modules `ganzoo.testing.checks_...` that are tried here."""
 
 sys.path.append(str(TOYS))  # as `--plugin` does
@@ -41,6 +51,15 @@ def caught(namespace):
 
 NOTHING_TO_SEE = {
     "check_task_keeps_frozen_parts:task cloud": "no network has frozen weights",
+    "check_task_compares_only_pairs:task cloud": "no two fields that could be compared",
+    **{
+        f"{name}:task {toy}": reason
+        for toy in ("duel", "cycle")
+        for name, reason in (
+            ("check_task_draws", "take their inputs from the data"),
+            ("check_task_classes", "has networks that take classes"),
+        )
+    },
     **{
         f"check_loss_anneals:loss {name}": "no option of type Scalar"
         for name in ("cross_entropy", "features", "penalised", "relativistic")
@@ -75,6 +94,13 @@ SAYS = {
     "thawing": "'discriminator.0.running_mean'",
     "single_precision": "in fp64 it fails",
     "reseeds": "a step seeds torch's global random generator",
+    "lopsided": "nothing has moved the weights of ['second']",
+    "compares": "its terms change when the rows of 'target' come in another order",
+    "clips": "the rate of [players.discriminator] has come down to 0, and the weights of",
+    "draws_nothing": "the task has no `draw` to make it",
+    "draws_anywhere": "it draws from a global random generator: `random` is the only source",
+    "three_classes": "says 3 classes where the data have 4",
+    "one_class": "`predict` makes the same of every class for 'generator'",
     "unreduced": "the term discriminator/real has the shape",
     "wrong_sign": "the generator's loss goes from",
     "severed": "no gradient of the generator's terms",
@@ -133,6 +159,7 @@ def test_each_broken_toy_is_caught_for_what_it_does(case, tmp_path):
 
 
 PAIRS = (
+    "images/folder",
     "images/side_by_side",
     "images/two_folders",
     pytest.param("images/facades", marks=pytest.mark.data),  # the whole set, or none
@@ -152,6 +179,7 @@ def folders(tmp_path_factory):
                 folder.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(image).save(folder / f"{number}.png")
     return {
+        "images/folder": {"root": str(root / "two"), "classes": True},
         "images/side_by_side": {"root": str(root / "one")},
         "images/two_folders": {"root": str(root / "two")},
     }
@@ -218,5 +246,5 @@ def test_predict_that_reads_more_than_it_serves_is_told(tmp_path, monkeypatch):
         for case in cases("conformance_good_algorithms", REGISTRY)
         if case.id == "check_task_predicts:task conformance_good_algorithms/duel"
     )
-    with pytest.raises(CheckFailed, match="reads 'kind' for 'generator', and is given 'source'"):
+    with pytest.raises(CheckFailed, match="reads 'kind' for 'generator', and is given source: "):
         case(tmp_path)

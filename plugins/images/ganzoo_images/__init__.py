@@ -33,6 +33,13 @@ def ganzoo_components() -> Iterable[Component]:
         ),
         Component(
             kind="data",
+            name="folder",
+            target="ganzoo_images.folder:ImageFolder",
+            options=_OPTIONS + "ImageFolderOptions",
+            summary="Images without a partner; their subfolders may be classes.",
+        ),
+        Component(
+            kind="data",
             name="facades",
             target="ganzoo_images.facades:Facades",
             options=_OPTIONS + "FacadesOptions",

@@ -117,10 +117,28 @@ def split_names(options: FolderOptions) -> dict[str, str]:
     return {"train": options.train, "val": options.val, "test": options.test}
 
 
-def dealt_note(root: Path, parts: Mapping[str, Sequence[str]], seed: int) -> str:
+def find_split(options: FolderOptions, split: Split, root: Path) -> tuple[Path, Place]:
+    """The folder where a split's files are, and which split that folder serves.
+
+    Where the place has no split, the folder's files are to be dealt out.
+
+    Raises:
+        DataError: when neither the split nor its stand-in has a folder.
+    """
+    names = split_names(options)
+    present = [part for part, name in names.items() if (root / name).is_dir()]
+    if present == ["train"]:  # that one is dealt out: nothing else is to be had
+        return root / names["train"], Place("")
+    place = choose_split(present, split, root, names[split])
+    return (root / names[place.split] if place.split else root), place
+
+
+def dealt_note(
+    root: Path, parts: Mapping[str, Sequence[str]], seed: int, what: str = "pairs"
+) -> str:
     """The sentence that says that the splits were drawn here."""
     counts = "/".join(str(len(parts[split])) for split in ("train", "val", "test"))
     return (
-        f"{root} has no split folders: its pairs were dealt {counts} to train/val/test by a hash "
+        f"{root} has no split folders: its {what} were dealt {counts} to train/val/test by a hash "
         f"of their name and data.split_seed = {seed}."
     )

@@ -69,6 +69,16 @@ class TwoFoldersOptions(FolderOptions):
     leave them out and say so."""
 
 
+class ImageFolderOptions(FolderOptions):
+    """Options of `images/folder`."""
+
+    channels: Channels = "rgb"
+    """Channels of the images; what a file has else is converted (transparency over white)."""
+    classes: bool = False
+    """Each folder of the set (`train/cat`, or `cat` without splits) is a class: samples then have a
+    `label` too. Otherwise images in subfolders are taken together with the others."""
+
+
 class FacadesOptions(Options):
     """Options of `images/facades`."""
 

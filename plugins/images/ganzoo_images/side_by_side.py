@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ganzoo.data import decode_image, find_data, image_size
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Field, Split
-from ganzoo_images.folders import choose_split, deal, dealt_note, list_images, split_names
+from ganzoo_images.folders import deal, dealt_note, find_split, list_images, split_names
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,11 +93,7 @@ def _files_of(
     root: Path, options: SideBySideOptions, split: Split
 ) -> tuple[list[Path], tuple[str, ...]]:
     names = split_names(options)
-    present = [part for part, name in names.items() if (root / name).is_dir()]
-    # With a folder of training images alone, that one is dealt out: nothing else is to be had.
-    flat = root / names["train"] if present == ["train"] else root
-    place = choose_split([] if present == ["train"] else present, split, root, names[split])
-    folder = root / names[place.split] if place.split else flat
+    folder, place = find_split(options, split, root)
     found = list_images(folder)
     if not found:
         raise DataError(

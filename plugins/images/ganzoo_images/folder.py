@@ -1,0 +1,166 @@
+"""`images/folder`: images without a partner, and a class for each subfolder if wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ganzoo.data import decode_image, find_data, image_size
+from ganzoo.errors import DataError
+from ganzoo.interfaces import Field
+from ganzoo_images.folders import (
+    deal,
+    dealt_note,
+    find_split,
+    list_images,
+    shown,
+    sort_naturally,
+    split_names,
+)
+from ganzoo_images.side_by_side import CHANNEL_COUNT
+
+if TYPE_CHECKING:
+    from ganzoo.interfaces import Split
+    from ganzoo_images.options import ImageFolderOptions
+
+
+@dataclass(frozen=True)
+class _Image:
+    path: Path
+    name: str
+    label: int
+
+
+class ImageFolder:
+    """Images of a folder and its subfolders; one folder per split, or dealt out 80/10/10.
+
+    Fields: `real`, H x W x C in the size of its file; with `classes`, `label` too: the number of
+    the image's first subfolder among the names of all of them, in natural order (`2` before `10`)
+    and the same in every split. Names are those of the files below their split's folder, `_` for
+    each `/`, with a number where several would share one.
+
+    Raises:
+        DataMissing: when the folder isn't there.
+        DataError: when it holds no images or no folder of the split; with `classes`, when images
+            lie beside the classes' folders.
+    """
+
+    def __init__(self, options: ImageFolderOptions, split: Split) -> None:
+        self.options = options
+        self.root = find_data("", options.root)
+        folder, place = find_split(options, split, self.root)
+        files = list_below(folder)
+        if not files:
+            raise DataError(
+                "neither this folder nor one below it holds images",
+                where=str(folder),
+                hint="Expected images in it, or folders "
+                f"{', '.join(split_names(options).values())} in {self.root}.",
+            )
+        notes = list(place.notes)
+        self.classes: tuple[str, ...] = ()
+        if options.classes:
+            self.classes = self._class_names(folder, files, dealt=not place.split)
+            numbered = [f"{number} {name}" for number, name in enumerate(self.classes)]
+            notes.append(f"The classes of {self.root} are:\n{shown(numbered)}")
+        if not place.split:
+            parts = deal(list(files), options.split_seed, folder)
+            notes.append(dealt_note(folder, parts, options.split_seed, "images"))
+            files = {name: files[name] for name in parts[split]}
+        self.images = self._named(files)
+        missing = set(range(len(self.classes))) - {image.label for image in self.images}
+        if missing and split == "train":
+            without = shown([self.classes[label] for label in sorted(missing)])
+            notes.append(f"There are no training images of these classes:\n{without}")
+        self.notes = tuple(notes)
+        self._fields: dict[str, Field] = {}
+
+    def _class_names(self, folder: Path, files: Iterable[str], *, dealt: bool) -> tuple[str, ...]:
+        """Names of all splits' classes, so that a class has one number everywhere."""
+        folders = {folder: files}
+        if not dealt:
+            others = (self.root / name for name in split_names(self.options).values())
+            folders |= {one: list_below(one) for one in others if one != folder and one.is_dir()}
+        stray = [
+            str(place / name)
+            for place, names in folders.items()
+            for name in names
+            if "/" not in name
+        ]
+        if stray:
+            raise DataError(
+                "with classes = true each image lies in the folder of its class, and "
+                f"{len(stray)} don't",
+                where=str(folder),
+                hint=f"{shown(sort_naturally(stray))}\nMove them, or set data.classes = false.",
+            )
+        found = {name.partition("/")[0] for names in folders.values() for name in names}
+        return tuple(sort_naturally(found))
+
+    def _named(self, files: Mapping[str, Path]) -> Sequence[_Image]:
+        numbers = {name: number for number, name in enumerate(self.classes)}
+        taken: set[str] = set()
+        images = []
+        for below, path in files.items():
+            plain = below[: -len(path.suffix)].replace("/", "_")
+            name, number = plain, 1
+            while name in taken:
+                number += 1
+                name = f"{plain}-{number}"
+            taken.add(name)
+            images.append(_Image(path, name, numbers.get(below.partition("/")[0], 0)))
+        return images
+
+    @property
+    def fields(self) -> Mapping[str, Field]:
+        """`real` in the size of the first image, and `label` with `classes`."""
+        if not self._fields:
+            size = image_size(self.images[0].path)
+            self._fields = {"real": Field((CHANNEL_COUNT[self.options.channels], *size), "image")}
+            if self.classes:
+                self._fields["label"] = Field((), "class", classes=len(self.classes))
+        return self._fields
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def load(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:  # noqa: ARG002
+        """The image as H x W x C, and its class as an integer; nothing is drawn from `rng`.
+
+        Raises:
+            DataError: naming the file, when it can't be decoded.
+        """
+        image = self.images[index]
+        sample = {"real": decode_image(image.path, self.options.channels)}
+        if self.classes:
+            sample["label"] = np.array(image.label, np.int64)
+        return sample
+
+    def name(self, index: int) -> str:
+        """Where the file is below its split's folder, without its ending."""
+        return self.images[index].name
+
+
+def list_below(folder: Path) -> dict[str, Path]:
+    """Image files in a folder and all folders below it, hidden ones left out, in natural order.
+
+    A folder that is reached twice, by a link, counts once.
+
+    Returns:
+        Each file by its path below the folder, with `/`.
+    """
+    found: dict[str, Path] = {}
+    waiting, seen = [folder], set()
+    while waiting:
+        place = waiting.pop()
+        if place.resolve() in seen:
+            continue
+        seen.add(place.resolve())
+        found |= {path.relative_to(folder).as_posix(): path for path in list_images(place)}
+        inner = [one for one in place.iterdir() if one.is_dir() and not one.name.startswith(".")]
+        waiting += sorted(inner, reverse=True)
+    return {name: found[name] for name in sort_naturally(found)}
