@@ -28,6 +28,7 @@ MODULES: tuple[str, ...] = (
     "checks_augments",
     "checks_diffaugments",
     "checks_tasks",
+    "checks_task_use",
     "checks_task_runs",
     "checks_runs",
 )

@@ -168,6 +168,65 @@ class Reseeds(good.Duel):
         super().step(batch, optimize)
 
 
+class Lopsided(good.Duel):
+    """One of its player's two networks is never shown anything."""
+
+    roles: ClassVar = {**good.Duel.roles, "second": "discriminator"}
+    players: ClassVar = {**good.Duel.players, "discriminator": ("discriminator", "second")}
+
+
+class Compares(good.Duel):
+    """Holds a sample to another field, and takes what lies in no pairs."""
+
+    needs_aligned: ClassVar = False
+
+    def generators_turn(self, critic, real, fake, optimize):
+        with critic.frozen() as judge:
+            terms = self.loss.generator(self.look("generator", judge, real, fake))
+            optimize("generator", {**terms, "like": F.l1_loss(fake, real)})
+
+
+class Clips(good.Duel):
+    """Changes the discriminator's weights outside its turns."""
+
+    def generators_turn(self, critic, real, fake, optimize):
+        super().generators_turn(critic, real, fake, optimize)
+        with torch.no_grad():
+            for parameter in critic.module.parameters():
+                parameter.clamp_(-0.01, 0.01)
+
+
+class DrawsNothing(good.Cloud):
+    """Nobody makes the noise that it serves."""
+
+    draw = good.Task.draw
+
+
+class DrawsAnywhere(good.Cloud):
+    """Noise from the global generator."""
+
+    @classmethod
+    def draw(cls, options, role, io, count, random):
+        return {**super().draw(options, role, io, count, random), "noise": torch.randn(count, 4)}
+
+
+class ThreeClasses(good.Cloud):
+    """Counts classes by itself."""
+
+    @classmethod
+    def io(cls, role, options, fields):
+        io = super().io(role, options, fields)
+        return NetIO(io.inputs, io.outputs, 3) if io.classes else io
+
+
+class OneClass(good.Cloud):
+    """Predicts the first class, whichever is asked for."""
+
+    @classmethod
+    def predict(cls, options, role, net, inputs):
+        return net(inputs["noise"], 0 * inputs["label"])
+
+
 # --- losses -----------------------------------------------------------------------------------
 
 
@@ -564,6 +623,13 @@ _TASKS = {
     Thawing: "check_task_keeps_frozen_parts",
     SinglePrecision: "check_task_precisions",
     Reseeds: "check_task_step",
+    Lopsided: "check_task_step",
+    Compares: "check_task_compares_only_pairs",
+    Clips: "check_task_players_follow_their_tables",
+    DrawsNothing: "check_task_draws",
+    DrawsAnywhere: "check_task_draws",
+    ThreeClasses: "check_task_classes",
+    OneClass: "check_task_classes",
 }
 _LOSSES = {
     Unreduced: "check_loss_terms",
@@ -693,6 +759,14 @@ generator = "{here}/painter"
 discriminator = "{here}/{critic}"
 loss = "{here}/cross_entropy"
 """
+_CLOUD = """
+task = "{here}/{task}"
+data = "{here}/points"
+generator = "{here}/labelled"
+network = "{here}/dense"
+discriminator = "{here}/labelled"
+loss = "{here}/penalised"
+"""
 
 
 @hookimpl
@@ -720,15 +794,15 @@ def ganzoo_components():
 
 @hookimpl
 def ganzoo_recipes():
-    tasks = ["duel", *map(_name, _TASKS)]
+    of_points = {_name(toy) for toy in _TASKS if issubclass(toy, good.Cloud)}
     return [
         Written(
             f"{number:02d}_{task}",
-            _RECIPE.format(
+            (_CLOUD if task in of_points else _RECIPE).format(
                 here=HERE,
                 task=task,
                 critic="thawing_critic" if task == "thawing" else "critic",
             ),
         )
-        for number, task in enumerate(tasks)
+        for number, task in enumerate(["duel", *map(_name, _TASKS)])
     ]

@@ -75,6 +75,7 @@ class Duel(Task):
     players: ClassVar = {"generator": ("generator",), "discriminator": ("discriminator",)}
     needs: ClassVar = frozenset({"source", "target"})
     serves: ClassVar = {"generator": ("source", "target")}
+    needs_aligned: ClassVar = True  # for losses of likeness
 
     def __init__(self, options, nets, loss):
         super().__init__(options, nets, loss)
@@ -133,8 +134,22 @@ class Dense(nn.Sequential):
         super().__init__(nn.Linear(io.inputs[0], width), nn.ReLU(), nn.Linear(width, size))
 
 
+class Labelled(nn.Module):
+    """Of points or noise, and of a class."""
+
+    def __init__(self, options, io):
+        super().__init__()
+        self.classes = nn.Embedding(io.classes, 4)
+        self.layers = nn.Sequential(
+            nn.Linear(io.inputs[0] + 4, 16), nn.ReLU(), nn.Linear(16, io.outputs[0])
+        )
+
+    def forward(self, x, y):
+        return self.layers(torch.cat((x, self.classes(y).to(x.dtype)), 1))
+
+
 class Cloud(Task):
-    """Points from noise: no images, no pairs; one player moves two networks, and plays less often.
+    """Points from noise, by class: no images; one player moves two networks, and plays less often.
 
     Its code learns to read the noise back from the points.
     """
@@ -148,49 +163,42 @@ class Cloud(Task):
     needs: ClassVar = frozenset({"points", "kind"})
     serves: ClassVar = {"generator": ("noise", "points")}
 
-    def __init__(self, options, nets, loss):
-        super().__init__(options, nets, loss)
-        self.turns = 0
-
     @classmethod
     def io(cls, role, options, fields):
         if fields["points"].kind != "points" or fields["kind"].kind != "class":
             raise DataError("must be points and their class")
-        points = fields["points"].shape
+        points, classes = fields["points"].shape, fields["kind"].classes
         return {
-            "generator": NetIO((4,), points),
+            "generator": NetIO((4,), points, classes),
             "code": NetIO(points, (4,)),
-            "discriminator": NetIO(points, (1,)),
+            "discriminator": NetIO(points, (1,), classes),
         }[role]
 
     def step(self, batch, optimize):
-        real, judge = batch["points"], self.nets["discriminator"]
+        real, label, judge = batch["points"], batch["kind"], self.nets["discriminator"]
         noise = torch.randn(len(real), 4).to(real)
-        fake = self.nets["generator"](noise)
-        seen = self.look("discriminator", judge, real, fake.detach())
+        fake = self.nets["generator"](noise, label)
+        seen = self.look("discriminator", judge, real, fake.detach(), label=label)
         optimize("judge", self.loss.discriminator(seen))
         # Counted by steps, not batches: several of these may be accumulated to one.
         if self.clock.step % 2 == 0:
             with judge.frozen() as still:
-                terms = self.loss.generator(self.look("generator", still, real, fake))
+                seen = self.look("generator", still, real, fake, label=label)
                 code = F.mse_loss(self.nets["code"](fake), noise)
-                optimize("makers", {**terms, "code": 0.1 * code})
+                optimize("makers", {**self.loss.generator(seen), "code": 0.1 * code})
 
     def sample(self, batch, nets):
-        made = nets["generator"](torch.randn(len(batch["points"]), 4))
-        return {"real": self.drawn(batch["points"]), "made": self.drawn(made)}
-
-    @staticmethod
-    def drawn(points):
-        """Each point as a spot in a picture of [-3, 3] x [-3, 3]."""
-        axis = torch.linspace(-3, 3, 16)
-        places = torch.stack(torch.meshgrid(axis, axis, indexing="xy"))
-        distance = (points[:, :, None, None] - places).square().sum(1, keepdim=True)
-        return 2 * torch.exp(-4 * distance) - 1
+        noise = torch.randn(len(batch["points"]), 4)
+        return {"real": batch["points"], "made": nets["generator"](noise, batch["kind"])}
 
     @classmethod
     def predict(cls, options, role, net, inputs):
-        return net(inputs["noise"])
+        return net(inputs["noise"], inputs["label"])
+
+    @classmethod
+    def draw(cls, options, role, io, count, random):
+        noise = torch.randn(count, *io.inputs, generator=random)
+        return {"noise": noise, "label": torch.arange(count) % io.classes}
 
 
 class Cycle(Task):
@@ -430,7 +438,7 @@ class Unpaired(Squares):
 
     @property
     def fields(self):
-        return {"a": Field((3, 16, 16), "image"), "b": Field((3, 16, 16), "image")}
+        return {name: Field((3, 16, 16), "image", aligned=False) for name in "ab"}
 
     def load(self, index, rng):
         a = super().load(index, rng)["source"]
@@ -445,7 +453,7 @@ class Points:
 
     @property
     def fields(self):
-        return {"points": Field((2,), "points"), "kind": Field((), "class")}
+        return {"points": Field((2,), "points"), "kind": Field((), "class", classes=3)}
 
     def __len__(self):
         return self.options.count
@@ -548,6 +556,8 @@ def good_components():
         # Others of this name have no option `width`: what is meant for one kind isn't for them.
         component("generator", "dense", "Dense", width, presets={"tiny": {"width": 12}}),
         component("network", "dense", "Dense"),
+        component("generator", "labelled", "Labelled"),
+        component("discriminator", "labelled", "Labelled"),
         component("discriminator", "critic", "Critic", width),
         component("discriminator", "dense", "Dense"),
         component("task", "duel", "Duel"),

@@ -1,0 +1,437 @@
+"""What is demanded of tasks around the training: inputs that are drawn, classes, pairs, samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganzoo.data.pipeline import open_data
+from ganzoo.engine.build import plan_networks
+from ganzoo.engine.rng import isolated
+from ganzoo.engine.trainer import Trainer
+from ganzoo.errors import DataError
+from ganzoo.interfaces import Field, LossInputs, NetIO
+from ganzoo.recipe.model import Recipe
+from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
+from ganzoo.testing.networks import generators, shape_text
+from ganzoo.testing.tiny import tiny_recipe
+from ganzoo.testing.trial import PATIENCE, batch_of, changed, inferring, training, weights_of
+
+LABEL = "label"
+"""What tasks call the class indices that they draw."""
+_COUNTS = (1, 2, 5)
+_FIRST, _TRIES, _NEAR = 3, 6, 1e-9
+"""Steps, seeds and relative difference (in fp64) by which it is told whether a task compares rows.
+One that doesn't, and draws some of them from a pool, makes no difference under one seed at least."""
+
+
+@check("task")
+def check_task_samples(subject: Subject) -> None:
+    """`sample` gives images, or points, to show: a row a sample, finite, the same under a seed."""
+    with training(tiny_recipe(subject)) as trainer:
+        before = weights_of(trainer.nets)
+        shown = []
+        for _ in range(2):
+            batch = batch_of(trainer, 0, 1)
+            with inferring(trainer, 5):
+                shown.append(trainer.task.sample(batch, dict(trainer.shown)))
+        once, again = shown
+        require(isinstance(once, dict) and once, "`sample` gives nothing to show")
+        for caption, rows in once.items():
+            require(
+                isinstance(rows, Tensor)
+                and (rows.ndim == 4 or (rows.ndim == 2 and rows.shape[1] == 2))
+                and len(rows) == 2,
+                f"{caption!r} is no tensor N x C x H x W, or N x 2 of points, with a row for each "
+                "of the batch's 2 samples: draw what is neither",
+            )
+            require(torch.isfinite(rows).all(), f"{caption!r} has values that aren't finite")
+        require(not changed(once, again), f"not the same under a seed: {changed(once, again)}")
+        touched = changed(before, weights_of(trainer.nets))
+        require(not touched, f"`sample` changes the networks: {touched[:3]}")
+
+
+@check("task")
+def check_task_predicts(subject: Subject) -> None:
+    """`predict` makes what `serves` says, the same under a seed, whatever else is in the batch."""
+    with training(tiny_recipe(subject)) as trainer:
+        task = trainer.plan.task
+        served = {role: pair for role, pair in task.serves.items() if role in trainer.nets}
+        if not served:
+            raise NotApplicable("the task serves no network")
+        for role, (_, target) in served.items():
+            io, fields = trainer.plan.io[role], trainer.plan.fields
+            made = _predicted(trainer, role, 0, 1)
+            shape = (2, *(fields[target].shape if target in fields else io.outputs))
+            require(
+                tuple(made.shape) == shape,
+                f"{role!r} predicts {target!r} as {tuple(made.shape)}, and it should be {shape}",
+            )
+            require(torch.isfinite(made).all(), f"{role!r} predicts values that aren't finite")
+            require(
+                torch.equal(made, _predicted(trainer, role, 0, 1)),
+                f"{role!r} isn't the same under a seed",
+            )
+            require(
+                torch.allclose(made[0], _predicted(trainer, role, 0, 2)[0], rtol=1e-4, atol=1e-5),
+                f"what {role!r} makes of a sample changes with the others in its batch",
+            )
+
+
+def _predicted(trainer: Trainer, role: str, *indices: int, **changes: Tensor) -> Tensor:
+    """What a role's network makes of some samples, or of as many rows of what the task draws.
+
+    Args:
+        trainer: whose networks are used.
+        role: one that its task serves.
+        indices: of samples, or of rows.
+        changes: put in the inputs' place.
+
+    Raises:
+        CheckFailed: it reads what it isn't given.
+    """
+    task, options = trainer.plan.task, trainer.recipe.task.options
+    source, target = task.serves[role]
+    if source in trainer.plan.fields:
+        inputs = {
+            name: rows for name, rows in batch_of(trainer, *indices).items() if name != target
+        }
+    else:
+        drawn = _drawn(trainer, role, max(indices) + 1, 0)
+        inputs = trainer.session.move({name: rows[list(indices)] for name, rows in drawn.items()})
+    inputs |= changes
+    with inferring(trainer, 5):
+        try:
+            return task.predict(options, role, trainer.shown[role], inputs)
+        except KeyError as error:
+            message = (
+                f"`predict` reads {error} for {role!r}, and is given {', '.join(inputs)}: the "
+                f"field {source!r} that goes in, as `serves` says, and what lies beside it"
+            )
+            raise CheckFailed(message) from error
+
+
+def _drawn(trainer: Trainer, role: str, count: int, seed: int) -> dict[str, Tensor]:
+    """What the task draws for a role's network.
+
+    Raises:
+        CheckFailed: it draws nothing.
+    """
+    task, random = trainer.plan.task, torch.Generator().manual_seed(seed)
+    try:
+        drawn = task.draw(trainer.recipe.task.options, role, trainer.plan.io[role], count, random)
+    except NotImplementedError as error:
+        source = task.serves[role][0]
+        message = (
+            f"`serves` says that {role!r} takes {source!r}, which no data have, and the task has "
+            "no `draw` to make it"
+        )
+        raise CheckFailed(message) from error
+    return dict(drawn)
+
+
+def _draws(trainer: Trainer) -> dict[str, str]:
+    """Roles whose inputs the task draws, with the name of these."""
+    return {
+        role: source
+        for role, (source, _) in trainer.plan.task.serves.items()
+        if role in trainer.nets and source not in trainer.plan.fields
+    }
+
+
+@check("task")
+def check_task_draws(subject: Subject) -> None:
+    """`draw` makes as many inputs as it is asked for, from the given generator and nothing else."""
+    with training(tiny_recipe(subject)) as trainer:
+        roles = _draws(trainer)
+        if not roles:
+            raise NotApplicable("its networks take their inputs from the data")
+        for role, source in roles.items():
+            for count in _COUNTS:
+                with isolated(1):
+                    before = generators()
+                    drawn = _drawn(trainer, role, count, 0)
+                    require(
+                        before == generators(),
+                        f"for {role!r} it draws from a global random generator: `random` is the "
+                        "only source of numbers",
+                    )
+                _fits(trainer.plan.io[role], role, source, count, drawn)
+                with isolated(2):
+                    again, other = (_drawn(trainer, role, count, seed) for seed in (0, 1))
+                differ = changed(drawn, again)
+                require(not differ, f"for {role!r} {differ} aren't the same under the same seed")
+                require(
+                    source in changed(drawn, other),
+                    f"for {role!r} {source!r} is the same under another seed: draw it from "
+                    "`random`, `torch.randn(..., generator=random)`",
+                )
+            made = _predicted(trainer, role, *range(5))
+            require(
+                len(made) == 5 and not torch.equal(made[0], made[2]),
+                f"{role!r} makes the same of everything that is drawn",
+            )
+
+
+def _fits(io: NetIO, role: str, source: str, count: int, drawn: Mapping[str, Any]) -> None:
+    """What was drawn is for that network: its shape, and classes if it has any."""
+    require(source in drawn, f"for {role!r} it draws {sorted(drawn)}, and `serves` says {source!r}")
+    for name, rows in drawn.items():
+        require(
+            isinstance(rows, Tensor) and rows.ndim and len(rows) == count,
+            f"for {role!r} {name!r} isn't a tensor of {count} rows",
+        )
+        require(
+            rows.device.type == "cpu",
+            f"for {role!r} {name!r} isn't on the CPU; the engine moves it",
+        )
+    shape = tuple(drawn[source].shape[1:])
+    require(
+        shape == io.inputs,
+        f"for {role!r} {source!r} is {shape_text(shape)}, and io() says {shape_text(io.inputs)}",
+    )
+    require(
+        (LABEL in drawn) == bool(io.classes),
+        f"for {role!r} io() says {io.classes} classes, and it draws {sorted(drawn)}: class indices "
+        f"are called {LABEL!r}, and are drawn where there are classes",
+    )
+    if io.classes:
+        labels = drawn[LABEL]
+        whole = labels.dtype == torch.int64 and labels.shape == (count,)
+        require(whole, f"for {role!r} {LABEL!r} is {labels.dtype} of {tuple(labels.shape)}")
+        require(
+            bool(((labels >= 0) & (labels < io.classes)).all()),
+            f"for {role!r} {LABEL!r} goes from {labels.min()} to {labels.max()}, and there are "
+            f"{io.classes} classes",
+        )
+
+
+def _conditional(recipe: Recipe) -> bool:
+    """Whether any network of a recipe is told of classes."""
+    plan = plan_networks(recipe, open_data(recipe, "train").fields)
+    return any(io.classes for io in plan.io.values())
+
+
+@check("task")
+def check_task_classes(subject: Subject) -> None:
+    """As many classes as the data have; they reach the networks, in steps and in predictions."""
+    recipe = tiny_recipe(subject, fits=_conditional, wanted="has networks that take classes")
+    with training(recipe) as trainer:
+        plan, told = trainer.plan, _Told(trainer)
+        (count,) = {io.classes for io in plan.io.values()} - {0}
+        known = {name: field for name, field in plan.fields.items() if field.classes == count}
+        require(known, f"io() says {count} classes, and no field of the data has as many")
+        more = {
+            name: replace(field, classes=count + 1 if name in known else field.classes)
+            for name, field in plan.fields.items()
+        }
+        for role, io in plan.io.items():
+            if io.classes:
+                counted = plan.task.io(role, recipe.task.options, more).classes
+                require(
+                    counted == count + 1,
+                    f"io({role!r}) says {counted} classes where the data have {count + 1}: take "
+                    "them from the field, `fields[...].classes`",
+                )
+        trainer.step()
+        for role, labels in told.labels.items():
+            require(
+                all(_labels(one, count) for one in labels),
+                f"io({role!r}) says {count} classes, and a step calls it without labels, or with "
+                "others: give it N class indices beside its input",
+            )
+        for role in _draws(trainer):
+            if plan.io[role].classes:
+                _labels_matter(trainer, role, count)
+
+
+class _Told:
+    """Notes what the networks with classes are called with beside their input."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.labels: dict[str, list[Any]] = {}
+        for role, net in trainer.nets.items():
+            if trainer.plan.io[role].classes:
+                self.labels[role] = []
+                net.register_forward_pre_hook(self._note(role))
+
+    def _note(self, role: str) -> Callable[..., None]:
+        def note(_: Any, given: tuple[Any, ...]) -> None:
+            self.labels[role].append((given[0], given[1] if len(given) > 1 else None))
+
+        return note
+
+
+def _labels(call: tuple[Any, Any], classes: int) -> bool:
+    """Whether a network was called with a class for each row of its input."""
+    x, y = call
+    return (
+        isinstance(y, Tensor)
+        and y.shape == (len(x),)
+        and not y.is_floating_point()
+        and bool(((y >= 0) & (y < classes)).all())
+    )
+
+
+def _labels_matter(trainer: Trainer, role: str, classes: int) -> None:
+    """Another class makes another sample; after a change of weights that may be alike at first."""
+    net = trainer.shown[role]
+    with isolated(0), torch.no_grad():
+        for weight in net.parameters():
+            weight.add_(torch.randn_like(weight), alpha=0.1)
+    drawn = _drawn(trainer, role, 2, 0)[LABEL]
+    one, other = (
+        _predicted(trainer, role, 0, 1, **trainer.session.move({LABEL: labels}))
+        for labels in (drawn, (drawn + 1) % classes)
+    )
+    require(
+        not torch.equal(one, other),
+        f"`predict` makes the same of every class for {role!r}: give the network {LABEL!r}",
+    )
+
+
+@check("task")
+def check_task_compares_only_pairs(subject: Subject) -> None:
+    """A task whose terms tell which rows of two fields belong together says `needs_aligned`."""
+
+    def put(document: dict[str, Any]) -> None:
+        document["train"] |= {"precision": "fp64"}
+        document["diffaugment"] = []
+
+    with training(tiny_recipe(subject, put)) as trainer:
+        task, fields = trainer.plan.task, trainer.plan.fields
+        names = sorted(name for name in task.needs if fields[name].kind != "class")
+        if len(names) < 2:
+            raise NotApplicable("it needs no two fields that could be compared")
+        if task.needs_aligned:
+            _refuses_unpaired(trainer.recipe, fields, names)
+            return
+        for net in trainer.nets.values():
+            net.eval()  # dropout is drawn by rows
+        batch = batch_of(trainer, 0, 1)
+        for name in names[1:]:
+            swapped = {**batch, name: batch[name].flip(0)}
+            require(
+                any(
+                    _alike(_totals(trainer, batch, seed), _totals(trainer, swapped, seed))
+                    for seed in range(_TRIES)
+                ),
+                f"its terms change when the rows of {name!r} come in another order than those of "
+                f"{names[0]!r}: it compares the two, so say `needs_aligned: ClassVar[bool] = True`",
+            )
+
+
+def _refuses_unpaired(recipe: Recipe, fields: Mapping[str, Field], names: list[str]) -> None:
+    apart = {name: replace(fields[name], aligned=False) for name in names[1:]}
+    try:
+        plan_networks(recipe, {**fields, **apart})
+    except DataError:
+        return
+    message = f"it needs pairs, and takes data whose {names[1:]} aren't aligned"
+    raise CheckFailed(message)
+
+
+class _Plain:
+    """Terms that don't know of pairs: means of what is said of all rows."""
+
+    def __init__(self) -> None:
+        self.needs_discriminator = False
+
+    def discriminator(self, inputs: LossInputs) -> dict[str, Tensor]:
+        """What is said of the real rows and of the others."""
+        return {"real": _said(inputs, "real"), "fake": 3 * _said(inputs, "fake")}
+
+    def generator(self, inputs: LossInputs) -> dict[str, Tensor]:
+        """What is said of the rows that were made."""
+        return {"fake": _said(inputs, "fake")}
+
+
+def _said(inputs: LossInputs, what: str) -> Tensor:
+    output = inputs.real_output if what == "real" else inputs.fake_output
+    if output is None:
+        rows: Tensor = getattr(inputs, what)
+        return rows.mean()
+    return torch.stack([logits.mean() for logits in output.logits]).mean()
+
+
+def _totals(trainer: Trainer, batch: Mapping[str, Tensor], seed: int) -> dict[str, float]:
+    """What each player would minimise in the first steps of a fresh task; no weight is moved."""
+    totals: dict[str, float] = {}
+
+    class Noted:
+        clock = trainer.clock
+
+        def __call__(self, player: str, terms: Mapping[str, Tensor]) -> None:
+            for term in terms.values():
+                totals[player] = totals.get(player, 0.0) + float(term.detach())
+
+    task = trainer.plan.task(trainer.recipe.task.options, trainer.prepared, _Plain())
+    with isolated(seed):
+        for step in range(_FIRST):
+            task.clock = Noted.clock = replace(trainer.clock, step=step)
+            task.step(batch, Noted())
+    return totals
+
+
+def _alike(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
+    return one.keys() == other.keys() and all(
+        abs(one[name] - other[name]) <= _NEAR * (1 + abs(one[name])) for name in one
+    )
+
+
+@check("task")
+def check_task_players_follow_their_tables(subject: Subject) -> None:
+    """Each player follows its own table: where its schedule ends at 0, it alone stands still."""
+    for still in sorted(subject.choose().load().players):
+
+        def put(document: dict[str, Any], still: str = still) -> None:
+            players = subject.choose().load().players
+            document["players"] = {
+                player: {
+                    "name": "sgd",
+                    "lr": 1e-2,
+                    "betas": [0.0, 0.0],
+                    "schedule": {"shape": "linear" if player == still else "constant"},
+                }
+                for player in players
+            }
+
+        with training(tiny_recipe(subject, put)) as trainer:
+            players = trainer.plan.players
+            if still not in players:
+                continue  # a role that may be absent
+            moved = _moved_at_the_end(trainer)
+            strays = moved & set(players[still])
+            require(
+                not strays,
+                f"the rate of [players.{still}] has come down to 0, and the weights of "
+                f"{sorted(strays)} change: leave them to `optimize(player, terms)`",
+            )
+            others = {role for player in players.keys() - {still} for role in players[player]}
+            require(
+                moved == others,
+                f"while {still!r} stands still {sorted(others - moved)} does too, whose rate isn't "
+                "0",
+            )
+
+
+def _moved_at_the_end(trainer: Trainer) -> set[str]:
+    """Roles whose weights some steps at the end of the planned training change."""
+    before = _parameters(trainer)
+    for step in range(PATIENCE):
+        clock = replace(trainer.clock, step=step, progress=1.0)
+        trainer.task.clock = trainer.stepper.clock = clock
+        trainer.task.step(batch_of(trainer, 0, 1), trainer.stepper)
+    return {name.partition(".")[0] for name in changed(before, _parameters(trainer))}
+
+
+def _parameters(trainer: Trainer) -> dict[str, Tensor]:
+    return {
+        f"{role}.{name}": weight.detach().clone()
+        for role, net in trainer.nets.items()
+        for name, weight in net.named_parameters()
+    }
