@@ -20,7 +20,8 @@ from ganzoo.api import Options
 from ganzoo.data.pipeline import open_for_evaluation
 from ganzoo.errors import DataMissing, UsageError
 from ganzoo.inference import controls
-from ganzoo.inference.evaluate import NETWORK, evaluate_run, judge, metrics_for, score_nets
+from ganzoo.inference.evaluate import evaluate_run, score_nets
+from ganzoo.inference.judging import NETWORK, judge, metrics_for
 from ganzoo.inference.weights import WeightsCard, build_network, save_weights
 from ganzoo.interfaces import Field, NetIO
 from ganzoo.metrics.image import L1

@@ -90,10 +90,10 @@ def test_a_legal_size_is_the_network_itself_and_padding_mirrors(tmp_path, weight
     _, state = load_weights(weights)
     net = build_network(load_weights(weights)[0], state).eval()
     with torch.no_grad():
-        assert torch.equal(trained(image, "in"), net(image[None])[0])
+        assert torch.equal(trained({"source": image}, "in"), net(image[None])[0])
         cut = image[:, :10, :18]
         mirrored = torch.nn.functional.pad(cut[None], (0, 2, 0, 2), mode="reflect")
-        assert torch.equal(trained(cut, "in"), net(mirrored)[0, :, :10, :18])
+        assert torch.equal(trained({"source": cut}, "in"), net(mirrored)[0, :, :10, :18])
 
 
 @pytest.mark.parametrize(("takes", "gives", "has"), [(1, 3, 3), (3, 1, 1), (4, 4, 3), (1, 1, 4)])

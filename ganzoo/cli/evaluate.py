@@ -21,8 +21,14 @@ import click
     type=click.Choice(("paper", "deterministic", "running")),
     help="As `ganzoo predict` has it. Default: what the recipe said.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the dropout.")
-@click.option("--limit", type=click.IntRange(min=1), help="Score only the first N images.")
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Seed of the dropout, and of what a network draws.",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Score only the first N samples.")
 @click.option(
     "--device",
     type=click.Choice(("auto", "cpu", "cuda", "mps")),
@@ -30,7 +36,11 @@ import click
     show_default=True,
     help="Where to compute.",
 )
-@click.option("--role", metavar="NAME", help="The network to score, of a run that serves several.")
+@click.option(
+    "--role",
+    metavar="NAME",
+    help="The network to score, of a run that serves several. Default: each.",
+)
 @click.option(
     "--ema/--no-ema",
     default=None,
@@ -50,9 +60,10 @@ def command(  # click passes by name
 ) -> None:
     """Score the newest weights of the run directory RUN.
 
-    The images that it makes go to RUN/evaluation/SPLIT_MODE/, the figures to SPLIT_MODE.json beside
-    that folder. The controls are scored by the same formulas: a network has learnt something where
-    it is better than them.
+    What it makes goes to RUN/evaluation/SPLIT_MODE/, the figures to SPLIT_MODE.json beside that
+    folder. A network that draws its inputs makes as many samples as each metric wants. The controls
+    are scored by the same formulas: a network has learnt something where it is better than those
+    that know nothing, and can't do better than the real data.
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -62,7 +73,7 @@ def command(  # click passes by name
 
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("images", total=None)
+        bar = progress.add_task("samples", total=None)
         document = evaluate_run(
             run,
             split,  # type: ignore[arg-type]  # click checked both against their choices
@@ -78,4 +89,4 @@ def command(  # click passes by name
     if as_json:
         print_json(document)
     else:
-        click.echo(str(run / "evaluation" / f"{document['split']}_{document['mode']}.json"))
+        click.echo(document["file"])

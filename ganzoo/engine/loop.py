@@ -209,7 +209,11 @@ class Loop:
                 recipe = self.run.recipe
                 self.validation = open_data(recipe, "val", stand_in=self.data.stand_in)
             self.metrics = score_nets(
-                self.run.recipe, self.trainer.shown, "val", data=self.validation
+                self.run.recipe,
+                self.trainer.shown,
+                "val",
+                data=self.validation,
+                io=self.trainer.plan.io,
             )
             self.hooks.hook.ganzoo_metrics(
                 run=self.run, step=self.trainer.steps, metrics=self.metrics

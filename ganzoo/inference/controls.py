@@ -20,6 +20,8 @@ PROTOCOL = {
     "mean_photo": "the mean of the training targets, the same for every input",
     "class_mean_colours": "each pixel gets the mean training colour of its label's class, the class"
     " being the palette's colour nearest to the input's (Euclidean distance in RGB)",
+    "identity": "the input itself, unchanged; shown of networks that learned without pairs",
+    "real_data": "the split's own samples in the place of generated ones (no more than it has)",
 }
 
 
@@ -32,6 +34,7 @@ class Controls:
         mean: the mean target.
         palette: colours of the source's classes, K x 3; empty when the source isn't a label map.
         colours: mean target colour of each class, K x C.
+        identity: whether the input itself is a control.
     """
 
     source: str
@@ -39,14 +42,17 @@ class Controls:
     mean: np.ndarray
     palette: np.ndarray
     colours: np.ndarray
+    identity: bool = False
 
     def images(self, sample: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
         """What each control answers to a sample (tensors without a batch axis)."""
-        answers = {"mean_photo": _resized(self.mean, sample[self.target].shape)}
+        answers = {"mean_photo": resized(self.mean, sample[self.target].shape)}
         if len(self.palette):
             answers["class_mean_colours"] = self.colours[
                 nearest_class(to_uint8(sample[self.source]), self.palette)
             ]
+        if self.identity and sample[self.source].shape == sample[self.target].shape:
+            answers["identity"] = to_uint8(sample[self.source])
         return answers
 
 
@@ -68,19 +74,23 @@ def nearest_class(image: np.ndarray, palette: np.ndarray) -> np.ndarray:
 def fit_controls(train: PreparedData, source: str, target: str) -> Controls:
     """Take the means over the training split in its form for evaluation.
 
+    Where its fields aren't aligned, no colours can be learned by class; the input itself is a
+    control then, since to leave it alone is what such networks fall back on.
+
     Raises:
         DataError: when a training image can't be read.
     """
     channels = train.fields[target].shape[0]
-    rgb = train.fields[source].kind == "image" and train.fields[source].shape[0] == 3
-    palette = np.array(train.fields[source].palette if rgb else (), dtype=np.uint8).reshape(-1, 3)
+    paired = train.fields[source].aligned and train.fields[target].aligned
+    coded = paired and train.fields[source].shape[0] == 3
+    palette = np.array(train.fields[source].palette if coded else (), np.uint8).reshape(-1, 3)
     total = np.zeros(_height_width_channels(train.fields[target].shape))
     sums, counts = np.zeros((len(palette), channels)), np.zeros(len(palette))
     indices = np.linspace(0, len(train) - 1, min(len(train), MOST_IMAGES)).astype(int)
     for index in indices:
         sample = train.sample(int(index))
         answer = to_uint8(sample[target])
-        total += _resized(answer, train.fields[target].shape)
+        total += resized(answer, train.fields[target].shape)
         if not len(palette):
             continue
         classes = nearest_class(to_uint8(sample[source]), palette).ravel()
@@ -93,7 +103,12 @@ def fit_controls(train: PreparedData, source: str, target: str) -> Controls:
     overall = mean.mean((0, 1))
     colours = np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], overall)
     return Controls(
-        source, target, np.rint(mean).astype(np.uint8), palette, np.rint(colours).astype(np.uint8)
+        source=source,
+        target=target,
+        mean=np.rint(mean).astype(np.uint8),
+        palette=palette,
+        colours=np.rint(colours).astype(np.uint8),
+        identity=not paired,
     )
 
 
@@ -101,7 +116,7 @@ def _height_width_channels(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (*shape[1:], shape[0])
 
 
-def _resized(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def resized(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """The image at the height and width of a C x H x W shape, bilinear where they differ."""
     size = tuple(shape[-2:])
     if image.shape[:2] == size:

@@ -2,147 +2,43 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
 
-from ganzoo.api import Chosen, NetOptions
-from ganzoo.data.convert import save_image, to_tensor, to_uint8
+from ganzoo.api import NetOptions
+from ganzoo.data.convert import save_image
 from ganzoo.data.pipeline import PreparedData, open_for_evaluation
 from ganzoo.errors import DataError, UsageError
-from ganzoo.files import replacing
+from ganzoo.files import replacing, write_json
 from ganzoo.inference import controls
+from ganzoo.inference.drawing import Sampler, load_sampler
+from ganzoo.inference.judging import (
+    BOUNDS,
+    NETWORK,
+    Judgement,
+    Made,
+    as_made,
+    judge,
+    judge_drawn,
+    means,
+    metrics_for,
+    without_bounds,
+)
 from ganzoo.inference.modes import Mode
-from ganzoo.inference.network import Trained, load_trained
-from ganzoo.inference.weights import find_weights
-from ganzoo.interfaces import Field, Metric, Score, Split
+from ganzoo.inference.network import Trained, draws, load_trained, task_of
+from ganzoo.inference.weights import WeightsCard, find_weights, read_card
+from ganzoo.interfaces import NetIO, Split
 from ganzoo.recipe import Recipe, load_recipe
 
 log = logging.getLogger(__name__)
 
-BOUNDS = ("ceiling", "floor")
-"""A metric's values `ceiling_NAME` and `floor_NAME` are shown beside NAME, as controls."""
-
-NETWORK = "generated"
-Make = Callable[[Mapping[str, Tensor], str], Mapping[str, np.ndarray]]
-"""From a sample and its name to an image, H x W x C uint8, by each contestant."""
-
-
-@dataclass
-class Judgement:
-    """Scores of everyone who made images of the same samples.
-
-    Args:
-        names: of the samples, in the order of `Score.per_image`.
-        scores: by contestant, then by metric value.
-        protocol: how each value is made.
-        headlines: what metrics say of the network in a sentence.
-        notes: metrics that were left out.
-    """
-
-    names: list[str] = field(default_factory=list)
-    scores: dict[str, dict[str, Score]] = field(default_factory=dict)
-    protocol: dict[str, str] = field(default_factory=dict)
-    headlines: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-
-def metrics_for(recipe: Recipe, data: PreparedData) -> list[Chosen]:
-    """The metrics of a recipe, and those that the data propose, each once."""
-    from ganzoo import registry
-
-    known = {metric.id for metric in recipe.metrics}
-    proposed = [name for name in getattr(data.source, "metrics", ()) if name not in known]
-    active = registry.current()
-    return [*recipe.metrics, *(active.choose("metric", name) for name in proposed)]
-
-
-def judge(
-    data: PreparedData,
-    make: Make,
-    metrics: Sequence[Chosen],
-    *,
-    limit: int | None = None,
-    done: Callable[[int, int], None] = lambda *_: None,
-) -> Judgement:
-    """Let every contestant make an image of each sample, and score them all alike.
-
-    Args:
-        data: the samples; they are taken in the order of their names.
-        make: gives each contestant's image; it is put into metrics as the 8-bit file is read.
-        metrics: those whose fields the data lack are left out, which is said.
-        limit: look at this many samples alone.
-        done: called with the number of samples done and their total.
-
-    Raises:
-        DataError: when a sample can't be read, or its images can't be compared.
-    """
-    judgement = Judgement()
-    usable = []
-    for metric in metrics:
-        missing = sorted(metric.load().needs - data.fields.keys())
-        if missing:
-            lacks = ", ".join(missing)
-            judgement.notes.append(f"{metric.id} is left out: the data have no field {lacks}.")
-        else:
-            usable.append(metric)
-    judges: dict[str, list[Metric]] = {}
-    # by name as text (1, 10, 100, 2): an order of the files, not of the data component, so that
-    # figures which compare neighbours can be computed from the saved files alone
-    order = sorted(range(len(data)), key=data.name)[:limit]
-    for count, index in enumerate(order, 1):
-        name = data.name(index)
-        sample = data.sample(index)
-        batch = {key: _on_grid(value, data, key)[None] for key, value in sample.items()}
-        for contestant, image in make(sample, name).items():
-            if contestant not in judges:
-                judges[contestant] = [metric.build() for metric in usable]
-            shown = _tensor(image)[None]
-            for instance in judges[contestant]:
-                _update(instance, batch, shown, name)
-        judgement.names.append(name)
-        done(count, len(order))
-    for contestant, instances in judges.items():
-        judgement.scores[contestant] = {}
-        for instance in instances:
-            values = dict(instance.compute())
-            judgement.scores[contestant] |= values
-            judgement.protocol |= dict.fromkeys(_without_bounds(values), instance.protocol)
-            headline = getattr(instance, "headline", None)
-            if headline is not None and contestant == NETWORK:
-                judgement.headlines.append(headline(values))
-    return judgement
-
-
-def _update(metric: Metric, batch: Mapping[str, Tensor], image: Tensor, name: str) -> None:
-    try:
-        metric.update(batch, image)
-    except DataError as error:
-        error.where = error.where or name
-        raise
-
-
-def _on_grid(value: Tensor, data: PreparedData, name: str) -> Tensor:
-    return _tensor(to_uint8(value)) if data.fields[name].kind == "image" else value
-
-
-def _tensor(image: np.ndarray) -> Tensor:
-    return to_tensor(image, Field(image.shape, "image"))
-
-
-def _without_bounds(scores: Mapping[str, Score]) -> dict[str, Score]:
-    prefixes = tuple(f"{bound}_" for bound in BOUNDS)
-    return {name: score for name, score in scores.items() if not name.startswith(prefixes)}
-
-
-def _means(scores: Mapping[str, Score]) -> dict[str, float]:
-    return {name: score.mean for name, score in scores.items()}
+MOST_PICTURES = 100
+"""Samples from drawn inputs that are saved as pictures; they need no more to be looked at."""
 
 
 def score_nets(
@@ -151,6 +47,7 @@ def score_nets(
     split: Split,
     *,
     data: PreparedData | None = None,
+    io: Mapping[str, NetIO] | None = None,
     mode: Mode | None = None,
     seed: int = 0,
     limit: int | None = None,
@@ -164,8 +61,9 @@ def score_nets(
         nets: raw networks by role; each that the task serves is scored.
         split: the data to score on.
         data: the split, if it is open already.
+        io: shapes of the networks; by default those that the split's own shapes lead to.
         mode: the recipe's `inference.mode` by default.
-        seed: of the dropout.
+        seed: of the dropout, and of what is drawn.
         limit: score this many samples alone.
 
     Returns:
@@ -175,31 +73,107 @@ def score_nets(
     from ganzoo.engine.rng import isolated
 
     task = recipe.task.load()
-    means: dict[str, float] = {}
+    mode = mode or recipe.inference.mode
+    found: dict[str, float] = {}
     with isolated():
         data = data or open_for_evaluation(recipe, split)
         metrics = metrics_for(recipe, data)
-        for role, (source, _) in task.serves.items():
-            table = recipe.networks[task.roles[role]]
-            options = table.options if table else None
-            multiple = options.size_multiple() if isinstance(options, NetOptions) else 1
-            trained = Trained(
-                nets[role], recipe.task, role, mode or recipe.inference.mode, seed, multiple
-            )
-            judgement = judge(data, _network_alone(trained, source), metrics, limit=limit)
+        for role, fields in task.serves.items():
+            if draws(recipe.task, role, data.fields):
+                shapes = io[role] if io else task.io(role, recipe.task.options, data.fields)
+                sampler = Sampler(nets[role], recipe.task, role, shapes, mode)
+                judgement = judge_drawn(
+                    data, sampler, metrics, seed=seed, limit=limit, control=False
+                )
+            else:
+                table = recipe.networks[task.roles[role]]
+                options = table.options if table else None
+                multiple = options.size_multiple() if isinstance(options, NetOptions) else 1
+                trained = Trained(nets[role], recipe.task, role, mode, seed, multiple)
+                make = _contestants(trained, data)
+                judgement = judge(data, make, metrics, fields=fields, limit=limit)
             for note in judgement.notes:
                 log.warning(note)
             prefix = f"{role}/" if len(task.serves) > 1 else ""
-            values = _means(_without_bounds(judgement.scores[NETWORK]))
-            means |= {f"{prefix}{name}": value for name, value in values.items()}
-    return means
+            values = means(without_bounds(judgement.scores.get(NETWORK, {})))
+            found |= {f"{prefix}{name}": value for name, value in values.items()}
+    return found
 
 
-def _network_alone(trained: Trained, source: str) -> Make:
-    def make(sample: Mapping[str, Tensor], name: str) -> dict[str, np.ndarray]:
-        return {NETWORK: to_uint8(trained(sample[source], name))}
+def _contestants(
+    trained: Trained,
+    data: PreparedData,
+    fitted: controls.Controls | None = None,
+    keep: Callable[[str, Made], None] = lambda *_: None,
+) -> Callable[[Mapping[str, Tensor], str], dict[str, Made]]:
+    """The network and the controls, as `judge` wants them."""
+    made_field = trained.fields[1]
+
+    def make(sample: Mapping[str, Tensor], name: str) -> dict[str, Made]:
+        inputs = {key: value for key, value in sample.items() if key != made_field}
+        made = as_made(trained(inputs, name), data.fields[made_field])
+        keep(name, made)
+        return {NETWORK: made, **(fitted.images(sample) if fitted else {})}
 
     return make
+
+
+class Gallery:
+    """What a network made, as files of one folder: a PNG an image, `samples.npy` of all else.
+
+    Args:
+        folder: earlier results in it go.
+        pictures: images that are kept at most; None: all.
+    """
+
+    def __init__(self, folder: Path, pictures: int | None = None) -> None:
+        self.folder = folder
+        self.pictures = pictures
+        self.rows: list[np.ndarray] = []
+        self.files: set[Path] = set()
+
+    def add(self, name: str, made: Made) -> None:
+        """Keep one."""
+        if made.dtype != np.uint8:
+            self.rows.append(made)
+        elif self.pictures is None or len(self.files) < self.pictures:
+            path = self.folder / f"{name}.png"
+            save_image(made, path)
+            self.files.add(path)
+
+    def finish(self) -> None:
+        """Write what goes into one file, and drop files of an earlier evaluation."""
+        if self.rows:
+            path = self.folder / "samples.npy"
+            with replacing(path) as temporary, temporary.open("wb") as file:
+                np.save(file, np.stack(self.rows))
+            self.files.add(path)
+        for stale in {*self.folder.glob("*.png"), *self.folder.glob("*.npy")} - self.files:
+            stale.unlink()
+
+
+def run_recipe(run: Path) -> Recipe:
+    """The recipe of a run directory.
+
+    Raises:
+        UsageError: this is none.
+    """
+    resolved = run / "recipe.resolved.toml"
+    if not resolved.is_file():
+        raise UsageError(
+            "this is no run directory", where=str(run), hint=f"It holds no {resolved.name}."
+        )
+    return load_recipe(resolved)
+
+
+def trained_data(recipe: Recipe, card: WeightsCard, split: Split) -> PreparedData:
+    """A split of the data that weights were trained on, in its form for evaluation.
+
+    Never a stand-in for weights of real photographs, nor the reverse once the data have been found.
+    """
+    used = card.data.get("use")
+    stand_in = recipe.fallback is not None and used == recipe.fallback.id != recipe.data.id
+    return open_for_evaluation(recipe, split, stand_in=stand_in)
 
 
 def evaluate_run(
@@ -216,93 +190,131 @@ def evaluate_run(
 ) -> dict[str, Any]:
     """Score a run's newest weights on a split, with controls beside.
 
-    The generated images are saved as `RUN/evaluation/SPLIT_MODE/NAME.png`, the document as
-    `RUN/evaluation/SPLIT_MODE.json`; both are replaced by the next evaluation of that name.
+    What is generated is saved in `RUN/evaluation/SPLIT_MODE/`, the document as `SPLIT_MODE.json`
+    beside it; both are replaced by the next evaluation of that name. Images are files `NAME.png`,
+    of a network that draws its inputs the first 100; points are one file `samples.npy`, N x D
+    floats. Where the task serves several roles each has a folder of its own, `SPLIT_MODE/ROLE/`,
+    and the document of one that was asked for is called `SPLIT_MODE_ROLE.json`.
 
     Args:
         run: the run directory.
         split: the data to score on.
         mode: the recipe's unless given.
-        seed: of the dropout.
+        seed: of the dropout, and of what is drawn.
         limit: score this many samples alone.
         device: `auto`, `cpu`, `cuda` or `mps`.
-        role: see `ganzoo.inference.weights.find_weights`.
-        ema: see `find_weights`.
+        role: the network to score; None: each that the task serves.
+        ema: see `ganzoo.inference.weights.find_weights`.
         done: called with the number of samples done and their total.
 
     Returns:
-        `{"run", "weights", "step", "split", "mode", "seed", "n", "data", "stand_in", "notes",
+        `{"run", "file", "weights", "step", "split", "mode", "seed", "n", "data", "stand_in", "notes",
         "names", "metrics": {NAME: {"mean", "per_image"}}, "controls": {CONTROL: {NAME: mean}},
         "headlines", "protocol": {NAME: sentence}}`. A NAME whose `per_image` is empty is a figure
-        of the whole set.
+        of the whole set. Of a task that serves several roles, NAME is `ROLE/NAME`, and `weights`,
+        `n` and `names` are tables by role.
 
     Raises:
         UsageError: this is no run directory, or holds no weights.
         GanzooError: weights or data can't be used.
     """
-    resolved = run / "recipe.resolved.toml"
-    if not resolved.is_file():
-        raise UsageError(
-            "this is no run directory", where=str(run), hint=f"It holds no {resolved.name}."
+    recipe = run_recipe(run)
+    serves = recipe.task.load().serves
+    several = len(serves) > 1
+    parts = {}
+    for one in [role] if role else list(serves):
+        weights = find_weights(run, one, ema=ema)
+        folder = run / "evaluation" / f"{split}_{mode or read_card(weights).inference['mode']}"
+        parts[one] = _evaluate_weights(
+            recipe,
+            weights,
+            split,
+            Path(folder, one) if several else folder,
+            mode=mode,
+            seed=seed,
+            limit=limit,
+            device=device,
+            done=done,
         )
-    weights = find_weights(run, role, ema=ema)
-    card, trained = load_trained(weights, mode=mode, seed=seed, device=device)
-    recipe = load_recipe(resolved)
-    source, target = trained.fields
-    # The data that the weights were trained on: never a stand-in for weights of real photographs,
-    # nor the reverse once the data have been found.
-    trained_on = card.data.get("use")
-    stand_in = recipe.fallback is not None and trained_on == recipe.fallback.id != recipe.data.id
-    data = open_for_evaluation(recipe, split, stand_in=stand_in)
-    notes = list(data.notes)
-    fitted = _fit_controls(recipe, data, source, target, notes)
-    folder = run / "evaluation" / f"{split}_{trained.mode}"
+    ending = f"_{role}.json" if several and role else ".json"
+    file = folder.with_name(f"{folder.name}{ending}")
+    results = _together(parts) if several else next(iter(parts.values()))
+    document = {"run": str(run), "file": str(file), **results}
+    write_json(file, document)
+    return document
 
-    def make(sample: Mapping[str, Tensor], name: str) -> dict[str, np.ndarray]:
-        image = to_uint8(trained(sample[source], name))
-        save_image(image, folder / f"{name}.png")
-        return {NETWORK: image, **(fitted.images(sample) if fitted else {})}
 
-    judgement = judge(data, make, metrics_for(recipe, data), limit=limit, done=done)
-    notes += judgement.notes
-    for stale in set(folder.glob("*.png")) - {folder / f"{name}.png" for name in judgement.names}:
-        stale.unlink()  # of an earlier evaluation of more samples
-    document = {
-        "run": str(run),
+def _evaluate_weights(
+    recipe: Recipe,
+    weights: Path,
+    split: Split,
+    folder: Path,
+    *,
+    mode: Mode | None,
+    seed: int,
+    limit: int | None,
+    device: str,
+    done: Callable[[int, int], None],
+) -> dict[str, Any]:
+    """The document of one network, without the run."""
+    card = read_card(weights)
+    data = trained_data(recipe, card, split)
+    metrics, notes = metrics_for(recipe, data), list(data.notes)
+    if draws(task_of(card), card.role, data.fields):
+        card, sampler = load_sampler(weights, mode=mode, device=device)
+        used = sampler.mode
+        gallery = Gallery(folder, MOST_PICTURES)
+        judgement = judge_drawn(
+            data, sampler, metrics, seed=seed, limit=limit, keep=gallery.add, done=done
+        )
+    else:
+        card, trained = load_trained(weights, mode=mode, seed=seed, device=device)
+        used = trained.mode
+        fitted = _fit_controls(recipe, card, data, trained.fields, notes)
+        gallery = Gallery(folder)
+        make = _contestants(trained, data, fitted, gallery.add)
+        judgement = judge(data, make, metrics, fields=trained.fields, limit=limit, done=done)
+    gallery.finish()
+    return {
         "weights": str(weights),
         "step": card.step,
         "split": split,
-        "mode": trained.mode,
+        "mode": used,
         "seed": seed,
         "n": len(judgement.names),
         "data": data.chosen.id,
         "stand_in": data.stand_in,
-        "notes": notes,
+        "notes": notes + judgement.notes,
         "names": judgement.names,
         **_results(judgement),
     }
-    with replacing(folder.with_suffix(".json")) as temporary:
-        text = json.dumps(document, indent=2, allow_nan=False)
-        temporary.write_text(f"{text}\n", encoding="utf-8")
-    return document
 
 
 def _fit_controls(
-    recipe: Recipe, data: PreparedData, source: str, target: str, notes: list[str]
+    recipe: Recipe,
+    card: WeightsCard,
+    data: PreparedData,
+    fields: tuple[str, str],
+    notes: list[str],
 ) -> controls.Controls | None:
-    """The controls, or None and a note: held-out data may be there without those for training."""
+    """The controls; None where the fields aren't images.
+
+    Also without the training data, which is said: those held out may be there without them.
+    """
+    if any(data.fields[name].kind != "image" for name in fields):
+        return None
     try:
-        train = open_for_evaluation(recipe, "train", stand_in=data.stand_in)
+        train = trained_data(recipe, card, "train")
     except DataError as error:
         notes.append(f"No controls: the training data can't be opened ({error.message}).")
         return None
-    return controls.fit_controls(train, source, target)
+    return controls.fit_controls(train, *fields)
 
 
 def _results(judgement: Judgement) -> dict[str, Any]:
-    own = judgement.scores[NETWORK]
+    own = judgement.scores.get(NETWORK, {})
     beside = {
-        name: _means(_without_bounds(scores))
+        name: means(without_bounds(scores))
         for name, scores in judgement.scores.items()
         if name != NETWORK
     }
@@ -318,12 +330,35 @@ def _results(judgement: Judgement) -> dict[str, Any]:
     return {
         "metrics": {
             name: {"mean": score.mean, "per_image": list(score.per_image)}
-            for name, score in _without_bounds(own).items()
+            for name, score in without_bounds(own).items()
         },
         "controls": beside,
         "headlines": judgement.headlines,
         "protocol": protocol,
     }
+
+
+def _together(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Documents of several networks of a run as one."""
+    document = dict(next(iter(parts.values())))
+    for key in ("weights", "n", "names"):
+        document[key] = {role: part[key] for role, part in parts.items()}
+    document |= {"metrics": {}, "controls": {}, "headlines": [], "protocol": {}, "notes": []}
+    for role, part in parts.items():
+        document["metrics"] |= {f"{role}/{name}": one for name, one in part["metrics"].items()}
+        for control, values in part["controls"].items():
+            mine = document["controls"].setdefault(control, {})
+            mine |= {f"{role}/{name}": value for name, value in values.items()}
+        document["headlines"] += [f"{role}: {sentence}" for sentence in part["headlines"]]
+        document["protocol"] |= {
+            name if name in part["controls"] else f"{role}/{name}": sentence
+            for name, sentence in part["protocol"].items()
+        }
+        for note in part["notes"]:
+            shared = all(note in other["notes"] for other in parts.values())
+            said = note if shared else f"{role}: {note}"
+            document["notes"] += [] if said in document["notes"] else [said]
+    return document
 
 
 def print_report(document: Mapping[str, Any]) -> None:
@@ -333,9 +368,11 @@ def print_report(document: Mapping[str, Any]) -> None:
 
     console = Console(stderr=True)
     beside = document["controls"]
+    counts = document["n"].values() if isinstance(document["n"], Mapping) else [document["n"]]
     table = Table(
-        title=f"{document['split']}: {document['n']} images of {document['data']},"
-        f" mode {document['mode']}, seed {document['seed']}, step {document['step']}"
+        title=f"{document['split']}: {' and '.join(map(str, dict.fromkeys(counts)))} samples of"
+        f" {document['data']}, mode {document['mode']}, seed {document['seed']},"
+        f" step {document['step']}"
     )
     table.add_column("")
     table.add_column("this run", justify="right", style="bold")
@@ -344,7 +381,8 @@ def print_report(document: Mapping[str, Any]) -> None:
     for name, score in document["metrics"].items():
         cells = [f"{beside[c][name]:.4f}" if name in beside[c] else "" for c in beside]
         table.add_row(name, f"{score['mean']:.4f}", *cells)
-    console.print(table)
+    if document["metrics"]:
+        console.print(table)
     for sentence in document["headlines"]:
         console.print(sentence)
     for note in document["notes"]:

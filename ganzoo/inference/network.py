@@ -1,8 +1,8 @@
-"""A trained network, ready to turn one image into another."""
+"""A trained network, ready to turn one part of a sample into another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ from torch.nn import functional
 
 from ganzoo.api import Chosen
 from ganzoo.data.sampler import seed_for
-from ganzoo.errors import DataError, EnvironmentFault, UsageError
+from ganzoo.errors import EnvironmentFault, UsageError
 from ganzoo.inference.modes import Mode, inference_mode
 from ganzoo.inference.weights import WeightsCard, build_network, load_weights
+from ganzoo.interfaces import Field
 
 
 @dataclass(frozen=True)
@@ -42,26 +43,61 @@ class Trained:
         """The field that goes in, and the one that comes out."""
         return served(self.task, self.role)
 
-    def __call__(self, image: Tensor, name: str) -> Tensor:
-        """Turn one image into another.
+    def __call__(self, inputs: Mapping[str, Tensor], name: str) -> Tensor:
+        """Turn one sample's input into its output.
 
         Args:
-            image: C x H x W in [-1, 1]. Any size: it is padded at the right and the bottom to the
-                size multiple (mirrored, or with its edge where it is too small for that), and the
-                result is cropped.
-            name: of the image; the dropout's seed comes from it and `seed`, so that a result
-                depends on neither the other images nor their order.
+            inputs: parts of a sample without a batch axis: the field that goes in and, for tasks
+                that look at more, those beside it. Images are C x H x W in [-1, 1] and of any size:
+                they are padded at the right and the bottom to the size multiple (mirrored, or with
+                their edge where they are too small for that), and the result is cropped.
+            name: of the sample; the dropout's seed comes from it and `seed`, so that a result
+                depends on neither the other samples nor their order.
 
         Returns:
-            C' x H' x W' in float32 on the CPU; H' and W' are H and W times the network's scale.
+            In float32 on the CPU. An image is C' x H' x W'; H' and W' are H and W times the
+            network's scale.
+
+        Raises:
+            UsageError: the task wants a field that `inputs` lacks.
         """
-        weight = next(self.net.parameters(), torch.empty(0))
-        inputs = {self.fields[0]: image.to(weight.device, weight.dtype)[None]}
+        given = _Inputs({key: as_given(value, self.net)[None] for key, value in inputs.items()})
         task: Any = self.task.load()
         with inference_mode(self.net, self.mode, seed_for(self.seed, "inference", name)):
             net = any_size(self.net, self.size_multiple)
-            output: Tensor = task.predict(self.task.options, self.role, net, inputs)
+            output: Tensor = task.predict(self.task.options, self.role, net, given)
         return output[0].float().cpu()
+
+
+class _Inputs(dict[str, Tensor]):
+    """What a task may read; a field that isn't there is the user's affair, no bug."""
+
+    def __missing__(self, name: str) -> Tensor:
+        there = ", ".join(self)
+        raise UsageError(
+            f"the network wants the field {name!r} too, and it is given {there} alone",
+            hint="`ganzoo evaluate RUN` gives a network every field of the run's data.",
+        )
+
+
+def as_given(value: Tensor, net: nn.Module) -> Tensor:
+    """A tensor where the network is; floats in the type of its weights, integers as they are."""
+    weight = next(net.parameters(), torch.empty(0))
+    return value.to(weight.device, weight.dtype if value.is_floating_point() else value.dtype)
+
+
+def draws(task: Chosen, role: str, fields: Mapping[str, Field]) -> bool:
+    """Whether a role's network makes samples of what its task draws, and of nothing in the data.
+
+    Args:
+        task: the task.
+        role: one that it serves.
+        fields: of the data.
+
+    Raises:
+        UsageError: as `served`.
+    """
+    return served(task, role)[0] not in fields
 
 
 def served(task: Chosen, role: str) -> tuple[str, str]:
@@ -73,7 +109,7 @@ def served(task: Chosen, role: str) -> tuple[str, str]:
     serves = task.load().serves
     if role not in serves:
         raise UsageError(
-            f"{task.id} doesn't serve the network {role!r}: nothing can be predicted with it alone",
+            f"{task.id} doesn't serve the network {role!r}: it is of no use alone",
             hint=f"It serves {', '.join(serves)}.",
         )
     fields: tuple[str, str] = serves[role]
@@ -134,27 +170,45 @@ def pick_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
+def load_network(path: Path, device: str = "auto") -> tuple[WeightsCard, Chosen, nn.Module]:
+    """The card of a weights file, the task that it belongs to, and its network on the device.
+
+    Raises:
+        UsageError: there is no such file, or its task doesn't serve its role.
+        DataError: it can't be read, or doesn't fit its network.
+        PluginError: a plugin that it needs is missing.
+        EnvironmentFault: the device isn't there, or a newer ganzoo wrote the file.
+    """
+    card, state = load_weights(path)
+    task = task_of(card)
+    return card, task, build_network(card, state, where=str(path)).to(pick_device(device))
+
+
+def task_of(card: WeightsCard) -> Chosen:
+    """The task that weights were trained for.
+
+    Raises:
+        UsageError: it doesn't serve their role.
+        PluginError: its plugin is missing.
+    """
+    from ganzoo import registry
+
+    task = registry.current().choose("task", dict(card.task))
+    served(task, card.role)
+    return task
+
+
 def load_trained(
     path: Path, *, mode: Mode | None = None, seed: int | None = None, device: str = "auto"
 ) -> tuple[WeightsCard, Trained]:
     """Build the network of a weights file, with the mode and seed of its card unless given.
 
     Raises:
-        UsageError: there is no such file, or its task doesn't serve its role.
-        DataError: it can't be read, or doesn't fit its network, or takes no image.
-        PluginError: a plugin that it needs is missing.
-        EnvironmentFault: the device isn't there, or a newer ganzoo wrote the file.
+        UsageError: there is no such file, or its task doesn't serve its role, or draws its inputs.
+        DataError, PluginError, EnvironmentFault: as `load_network`.
     """
-    from ganzoo import registry
-
-    card, state = load_weights(path)
-    task = registry.current().choose("task", dict(card.task))
-    source, _ = served(task, card.role)
-    if card.fields[source].kind != "image":
-        raise DataError(
-            f"its network takes {card.fields[source].kind}, not an image", where=str(path)
-        )
-    net = build_network(card, state, where=str(path)).to(pick_device(device))
+    card, task, net = load_network(path, device)
+    refuse_drawing(card, task, path)
     return card, Trained(
         net=net,
         task=task,
@@ -163,3 +217,18 @@ def load_trained(
         seed=card.inference["seed"] if seed is None else seed,
         size_multiple=card.size_multiple,
     )
+
+
+def refuse_drawing(card: WeightsCard, task: Chosen, path: Path) -> None:
+    """Say no to weights that take no data.
+
+    Raises:
+        UsageError: the task draws their network's inputs.
+    """
+    if draws(task, card.role, card.fields):
+        wanted = served(task, card.role)[0]
+        raise UsageError(
+            f"its network makes samples from {wanted}, not from files",
+            where=str(path),
+            hint=f"Use `ganzoo sample {path} -n 64`.",
+        )

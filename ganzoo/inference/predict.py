@@ -17,7 +17,7 @@ from ganzoo.data.pixels import Channels
 from ganzoo.errors import DataError, EnvironmentFault, UsageError
 from ganzoo.files import replacing
 from ganzoo.inference.modes import Mode
-from ganzoo.inference.network import Trained, load_trained
+from ganzoo.inference.network import Trained, load_trained, refuse_drawing, served, task_of
 from ganzoo.inference.weights import WeightsCard, find_weights, read_card
 
 log = logging.getLogger(__name__)
@@ -219,7 +219,7 @@ def predict(
             EnvironmentFault when a result can't be written or the device has no memory for it.
     """
     path = find_weights(run_or_weights, role, ema=ema)
-    ending = ".png" if read_card(path).io.outputs[0] in _CHANNELS else ARRAY
+    ending = _ending(path)
     jobs = plan(inputs, out, overwrite=overwrite, ending=ending)
     card, trained = load_trained(path, mode=mode, seed=seed, device=device)
     field = card.fields[trained.fields[0]]
@@ -250,11 +250,29 @@ def predict(
     }
 
 
+def _ending(path: Path) -> str:
+    """What results are called, by the card alone.
+
+    Raises:
+        UsageError: the network takes no files.
+        DataError: it takes something else than images, or makes it.
+    """
+    card = read_card(path)
+    task = task_of(card)
+    refuse_drawing(card, task, path)
+    for verb, name in zip(("takes", "makes"), served(task, card.role), strict=True):
+        if card.fields[name].kind != "image":
+            raise DataError(
+                f"its network {verb} {card.fields[name].kind}, no images", where=str(path)
+            )
+    return ".png" if card.io.outputs[0] in _CHANNELS else ARRAY
+
+
 def _run(trained: Trained, image: Any, job: Job) -> Any:
     import torch
 
     try:
-        return trained(image, job.source.stem)
+        return trained({trained.fields[0]: image}, job.source.stem)
     except torch.OutOfMemoryError as error:
         height, width = image.shape[-2:]
         raise EnvironmentFault(

@@ -308,7 +308,7 @@ def test_trained_networks_need_the_file_no_more(tiny, file, tmp_path, monkeypatc
     assert torch.allclose(saved[1][stem], adapted)  # frozen, so still the file's, for six channels
     assert not torch.equal(saved[0][stem], first)  # trained
     _, trained = load_trained(out / "checkpoints/step_3/generator.safetensors", device="cpu")
-    assert trained(torch.rand(3, 21, 35) * 2 - 1, "a").shape == (3, 21, 35)
+    assert trained({"source": torch.rand(3, 21, 35) * 2 - 1}, "a").shape == (3, 21, 35)
     with pytest.raises(DataError, match="no such file"):  # control: a new run needs it
         run(load_recipe(tiny, sets), out=tmp_path / "new", voice=quiet, observers=[])
 
