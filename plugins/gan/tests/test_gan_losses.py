@@ -1,4 +1,4 @@
-"""The three adversarial losses at known logits, for both players."""
+"""The five adversarial losses at known logits, for both players."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganzoo.api import Options
+from ganzoo.errors import RecipeError
 from ganzoo.interfaces import Clock, DiscriminatorOutput, Loss, LossInputs
-from ganzoo_gan.losses import LSGAN, Hinge, Vanilla
+from ganzoo_gan.losses import LSGAN, WGAN, Hinge, RpGAN, Vanilla
 
-LOSSES = [Vanilla, LSGAN, Hinge]
+LOSSES = [Vanilla, LSGAN, Hinge, WGAN]
 
 
 def seen(real: float | list[torch.Tensor] | None, fake: float | list[torch.Tensor] | None):
@@ -40,6 +41,7 @@ CLOSED_FORMS = {
     ),
     LSGAN: (lambda real: (real - 1) ** 2, lambda fake: fake**2, lambda fake: (fake - 1) ** 2),
     Hinge: (lambda real: max(0, 1 - real), lambda fake: max(0, 1 + fake), lambda fake: -fake),
+    WGAN: (lambda real: -real, lambda fake: fake, lambda fake: -fake),
 }
 
 
@@ -59,7 +61,12 @@ def test_closed_forms(loss_class, real, fake):
 
 def test_values_at_the_logit_that_knows_nothing():
     # At logit 0: ln 2 each; (0 - 1)^2 = 1 and 0; margins of 1, and 0 for the generator.
-    expected = {Vanilla: (log(2), log(2), log(2)), LSGAN: (1, 0, 1), Hinge: (1, 1, 0)}
+    expected = {
+        Vanilla: (log(2), log(2), log(2)),
+        LSGAN: (1, 0, 1),
+        Hinge: (1, 1, 0),
+        WGAN: (0, 0, 0),
+    }
     for loss_class, values in expected.items():
         loss = loss_class(Options())
         terms = {**loss.discriminator(seen(0.0, 0.0)), **loss.generator(seen(None, 0.0))}
@@ -130,3 +137,102 @@ def test_contract(loss_class):
     assert loss.needs_discriminator is True
     with pytest.raises(RuntimeError, match="needs a discriminator"):
         loss.generator(seen(None, None))
+
+
+# Relativistic pairing.
+
+
+@given(real=st.floats(-6, 6), fake=st.floats(-6, 6))
+def test_closed_form_of_pairs(real, fake):
+    loss = RpGAN(Options())
+    for turn, gap in ((loss.discriminator, real - fake), (loss.generator, fake - real)):
+        terms = turn(seen(real, fake))
+        assert terms.keys() == {"gan"}
+        assert terms["gan"].item() == pytest.approx(minus_log_sigmoid(gap), abs=1e-12)
+
+
+def test_pairs_are_of_the_same_place():
+    """Mean of log(1 + exp(-(real_i - fake_i))), by hand; paired otherwise it is another number."""
+    real = torch.tensor([[1.0, 2.0], [3.0, -1.0]], dtype=torch.float64)
+    fake = torch.tensor([[0.0, 2.0], [-3.0, 1.0]], dtype=torch.float64)
+    by_hand = sum(log(1 + exp(-gap)) for gap in (1, 0, 6, -2)) / 4
+    loss = RpGAN(Options())
+    assert loss.discriminator(seen([real], [fake]))["gan"].item() == pytest.approx(by_hand)
+    for other in (fake.flip(0), fake.flip(1), fake.mean().expand(2, 2)):
+        term = loss.discriminator(seen([real], [other]))["gan"].item()
+        assert term != pytest.approx(by_hand, rel=1e-3)
+
+
+def test_only_the_difference_of_a_pair_counts():
+    loss = RpGAN(Options())
+    for turn in (loss.discriminator, loss.generator):
+        here, there = turn(seen(0.5, 1.5))["gan"], turn(seen(100.5, 101.5))["gan"]
+        assert here.item() == pytest.approx(there.item())
+    # The control: a loss of each sample alone tells them apart.
+    alone = Vanilla(Options()).generator
+    assert alone(seen(0.5, 1.5))["gan"].item() != pytest.approx(alone(seen(0, 101.5))["gan"].item())
+
+
+def test_pairs_pull_both_ways():
+    real = torch.tensor([[0.2]], requires_grad=True)
+    fake = torch.tensor([[0.3]], requires_grad=True)
+    loss = RpGAN(Options())
+    for turn, sign in ((loss.discriminator, -1), (loss.generator, 1)):
+        real.grad = fake.grad = None
+        turn(seen([real], [fake]))["gan"].backward()
+        assert real.grad.sign() == sign
+        assert fake.grad == -real.grad
+
+
+def test_scales_of_pairs_count_alike():
+    coarse, fine = torch.full((2, 1, 1, 1), 0.4), torch.full((2, 1, 30, 30), -0.8)
+    loss, zero = RpGAN(Options()), torch.zeros
+    both = loss.discriminator(seen([coarse, fine], [zero(2, 1, 1, 1), zero(2, 1, 30, 30)]))
+    by_hand = (minus_log_sigmoid(0.4) + minus_log_sigmoid(-0.8)) / 2
+    assert both["gan"].item() == pytest.approx(by_hand)
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "said"),
+    [
+        ([(4, 1)], [(3, 1)], "says 4 x 1 of the real ones and 3 x 1 of the generated"),
+        ([(2, 1, 3, 3)], [(2, 1, 1, 1)], "2 x 1 x 3 x 3 of the real"),  # would broadcast
+        ([(1, 1)], [(4, 1)], "1 x 1 of the real"),  # so would this
+        ([(2, 1), (2, 1)], [(2, 1)], "says 2 x 1 and 2 x 1 of the real ones and 2 x 1 of"),
+    ],
+)
+def test_what_has_no_pair_is_told(real, fake, said):
+    loss = RpGAN(Options())
+    inputs = seen([torch.zeros(shape) for shape in real], [torch.zeros(shape) for shape in fake])
+    for turn in (loss.discriminator, loss.generator):
+        with pytest.raises(RecipeError, match=said) as caught:
+            turn(inputs)
+        assert "gan/vanilla" in caught.value.hint
+
+
+def test_contract_of_pairs():
+    loss = RpGAN(Options())
+    assert isinstance(loss, Loss)
+    assert loss.real_in_generator_turn is True
+    assert loss.needs_discriminator is True
+    for turn in (loss.discriminator, loss.generator):
+        with pytest.raises(RuntimeError, match="needs a discriminator"):
+            turn(seen(None, None))
+
+
+def test_values_at_known_logits_differ_from_vanilla():
+    """At logits of 0 vanilla and rpgan agree (log 2), which is why they are no evidence."""
+
+    def values(cls, real, fake):
+        terms = cls(Options())
+        inputs = seen(real, fake)
+        return (
+            sum(term.item() for term in terms.discriminator(inputs).values()),
+            sum(term.item() for term in terms.generator(inputs).values()),
+        )
+
+    of_vanilla = values(Vanilla, 0.5, -0.25)
+    for cls in (LSGAN, Hinge, WGAN, RpGAN):
+        for mine, other in zip(values(cls, 0.5, -0.25), of_vanilla, strict=True):
+            assert abs(mine - other) > 0.05
+    assert values(RpGAN, 0.0, 0.0)[1] == pytest.approx(values(Vanilla, 0.0, 0.0)[1])
