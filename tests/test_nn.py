@@ -1,12 +1,23 @@
-"""Bricks for networks: initial weights and norms."""
+"""Bricks for networks: initial weights, norms and resampling."""
 
 from __future__ import annotations
 
+import copy
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from ganzoo.nn import init_normal, norm_2d, uses_bias, weights_follow, weights_follow_now
+from ganzoo.nn import (
+    Double,
+    Halve,
+    init_normal,
+    norm_2d,
+    uses_bias,
+    weights_follow,
+    weights_follow_now,
+)
 
 
 def small_network() -> nn.Sequential:
@@ -110,3 +121,70 @@ def test_weights_follow_only_inside_the_context():
     with pytest.raises(KeyError), weights_follow():
         raise KeyError
     assert not weights_follow_now()
+
+
+def resampled(x: np.ndarray, side: int, taps: dict[int, float], step: int) -> np.ndarray:
+    """One axis, by hand: value i is the sum of taps at step * i + offset, clamped to the border."""
+    return np.array([
+        sum(t * x[min(max(step * i + offset, 0), len(x) - 1)] for offset, t in taps.items())
+        for i in range(side)
+    ])  # fmt: skip
+
+
+def halved(x: np.ndarray) -> np.ndarray:
+    return resampled(x, -(-len(x) // 2), {-1: 0.25, 0: 0.5, 1: 0.25}, 2)
+
+
+def doubled(x: np.ndarray) -> np.ndarray:
+    between = (x + resampled(x, len(x), {1: 1.0}, 1)) / 2
+    return np.stack([x, between], 1).ravel()
+
+
+@pytest.mark.parametrize(("layer", "twin"), [(Halve, halved), (Double, doubled)])
+@pytest.mark.parametrize("size", [(1, 1), (2, 5), (7, 4), (8, 8)])
+def test_resampling_equals_a_naive_twin_at_even_and_odd_sizes(layer, twin, size):
+    x = torch.randn(2, 3, *size, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    expected = np.apply_along_axis(twin, 3, np.apply_along_axis(twin, 2, x.numpy()))
+    assert np.allclose(layer().double()(x).numpy(), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("layer", [Halve(), Double()])
+def test_resampling_keeps_constants_and_means(layer):
+    constant = torch.full((1, 2, 9, 6), 0.7)
+    assert torch.allclose(layer(constant), torch.tensor(0.7))
+    # Away from borders each value goes on with the same weight.
+    inner = torch.zeros(1, 2, 16, 16)
+    inner[..., 4:12, 4:12] = torch.rand(1, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert layer(inner).mean().item() == pytest.approx(inner.mean().item(), rel=1e-5)
+    # Control: taking every other value keeps constants, and not means.
+    assert inner[..., ::2, ::2].mean().item() != pytest.approx(inner.mean().item(), rel=1e-3)
+
+
+def test_halving_removes_what_the_smaller_map_cant_show():
+    board = (-1.0) ** (torch.arange(16)[:, None] + torch.arange(16))[None, None]
+    assert Halve()(board)[..., 1:-1, 1:-1].abs().max() < 1e-6
+    assert board[..., ::2, ::2].mean() == 1  # control: every other value turns it into a constant
+
+
+def test_doubling_is_the_transpose_of_halving_but_for_scale_and_borders():
+    draw = torch.Generator().manual_seed(0)
+    large, small = torch.zeros(1, 1, 16, 16), torch.zeros(1, 1, 8, 8)
+    large[..., 3:13, 3:13] = torch.randn(1, 1, 10, 10, generator=draw)
+    small[..., 2:6, 2:6] = torch.randn(1, 1, 4, 4, generator=draw)
+    one, other = (Halve()(large) * small).sum(), (large * Double()(small)).sum()
+    assert 4 * one.item() == pytest.approx(other.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("layer", [Halve(), Double()])
+def test_resampling_has_its_gradients_twice(layer):
+    layer = copy.deepcopy(layer).double()
+    x = torch.randn(1, 2, 5, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(layer, x)
+    assert torch.autograd.gradgradcheck(lambda x: layer(x).square(), x)
+
+
+@pytest.mark.parametrize("layer", [Halve(), Double()])
+def test_a_filter_is_no_weight_and_isnt_saved(layer):
+    assert not list(layer.parameters())
+    assert not layer.state_dict()
+    assert layer(torch.rand(1, 2, 4, 4).bfloat16()).dtype == torch.bfloat16
