@@ -1,0 +1,352 @@
+"""SNGAN's networks, and spectral norm in everything that the engine does with a network."""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from ganzoo.api import Scalar
+from ganzoo.data.pipeline import open_data
+from ganzoo.engine.build import plan_networks
+from ganzoo.engine.ema import Ema
+from ganzoo.engine.rehearsal import rehearse
+from ganzoo.interfaces import Clock, NetIO
+from ganzoo.nn import weights_follow
+from ganzoo.recipe import loads
+from ganzoo.testing.checks_task_runs import same_after_a_resume
+from ganzoo_gan.dcgan import DCGANDiscriminator
+from ganzoo_gan.network_options import (
+    DCGANDiscriminatorOptions,
+    SNGANDiscriminatorOptions,
+    SNGANGeneratorOptions,
+)
+from ganzoo_gan.sngan import ClassBatchNorm, SNGANDiscriminator, SNGANGenerator
+
+
+def made(classes=0, z=16, channels=3, side=16, **options) -> SNGANGenerator:
+    io = NetIO((z,), (channels, side, side), classes)
+    return SNGANGenerator(SNGANGeneratorOptions(**options), io)
+
+
+def judge(classes=0, channels=3, side=16, **options) -> SNGANDiscriminator:
+    io = NetIO((channels, side, side), (1,), classes)
+    return SNGANDiscriminator(SNGANDiscriminatorOptions(**options), io)
+
+
+def count(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def conv(channels: int, out: int, side: int = 3) -> int:
+    return channels * out * side**2 + out  # each with its bias
+
+
+def test_parameters_of_table_4():
+    # a) dense 128 -> 4x4x256; three blocks of BN, 3x3, BN, 3x3 and a 1x1 beside; BN, 3x3 to RGB
+    block = 2 * (2 * 256 + conv(256, 256)) + conv(256, 256, 1)
+    generator = (128 + 1) * 4 * 4 * 256 + 3 * block + 2 * 256 + conv(256, 3)
+    # b) a block from RGB and one more that halve, each with a 1x1; two that don't, without; dense
+    # (which in the authors' code has no bias: 1 of the 1,053,825 that others count).
+    first = conv(3, 128) + conv(128, 128) + conv(3, 128, 1)
+    halving, plain = 2 * conv(128, 128) + conv(128, 128, 1), 2 * conv(128, 128)
+    discriminator = first + halving + 2 * plain + 128
+    assert (generator, discriminator) == (4_276_739, 1_053_824)
+    with torch.device("meta"):
+        assert count(made(z=128, side=32)) == generator
+        assert count(judge(side=32)) == discriminator
+        # Spectral norm learns nothing of its own. Classes: scale and shift for each in the place of
+        # one in the blocks' six norms; a vector for each.
+        assert count(judge(side=32, spectral_norm=False)) == discriminator
+        assert count(made(10, 128, side=32)) == generator + 6 * 2 * 256 * (10 - 1)
+        assert count(judge(10, side=32)) == discriminator + 10 * 128
+
+
+@pytest.mark.parametrize(("side", "ups", "downs"), [(8, 1, 1), (16, 2, 1), (32, 3, 2), (64, 4, 3)])
+def test_sizes_have_the_blocks_that_they_take(side, ups, downs):
+    with torch.device("meta"):
+        generator, discriminator = made(side=side, channels=2), judge(side=side, channels=2)
+        images = generator(torch.zeros(2, 16))
+        assert images.shape == (2, 2, side, side)
+        assert discriminator(images).shape == (2, 1)
+        assert (len(generator.blocks), len(discriminator.blocks)) == (ups, downs + 2)
+        assert discriminator.blocks(images).shape[-1] == side >> downs
+
+
+def test_other_sizes_are_refused_with_the_nearest():
+    for build in (made, judge):
+        with pytest.raises(ValueError, match="nearest to 28: 16 or 32"):
+            build(side=28)
+
+
+def test_initial_weights_are_the_authors():
+    torch.manual_seed(0)
+    networks = made(10, width=32), judge(10, width=32, spectral_norm=False)
+    for network in networks:
+        for name, one in network.named_modules():
+            if isinstance(one, nn.Conv2d | nn.Linear):
+                field = math.prod(one.weight.shape[2:])
+                fans = field * (one.weight.shape[0] + one.weight.shape[1])
+                gain = math.sqrt(2) if ".conv" in name else 1.0
+                bound = gain * math.sqrt(6 / fans)
+                assert 0.9 * bound < one.weight.abs().max().item() <= bound, name
+                assert one.bias is None or not one.bias.any(), name
+    bound = math.sqrt(6 / (10 + 32))
+    assert 0.9 * bound < networks[1].embedding.weight.abs().max().item() <= bound
+
+
+def test_pooling():
+    torch.manual_seed(0)
+    summed, mean = judge(width=4), judge(width=4, pooling="mean")
+    mean.load_state_dict(summed.state_dict())
+    x = torch.rand(3, 3, 16, 16)
+    with torch.no_grad():
+        assert torch.allclose(summed.eval()(x), 64 * mean.eval()(x), rtol=1e-4)  # of 8x8 cells
+
+
+# Classes.
+
+
+def test_class_batch_norm_has_a_scale_and_shift_for_each_class_and_common_statistics():
+    torch.manual_seed(0)
+    norm, plain = ClassBatchNorm(4, 3), nn.BatchNorm2d(4, affine=False)
+    x, y = torch.randn(6, 4, 5, 5), torch.tensor([0, 1, 2, 0, 1, 2])
+    assert torch.equal(norm(x, y), plain(x))
+    with torch.no_grad():
+        norm.scale.weight[1] = 2.0
+        norm.shift.weight[2] = 5.0
+    changed = norm(x, y) - plain(x)
+    assert torch.equal(changed[y == 0], torch.zeros(2, 4, 5, 5))
+    assert torch.allclose(changed[y == 1], plain(x)[y == 1])
+    assert torch.allclose(changed[y == 2], torch.full((2, 4, 5, 5), 5.0), atol=1e-6)
+
+
+def test_the_class_reaches_samples_and_logits():
+    torch.manual_seed(0)
+    generator, discriminator = made(3, width=8).eval(), judge(3, width=8).eval()
+    z, x = torch.randn(1, 16).expand(3, -1), torch.rand(1, 3, 16, 16).expand(3, -1, -1, -1)
+    y = torch.arange(3)
+    with torch.no_grad():
+        # All scales are 1 and all shifts 0 at first: classes are then alike.
+        assert len(generator(z, y).flatten(1).unique(dim=0)) == 1
+        generator.blocks[0].norm2.shift.weight.normal_()
+        assert len(generator(z, y).flatten(1).unique(dim=0)) == 3
+        assert len(discriminator(x, y).unique()) == 3
+        assert len(discriminator(x, 0 * y).unique()) == 1
+        for network, inputs in ((generator, z), (discriminator, x)):
+            with pytest.raises(ValueError, match="without class indices"):
+                network(inputs)
+
+
+def test_projection_is_an_inner_product_with_the_pooled_map():
+    torch.manual_seed(0)
+    network = judge(3, width=4).eval()
+    x, y = torch.rand(2, 3, 16, 16), torch.tensor([2, 0])
+    with torch.no_grad():
+        pooled = network.blocks(x).relu().sum((2, 3))
+        of_class = (network.embedding.weight[y] * pooled).sum(1, keepdim=True)
+        assert torch.allclose(network(x, y), network.judge(pooled) + of_class, rtol=1e-5)
+        assert not torch.allclose(network(x, y), network.judge(pooled), rtol=1e-2)
+
+
+# Spectral norm.
+
+
+def largest(network: nn.Module) -> list[float]:
+    """Largest singular value of each weight, by a decomposition; in evaluation mode."""
+    network.eval()
+    return [
+        torch.linalg.matrix_norm(one.weight.detach().flatten(1), 2).item()
+        for one in network.modules()
+        if isinstance(one, nn.Conv2d | nn.Linear | nn.Embedding)
+    ]
+
+
+def dcgan(spectral_norm: bool) -> DCGANDiscriminator:
+    options = DCGANDiscriminatorOptions(width=8, norm="none", spectral_norm=spectral_norm)
+    return DCGANDiscriminator(options, NetIO((3, 16, 16), (1,), 3))
+
+
+def sngan(spectral_norm: bool) -> SNGANDiscriminator:
+    return judge(3, width=8, spectral_norm=spectral_norm)
+
+
+@pytest.mark.parametrize("build", [dcgan, sngan])
+def test_the_largest_singular_value_of_every_weight_is_near_1(build):
+    x, y = torch.rand(2, 3, 16, 16), torch.tensor([0, 2])
+    values = {}
+    for spectral_norm in (True, False):
+        torch.manual_seed(0)
+        network = build(spectral_norm)
+        with torch.no_grad():
+            for _ in range(20):
+                network(x, y)
+        values[spectral_norm] = largest(network)
+    assert len(values[True]) == len(values[False]) >= 4
+    assert values[True] == pytest.approx([1.0] * len(values[True]), rel=0.02)
+    assert max(abs(value - 1) for value in values[False]) > 0.3  # the control
+
+
+def test_the_limit_follows_the_weights_in_training_calls_alone():
+    torch.manual_seed(0)
+    network = sngan(spectral_norm=True)
+    x, y = torch.rand(2, 3, 16, 16), torch.tensor([0, 2])
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+        network.eval()(x, y)
+        stale = max(largest(network))  # not called since
+        network.train()
+        for _ in range(30):
+            network(x, y)
+        assert max(largest(network)) == pytest.approx(1, rel=0.02)
+    assert stale > 1.1
+
+
+def test_the_slope_is_limited():
+    """A linear layer's is its largest singular value; ReLU and mean add nothing to it."""
+    torch.manual_seed(0)
+    x = torch.rand(2, 3, 16, 16, requires_grad=True)
+    slopes = {}
+    for limited in (True, False):
+        network = DCGANDiscriminator(
+            DCGANDiscriminatorOptions(width=8, norm="none", spectral_norm=limited, init_std=0.2),
+            NetIO((3, 16, 16), (1,)),
+        )
+        (slope,) = torch.autograd.grad(network(x).sum(), x)
+        slopes[limited] = slope.flatten(1).norm(dim=1).max().item()
+    # A 4x4 convolution of stride 2 puts each pixel into 4 cells, so its norm is at most sqrt(4)
+    # times its matrix's; there are two, and the last one sees each cell once.
+    assert slopes[True] <= 4
+    assert slopes[False] > 4  # the control
+
+
+def test_two_forwards_before_a_backward_a_penalty_and_freezing():
+    torch.manual_seed(0)
+    network = sngan(spectral_norm=True)
+    y = torch.tensor([0, 2])
+    real, fake = (torch.rand(2, 3, 16, 16, requires_grad=True) for _ in range(2))
+    score = network(real, y).sum() - network(fake, y).sum()
+    (slope,) = torch.autograd.grad(score, real, create_graph=True)
+    (score + slope.square().sum()).backward()
+    assert all(one.grad.isfinite().all() for one in network.parameters())
+    network.zero_grad()
+    network.requires_grad_(requires_grad=False)
+    network(fake, y).sum().backward()
+    assert fake.grad.abs().sum() > 0
+    assert all(one.grad is None for one in network.parameters())
+
+
+def test_an_average_and_a_copy_are_their_own():
+    torch.manual_seed(0)
+    network = sngan(spectral_norm=True)
+    average = Ema(network, Scalar.model_validate(10))
+    x, y = torch.rand(2, 3, 16, 16), torch.tensor([0, 2])
+    before = average.module.eval()(x, y)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.1)
+        network(x, y)
+    assert torch.equal(average.module(x, y), before)
+    average.update(network, 10, Clock(1, 10, 0.1))
+    middle = copy.deepcopy(average.module)(x, y)
+    assert torch.equal(middle, average.module(x, y))
+    assert not torch.equal(middle, before)
+
+
+def test_a_state_is_loaded_whole_into_a_network_whose_weights_follow():
+    torch.manual_seed(0)
+    network = sngan(spectral_norm=True)
+    x, y = torch.rand(2, 3, 16, 16), torch.tensor([0, 2])
+    for _ in range(3):
+        network(x, y)
+    state = network.state_dict()
+    assert "blocks.0.conv1.parametrizations.weight.0._u" in state
+    assert "embedding.parametrizations.weight.original" in state
+    with weights_follow():
+        again = sngan(spectral_norm=True)
+    again.load_state_dict(state)
+    assert torch.equal(again.eval()(x, y), network.eval()(x, y))
+
+
+def test_memory_order_changes_nothing():
+    torch.manual_seed(0)
+    network = sngan(spectral_norm=True)
+    other = copy.deepcopy(network).to(memory_format=torch.channels_last)
+    x, y = torch.rand(2, 3, 16, 16), torch.tensor([0, 2])
+    given = x.contiguous(memory_format=torch.channels_last)
+    for _ in range(2):
+        assert torch.allclose(network(x, y), other(given, y), atol=1e-5)
+
+
+def test_bf16_estimates_the_same_norm():
+    torch.manual_seed(0)
+    network = sngan(spectral_norm=True)
+    x, y = torch.rand(2, 3, 16, 16), torch.tensor([0, 2])
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        for _ in range(20):
+            network(x, y)
+    assert largest(network) == pytest.approx([1.0] * len(largest(network)), rel=0.02)
+
+
+# In a run. The digits are scikit-learn's, of 8x8 pixels, with their classes.
+
+RECIPE = """
+name = "sn"
+task = { use = "gan/from_noise", latent_size = 8, conditional = true, critic_steps = 2 }
+data = "gan/digits"
+generator = { use = "gan/sngan", width = 4 }
+discriminator = { use = "gan/sngan", width = 4 }
+loss = "gan/hinge"
+metric = []
+
+[train]
+epochs = 20
+batch_size = 4
+precision = "fp32"
+device = "cpu"
+threads = 1
+workers = 0
+
+[ema]
+enabled = true
+half_life = 20
+
+[watch]
+samples = "never"
+"""
+
+
+def test_a_check_plays_a_step_without_numbers():
+    recipe = loads(RECIPE, "sn")
+    rehearse(recipe, plan_networks(recipe, open_data(recipe, "train").fields))
+
+
+def test_a_resume_is_exact_and_needs_the_vectors_of_the_iteration(tmp_path):
+    same_after_a_resume(loads(RECIPE, "sn"), tmp_path)
+
+
+@pytest.mark.slow
+def test_two_processes_hold_the_same_vectors(tmp_path):
+    (tmp_path / "sn.toml").write_text(RECIPE)
+    command = [sys.executable, "-m", "ganzoo", "run", "sn.toml", "--out", "out"]
+    command += ["--processes", "2", "--device", "cpu", "--max-steps", "4"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=300, env=environment)
+    state = load_file(tmp_path / "out/checkpoints/step_4/training_state.safetensors")
+    vectors = [name for name in state if name.startswith("rank0/buffer/discriminator/")]
+    assert len(vectors) == 2 * 12  # two for each of the discriminator's weights
+    means = [name for name in state if name.startswith("rank0/") and name.endswith("running_mean")]
+
+    def same(name: str) -> bool:
+        return torch.equal(state[name], state[name.replace("rank0", "rank1")])
+
+    assert all(same(name) for name in vectors)
+    assert not all(same(name) for name in means)  # the control: statistics are each process's
