@@ -17,6 +17,7 @@ from ganzoo.data.sampler import generator_for
 from ganzoo.engine.rng import get_state, isolated
 from ganzoo.errors import DataError, DataMissing, GanzooError
 from ganzoo.interfaces import DataSource, Field, Split
+from ganzoo.registry import ChoiceError
 from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
 
 Sample = Mapping[str, np.ndarray]
@@ -24,6 +25,8 @@ Sample = Mapping[str, np.ndarray]
 _KINDS = ("image", "labels", "points", "class")
 _LOOKED_AT = 16
 """Samples of a split that are looked at, at most."""
+_CLASSES_OF = 256
+"""Samples whose classes are looked at, at most."""
 _NAMES = 10_000
 """Names of a split that are looked at, at most."""
 
@@ -98,6 +101,75 @@ def _fits(what: str, array: Any, field: Field, *, shape: bool) -> None:
             f"{what} has values from {array.min():.4g} to {array.max():.4g}, and its field says "
             f"{field.low:g} to {field.high:g}",
         )
+
+
+@check("data")
+def check_data_classes(subject: Subject) -> None:
+    """A field of classes says how many there are, and no sample has another one."""
+    source = opened(subject)
+    counted = {n: one for n, one in source.fields.items() if one.kind == "class" or one.classes}
+    if not counted:
+        raise NotApplicable("no field of it has classes")
+    for name, field in counted.items():
+        require(
+            field.classes > 0,
+            f"the field {name!r} is a class, and doesn't say of how many: Field((), "
+            '"class", classes=...), from which tasks build their networks',
+        )
+    for index in np.linspace(0, len(source) - 1, min(len(source), _CLASSES_OF)).astype(int):
+        sample = loaded(source, int(index))
+        for name, field in counted.items():
+            low, high = np.min(sample[name]), np.max(sample[name])
+            require(
+                low >= 0 and high < field.classes,
+                f"{name!r} of sample {index} goes from {low} to {high}, and its field says "
+                f"{field.classes} classes: count from 0",
+            )
+
+
+@check("data")
+def check_data_arrays(subject: Subject) -> None:
+    """`arrays`, where it is offered, holds bit for bit what `load` gives, which draws nothing."""
+    source = opened(subject)
+    arrays = getattr(source, "arrays", None)
+    if arrays is None:
+        raise NotApplicable("it offers no `arrays`")
+    names, fields = sorted(arrays), sorted(source.fields)
+    require(names == fields, f"`arrays` holds {names}, and its fields are {fields}")
+    for name, rows in arrays.items():
+        require(
+            isinstance(rows, np.ndarray) and len(rows) == len(source),
+            f"`arrays` holds no array of {len(source)} rows as {name!r}",
+        )
+    for index in sorted({0, len(source) // 2, len(source) - 1}):
+        random = generator_for(0, "train", 0, index)
+        before = repr(random.bit_generator.state)
+        sample = source.load(index, random)
+        require(
+            before == repr(random.bit_generator.state),
+            "load() draws from its `rng`, and `arrays` can't: leave `arrays` out",
+        )
+        for name in sample:
+            one, row = np.asarray(sample[name]), arrays[name][index]
+            require(
+                one.dtype == row.dtype and np.array_equal(one, row),
+                f"row {index} of `arrays` isn't what load() gives as {name!r}: a run takes either",
+            )
+
+
+@check("data")
+def check_data_metrics(subject: Subject) -> None:
+    """The metrics that it adds to an evaluation are installed, with options that are legal."""
+    proposed = getattr(opened(subject), "metrics", ())
+    if not proposed:
+        raise NotApplicable("it adds no metrics")
+    require(not isinstance(proposed, str), f"`metrics` is {proposed!r}: give a tuple")
+    for one in proposed:
+        try:
+            subject.registry.choose("metric", one)
+        except (GanzooError, ChoiceError) as error:
+            message = f"its `metrics` has {one!r}, which no recipe could: {error}"
+            raise CheckFailed(message) from error
 
 
 @check("data")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pluggy
 import torch
 from torch import Tensor
 
-from ganzoo.api import hookimpl
+from ganzoo.api import Chosen, hookimpl
 from ganzoo.data.convert import to_tensor, to_uint8
 from ganzoo.data.pipeline import collate, open_data
 from ganzoo.engine.clocks import Limits
@@ -20,7 +21,7 @@ from ganzoo.engine.rng import get_state, isolated
 from ganzoo.engine.run import run
 from ganzoo.errors import GanzooError
 from ganzoo.hookspecs import RunSpecs
-from ganzoo.interfaces import Field, Outcome, RunView, Score
+from ganzoo.interfaces import DataSource, Field, Outcome, RunView, Score
 from ganzoo.observers import Voice
 from ganzoo.recipe.model import Recipe
 from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
@@ -45,58 +46,61 @@ def check_metric_declarations(subject: Subject) -> None:
         f"`needs` of the class is {needs!r}: give a frozenset of names of fields, as an attribute "
         "of the class, since it is read before anything is built",
     )
-    protocol = getattr(chosen.build(), "protocol", None)
+    metric = chosen.build()
+    protocol = getattr(metric, "protocol", None)
     require(
         isinstance(protocol, str) and len(protocol.split()) >= 3,
         f"`protocol` is {protocol!r}: say in a sentence how the figure is made",
+    )
+    samples = getattr(metric, "samples", 1)
+    require(
+        isinstance(samples, int) and samples > 0,
+        f"`samples` is {samples!r}: say how many it wants of a network that draws its inputs",
     )
 
 
 @check("metric")
 def check_metric_scores(subject: Subject) -> None:
-    """Scores are finite, the same twice, and other ones for noise than for a perfect copy."""
-    rows, target = _material(subject)
-    perfect = _scores(subject, rows, [row[target] for row in rows])
-    noise = _scores(subject, rows, _noise(rows, target))
+    """Scores are finite, the same twice, and other ones for noise than for the data's own."""
+    material = _material(subject)
+    perfect, noise = _scores(material, material.perfect), _scores(material, material.noise)
     require(
         any(perfect[name].mean != noise[name].mean for name in perfect.keys() & noise.keys()),
-        f"noise scores as a perfect copy of {target!r} does: it tells nothing",
+        f"noise scores as a perfect copy of {material.made!r} does: it tells nothing",
     )
 
 
 @check("metric")
 def check_metric_batching(subject: Subject) -> None:
-    """Scores don't depend on how the images came in batches."""
-    rows, target = _material(subject)
-    made = _noise(rows, target)
-    single = _scores(subject, rows, made, size=1)
-    for size in (len(rows), 3):
-        joined = _scores(subject, rows, made, size=size)
+    """Scores don't depend on how the samples came in batches."""
+    material = _material(subject)
+    single = _scores(material, material.noise, size=1)
+    for size in (len(material.rows), 3):
+        joined = _scores(material, material.noise, size=size)
         for name in single:
             one, other = (
                 [scores[name].mean, *scores[name].per_image] for scores in (single, joined)
             )
             require(
                 np.shape(one) == np.shape(other) and np.allclose(one, other, rtol=1e-4, atol=1e-5),
-                f"{name!r} is {one[0]:.6g} of images one by one, and {other[0]:.6g} in batches of "
-                f"{size}: keep what images give, and take means in compute()",
+                f"{name!r} is {one[0]:.6g} of samples one by one, and {other[0]:.6g} in batches of "
+                f"{size}: keep what samples give, and take means in compute()",
             )
 
 
 @check("metric")
 def check_metric_leaves_images(subject: Subject) -> None:
     """It leaves what it is given as it was, and keeps nothing for another instance."""
-    rows, target = _material(subject)
-    perfect = [row[target] for row in rows]
-    once = _scores(subject, rows, perfect)
-    _scores(subject, rows, _noise(rows, target))
+    material = _material(subject)
+    once = _scores(material, material.perfect)
+    _scores(material, material.noise)
     require(
-        once == _scores(subject, rows, perfect),
+        once == _scores(material, material.perfect),
         "a new instance knows what another one was given: make lists in __init__, not in the class",
     )
-    batch, made = collate(rows), torch.stack(_noise(rows, target))
+    batch, made = collate(material.rows), torch.stack(material.noise)
     before = {"generated": made.clone(), **{name: one.clone() for name, one in batch.items()}}
-    subject.choose().build().update(batch, made)
+    material.metric.build().update(batch, made)
     other = changed(before, {"generated": made, **batch})
     require(not other, f"update() changes {other}, which other metrics are given too")
 
@@ -104,10 +108,10 @@ def check_metric_leaves_images(subject: Subject) -> None:
 @check("metric")
 def check_metric_draws_nothing(subject: Subject) -> None:
     """It draws from no global random generator: a validation mustn't change the training."""
-    rows, target = _material(subject)
+    material = _material(subject)
     with isolated(3):
         before = get_state()
-        _scores(subject, rows, [row[target] for row in rows])
+        _scores(material, material.perfect)
         (tensors, plain), (after, plain_after) = before, get_state()
         require(
             plain == plain_after and bool((tensors["torch"] == after["torch"]).all()),
@@ -115,39 +119,105 @@ def check_metric_draws_nothing(subject: Subject) -> None:
         )
 
 
-def _material(subject: Subject) -> tuple[Rows, str]:
-    """A few samples of a recipe whose data have what the metric reads, and the field made.
+@dataclass(frozen=True)
+class _Material:
+    """What a metric is tried out on.
+
+    Args:
+        metric: with its options, as the data propose it if they do.
+        rows: samples of the data.
+        made: the field that a network makes.
+    """
+
+    metric: Chosen
+    rows: Rows
+    made: str
+
+    @property
+    def perfect(self) -> list[Tensor]:
+        """The samples' own."""
+        return [row[self.made] for row in self.rows]
+
+    @property
+    def noise(self) -> list[Tensor]:
+        """Even noise for images; for points, far from where these lie."""
+        draw = np.random.Generator(np.random.PCG64(0))
+        made = []
+        for own in self.perfect:
+            if own.ndim == 3:
+                channels, height, width = own.shape
+                pixels = draw.integers(256, size=(height, width, channels), dtype=np.uint8)
+                made.append(_image(pixels))
+            else:
+                made.append(torch.from_numpy(draw.uniform(20, 30, own.shape)).float())
+        return made
+
+
+def _material(subject: Subject) -> _Material:
+    """Samples of a recipe whose data propose the metric, or else have what it reads.
 
     Raises:
         NotApplicable: no installed recipe can be scored by it.
     """
     needs = set(subject.choose().load().needs)
+    listed = ", ".join(sorted(needs)) or "anything"
 
     def put(document: dict[str, Any]) -> None:
         document["metric"] = [subject.table("metric", subject.id)]
 
-    def fits(recipe: Recipe) -> bool:
-        fields = open_data(recipe, "train").fields
-        return needs <= fields.keys() and _made(recipe, fields) is not None
+    def proposes(recipe: Recipe) -> bool:
+        return _proposed(subject, open_data(recipe, "train").source) is not None
 
-    wanted = f"has data with {', '.join(sorted(needs))} and a task that makes images of them"
-    recipe = tiny_host(subject, put, fits, wanted)
-    data = open_data(recipe, "val")
-    rows = [
-        {name: _on_grid(value, data.fields[name]) for name, value in data.sample(index).items()}
-        for index in range(min(len(data), _IMAGES))
-    ]
-    target = _made(recipe, data.fields)
-    if target is None or len(rows) < 2:
-        message = f"the val split of {recipe.data.id} is too small to score"
-        raise NotApplicable(message)
-    return rows, target
+    def makes(kind: str) -> Callable[[Recipe], bool]:
+        def fits(recipe: Recipe) -> bool:
+            fields = open_data(recipe, "train").fields
+            made = _made(recipe, fields)
+            return needs <= fields.keys() and made is not None and fields[made].kind == kind
+
+        return fits
+
+    refused: list[Exception] = []
+    for fits in (proposes, makes("image"), makes("points")):
+        try:
+            recipe = tiny_host(subject, put, fits)
+        except NotApplicable:
+            continue
+        data = open_data(recipe, "val")
+        count = min(len(data), _IMAGES)
+        rows = [
+            {name: _on_grid(value, data.fields[name]) for name, value in data.sample(index).items()}
+            for index in range(count)
+        ]
+        made = _made(recipe, data.fields)
+        if made is None or count < 2:
+            continue
+        metric = _proposed(subject, data.source) or subject.choose()
+        material = _Material(metric, rows, made)
+        try:
+            with isolated(0):
+                metric.build().update(collate(rows), torch.stack(material.perfect))
+        except Exception as error:  # noqa: BLE001  # it may judge the other kind alone
+            refused.append(error)
+            continue
+        return material
+    if refused:
+        raise refused[0]
+    message = f"no installed recipe has data with {listed} and a task that makes such samples"
+    raise NotApplicable(message)
+
+
+def _proposed(subject: Subject, source: DataSource) -> Chosen | None:
+    """The metric as the data want it; None if they don't propose it."""
+    tables = getattr(source, "metrics", ())
+    found = (subject.registry.choose("metric", table) for table in tables)
+    return next((one for one in found if one.id == subject.id), None)
 
 
 def _made(recipe: Recipe, fields: Mapping[str, Field]) -> str | None:
-    """The image field that the recipe's task makes."""
+    """The field of images or points that the recipe's task makes."""
     made = (target for _, target in recipe.task.load().serves.values())
-    return next((name for name in made if name in fields and fields[name].kind == "image"), None)
+    kinds = {"image", "points"}
+    return next((name for name in made if name in fields and fields[name].kind in kinds), None)
 
 
 def _on_grid(value: Tensor, field: Field) -> Tensor:
@@ -158,22 +228,13 @@ def _image(pixels: np.ndarray) -> Tensor:
     return to_tensor(pixels, Field(pixels.shape, "image"))
 
 
-def _noise(rows: Rows, target: str) -> list[Tensor]:
-    draw = np.random.Generator(np.random.PCG64(0))
-    made = []
-    for row in rows:
-        channels, height, width = row[target].shape
-        made.append(_image(draw.integers(256, size=(height, width, channels), dtype=np.uint8)))
-    return made
-
-
-def _scores(subject: Subject, rows: Rows, made: Sequence[Tensor], *, size: int = 1) -> Scores:
-    """What the metric makes of images, each of its figures known to be sound."""
-    metric = subject.choose().build()
+def _scores(material: _Material, made: Sequence[Tensor], *, size: int = 1) -> Scores:
+    """What the metric makes of samples, each of its figures known to be sound."""
+    metric, rows = material.metric.build(), material.rows
     for at in range(0, len(rows), size):
         metric.update(collate(rows[at : at + size]), torch.stack(tuple(made[at : at + size])))
     scores, again = dict(metric.compute()), dict(metric.compute())
-    require(scores, f"of {len(rows)} images it computes nothing")
+    require(scores, f"of {len(rows)} samples it computes nothing")
     for name, score in scores.items():
         require(isinstance(name, str) and name, f"a score is called {name!r}")
         require(
@@ -187,10 +248,17 @@ def _scores(subject: Subject, rows: Rows, made: Sequence[Tensor], *, size: int =
         )
         require(
             len(score.per_image) in {0, len(rows)},
-            f"{name!r} has {len(score.per_image)} values of {len(rows)} images",
+            f"{name!r} has {len(score.per_image)} values of {len(rows)} samples",
         )
         json.dumps(values)
     require(scores == again, "compute() doesn't give the same twice")
+    headline = getattr(metric, "headline", None)
+    if headline is not None:
+        said = headline(scores)
+        require(
+            isinstance(said, str) and len(said.split()) > 1 and "\n" not in said,
+            f"`headline` gives {said!r}: say the figures in a sentence",
+        )
     return scores
 
 

@@ -26,7 +26,7 @@ LABEL = "label"
 _COUNTS = (1, 2, 5)
 _FIRST, _TRIES, _NEAR = 3, 6, 1e-9
 """Steps, seeds and relative difference (in fp64) by which it is told whether a task compares rows.
-One that doesn't, and draws some of them from a pool, makes no difference under one seed at least."""
+One that compares nothing, and draws from a pool, makes no difference under one seed at least."""
 
 
 @check("task")

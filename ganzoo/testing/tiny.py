@@ -72,7 +72,7 @@ def tiny_recipe(
         named = True
         try:
             small = load_document(shrunk(recipe, subject, put), subject.registry)
-            open_data(small, "train")
+            plan_networks(small, open_data(small, "train").fields)
         except GanzooError as fault:
             fault.message = f"{recipe.name}: {fault.message}"
             faults.append(fault)

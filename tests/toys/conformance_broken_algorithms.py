@@ -399,6 +399,38 @@ class HasNoOrder(good.Squares):
         return {**sample, "source": sample["source"] ^ np.uint8(self.first % 251)}
 
 
+class Uncounted(good.Points):
+    """Doesn't say how many classes there are."""
+
+    @property
+    def fields(self):
+        return {**super().fields, "kind": Field((), "class")}
+
+
+class CountsFromOne(good.Points):
+    def load(self, index, rng):
+        sample = super().load(index, rng)
+        return {**sample, "kind": sample["kind"] + 1}
+
+
+class ShiftsArrays(good.Spots):
+    """Another precision in memory than when it is loaded one by one."""
+
+    def load(self, index, rng):
+        sample = super().load(index, rng)
+        return {**sample, "points": sample["points"].astype(np.float16).astype(np.float32)}
+
+
+class DrawsBesideArrays(good.Spots):
+    def load(self, index, rng):
+        rng.random()
+        return super().load(index, rng)
+
+
+class WantsTheUnknown(good.Squares):
+    metrics = ({"use": "conformance_good_algorithms/heap"},)
+
+
 # --- augments ---------------------------------------------------------------------------------
 
 
@@ -592,6 +624,22 @@ class Collects(good.Distance):
         return {"distance": Score(sum(self.values) / len(self.values))}
 
 
+class WantsNone(good.Distance):
+    samples = 0
+
+
+class Headless(good.Distance):
+    def headline(self, scores):
+        return scores["distance"].mean
+
+
+class FarOff(good.Heaps):
+    """Is as content with points that are nowhere near."""
+
+    def update(self, batch, generated):
+        super().update(batch, 0 * generated)
+
+
 class Unmarked:
     def __init__(self, options):
         pass
@@ -654,6 +702,11 @@ _DATA = {
     DoesntTravel: "check_data_pickles",
     KeepsGlobals: "check_data_in_workers",
     HasNoOrder: "check_data_in_workers",
+    Uncounted: "check_data_classes",
+    CountsFromOne: "check_data_classes",
+    ShiftsArrays: "check_data_arrays",
+    DrawsBesideArrays: "check_data_arrays",
+    WantsTheUnknown: "check_data_metrics",
 }
 _AUGMENTS = {
     DrawsGlobally: "check_augment_draws_from_rng",
@@ -685,6 +738,9 @@ _METRICS = {
     Draws: "check_metric_draws_nothing",
     WritesIn: "check_metric_leaves_images",
     Collects: "check_metric_leaves_images",
+    WantsNone: "check_metric_declarations",
+    Headless: "check_metric_scores",
+    FarOff: "check_metric_scores",
 }
 _CALLBACKS = {
     Unmarked: "check_callback_hooks",
@@ -710,6 +766,8 @@ def _name(toy):
 def _options(kind, toy):
     if kind == "data":
         return f"{good.KIT}:CountOptions"
+    if issubclass(toy, good.Heaps):
+        return f"{good.KIT}:NearOptions"
     annealed = issubclass(toy, good.Steepness | good.Dim)
     return f"{good.KIT}:WeightOptions" if annealed else "ganzoo.api:Options"
 

@@ -32,6 +32,11 @@ class CountOptions(Options):
     """Samples of each split."""
 
 
+class NearOptions(Options):
+    near: float = 1.0
+    """Distance at which a point belongs to a heap."""
+
+
 class WeightOptions(Options):
     weight: Scalar = pydantic.Field(default=4, ge=0, validate_default=True)
     """Weight of a penalty."""
@@ -469,6 +474,25 @@ class Points:
         return f"{index:05d}"
 
 
+class Spots(Points):
+    """The same points in each epoch, all of them in memory."""
+
+    metrics = ({"use": f"{__name__}/heaps", "near": 0.5},)
+
+    def __init__(self, options, split):
+        super().__init__(options, split)
+        draw = np.random.default_rng(SPLITS.index(split))
+        kinds = np.arange(options.count) % 3
+        centres = np.stack([2 * kinds - 2, 0 * kinds], 1)
+        points = centres + 0.1 * draw.standard_normal((options.count, 2))
+        self.arrays = {"points": points.astype(np.float32), "kind": kinds}
+
+    def load(self, index, rng):
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return {name: np.asarray(rows[index]) for name, rows in self.arrays.items()}
+
+
 class Mirror:
     """Mirrors the whole sample, or none of it."""
 
@@ -527,6 +551,28 @@ class Distance:
         return {"distance": Score(sum(self.values) / len(self.values), tuple(self.values))}
 
 
+class Heaps:
+    """Share of points that lie near one of the heaps."""
+
+    needs = frozenset()
+    protocol = "share of 100 points within `near` of a heap (0 to 1, higher is better)"
+    samples = 100
+
+    def __init__(self, options):
+        self.options, self.hits = options, []
+
+    def update(self, batch, generated):
+        heaps = torch.tensor([[-2.0, 0], [0, 0], [2, 0]])
+        nearest = torch.cdist(generated.float(), heaps).min(1).values
+        self.hits += (nearest < self.options.near).float().tolist()
+
+    def compute(self):
+        return {"heaps": Score(sum(self.hits) / len(self.hits))}
+
+    def headline(self, scores):
+        return f"{scores['heaps'].mean:.0%} of the points lie near a heap."
+
+
 class Diary:
     """Counts what happens."""
 
@@ -573,7 +619,9 @@ def good_components():
         component("data", "unpaired", "Unpaired", count, presets=tiny),
         component("augment", "mirror", "Mirror"),
         component("diffaugment", "dim", "Dim", f"{KIT}:WeightOptions"),
+        component("data", "spots", "Spots", count, presets=tiny),
         component("metric", "distance", "Distance"),
+        component("metric", "heaps", "Heaps", f"{KIT}:NearOptions"),
         component("callback", "diary", "Diary"),
     ]
 
@@ -586,4 +634,4 @@ def ganzoo_components():
 @hookimpl
 def ganzoo_recipes():
     folder = Path(__file__).parent / "conformance_recipes"
-    return [folder / f"{name}.toml" for name in ("duel", "cloud", "cycle")]
+    return [folder / f"{name}.toml" for name in ("duel", "cloud", "cycle", "spots")]
