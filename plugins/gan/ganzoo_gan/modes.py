@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Modes:
-    """Modes captured and share of samples of high quality, counted as in arXiv 1705.07761, section 4.
+    """Modes captured, and the share of samples that are good (arXiv 1705.07761, section 4).
 
     A sample within 3 standard deviations of a mode's mean is of high quality, and a mode with at
     least one such sample is captured. Of the data's own points 98.9 % are: 1 - exp(-9 / 2).
