@@ -3,12 +3,17 @@
 import pickle
 import subprocess
 import sys
+from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 
-from ganzoo.data.pipeline import open_data, open_for_evaluation
+from ganzoo.data.loader import batches
+from ganzoo.data.pipeline import PreparedData, collate, open_data, open_for_evaluation
+from ganzoo.data.sampler import StreamSampler
 from ganzoo.errors import DataError, DataMissing
+from ganzoo.interfaces import Field
 from ganzoo.recipe import load_recipe
 
 MISSING = "data={ use = 'images/facades', root = 'nowhere', download = false%s }"
@@ -107,3 +112,94 @@ def test_a_sample_of_another_size_is_named(tiny, monkeypatch):
     assert caught.value.where == data.name(4)
     # Evaluation looks at one image at a time, those of the training split too (for its controls).
     assert open_for_evaluation(load_recipe(tiny), "train").sample(4)["source"].shape[1] == 16
+
+
+class Held:
+    """A split in memory, of every kind of field; notes how often single samples are asked for."""
+
+    fields: ClassVar = {
+        "bytes": Field((3, 4, 5), "image"),
+        "deep": Field((1, 2, 2), "image", low=0, high=1),
+        "floats": Field((1, 2, 2), "image"),
+        "map": Field((4, 5), "labels"),
+        "point": Field((2,), "points"),
+        "label": Field((), "class", classes=10),
+    }
+
+    def __init__(self, arrays: bool = True) -> None:
+        rng = np.random.default_rng(0)
+        self.held = {
+            "bytes": rng.integers(0, 256, (40, 4, 5, 3), np.uint8),
+            "deep": rng.integers(0, 65536, (40, 2, 2, 1), np.uint16),
+            "floats": rng.uniform(-1, 1, (40, 2, 2, 1)).astype(np.float32),
+            "map": rng.integers(0, 9, (40, 4, 5), np.uint8),
+            "point": rng.normal(size=(40, 2)).astype(np.float32),
+            "label": rng.integers(0, 10, 40),
+        }
+        if arrays:
+            self.arrays = self.held
+        self.asked = 0
+
+    def __len__(self):
+        return 40
+
+    def load(self, index, rng):
+        self.asked += 1
+        return {name: values[index] for name, values in self.held.items()}
+
+    def name(self, index):
+        return f"{index:06d}"
+
+
+def prepared(source, augments=()):
+    return PreparedData(
+        chosen=None, source=source, augments=augments, seed=0, split="train", one_size=True
+    )
+
+
+def stream(data, workers=0):
+    sampler = StreamSampler(
+        length=len(data), batch_size=16, rank=0, world=1, seed=3, start=0, stop=96
+    )
+    return list(batches(data, sampler, workers=workers, pin=False))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_batches_cut_out_of_memory_are_those_of_single_samples_to_the_bit(workers):
+    held, single = Held(), Held(arrays=False)
+    fast, slow = stream(prepared(held), workers), stream(prepared(single))
+    assert len(fast) == len(slow) == 6
+    for one, other in zip(fast, slow, strict=True):
+        assert list(one) == list(other) == list(Held.fields)
+        for name, tensor in one.items():
+            assert tensor.dtype == other[name].dtype, name
+            assert tensor.is_contiguous()
+            assert torch.equal(tensor, other[name]), name
+    # Sample 0 is looked at for its shapes; then none is asked for, where the control asks for all.
+    assert held.asked == 1
+    assert single.asked == 1 + 6 * 16
+
+
+def test_batches_share_no_memory_with_the_data():
+    held = Held()
+    before = {name: values.copy() for name, values in held.held.items()}
+    for batch in stream(prepared(held)):
+        for tensor in batch.values():
+            tensor.zero_()
+    assert all(np.array_equal(before[name], values) for name, values in held.held.items())
+
+
+def test_augments_are_given_single_samples():
+    def double(sample, rng):
+        return {**sample, "point": 2 * sample["point"] + rng.integers(2)}
+
+    held = Held()
+    data = prepared(held, [double])
+    (first, *_) = stream(data)
+    assert held.asked == 1 + 6 * 16
+    (plain, *_) = stream(prepared(Held()))
+    offsets = first["point"] - 2 * plain["point"]
+    assert set(offsets.round().flatten().tolist()) == {0, 1}
+    positions = [(0, 5), (0, 3), (2, 3)]
+    single = collate([data.sample(index, epoch) for epoch, index in positions])
+    assert torch.equal(data.batch(positions)["point"], single["point"])
