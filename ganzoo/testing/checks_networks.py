@@ -19,6 +19,7 @@ from ganzoo.testing.networks import (
     Rig,
     generators,
     has_images,
+    on_every_rig,
     resized,
     rig_of,
     same,
@@ -170,10 +171,9 @@ def _takes(rig: Rig, net: nn.Module, height: int, width: int) -> None:
 
 
 @check(*NETWORKS)
-@seeded
-def check_building_follows_the_seed(subject: Subject) -> None:
+@on_every_rig
+def check_building_follows_the_seed(_: Subject, rig: Rig) -> None:
     """One seed gives the same weights each time, and another seed others."""
-    rig = rig_of(subject)
     first, again, other = (tensors(rig.build(seed)) for seed in (1, 1, 2))
     changed = unequal(first, again)
     require(not changed, f"built twice under one seed, these differ: {', '.join(changed[:5])}")
@@ -200,10 +200,9 @@ def _settings() -> dict[str, Any]:
 
 
 @check(*NETWORKS)
-@seeded
-def check_globals_stay(subject: Subject) -> None:
+@on_every_rig
+def check_globals_stay(_: Subject, rig: Rig) -> None:
     """Neither building nor calling seeds random generators or changes torch's settings."""
-    rig = rig_of(subject)
     before, ends = _settings(), []
     for seed in (1, 2):
         with isolated(seed):
@@ -218,10 +217,9 @@ def check_globals_stay(subject: Subject) -> None:
 
 
 @check(*NETWORKS)
-@seeded
-def check_input_is_unchanged(subject: Subject) -> None:
+@on_every_rig
+def check_input_is_unchanged(_: Subject, rig: Rig) -> None:
     """Calling the network doesn't change its input in place; tasks use it again."""
-    rig = rig_of(subject)
     net = rig.build()
     for training in (True, False):
         given = rig.inputs(2)
@@ -235,10 +233,9 @@ def check_input_is_unchanged(subject: Subject) -> None:
 
 
 @check(*NETWORKS)
-@seeded
-def check_weights_round_trip(subject: Subject) -> None:
+@on_every_rig
+def check_weights_round_trip(subject: Subject, rig: Rig) -> None:
     """Saved as safetensors and rebuilt from the file alone, it gives the same outputs, bitwise."""
-    rig = rig_of(subject)
     net, path = warmed(rig).eval(), subject.folder / "net.safetensors"
     save_weights(path, net.state_dict(), _card(subject, rig))
     card, state = load_weights(path)
@@ -273,10 +270,9 @@ def _card(subject: Subject, rig: Rig) -> WeightsCard:
 
 
 @check(*NETWORKS)
-@seeded
-def check_copies_are_apart(subject: Subject) -> None:
+@on_every_rig
+def check_copies_are_apart(_: Subject, rig: Rig) -> None:
     """A deep copy gives the same outputs and shares no weights; moving averages are one."""
-    rig = rig_of(subject)
     net = warmed(rig).eval()
     try:
         copied = copy.deepcopy(net)

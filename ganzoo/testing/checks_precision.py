@@ -6,7 +6,7 @@ import torch
 
 from ganzoo.engine.rng import isolated
 from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
-from ganzoo.testing.networks import NETWORKS, rig_of, seeded, warmed
+from ganzoo.testing.networks import NETWORKS, Rig, on_every_rig, warmed
 
 BF16 = 0.1
 """Relative error under bfloat16, in the L2 norm. One rounding costs up to 2^-8 = 0.004; a hundred
@@ -17,10 +17,9 @@ ELSEWHERE = "is not on the expected device"
 
 
 @check(*NETWORKS)
-@seeded
-def check_bf16_is_near_fp32(subject: Subject) -> None:
+@on_every_rig
+def check_bf16_is_near_fp32(_: Subject, rig: Rig) -> None:
     """Under bfloat16 autocast, outputs are finite and near those in float32."""
-    rig = rig_of(subject)
     net = warmed(rig).eval()
     with torch.no_grad():
         with isolated(3):
@@ -38,10 +37,9 @@ def check_bf16_is_near_fp32(subject: Subject) -> None:
 
 
 @check(*NETWORKS)
-@seeded
-def check_works_in_fp64(subject: Subject) -> None:
+@on_every_rig
+def check_works_in_fp64(_: Subject, rig: Rig) -> None:
     """With weights and inputs of float64 (`train.precision = "fp64"`), outputs are float64 too."""
-    rig = rig_of(subject)
     net = rig.build().double()
     inputs = [one.double() if one.is_floating_point() else one for one in rig.inputs(2)]
     advice = "make tensors with the dtype of the input: `x.new_zeros(...)`, `torch.randn_like`"
@@ -55,10 +53,9 @@ def check_works_in_fp64(subject: Subject) -> None:
 
 
 @check(*NETWORKS)
-@seeded
-def check_follows_its_device(subject: Subject) -> None:
+@on_every_rig
+def check_follows_its_device(_: Subject, rig: Rig) -> None:
     """Moved to another device (torch's `meta`), it makes no tensors on the one it comes from."""
-    rig = rig_of(subject)
     net = rig.build().to("meta")
     inputs = [one.to("meta") for one in rig.inputs(2)]
     for training in (True, False):

@@ -18,6 +18,7 @@ from ganzoo.testing.networks import (
     Rig,
     class_rig_of,
     legal_side,
+    on_every_rig,
     resized,
     rig_of,
     seeded,
@@ -77,10 +78,9 @@ def _every_parameter_learns(rig: Rig) -> None:
 
 
 @check("generator", "discriminator")
-@seeded
-def check_input_gets_a_gradient(subject: Subject) -> None:
+@on_every_rig
+def check_input_gets_a_gradient(_: Subject, rig: Rig) -> None:
     """The input gets a finite gradient, with all weights frozen: generators learn through it."""
-    rig = rig_of(subject)
     net = rig.build().requires_grad_(False)
     x, *rest = rig.inputs(2)
     outputs = rig.outputs(net, x.requires_grad_(), *rest)
@@ -95,10 +95,9 @@ def check_input_gets_a_gradient(subject: Subject) -> None:
 
 
 @check("discriminator")
-@seeded
-def check_penalties_reach_the_weights(subject: Subject) -> None:
+@on_every_rig
+def check_penalties_reach_the_weights(_: Subject, rig: Rig) -> None:
     """A penalty on its input's gradient has finite gradients itself, and some reach its weights."""
-    rig = rig_of(subject)
     net = rig.build()
     trained = [one for one in net.parameters() if one.requires_grad]
     if not trained:
@@ -165,10 +164,9 @@ def _extent(line: Tensor) -> int:
 
 
 @check(*NETWORKS)
-@seeded
-def check_network_keeps_frozen_parts(subject: Subject) -> None:
+@on_every_rig
+def check_network_keeps_frozen_parts(_: Subject, rig: Rig) -> None:
     """Sub-networks built frozen keep weights and buffers, bit for bit, through training."""
-    rig = rig_of(subject)
     net = rig.build()
     frozen = [
         f"{name}." if name else ""

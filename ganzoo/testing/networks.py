@@ -17,7 +17,7 @@ from ganzoo.api import Chosen, Kind, NetOptions
 from ganzoo.engine.rng import isolated
 from ganzoo.errors import GanzooError
 from ganzoo.interfaces import NetIO, Shape, as_output
-from ganzoo.testing.kit import CheckFailed, Subject, require
+from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, require
 
 NETWORKS: tuple[Kind, ...] = ("generator", "discriminator", "network")
 REFUSALS = (ValueError, TypeError, GanzooError)
@@ -108,6 +108,31 @@ def seeded(function: Callable[[Subject], None]) -> Callable[[Subject], None]:
     def wrapped(subject: Subject) -> None:
         with isolated(0):
             function(subject)
+
+    return wrapped
+
+
+def on_every_rig(function: Callable[[Subject, Rig], None]) -> Callable[[Subject], None]:
+    """Make a check of a network also of it with classes, where it takes them; `seeded` too."""
+
+    @functools.wraps(function)
+    def wrapped(subject: Subject) -> None:
+        idle: list[NotApplicable] = []
+        with isolated(0):
+            first, classes = rig_of(subject), class_rig_of(subject)
+        rigs = [first] if classes is None or classes == first else [first, classes]
+        for rig in rigs:
+            try:
+                with isolated(0):
+                    function(subject, rig)
+            except NotApplicable as reason:
+                idle.append(reason)
+            except CheckFailed as fault:
+                if not rig.io.classes:
+                    raise
+                raise CheckFailed(f"built for {rig}: {fault}") from fault
+        if len(idle) == len(rigs):
+            raise idle[0]
 
     return wrapped
 

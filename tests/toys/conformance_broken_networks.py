@@ -11,14 +11,18 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainSe
 from torch import nn
 
 from ganzoo.api import Component, NetOptions, Options, hookimpl
-from ganzoo.interfaces import image_shape
+from ganzoo.interfaces import image_shape, refuse_classes
 
 
 class Sound(nn.Module):
-    """Nothing is wrong with it: image to image, or image to logits."""
+    """Nothing is wrong with it: image to image, or image to logits; some heirs take classes."""
+
+    takes_classes = False
 
     def __init__(self, options, io):
         super().__init__()
+        if not self.takes_classes:
+            refuse_classes(io)
         self.channels = image_shape(io.inputs)[0]
         made = io.outputs[0] if len(io.outputs) == 3 else 1
         self.first = nn.Conv2d(self.channels, 8, 3, padding=1)
@@ -34,6 +38,7 @@ class Sound(nn.Module):
 class TakesAnything(Sound):
     def __init__(self, options, io):
         nn.Module.__init__(self)
+        refuse_classes(io)
         self.first = nn.Conv2d(io.inputs[0], 8, 3, padding=1)
         self.last = nn.Conv2d(8, io.outputs[0], 3, padding=1)
 
@@ -138,6 +143,8 @@ class DropsOn(Sound):
 class Classless(Sound):
     """All classes are the first one to it."""
 
+    takes_classes = True
+
     def __init__(self, options, io):
         super().__init__(options, io)
         self.classes = nn.Embedding(io.classes, 8) if io.classes else None
@@ -146,6 +153,24 @@ class Classless(Sound):
         middle = self.middle(self.first(x))
         if self.classes is not None:
             middle = middle + self.classes(torch.zeros_like(y))[:, :, None, None]
+        return torch.tanh(self.last(middle))
+
+
+class Unconcerned(Sound):
+    """Takes classes and has no use for them."""
+
+    takes_classes = True
+
+
+class ClassesInSingle(Classless):
+    """What it knows of a class is float32, whatever the images are."""
+
+    def forward(self, x, y=None):
+        middle = self.middle(self.first(x))
+        if self.classes is not None:
+            place = self.classes.weight.new_zeros(len(y), self.classes.num_embeddings)
+            shares = place.float().scatter(1, y[:, None], 1)
+            middle = middle + (shares @ self.classes.weight)[:, :, None, None]
         return torch.tanh(self.last(middle))
 
 
@@ -328,6 +353,8 @@ def _id(check):
 BREAKS = {_id(check): check for check in [*NETWORKS, *OPTIONS, "check_target"]}
 BREAKS[_id("half_range")] = "check_overfits"
 BREAKS[_id("rough")] = "check_penalties_reach_the_weights"
+BREAKS[_id("unconcerned")] = "check_classes_matter"
+BREAKS[_id("classes_in_single")] = "check_works_in_fp64"
 BREAKS[_id("understated")] = "check_other_sizes"
 """The component, and the check that it fails."""
 
@@ -361,5 +388,7 @@ def ganzoo_components():
         yield component("importer", check, "Sound", f"{__name__}:{options}")
     yield component("generator", "half_range", "HalfRange", "ganzoo.api:NetOptions")
     yield component("discriminator", "rough", "Rough", "ganzoo.api:NetOptions")
+    yield component("generator", "unconcerned", "Unconcerned", "ganzoo.api:NetOptions")
+    yield component("generator", "classes_in_single", "ClassesInSingle", "ganzoo.api:NetOptions")
     yield component("generator", "understated", "Understated", "ganzoo.api:NetOptions")
     yield component("importer", "check_target", "Missing", "ganzoo.api:Options")

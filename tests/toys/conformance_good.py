@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ganzoo.api import Component, NetOptions, Options, hookimpl
-from ganzoo.interfaces import image_shape
+from ganzoo.interfaces import image_shape, refuse_classes
 
 
 class Edges(Options):
@@ -44,6 +44,7 @@ class Painter(nn.Module):
 
     def __init__(self, options, io):
         super().__init__()
+        refuse_classes(io)
         (channels, *_), (made, *_) = image_shape(io.inputs), image_shape(io.outputs, "makes")
         reach, width = options.edges.reach, options.width
         self.layers = nn.Sequential(
@@ -62,12 +63,7 @@ class Painter(nn.Module):
 
 
 class Sketcher(Painter):
-    """Draws noise in each call, other noise for each sample; of classes it takes none."""
-
-    def __init__(self, options, io):
-        super().__init__(options, io)
-        if io.classes:
-            raise ValueError("takes no classes")
+    """Draws noise in each call, other noise for each sample."""
 
     def forward(self, x, y=None):
         return self.layers(x + 0.1 * torch.randn_like(x))
@@ -109,6 +105,7 @@ class Critic(nn.Module):
 
     def __init__(self, options, io):
         super().__init__()
+        refuse_classes(io)
         channels, *_ = image_shape(io.inputs)
         self.features = Features(channels, options.width)
         self.fine = nn.Conv2d(options.width, 1, 4, 2, 1)
@@ -153,6 +150,7 @@ class Coder(nn.Module):
 
     def __init__(self, options, io):
         super().__init__()
+        refuse_classes(io)
         channels, *_ = image_shape(io.inputs)
         if len(io.outputs) != 1:
             raise ValueError(f"makes vectors, not {io.outputs}")
