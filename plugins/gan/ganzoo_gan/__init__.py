@@ -172,6 +172,7 @@ def ganzoo_components() -> Iterable[Component]:
             target="ganzoo_gan.digits:Digits",
             options="ganzoo_gan.data_options:DigitsOptions",
             summary="scikit-learn's 1,797 handwritten digits of 8 x 8, with classes.",
+            presets={"tiny": {"size": 16}},
         ),
         Component(
             kind="data",
@@ -189,7 +190,7 @@ def ganzoo_components() -> Iterable[Component]:
             summary="Three digits as the channels of an RGB image: 1,000 modes.",
             paper="1611.02163",
             presets={
-                "tiny": {"source": "digits", "size": 8, "train": 32, "val": 8, "test": 8},
+                "tiny": {"source": "digits", "size": 16, "train": 32, "val": 8, "test": 8},
             },
         ),
         Component(

@@ -61,7 +61,7 @@ class ClassAccuracy:
     def compute(self) -> dict[str, Score]:
         """`class_accuracy` (1 or 0 for each sample), its ceiling and its floor."""
         real, truth = digits_of(self._options.source, self._size, "test")
-        right = (classify(self._nets[""], real) == truth).float()
+        right = (classify(self._nets[""], real) == truth).double()
         own, chance = self._right[""], self._right["floor_"]
         return {
             "class_accuracy": Score(sum(own) / len(own), tuple(own)),

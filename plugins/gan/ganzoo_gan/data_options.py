@@ -43,8 +43,9 @@ class StackedDigitsOptions(Options):
     """Count of training samples. An image takes 3 bytes a pixel of memory."""
     val: int = Field(default=2_560, ge=1)
     """Count of validation samples."""
-    test: int = Field(default=2_560, ge=1)
-    """Count of test samples."""
+    test: int = Field(default=25_600, ge=1)
+    """Count of test samples: as many as gan/digit_modes counts of generated ones, so that real and
+    generated figures can be compared."""
 
     @model_validator(mode="after")
     def _source_has_this_size(self) -> StackedDigitsOptions:

@@ -31,7 +31,7 @@ class DigitModes:
     Even perfect samples have a divergence: about (modes - 1) / (2 samples), 0.0195 of 25,600.
     """
 
-    needs = frozenset({"real"})
+    needs = frozenset({"real"})  # not to read it: what is generated must be like it
     protocol = (
         "each channel is read by a small net trained on the real training digits; modes with at "
         "least one sample, and KL(generated || data) over modes in nats (arXiv 1611.02163); "
