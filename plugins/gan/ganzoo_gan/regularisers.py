@@ -15,7 +15,6 @@ the term as it was minimised, with that factor, at the steps that had it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -26,9 +25,8 @@ from ganzoo_gan.loss_options import GPOptions, LazyOptions, R1Options, R2Options
 
 
 class Penalty(ABC):
-    """What the penalties share: one term in the discriminator's turn, at every n-th step."""
+    """What the penalties share: D's term `penalty`, at every n-th step."""
 
-    term: ClassVar[str]
     real_in_generator_turn = False
     needs_discriminator = True
     options: LazyOptions
@@ -51,7 +49,7 @@ class Penalty(ABC):
         interval = self.options.interval
         if inputs.clock.step % interval:
             return {}
-        return {self.term: interval * self.penalty(inputs)}
+        return {"penalty": interval * self.penalty(inputs)}
 
     def generator(self, inputs: LossInputs) -> dict[str, Tensor]:  # noqa: ARG002  # D's affair
         """Nothing: the generator isn't concerned."""
@@ -65,8 +63,6 @@ class GradientPenalty(Penalty):
     uniformly with one number a sample from torch's global generator.
     """
 
-    term = "gp"
-
     def __init__(self, options: GPOptions) -> None:
         self.options: GPOptions = options
 
@@ -77,7 +73,7 @@ class GradientPenalty(Penalty):
         def of(slope: float) -> dict[str, float]:
             length = slope / 192**0.5
             weight = self.options.interval * self.options.weight.start
-            return {"gp": weight * (length - self.options.target) ** 2}
+            return {"penalty": weight * (length - self.options.target) ** 2}
 
         return (
             # (3 - 1) / (0.5 - 0.25) = 8
@@ -121,8 +117,8 @@ class ZeroCentred(Penalty):
         # (3 - 1) / (0.5 - 0.25) = 8, so |slope|^2 = 192 * (8 / 192)^2 = 1/3, halved.
         value = self.options.interval * self.options.gamma.start / 6
         return (
-            KnownValue({self.term: value}, {}, real_logit=3, fake_logit=1, real=0.5, fake=0.25),
-            KnownValue({self.term: 0}, {}, real_logit=2, fake_logit=2, real=0.5, fake=0.25),
+            KnownValue({"penalty": value}, {}, real_logit=3, fake_logit=1, real=0.5, fake=0.25),
+            KnownValue({"penalty": 0}, {}, real_logit=2, fake_logit=2, real=0.5, fake=0.25),
         )
 
     @abstractmethod
@@ -138,16 +134,12 @@ class ZeroCentred(Penalty):
 class R1(ZeroCentred):
     """At real samples (eq. 9)."""
 
-    term = "r1"
-
     def points(self, inputs: LossInputs) -> Tensor:
         return inputs.real
 
 
 class R2(ZeroCentred):
     """At generated samples (eq. 10)."""
-
-    term = "r2"
 
     def points(self, inputs: LossInputs) -> Tensor:
         return inputs.fake

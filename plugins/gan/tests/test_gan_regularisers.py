@@ -65,15 +65,15 @@ def linear():
 def test_of_a_linear_discriminator(linear, name, options, value, slope):
     loss = build(name, **options)
     terms = loss.discriminator(seen(linear, REAL, FAKE))
-    assert terms.keys() == {name}
-    assert terms[name].item() == pytest.approx(value, rel=1e-12)
-    terms[name].backward()
+    assert terms.keys() == {"penalty"}
+    assert terms["penalty"].item() == pytest.approx(value, rel=1e-12)
+    terms["penalty"].backward()
     torch.testing.assert_close(linear.weight.grad, slope * linear.weight.detach())
     assert linear.bias.grad is None  # it has no part in the slope
     # The control: another weight gives another value, by the formula.
     with torch.no_grad():
         linear.weight.mul_(2)
-    other = loss.discriminator(seen(linear, REAL, FAKE))[name].item()
+    other = loss.discriminator(seen(linear, REAL, FAKE))["penalty"].item()
     assert other != pytest.approx(value, rel=1e-2)
 
 
@@ -92,7 +92,7 @@ class Quadratic(nn.Module):
 @pytest.mark.parametrize("name", ["r1", "r2"])
 def test_of_a_quadratic_discriminator(name):
     net, gamma = Quadratic(), 4.0
-    term = build(name, gamma=gamma).discriminator(seen(net, REAL, FAKE))[name]
+    term = build(name, gamma=gamma).discriminator(seen(net, REAL, FAKE))["penalty"]
     half = (net.matrix.detach() + net.matrix.detach().T) / 2
 
     def value(x):
@@ -121,7 +121,7 @@ class Bowl(nn.Module):
 def test_gp_is_taken_between_real_and_fake_with_one_number_a_sample():
     net = Bowl()
     torch.manual_seed(3)
-    term = build("gp").discriminator(seen(net, REAL, FAKE))["gp"]
+    term = build("gp").discriminator(seen(net, REAL, FAKE))["penalty"]
     torch.manual_seed(3)
     share = torch.rand(5, 1).double()  # one for all values of a sample
     between = share * REAL + (1 - share) * FAKE
@@ -139,7 +139,7 @@ def test_gp_is_taken_between_real_and_fake_with_one_number_a_sample():
 
 def test_gp_draws_anew_for_each_step():
     net, loss = Bowl(), build("gp")
-    one, other = (loss.discriminator(seen(net, REAL, FAKE))["gp"].item() for _ in range(2))
+    one, other = (loss.discriminator(seen(net, REAL, FAKE))["penalty"].item() for _ in range(2))
     assert one != other
 
 
@@ -149,7 +149,7 @@ def test_gp_shares_are_uniform_from_fake_to_real():
     loss = build("gp", weight=1, target=0)
     torch.manual_seed(0)
     ones = torch.ones(40_000, 1)
-    term = loss.discriminator(seen(Bowl(1.0), ones, torch.zeros_like(ones)))["gp"]
+    term = loss.discriminator(seen(Bowl(1.0), ones, torch.zeros_like(ones)))["penalty"]
     assert term.item() == pytest.approx(1 / 3, abs=0.006)
 
 
@@ -170,7 +170,7 @@ def test_cells_are_averaged_then_scales():
     """The score is (a + b) / 2 times the mean of 3 * 8 * 8 values: |slope|^2 = 3.5^2 / 192."""
     net = TwoScales(5.0, 2.0)
     image = torch.rand(2, 3, 8, 8, dtype=torch.float64)
-    term = build("r1", gamma=2).discriminator(seen(net, image, image))["r1"]
+    term = build("r1", gamma=2).discriminator(seen(net, image, image))["penalty"]
     assert term.item() == pytest.approx(3.5**2 / 192, rel=1e-12)
     term.backward()
     assert net.slopes.grad.tolist() == pytest.approx([3.5 / 192] * 2)
@@ -186,7 +186,7 @@ def test_the_gradient_is_that_of_the_image_alone():
     of_source, of_image = net.weight[:, :1], net.weight[:, 1:]
     inputs = seen(lambda x: net(torch.cat([source, x], 1)), image, image)
     for name in ("r1", "r2"):
-        term = build(name, gamma=2).discriminator(inputs)[name].item()
+        term = build(name, gamma=2).discriminator(inputs)["penalty"].item()
         assert term == pytest.approx(of_image.square().sum().item())
         both = of_image.square().sum() + of_source.square().sum()
         assert term != pytest.approx(both.item(), rel=1e-2)
@@ -196,7 +196,7 @@ def test_the_gradient_is_that_of_the_image_alone():
 def test_neither_samples_nor_their_makers_get_a_gradient(name, linear):
     real, fake = REAL.clone().requires_grad_(), FAKE.clone().requires_grad_()
     build(name).discriminator(seen(nn.Sequential(linear, nn.Softplus()), real, fake))[
-        name
+        "penalty"
     ].backward()
     assert linear.weight.grad.any()
     assert real.grad is None
@@ -206,21 +206,21 @@ def test_neither_samples_nor_their_makers_get_a_gradient(name, linear):
 @pytest.mark.parametrize("name", PENALTIES)
 @pytest.mark.parametrize("interval", [1, 4, 16])
 def test_lazily_the_mean_over_the_steps_stays(name, interval, linear):
-    eager = build(name).discriminator(seen(linear, REAL, FAKE, step=3))[name].item()
+    eager = build(name).discriminator(seen(linear, REAL, FAKE, step=3))["penalty"].item()
     lazy = build(name, interval=interval)
     terms = [lazy.discriminator(seen(linear, REAL, FAKE, step=step)) for step in range(32)]
     there = [step for step, term in enumerate(terms) if term]
     assert there == list(range(0, 32, interval))
-    total = sum(term[name].item() for term in terms if term)
+    total = sum(term["penalty"].item() for term in terms if term)
     assert total / 32 == pytest.approx(eager, rel=1e-12)
 
 
 @pytest.mark.parametrize(("name", "weight"), [("gp", "weight"), ("r1", "gamma"), ("r2", "gamma")])
 def test_weights_anneal(name, weight, linear):
-    at_one = build(name, **{weight: 1}).discriminator(seen(linear, REAL, FAKE))[name].item()
+    at_one = build(name, **{weight: 1}).discriminator(seen(linear, REAL, FAKE))["penalty"].item()
     loss = build(name, **{weight: {"from": 10, "to": 2, "until": 0.5}})
     for progress, factor in ((0, 10), (0.25, 6), (0.5, 2), (1, 2)):
-        term = loss.discriminator(seen(linear, REAL, FAKE, progress=progress))[name].item()
+        term = loss.discriminator(seen(linear, REAL, FAKE, progress=progress))["penalty"].item()
         assert term == pytest.approx(factor * at_one)
 
 
@@ -231,7 +231,7 @@ def test_steps_along_its_gradient_level_the_slope(name, linear):
     optimizer = torch.optim.SGD(linear.parameters(), lr=0.02)
     for _ in range(100):
         optimizer.zero_grad()
-        loss.discriminator(seen(linear, REAL, FAKE))[name].backward()
+        loss.discriminator(seen(linear, REAL, FAKE))["penalty"].backward()
         optimizer.step()
     assert linear.weight.norm().item() == pytest.approx(1 if name == "gp" else 0, abs=1e-3)
 
@@ -242,7 +242,7 @@ def test_a_level_discriminator_has_a_finite_gradient():
     nn.init.zeros_(net.weight)
     for name, value in (("gp", 10.0), ("r1", 0.0), ("r2", 0.0)):
         net.weight.grad = None
-        term = build(name).discriminator(seen(net, REAL, FAKE))[name]
+        term = build(name).discriminator(seen(net, REAL, FAKE))["penalty"]
         term.backward()
         assert term.item() == value
         assert net.weight.grad.isfinite().all()
@@ -250,11 +250,11 @@ def test_a_level_discriminator_has_a_finite_gradient():
 
 def test_the_size_of_a_batch_makes_no_difference():
     net = Quadratic()
-    once = build("r1").discriminator(seen(net, REAL, FAKE))["r1"]
-    twice = build("r1").discriminator(seen(net, REAL.repeat(2, 1), FAKE))["r1"]
+    once = build("r1").discriminator(seen(net, REAL, FAKE))["penalty"]
+    twice = build("r1").discriminator(seen(net, REAL.repeat(2, 1), FAKE))["penalty"]
     assert twice.item() == pytest.approx(once.item())
     # The control: of other samples.
-    assert build("r1").discriminator(seen(net, REAL[:2], FAKE))["r1"].item() != pytest.approx(
+    assert build("r1").discriminator(seen(net, REAL[:2], FAKE))["penalty"].item() != pytest.approx(
         once.item(), rel=1e-2
     )
 
