@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ganzoo.data.pictures import grid
 from ganzoo.engine import checkpoint
 from ganzoo.engine.clocks import Limits
 from ganzoo.engine.run import run
 from ganzoo.errors import EnvironmentFault, RecipeError
 from ganzoo.observers import Voice
-from ganzoo.observers.samples import grid
 from ganzoo.recipe import load_recipe
 from ganzoo.registry import activate
 

@@ -75,7 +75,7 @@ def inspect(  # click passes by name
     if split in report.prepared:
         import numpy as np
 
-        from ganzoo.observers.samples import grid
+        from ganzoo.data.pictures import grid
 
         caption = f"{loaded.name} · {report.use} · {split}, after augmentation"
         if report.stand_in:

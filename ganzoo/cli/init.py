@@ -44,9 +44,9 @@ def command(  # click passes by name
 
     from ganzoo.data.convert import save_image
     from ganzoo.data.inspect import contact_sheet_rows
+    from ganzoo.data.pictures import grid
     from ganzoo.data.pipeline import open_data
     from ganzoo.errors import DataMissing, UsageError
-    from ganzoo.observers.samples import grid
     from ganzoo.recipe import load_recipe
 
     if out.suffix != ".toml":

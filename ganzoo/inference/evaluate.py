@@ -208,9 +208,9 @@ def evaluate_run(
         done: called with the number of samples done and their total.
 
     Returns:
-        `{"run", "file", "weights", "step", "split", "mode", "seed", "n", "data", "stand_in", "notes",
-        "names", "metrics": {NAME: {"mean", "per_image"}}, "controls": {CONTROL: {NAME: mean}},
-        "headlines", "protocol": {NAME: sentence}}`. A NAME whose `per_image` is empty is a figure
+        `{"run", "file", "weights", "step", "split", "mode", "seed", "n", "data", "stand_in",
+        "notes", "names", "metrics": {NAME: {"mean", "per_image"}}, "controls": {CONTROL: {NAME:
+        mean}}, "headlines", "protocol": {NAME: sentence}}`. A NAME whose `per_image` is empty is a figure
         of the whole set. Of a task that serves several roles, NAME is `ROLE/NAME`, and `weights`,
         `n` and `names` are tables by role.
 

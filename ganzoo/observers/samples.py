@@ -1,119 +1,128 @@
-"""Sample grids: the same few held-out images at every look, one row each."""
+"""Sample grids: the same few held-out images, or the same latents, at every look."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+import torch
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from ganzoo.api import NetOptions
 from ganzoo.data.convert import to_uint8
+from ganzoo.data.pictures import block, grid, scatter
 from ganzoo.data.pipeline import PreparedData, collate, open_data
 from ganzoo.engine.rng import isolated
 from ganzoo.errors import PluginError
 from ganzoo.files import replacing
 from ganzoo.inference.modes import inference_mode
-from ganzoo.inference.network import any_size
+from ganzoo.inference.network import any_size, draws
 from ganzoo.observers.base import Observer
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from ganzoo.engine.view import Run
 
-_GAP = 4
-_TEXT = 18
-_LEGIBLE = 192
-"""Pixels; images are enlarged by a whole factor up to this side."""
+MOST_POINTS = 1000
+"""Points of a scatter plot, of each cloud."""
 
 
 class SampleGrids(Observer):
-    """Writes `samples/step_N.png`: columns as the task captions them, rows of the `val` split."""
+    """Writes `samples/step_N.png`, of the `val` split.
+
+    Of images a row each, with columns as the task captions them; of networks that draw their
+    inputs a block for each caption; of points one scatter plot.
+    """
 
     def __init__(self) -> None:
         self.data: PreparedData | None = None
 
     def sample(self, run: Run) -> list[Path]:
-        """Make the grid of this step; the training's random numbers and weights stay."""
+        """Make the picture of this step; the training's random numbers and weights stay."""
         trainer, recipe = run.trainer, run.recipe
+        caption = f"{recipe.name} · step {trainer.steps} · {recipe.inference.mode}"
         with isolated(recipe.train.seed):
             if self.data is None:
                 self.data = open_data(recipe, "val", stand_in=trainer.data.stand_in)
-            rows = min(recipe.watch.sample_count, len(self.data))
-            table = [_row(run, self.data, index) for index in range(rows)]
-        caption = f"{recipe.name} · step {trainer.steps} · {recipe.inference.mode}"
-        if self.data.stand_in:
-            caption += f" · STAND-IN DATA {self.data.chosen.id}"
+            if self.data.stand_in:
+                caption += f" · STAND-IN DATA {self.data.chosen.id}"
+            picture = _picture(run, self.data, caption)
         path = run.path / "samples" / f"step_{trainer.steps:09d}.png"
         info = PngInfo()
         info.add_itxt("Description", caption)
         with replacing(path) as temporary:
-            grid(table, caption).save(temporary, format="PNG", pnginfo=info)
+            picture.save(temporary, format="PNG", pnginfo=info)
         return [path]
 
 
-def _row(run: Run, data: PreparedData, index: int) -> dict[str, np.ndarray]:
+def _picture(run: Run, data: PreparedData, caption: str) -> Image.Image:
+    recipe = run.recipe
+    serves = recipe.task.load().serves
+    count = min(recipe.watch.sample_count, len(data))
+    if all(data.fields[made].kind == "points" for _, made in serves.values()):
+        shown = _shown(run, data, range(min(MOST_POINTS, len(data))))
+        return scatter(
+            {name: _points(run, name, value) for name, value in shown.items()},
+            caption,
+            behind=[name for name in shown if name in data.fields],
+        )
+    if any(draws(recipe.task, role, data.fields) for role in serves):
+        shown = _shown(run, data, range(count))
+        return grid([{name: block(_images(run, name, v)) for name, v in shown.items()}], caption)
+    table = []
+    for index in range(count):  # images of the split may differ in size
+        shown = _shown(run, data, range(index, index + 1))
+        table.append({name: _images(run, name, value)[0] for name, value in shown.items()})
+    return grid(table, caption)
+
+
+def _shown(run: Run, data: PreparedData, indices: range) -> dict[str, Tensor]:
+    """What the task shows for some samples, with random numbers that depend on the first alone."""
     trainer = run.trainer
-    batch = trainer.session.move(collate([data.sample(index)]))
+    batch = trainer.session.move(collate([data.sample(index) for index in indices]))
     mode = run.recipe.inference.mode
     with ExitStack() as stack:
         for net in trainer.shown.values():
-            stack.enter_context(inference_mode(net, mode, index))
+            stack.enter_context(inference_mode(net, mode, indices.start))
         nets: dict[str, Callable[..., Tensor]] = dict(trainer.shown)
         for role in trainer.task.serves:
             options = trainer.plan.chosen[role].options
             multiple = options.size_multiple() if isinstance(options, NetOptions) else 1
             nets[role] = any_size(nets[role], multiple)
+            if mode != "running":
+                nets[role] = _one_by_one(nets[role])
         shown = trainer.task.sample(batch, nets)
-    for name, image in shown.items():
-        if image.ndim != 4:
-            shape = " x ".join(map(str, image.shape))
-            raise PluginError(
-                f"{run.recipe.task.id} shows {shape} as {name!r}, which is no N x C x H x W",
-                hint="its `sample` gives images to look at; tell its authors",
-            )
-    return {name: to_uint8(image[0].float().cpu()) for name, image in shown.items()}
+    return {name: value.float().cpu() for name, value in shown.items()}
 
 
-def grid(table: list[dict[str, np.ndarray]], caption: str) -> Image.Image:
-    """Rows of captioned images (H x W x C uint8, equal sizes in a column) as one picture."""
-    table = [{name: _enlarged(image) for name, image in row.items()} for row in table]
-    names = list(table[0])
-    widths = [max(row[name].shape[1] for row in table) for name in names]
-    heights = [max(image.shape[0] for image in row.values()) for row in table]
-    font = ImageFont.load_default(12)
-    needed = round(font.getlength(caption)) + 2 * _GAP
-    width = max(sum(widths) + _GAP * (len(names) + 1), needed)
-    height = sum(heights) + _GAP * (len(table) + 1) + 2 * _TEXT
-    sheet = Image.new("RGB", (width, height), "white")
-    draw = ImageDraw.Draw(sheet)
-    left = _GAP
-    for column, name in enumerate(names):
-        draw.text((left, 2), name, fill="black", font=font)
-        top = _TEXT
-        for row, row_height in zip(table, heights, strict=True):
-            sheet.paste(_as_picture(row[name]), (left, top))
-            top += row_height + _GAP
-        left += widths[column] + _GAP
-    draw.text((_GAP, height - _TEXT), caption, fill="black", font=font)
-    return sheet
+def _one_by_one(net: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A network whose statistics are those of each sample alone."""
+
+    def call(*inputs: Any) -> Tensor:
+        count = len(inputs[0])
+        return torch.cat([net(*(one[i : i + 1] for one in inputs)) for i in range(count)])
+
+    return call
 
 
-def _enlarged(image: np.ndarray) -> np.ndarray:
-    """A small image in whole pixels, large enough to be looked at."""
-    factor = max(1, _LEGIBLE // max(image.shape[:2]))
-    return image.repeat(factor, axis=0).repeat(factor, axis=1)
+def _images(run: Run, name: str, value: Tensor) -> list[Any]:
+    _require(run, name, value, 4, "no N x C x H x W")
+    return list(to_uint8(value))
 
 
-def _as_picture(image: np.ndarray) -> Image.Image:
-    """RGB of an image of any channel count; beyond four, the first channel as gray."""
-    channels = image.shape[2]
-    if channels == 4:
-        return Image.fromarray(image, "RGBA").convert("RGB")
-    if channels == 3:
-        return Image.fromarray(image)
-    return Image.fromarray(np.ascontiguousarray(image[:, :, 0])).convert("RGB")
+def _points(run: Run, name: str, value: Tensor) -> Any:
+    _require(run, name, value, 2, "no points, N x D")
+    return value.numpy()
+
+
+def _require(run: Run, name: str, value: Tensor, axes: int, what: str) -> None:
+    if value.ndim != axes:
+        shape = " x ".join(map(str, value.shape))
+        raise PluginError(
+            f"{run.recipe.task.id} shows {shape} as {name!r}, which is {what}",
+            hint="its `sample` gives what is to be looked at; tell its authors",
+        )

@@ -1,0 +1,369 @@
+"""Networks that draw their inputs, unpaired data and several roles: how they are evaluated."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+
+from ganzoo import api, registry
+from ganzoo.data.pipeline import open_for_evaluation
+from ganzoo.engine.clocks import Limits
+from ganzoo.engine.run import run
+from ganzoo.errors import DataError, DivergedError, UsageError
+from ganzoo.inference.drawing import Sampler, load_sampler
+from ganzoo.inference.evaluate import evaluate_run, score_nets
+from ganzoo.inference.judging import NETWORK, REAL, judge_drawn, metrics_for
+from ganzoo.inference.predict import predict
+from ganzoo.inference.weights import find_weights
+from ganzoo.interfaces import NetIO
+from ganzoo.observers import Voice
+from ganzoo.recipe import load_recipe
+
+TOY = Path(__file__).parent / "toys" / "drawing_toy.py"
+DRAWS = """
+name = "toy"
+task = "drawing_toy/draws"
+generator = "drawing_toy/net"
+loss = "drawing_toy/loss"
+data = "drawing_toy/data"
+metric = []
+train = { device = "cpu", epochs = 1, batch_size = 10, precision = "fp32" }
+inference.mode = "running"
+watch.samples = "never"
+"""
+BOTH = """
+name = "toy"
+task = "drawing_toy/both"
+generator = "drawing_toy/shift"
+loss = "drawing_toy/loss"
+data = "drawing_toy/pairs"
+metric = [{ use = "ganzoo/l1" }, { use = "drawing_toy/seen" }]
+train = { device = "cpu", epochs = 1, batch_size = 2, precision = "fp32" }
+watch.samples = "never"
+"""
+
+
+@pytest.fixture(autouse=True)
+def toy_plugin():
+    before = registry.current()
+    registry.activate(files=[TOY])
+    yield
+    registry._active = before
+    api.set_resolver(before.choose)
+
+
+def recipe_of(folder, text, *sets):
+    path = folder / "toy.toml"
+    path.write_text(text)
+    return load_recipe(path, sets)
+
+
+def train(folder, text, *sets):
+    recipe = recipe_of(folder, text, *sets)
+    result = run(recipe, out=folder / "run", limits=Limits(3), voice=Voice(quiet=True))
+    assert result.exit_code == 0, result.error
+    return folder / "run"
+
+
+def sampler_of(recipe, **settings):
+    data = open_for_evaluation(recipe, "test")
+    io = recipe.task.load().io("generator", recipe.task.options, data.fields)
+    torch.manual_seed(0)
+    net = recipe.networks["generator"].build(io)
+    return data, Sampler(net, recipe.task, "generator", io, settings.get("mode", "running"))
+
+
+def test_inputs_of_the_first_samples_dont_depend_on_how_many_there_are(tmp_path):
+    _, sampler = sampler_of(recipe_of(tmp_path, DRAWS))
+    many = sampler.draw(300, 7)
+    for count in (1, 5, 17, 64, 100):
+        few = sampler.draw(count, 7)
+        assert all(torch.equal(few[name], many[name][:count]) for name in many)
+    assert not torch.equal(sampler.draw(5, 8)["noise"], many["noise"][:5])
+    assert len(many["noise"].unique(dim=0)) == 300  # the blocks differ
+    # The control: drawn at once, torch gives the first samples other numbers.
+    once = [torch.randn((n, 3), generator=torch.Generator().manual_seed(0)) for n in (5, 300)]
+    assert not torch.equal(once[0], once[1][:5])
+
+
+def test_classes_are_dealt_evenly_over_the_blocks():
+    class Task:
+        @staticmethod
+        def load():
+            return Task
+
+        options = None
+
+        @staticmethod
+        def draw(options, role, io, count, random):
+            return {"label": torch.arange(count) % io.classes}
+
+    sampler = Sampler(torch.nn.Identity(), Task, "generator", NetIO((1,), (1,), 10), "running")
+    counts = sampler.draw(1000, 0)["label"].bincount()
+    assert counts.tolist() == [100] * 10
+
+
+def test_each_metric_gets_the_samples_that_it_wants(tmp_path):
+    recipe = recipe_of(tmp_path, DRAWS, "metric=[{ use = 'drawing_toy/gap' }]")
+    data, sampler = sampler_of(recipe)
+    kept = []
+    judgement = judge_drawn(
+        data, sampler, metrics_for(recipe, data), keep=lambda name, made: kept.append((name, made))
+    )
+    scores = judgement.scores
+    assert scores[NETWORK]["judged"].mean == 150
+    assert scores[NETWORK]["taken"].mean == len(data) == 10
+    assert scores[REAL]["judged"].mean == scores[REAL]["taken"].mean == 10
+    # The toy's network puts each class on its side, and so do the data.
+    assert scores[NETWORK]["level"].mean == scores[REAL]["level"].mean == 1
+    assert scores[REAL]["gap"].mean == 0
+    assert scores[NETWORK]["gap"].mean > 0
+    assert [name for name, _ in kept] == judgement.names
+    assert len(kept) == 150
+    assert kept[0][1].dtype == np.float32
+    assert kept[0][1].shape == (2,)
+    assert judgement.headlines == ["100% on their side"]
+    limited = judge_drawn(data, sampler, metrics_for(recipe, data), limit=7)
+    assert limited.scores[NETWORK]["judged"].mean == 7
+    assert len(limited.names) == 7
+
+
+def test_a_network_that_ignores_its_class_is_found_out(tmp_path):
+    """The control of the test above: the same network, told other classes than the metric."""
+    recipe = recipe_of(tmp_path, DRAWS)
+    data, sampler = sampler_of(recipe)
+
+    class Deaf(torch.nn.Module):
+        def __init__(self, net):
+            super().__init__()
+            self.net = net
+
+        def forward(self, z, y):
+            return self.net(z, torch.zeros_like(y))
+
+    deaf = Sampler(Deaf(sampler.net), sampler.task, "generator", sampler.io, "running")
+    assert judge_drawn(data, deaf, metrics_for(recipe, data)).scores[NETWORK]["level"].mean == 0.5
+
+
+def test_metrics_that_cannot_apply_are_left_out_and_said(tmp_path):
+    metrics = "metric=[{ use = 'ganzoo/l1' }, { use = 'drawing_toy/seen' }]"
+    recipe = recipe_of(tmp_path, DRAWS, metrics, "task.conditional=false")
+    data, sampler = sampler_of(recipe)
+    judgement = judge_drawn(data, sampler, metrics_for(recipe, data))
+    assert judgement.scores[NETWORK] == {}
+    notes = " ".join(judgement.notes)
+    assert "ganzoo/l1 is left out: what a network draws has no target" in notes
+    assert "drawing_toy/seen is left out: the data have no field source" in notes
+    assert "drawing_toy/level is left out" in notes  # it draws no label
+
+
+def test_points_are_saved_as_they_are_and_images_as_pictures(tmp_path):
+    path = train(tmp_path, DRAWS)
+    document = evaluate_run(path, "test", device="cpu")
+    assert document == json.loads((path / "evaluation" / "test_running.json").read_text())
+    assert document["n"] == 150
+    assert set(document["controls"]) == {"real_data"}
+    assert document["controls"]["real_data"]["level"] == 1
+    assert {"level", "judged", "real_data"} <= set(document["protocol"])
+    folder = path / "evaluation" / "test_running"
+    assert [file.name for file in folder.iterdir()] == ["samples.npy"]
+    points = np.load(folder / "samples.npy")
+    assert points.shape == (150, 2)
+    assert document["metrics"]["level"]["mean"] == np.mean(
+        (points.mean(1) > 0) == (np.arange(150) % 2 == 1)
+    )
+    assert evaluate_run(path, "test", device="cpu") == document
+    assert not np.array_equal(np.load(folder / "samples.npy"), 0 * points)
+    evaluate_run(path, "test", device="cpu", seed=1)
+    assert not np.array_equal(np.load(folder / "samples.npy"), points)
+
+    images = tmp_path / "images"
+    images.mkdir()
+    path = train(images, DRAWS, "data.kind=image")
+    document = evaluate_run(path, "test", device="cpu")
+    pictures = sorted((path / "evaluation" / "test_running").iterdir())
+    assert [file.stem for file in pictures] == document["names"][:100]
+    assert np.asarray(Image.open(pictures[0])).shape == (8, 8)
+    evaluate_run(path, "test", device="cpu", limit=3)
+    assert len(list((path / "evaluation" / "test_running").iterdir())) == 3
+
+
+def test_images_are_judged_on_the_8_bit_grid(tmp_path):
+    recipe = recipe_of(tmp_path, DRAWS, "data.kind=image")
+    data, sampler = sampler_of(recipe)
+    seen = []
+
+    class Looks:
+        needs = frozenset({"real"})
+        protocol = "looks"
+
+        def update(self, batch, generated):
+            seen.extend([batch["real"], generated])
+
+        def compute(self):
+            return {}
+
+    class Chosen:
+        id = "looks"
+        load = staticmethod(lambda: Looks)
+        build = staticmethod(Looks)
+
+    judge_drawn(data, sampler, [Chosen])
+    for images in seen:
+        levels = (images + 1) * 127.5
+        assert torch.allclose(levels, levels.round(), atol=1e-3)
+    exact = next(sampler(sampler.draw(10, 0)))
+    assert not torch.allclose((exact + 1) * 127.5, ((exact + 1) * 127.5).round(), atol=1e-3)
+
+
+def test_broken_networks_and_sizes_are_explained(tmp_path):
+    recipe = recipe_of(tmp_path, DRAWS, "generator={ use = 'drawing_toy/net', spoilt = true }")
+    data, sampler = sampler_of(recipe)
+    with pytest.raises(DivergedError, match="not finite"):
+        judge_drawn(data, sampler, metrics_for(recipe, data))
+
+    recipe = recipe_of(tmp_path, DRAWS, "data.kind=image")
+    data, sampler = sampler_of(recipe)
+    other = Sampler(sampler.net, sampler.task, "generator", NetIO((3,), (1, 9, 9), 2), "running")
+    with pytest.raises(DataError, match="is 1 x 8 x 8, and the network makes 1 x 9 x 9"):
+        judge_drawn(data, other, metrics_for(recipe, data))
+
+    recipe = recipe_of(tmp_path, DRAWS, "generator={ use = 'drawing_toy/net', norm = true }")
+    data, sampler = sampler_of(recipe, mode="paper")
+    with pytest.raises(UsageError, match="mode paper can't be used"):
+        judge_drawn(data, sampler, metrics_for(recipe, data))
+
+
+def test_score_nets_leaves_training_as_it_was(tmp_path):
+    recipe = recipe_of(tmp_path, DRAWS, "generator={ use = 'drawing_toy/net', norm = true }")
+    _, sampler = sampler_of(recipe)
+    net = sampler.net.train()
+    state = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    before = (torch.get_rng_state(), random.getstate())
+    means = score_nets(recipe, {"generator": net}, "val")
+    assert means == {"level": pytest.approx(1), "judged": 150}
+    assert all(torch.equal(state[name], value) for name, value in net.state_dict().items())
+    assert all(module.training for module in net.modules())
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert before[1] == random.getstate()
+
+
+def test_a_run_evaluates_and_validates_what_it_draws(tmp_path):
+    recipe = recipe_of(
+        tmp_path, DRAWS, "watch.evaluate=test", "watch.validate=2 steps", "checkpoints.best=level"
+    )
+    result = run(recipe, out=tmp_path / "run", voice=Voice(quiet=True))
+    assert result.exit_code == 0, result.error
+    assert result.document["metrics"] == {"level": 1, "judged": 150}
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert any("metrics" in json.loads(line) for line in lines)
+
+
+# Several roles, and data that are no pairs.
+
+
+def level_of(fields):
+    """Mean source and target of the toy's pairs in the test split, as metrics should see them."""
+    pixels = [
+        np.random.default_rng(2000 + index).integers(0, 256, (8, 8, 3), np.uint8)
+        for index in range(6)
+    ]
+    levels = {
+        "source": np.mean([one / 127.5 - 1 for one in pixels]),
+        "target": np.mean([one // 2 / 127.5 - 1 for one in pixels]),
+    }
+    return [pytest.approx(levels[name], abs=1e-5) for name in fields]
+
+
+def test_each_role_is_scored_on_its_own_source_and_target(tmp_path):
+    path = train(tmp_path, BOTH)
+    document = evaluate_run(path, "test", device="cpu")
+    metrics = {name: score["mean"] for name, score in document["metrics"].items()}
+    names = {f"{role}/{name}" for role in ("forth", "back") for name in ("l1", "source_level",
+             "target_level")}  # fmt: skip
+    assert set(metrics) == names == set(document["protocol"]) - {"mean_photo"}
+    forth = [metrics["forth/source_level"], metrics["forth/target_level"]]
+    back = [metrics["back/source_level"], metrics["back/target_level"]]
+    assert forth == level_of(("source", "target"))
+    assert back == level_of(("target", "source"))
+    assert set(document["weights"]) == set(document["n"]) == {"forth", "back"}
+    assert document["n"]["forth"] == 6
+    assert set(document["controls"]) == {"mean_photo"}
+    assert {"forth/l1", "back/l1"} <= set(document["controls"]["mean_photo"])
+    pictures = path / "evaluation" / "test_paper"
+    assert {folder.name for folder in pictures.iterdir()} == {"forth", "back"}
+    assert len(list((pictures / "back").iterdir())) == 6
+
+    one = evaluate_run(path, "test", device="cpu", role="back")
+    assert one["metrics"] == {k: v for k, v in document["metrics"].items() if "back/" in k}
+    assert Path(one["file"]).name == "test_paper_back.json"
+    assert json.loads(Path(document["file"]).read_text()) == document  # it is still there
+
+    recipe = load_recipe(path / "recipe.resolved.toml")
+    nets = {role: load_net(path, role) for role in ("forth", "back")}
+    assert set(score_nets(recipe, nets, "val")) == names
+
+
+def load_net(path, role):
+    from ganzoo.inference.network import load_trained
+
+    return load_trained(find_weights(path, role), device="cpu")[1].net
+
+
+@pytest.mark.parametrize("hidden", ["never", "train", "always"])
+def test_what_is_no_pair_is_compared_with_nothing(tmp_path, hidden):
+    path = train(tmp_path, BOTH, f"data.hidden={hidden}")
+    document = evaluate_run(path, "test", device="cpu", role="forth")
+    compared = "forth/l1" in document["metrics"]
+    assert compared == (hidden != "always")
+    notes = " ".join(document["notes"])
+    assert ("ganzoo/l1 is left out: the target of a sample doesn't belong to its source" in notes
+            ) == (not compared)  # fmt: skip
+    # Who learned without pairs is beside the identity, on whatever can still be compared.
+    assert ("identity" in document["controls"]) == (hidden != "never")
+    if hidden == "train":
+        expected = np.mean([
+            np.abs(one.astype(int) - one // 2).mean() / 127.5
+            for one in (
+                np.random.default_rng(2000 + index).integers(0, 256, (8, 8, 3), np.uint8)
+                for index in range(6)
+            )
+        ])  # fmt: skip
+        assert document["controls"]["identity"]["forth/l1"] == pytest.approx(expected)
+
+
+def test_predict_and_sample_send_each_other_their_weights(tmp_path):
+    path = train(tmp_path, DRAWS)
+    picture = tmp_path / "in.png"
+    Image.new("RGB", (8, 8)).save(picture)
+    with pytest.raises(UsageError, match="makes samples from noise") as caught:
+        predict(path, [picture], tmp_path / "out.png", device="cpu")
+    assert "ganzoo sample" in caught.value.hint
+    assert not (tmp_path / "out.png").exists()
+
+    other = tmp_path / "both"
+    other.mkdir()
+    path = train(other, BOTH)
+    with pytest.raises(UsageError, match="serves 2 networks: forth, back"):
+        predict(path, [picture], tmp_path / "out.png", device="cpu")
+    assert predict(path, [picture], tmp_path / "out.png", device="cpu", role="back")["outputs"]
+    with pytest.raises(UsageError, match="draws nothing") as caught:
+        load_sampler(find_weights(path, "forth"), device="cpu")
+    assert "ganzoo predict" in caught.value.hint
+
+
+def test_the_command_prints_where_its_document_is(tmp_path):
+    from ganzoo.cli.evaluate import command
+
+    path = train(tmp_path, BOTH)
+    result = CliRunner().invoke(command, [str(path), "--role", "back", "--device", "cpu"])
+    assert result.exit_code == 0, result.exception
+    assert json.loads(Path(result.stdout.strip()).read_text())["names"].keys() == {"back"}
+    assert "back/l1" in result.stderr
