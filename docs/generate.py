@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[1]
 PART = re.compile(r"(<!-- generated: ([^>]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 ELSEWHERE = "albumentations"
 """A plugin with too many components to list here; its README says how to see them."""
-SHOWN = ("discriminator", "task", "data", "metric", "callback")
+SHOWN = ("discriminator", "task", "data", "diffaugment", "metric", "callback")
 """Kinds whose template is the guide's example; generator and loss have one of their own."""
 
 

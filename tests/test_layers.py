@@ -43,7 +43,7 @@ HEAVY = ("torch", "numpy", "PIL", "cv2", "skimage", "albumentations", "accelerat
 ALGORITHM = re.compile(
     r"pix2pix|u-?net\b|\bvanilla\b|hinge|spade\b|wasserstein"
     r"|(?:patch|cycle|star|style|progressive|pro|big|gau|info|relativistic|recycle)[ -]?gan\b"
-    r"|\b(?:c|dc|ls|w|sn|sa|ac|ra|disco|dual|bicycle)-?gan",
+    r"|\b(?:c|dc|ls|w|sn|sa|ac|ra|rp|r3|disco|dual|bicycle)-?gan|diff-augment",
     re.IGNORECASE,
 )
 """Names of algorithms and of parts of them; what the core does must need none of these words."""
@@ -269,12 +269,17 @@ def test_the_core_names_no_algorithm():
         "lsgan",
         "StyleGAN 2",
         "hinge_loss",
+        "R3GAN",
+        "r3-gan",
+        "gan/rpgan",
+        "RpGAN",
+        "Diff-Augment",
     ],
 )
 def test_an_algorithm_is_recognised(words):
     assert ALGORITHM.search(words)
 
 
-@pytest.mark.parametrize("words", ["a zoo of GANs", "ganzoo_gan", "began", "organ", "procedural"])
+@pytest.mark.parametrize("words", ["a zoo of GANs", "ganzoo_gan", "began", "organ", "[[diffaugment]]"])
 def test_other_words_are_no_algorithm(words):
     assert not ALGORITHM.search(words)

@@ -24,7 +24,10 @@ from ganzoo.registry import current
 PLACEHOLDER = "FILL-IN-THE-ADDRESS-OF-GANZOO"
 """Stands where ganzoo's address would, when neither the user nor the metadata know it."""
 
-KINDS = ("generator", "discriminator", "loss", "task", "data", "metric", "callback")
+KINDS = (
+    *("generator", "discriminator", "loss", "task", "data"),
+    *("diffaugment", "metric", "callback"),
+)
 """Kinds that the template has, in the order in which a package lists them."""
 
 USUAL = ("generator", "loss")
