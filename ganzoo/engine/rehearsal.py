@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -21,6 +22,9 @@ from ganzoo.errors import GanzooError, PluginError, RecipeError
 from ganzoo.interfaces import Clock, DiffAugment
 from ganzoo.nn import weights_follow
 from ganzoo.recipe.model import Recipe
+
+_STEPS = 32
+"""Most steps that are played, so that a player who moves now and then has its turn too."""
 
 
 class _Net:
@@ -54,16 +58,18 @@ class _Optimize:
 
     def __init__(self, players: Mapping[str, tuple[str, ...]]) -> None:
         self.players = players
+        self.moved: set[str] = set()
 
     def __call__(self, player: str, terms: Mapping[str, Tensor]) -> None:
         if player not in self.players:
             known = ", ".join(self.players)
             raise PluginError(f"the task optimises {player!r}, and its players are: {known}")
         total_of(player, terms)
+        self.moved.add(player)
 
 
 def rehearse(recipe: Recipe, plan: Plan) -> None:
-    """Play one step of the recipe's task on made-up batches.
+    """Play the recipe's task on made-up batches until each player had a turn: one step, mostly.
 
     Raises:
         RecipeError: networks, loss and task don't fit together, with the cause.
@@ -107,8 +113,12 @@ def _step(recipe: Recipe, plan: Plan, device: torch.device) -> None:
         for role, network in networks.items()
     }
     task = plan.task(recipe.task.options, nets, loss)
-    task.clock = _Optimize.clock
-    task.step(_batch(recipe, plan, device), _Optimize(plan.players))
+    optimize, batch = _Optimize(plan.players), _batch(recipe, plan, device)
+    for step in range(_STEPS):
+        task.clock = optimize.clock = replace(_Optimize.clock, step=step)
+        task.step(batch, optimize)
+        if optimize.moved.issuperset(plan.players):
+            break
 
 
 def _batch(recipe: Recipe, plan: Plan, device: torch.device) -> dict[str, Tensor]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from ganzoo import registry
 from ganzoo.api import Options
+from ganzoo.engine.check import inspect_recipe
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Clock, Field, NetIO
+from ganzoo.recipe import load_recipe
 from ganzoo_gan.losses import Vanilla
 from ganzoo_gan.task import FromNoise
 from ganzoo_gan.task_options import FromNoiseOptions
@@ -216,3 +220,16 @@ def test_a_look_shows_generated_beside_real_of_the_same_classes():
     assert shown["generated"].shape == (4, 2)
     assert torch.equal(shown["real"], BATCH["real"])
     assert torch.equal(nets["generator"].calls[0][1], BATCH["label"])
+
+
+RING = Path(__file__).parents[3] / "recipes" / "gan_ring.toml"
+
+
+@pytest.mark.parametrize("critic_steps", [1, 5])
+def test_a_check_reaches_the_generators_turn(critic_steps):
+    """A penalty alone says nothing in the generator's turn, which comes with the fifth step."""
+    registry.activate()
+    sets = (f"task.critic_steps={critic_steps}", "train.batch_size=8")
+    (problem,) = inspect_recipe(load_recipe(RING, (*sets, "loss=gan/r1")))["problems"]
+    assert "no term for generator" in problem["message"]
+    assert inspect_recipe(load_recipe(RING, (*sets, "loss=gan/wgan")))["problems"] == []
