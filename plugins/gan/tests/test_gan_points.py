@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from ganzoo import registry
+from ganzoo.cli.main import main
 from ganzoo_gan.points import Mixture
 from ganzoo_gan.points_options import GridOptions, RingOptions
 
@@ -83,3 +86,21 @@ def test_they_propose_the_metric_that_knows_their_modes():
         assert options.std == std
     with pytest.raises(ValidationError, match="greater than or equal to 1"):
         RingOptions(modes=0)
+
+
+@pytest.mark.parametrize(("recipe", "modes"), [("gan_ring", 8), ("gan_grid25", 25)])
+@pytest.mark.parametrize("loss", [None, "gan/vanilla"])
+def test_recipes_run_to_their_headline(recipe, modes, loss, tmp_path, capsys):
+    """A few steps of each: they end with the modes captured, control included."""
+    path = Path(__file__).parents[3] / "recipes" / f"{recipe}.toml"
+    sets = ["data.train=64", "data.test=32", "train.batch_size=32", "train.epochs=1"]
+    if loss:
+        sets.append(f"loss={loss}")
+    arguments = [part for one in sets for part in ("--set", one)]
+    code = main(["run", str(path), "--out", str(tmp_path / "run"), "--json", *arguments])
+    assert code == 0
+    shown = capsys.readouterr()
+    assert set(json.loads(shown.out)["metrics"]) == {"modes", "high_quality"}
+    assert f"of {modes} modes captured" in shown.err
+    terms = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[0])
+    assert ("discriminator/r2/penalty" in json.dumps(terms)) == (loss is None)

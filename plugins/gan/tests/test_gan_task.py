@@ -11,7 +11,10 @@ from torch import nn
 
 from ganzoo import registry
 from ganzoo.api import Options
+from ganzoo.data.pipeline import open_data
 from ganzoo.engine.check import inspect_recipe
+from ganzoo.engine.session import Session, resolve
+from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Clock, Field, NetIO
 from ganzoo.recipe import load_recipe
@@ -233,3 +236,23 @@ def test_a_check_reaches_the_generators_turn(critic_steps):
     (problem,) = inspect_recipe(load_recipe(RING, (*sets, "loss=gan/r1")))["problems"]
     assert "no term for generator" in problem["message"]
     assert inspect_recipe(load_recipe(RING, (*sets, "loss=gan/wgan")))["problems"] == []
+
+
+def test_accumulated_steps_count_once_for_the_critic():
+    """With two batches a step and three steps a round, the generator moves in steps 3 and 6."""
+    registry.activate()
+    sets = ("task.critic_steps=3", "train.accumulate=2", "train.batch_size=8", "train.device=cpu")
+    recipe = load_recipe(RING, (*sets, "data.train=96", "train.epochs=1", "loss=gan/wgan"))
+    session = Session(resolve(recipe.train), accumulate=2)
+    try:
+        trainer = Trainer(recipe, open_data(recipe, "train"), session)
+        moved = {"generator": [], "discriminator": []}
+        while not trainer.done:
+            before = {role: net.layers[0].weight.clone() for role, net in trainer.nets.items()}
+            trainer.step()
+            for role, net in trainer.nets.items():
+                if not torch.equal(before[role], net.layers[0].weight):
+                    moved[role].append(trainer.steps)
+    finally:
+        session.close()
+    assert moved == {"generator": [3, 6], "discriminator": [1, 2, 3, 4, 5, 6]}
