@@ -72,10 +72,20 @@ NOTHING_TO_SEE = {
     },
     **{
         f"check_loss_anneals:loss {name}": "no option of type Scalar"
+        for name in ("cross_entropy", "features", "penalised", "relativistic", "drift")
+    },
+    **{
+        f"check_loss_penalty:loss {name}": "gives the generator terms"
         for name in ("cross_entropy", "features", "penalised", "relativistic")
     },
-    "check_loss_sign:loss steepness": "neither on logits nor on how near",
-    "check_loss_without_discriminator:loss steepness": "nothing in the generator's turn",
+    **{
+        f"{check}:loss {name}": reason
+        for name in ("steepness", "drift")
+        for check, reason in (
+            ("check_loss_sign", "what a penalty must do, check_loss_penalty says"),
+            ("check_loss_without_discriminator", "nothing in the generator's turn"),
+        )
+    },
 }
 
 
@@ -122,6 +132,8 @@ SAYS = {
     "misstated": "'real' is 0.69314718, and should be 0.5",
     "sums": "with every sample twice in the batch, discriminator/",
     "steady": "read it in each turn, as `options.weight.at(inputs.clock)`",
+    "rewards_slopes": "the penalty is -",
+    "fades": "it must be largest where",
     "rooted": "on another device than the CPU the discriminator's turn would fail",
     "transposed": "its field says (16, 16, 3)",
     "endless": "index 8 of 8 gives a sample",

@@ -11,12 +11,61 @@ from torch import nn
 from ganzoo.api import Scalar
 from ganzoo.interfaces import Loss
 from ganzoo.registry import ChoiceError
-from ganzoo.testing.checks_losses import TURNS, loss_and_probe, terms_of, values_of
+from ganzoo.testing.checks_losses import (
+    TURNS,
+    is_penalty,
+    loss_and_probe,
+    terms_of,
+    total_at,
+    values_of,
+)
 from ganzoo.testing.checks_precision import ELSEWHERE
 from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
 from ganzoo.testing.probe import Probe, Turn
 
 _NEAR = 1e-3
+
+
+_LOGITS = (0.0, 1.0, -1.0, 10.0, -10.0, 50.0, -50.0)
+_SLOPES = (0.0, 1.0, 10.0, 100.0, 1e3, 1e4)
+"""Of D's logit by the mean of a sample; by its single values it is 1/3072, so that the gradient of
+the largest has the length 180. Both end with what is furthest out."""
+
+
+@check("loss")
+def check_loss_penalty(subject: Subject) -> None:
+    """A loss that gives the generator nothing is a penalty: never below 0, and largest far out."""
+    loss, probe = loss_and_probe(subject)
+    if not is_penalty(loss, probe):
+        raise NotApplicable("it gives the generator terms, or tells real from fake")
+    judged = False
+    for what, ends, points in (
+        ("real_logit", 2, _LOGITS),
+        ("fake_logit", 2, _LOGITS),
+        ("slope", 1, _SLOPES),
+    ):
+        values = [total_at(loss, "discriminator", _where(probe, what, point)) for point in points]
+        if max(values) == min(values):
+            continue
+        judged = True
+        lowest = points[values.index(min(values))]
+        require(
+            min(values) >= 0,
+            f"with {what} = {lowest:g} the penalty is {min(values):.4g}: below 0 it is a reward",
+        )
+        largest = points[values.index(max(values))]
+        require(
+            max(values[-ends:]) >= max(values) * (1 - _NEAR),
+            f"the penalty is larger with {what} = {largest:g} ({max(values):.4g}) than with "
+            f"{points[-1]:g} ({values[-1]:.4g}): it must be largest where the discriminator is "
+            "furthest from what it should be",
+        )
+    if not judged:
+        raise NotApplicable("it depends neither on logits nor on slopes")
+
+
+def _where(probe: Probe, what: str, value: float) -> Probe:
+    return probe.but(line=(value, 0.0)) if what == "slope" else probe.but(**{what: value})
 
 
 @check("loss")

@@ -19,6 +19,9 @@ TURNS: tuple[Turn, ...] = ("discriminator", "generator")
 _SHAPES = ((3, 32, 32), (2,))
 """Images, and points, for losses that take no images."""
 
+_LAZIEST = 64
+"""Steps within which a loss must say something."""
+
 _EXAMPLE = """
 state where its value can be worked out by hand, as an attribute of the loss:
     # One logit of 0 for every image: -log s(0) = log 2.
@@ -52,22 +55,45 @@ def check_loss_terms(subject: Subject) -> None:
         raise CheckFailed(message) from why
 
 
+_RISES: list[tuple[Turn, str, float, float, dict[str, float]]] = [
+    # whose turn it is, what changes, its worse value, its better one, the other logit
+    ("discriminator", "real_logit", 0.0, 1.0, {"fake_logit": 0.0}),
+    ("discriminator", "fake_logit", 1.0, 0.0, {"real_logit": 1.0}),
+    ("generator", "fake_logit", 0.0, 1.0, {"real_logit": 0.0}),
+]
+
+
+def _rise(loss: Loss, probe: Probe, turn: Turn, what: str) -> tuple[float, float]:
+    """A turn's loss where its player does worse, and where it does better."""
+    (found,) = (one for one in _RISES if one[:2] == (turn, what))
+    _, _, worse, better, rest = found
+    with_worse = total_at(loss, turn, probe.but(**{what: worse}, **rest))
+    return with_worse, total_at(loss, turn, probe.but(**{what: better}, **rest))
+
+
+def is_penalty(loss: Loss, probe: Probe) -> bool:
+    """Whether it has no part in the game: nothing for G, and for D nothing that tells real from
+    fake, which would make it the discriminator's half of one.
+    """
+    if values_of(loss, "generator", probe):
+        return False
+    turn: Turn = "discriminator"
+    rises = (_rise(loss, probe, turn, what) for what in ("real_logit", "fake_logit"))
+    return not all(better < worse for worse, better in rises)
+
+
 @check("loss")
 def check_loss_sign(subject: Subject) -> None:
     """A loss falls as its player does better: D by its logits, G by fooling D or by likeness."""
     loss, probe = loss_and_probe(subject)
-    rises: list[tuple[Turn, str, float, float, dict[str, float]]] = [
-        # whose turn it is, what changes, its worse value, its better one, the other logit
-        ("discriminator", "real_logit", 0.0, 1.0, {"fake_logit": 0.0}),
-        ("discriminator", "fake_logit", 1.0, 0.0, {"real_logit": 1.0}),
-        ("generator", "fake_logit", 0.0, 1.0, {"real_logit": 0.0}),
-    ]
+    if is_penalty(loss, probe):
+        message = "it gives the generator no terms: what a penalty must do, check_loss_penalty says"
+        raise NotApplicable(message)
     moved: dict[Turn, list[str]] = {"discriminator": [], "generator": []}
-    for turn, what, worse, better, rest in rises:
-        with_worse = _total(loss, turn, probe.but(**{what: worse}, **rest))
-        with_better = _total(loss, turn, probe.but(**{what: better}, **rest))
+    for turn, what, worse, better, _ in _RISES:
+        with_worse, with_better = _rise(loss, probe, turn, what)
         if with_worse == with_better:
-            continue  # a penalty, or a loss of images or of features
+            continue  # a loss of images or of features, or one with a penalty
         moved[turn].append(what)
         require(
             with_better < with_worse,
@@ -89,7 +115,7 @@ def _nearer_is_lower(loss: Loss, probe: Probe) -> bool:
     """Whether the loss compares real with fake; then it must be lowest where they are equal."""
 
     def total(real: Tensor, fake: Tensor) -> float:
-        return _total(loss, "generator", probe.but(real=real, fake=fake))
+        return total_at(loss, "generator", probe.but(real=real, fake=fake))
 
     image = probe.real * 0.4
     near, below, above = (total(image, image + shift) for shift in (0.0, -0.5, 0.5))
@@ -114,10 +140,11 @@ def check_loss_gradients(subject: Subject) -> None:
         if total is None:
             silent.append(turn)  # a penalty, or features: another loss has the rest
             continue
-        logits = [] if inputs.fake_output is None else [*inputs.fake_output.logits]
+        of_fake = [] if inputs.fake_output is None else [*inputs.fake_output.logits]
+        of_real: list[Tensor] = []
         if turn == "discriminator" and inputs.real_output is not None:
-            logits += inputs.real_output.logits
-        wanted = [*logits, inputs.fake if turn == "generator" else at.slope]
+            of_real += inputs.real_output.logits
+        wanted = [*of_fake, *of_real, inputs.fake if turn == "generator" else at.slope]
         gradients = list(_gradients(total, wanted))
         reached = [gradient is not None and bool(gradient.any()) for gradient in gradients]
         require(
@@ -126,9 +153,11 @@ def check_loss_gradients(subject: Subject) -> None:
             + ("the discriminator" if turn == "discriminator" else "the fake or its logits")
             + ": something is detached",
         )
-        scales = reached[: len(logits)]
+        fakes, reals = reached[: len(of_fake)], reached[len(of_fake) : -1]
+        # A penalty may look at one of both.
+        together = [fakes, reals] if is_penalty(loss, probe) else [fakes + reals]
         require(
-            all(scales) or not any(scales),
+            all(all(scales) or not any(scales) for scales in together),
             f"of a discriminator with {at.scales} scales, only some reach the {turn}'s terms: "
             "take the mean over all",
         )
@@ -258,8 +287,8 @@ def _known_probe(loss: Loss, value: KnownValue) -> Probe:
     try:
         terms_of(loss, "generator", probe)
     except (GanzooError, RuntimeError):
-        return probe.but(features=True)
-    return probe
+        probe = probe.but(features=True)
+    return _at_its_step(loss, probe)
 
 
 def _compare(what: str, got: Mapping[str, float], stated: Mapping[str, float], near: float) -> None:
@@ -287,7 +316,7 @@ def loss_and_probe(subject: Subject) -> tuple[Loss, Probe]:
             except Exception as error:  # noqa: BLE001  # whatever a stranger's loss raises
                 first = first or error
             else:
-                return loss, tried
+                return loss, _at_its_step(loss, tried)
     message = (
         f"it can't be computed: {first!r}\n"
         "Inputs were images (N x 3 x 32 x 32), then points (N x 2); in the generator's turn "
@@ -295,6 +324,15 @@ def loss_and_probe(subject: Subject) -> tuple[Loss, Probe]:
         "empty."
     )
     raise CheckFailed(message) from first
+
+
+def _at_its_step(loss: Loss, probe: Probe) -> Probe:
+    """The same at the first step at which the loss says anything: lazy ones leave most out."""
+    for step in range(_LAZIEST):
+        at = probe.but(step=step)
+        if any(terms_of(loss, turn, at)[0] for turn in TURNS):
+            return at
+    return probe
 
 
 def _needs_discriminator(loss: Loss) -> bool:
@@ -318,7 +356,8 @@ def values_of(loss: Loss, turn: Turn, probe: Probe) -> dict[str, float]:
     return {name: number(f"{turn}/{name}", term) for name, term in terms.items()}
 
 
-def _total(loss: Loss, turn: Turn, probe: Probe) -> float:
+def total_at(loss: Loss, turn: Turn, probe: Probe) -> float:
+    """What a turn minimises."""
     return sum(values_of(loss, turn, probe).values())
 
 

@@ -40,6 +40,7 @@ class Probe:
         track: whether logits, real and fake want gradients.
         dtype, device: of everything.
         progress: how far training is.
+        step: steps done.
     """
 
     shape: Shape = (3, 32, 32)
@@ -58,6 +59,7 @@ class Probe:
     dtype: torch.dtype = torch.float32
     device: str = "cpu"
     progress: float = 0.0
+    step: int = 0
     slope: Tensor = field(init=False, repr=False)
     """The discriminator's only weight, as penalties reach it."""
 
@@ -113,7 +115,7 @@ class Probe:
         return LossInputs(
             real=real,
             fake=fake,
-            clock=Clock(0, 0, self.progress),
+            clock=Clock(self.step, 0, self.progress),
             real_output=self._output(real, self.real_logit) if there and shows_real else None,
             fake_output=self._output(fake, self.fake_logit) if there else None,
             discriminate=self._discriminate,

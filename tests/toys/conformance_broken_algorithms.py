@@ -316,6 +316,30 @@ class Steady(good.Steepness):
         return self.options.weight.start
 
 
+class RewardsSlopes(good.Steepness):
+    """Has the sign of its penalty wrong."""
+
+    # as Steepness, with the other sign
+    known_values = (
+        KnownValue({"steep": -4 / 3}, {}, real_logit=3, fake_logit=1, real=0.5, fake=0.25),
+    )
+
+    def weight(self, inputs):
+        return -super().weight(inputs)
+
+
+class Fades(good.Drift):
+    """A penalty from which D gets away by going far enough."""
+
+    # 3.6 of Drift, over 1 + its square
+    known_values = (KnownValue({"drift": 3.6 / 13.96}, {}, real_logit=3, fake_logit=1),)
+
+    def discriminator(self, inputs):
+        return {
+            name: term / (1 + term.square()) for name, term in super().discriminator(inputs).items()
+        }
+
+
 class Rooted(good.Penalised):
     """Draws shares where it is, not where the images are."""
 
@@ -691,6 +715,8 @@ _LOSSES = {
     Misstated: "check_loss_known_values",
     Sums: "check_loss_of_a_batch_is_a_mean",
     Steady: "check_loss_anneals",
+    RewardsSlopes: "check_loss_penalty",
+    Fades: "check_loss_penalty",
     Rooted: "check_loss_follows_its_device",
 }
 _DATA = {

@@ -409,6 +409,25 @@ class Steepness:
         return {}
 
 
+class Drift:
+    """Holds D's logits of real samples near 0, at the last of every four steps."""
+
+    # 0.1 * 3^2, times 4 for the steps without
+    known_values = (KnownValue({"drift": 3.6}, {}, real_logit=3, fake_logit=1),)
+
+    def __init__(self, options):
+        self.options = options
+
+    def discriminator(self, inputs):
+        if inputs.clock.step % 4 != 3:
+            return {}
+        squares = [logits.square().mean() for logits in inputs.real_output.logits]
+        return {"drift": 4 * 0.1 * torch.stack(squares).mean()}
+
+    def generator(self, inputs):
+        return {}
+
+
 class Squares:
     """A square, and the same filled."""
 
@@ -613,6 +632,7 @@ def good_components():
         component("loss", "penalised", "Penalised"),
         component("loss", "relativistic", "Relativistic"),
         component("loss", "features", "Features"),
+        component("loss", "drift", "Drift"),
         component("loss", "steepness", "Steepness", f"{KIT}:WeightOptions"),
         component("data", "squares", "Squares", count, presets=tiny),
         component("data", "points", "Points", count, presets=tiny),
