@@ -6,8 +6,47 @@ from collections.abc import Iterable
 
 from ganzoo.api import Component, hookimpl
 
+_PAPER = "1703.10593"
+_OPTIONS = "ganzoo_cyclegan.options:"
+_TINY_SHAPES = {"train": 8, "val": 4, "test": 4}
+
 
 @hookimpl
 def ganzoo_components() -> Iterable[Component]:
-    """Return the components."""
-    return ()
+    """Return CycleGAN's generator, its task, and data to train and judge it on."""
+    return (
+        Component(
+            kind="generator",
+            name="resnet",
+            target="ganzoo_cyclegan.resnet:ResNet",
+            options=_OPTIONS + "ResNetOptions",
+            summary="Residual blocks between two halvings and two doublings (Johnson et al.).",
+            paper=_PAPER,
+            presets={"tiny": {"width": 4, "blocks": 1}},
+        ),
+        Component(
+            kind="task",
+            name="unpaired",
+            target="ganzoo_cyclegan.task:Unpaired",
+            options=_OPTIONS + "UnpairedOptions",
+            summary="Two translators that undo each other, learnt without pairs.",
+            paper=_PAPER,
+            presets={"tiny": {"pool_size": 4}},
+        ),
+        Component(
+            kind="data",
+            name="hidden_pairs",
+            target="ganzoo_cyclegan.hidden_pairs:HiddenPairs",
+            options=_OPTIONS + "HiddenPairsOptions",
+            summary="Any pairs, taken apart for training and kept for scoring.",
+            presets={"tiny": {"pairs": {"use": "cyclegan/shapes", **_TINY_SHAPES}}},
+        ),
+        Component(
+            kind="data",
+            name="shapes",
+            target="ganzoo_cyclegan.shapes:Shapes",
+            options=_OPTIONS + "ShapesOptions",
+            summary="Drawn pairs: striped shapes, and the same shapes coloured by their stripes.",
+            presets={"tiny": _TINY_SHAPES},
+        ),
+    )

@@ -40,6 +40,13 @@ def ganzoo_components() -> Iterable[Component]:
         ),
         Component(
             kind="data",
+            name="unpaired",
+            target="ganzoo_images.unpaired:Unpaired",
+            options=_OPTIONS + "UnpairedOptions",
+            summary="No pairs: two folders of different images, of any lengths.",
+        ),
+        Component(
+            kind="data",
             name="facades",
             target="ganzoo_images.facades:Facades",
             options=_OPTIONS + "FacadesOptions",

@@ -50,8 +50,8 @@ class SideBySideOptions(FolderOptions):
     """Channels of both images; what the file has else is converted (transparency over white)."""
 
 
-class TwoFoldersOptions(FolderOptions):
-    """Options of `images/two_folders`.
+class SidesOptions(FolderOptions):
+    """What every component that reads two folders has.
 
     Accepted layouts, tried in this order: `train/A`, `A/train`, `trainA`, and `A` without splits.
     """
@@ -64,9 +64,24 @@ class TwoFoldersOptions(FolderOptions):
     """Channels of the source; what the file has else is converted (transparency over white)."""
     target_channels: Channels = "rgb"
     """Channels of the target."""
+
+
+class TwoFoldersOptions(SidesOptions):
+    """Options of `images/two_folders`.
+
+    Accepted layouts, tried in this order: `train/A`, `A/train`, `trainA`, and `A` without splits.
+    """
+
     unmatched: Literal["error", "skip"] = "error"
     """What to do with files that have no partner, or one of another size: stop and list them, or
     leave them out and say so."""
+
+
+class UnpairedOptions(SidesOptions):
+    """Options of `images/unpaired`.
+
+    Accepted layouts, tried in this order: `train/A`, `A/train`, `trainA`, and `A` without splits.
+    """
 
 
 class ImageFolderOptions(FolderOptions):

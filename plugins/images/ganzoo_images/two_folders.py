@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ganzoo.data import Proposal
     from ganzoo.interfaces import Split
-    from ganzoo_images.options import TwoFoldersOptions
+    from ganzoo_images.options import SidesOptions, TwoFoldersOptions
 
 LAYOUTS = ("{split}/{side}", "{side}/{split}", "{split}{side}")
 """Where a side's folder of a split may be below the root; tried in this order, then `{side}`."""
@@ -54,7 +54,7 @@ class TwoFolders:
     def __init__(self, options: TwoFoldersOptions, split: Split) -> None:
         self.options = options
         self.root = find_data("", options.root)
-        folders, in_splits, notes = _folders_of(self.root, options, split)
+        folders, in_splits, notes = find_sides(self.root, options, split)
         pairs, match_notes = _matched(*folders, options)
         if not in_splits:
             parts = deal([pair.name for pair in pairs], options.split_seed, self.root)
@@ -104,10 +104,14 @@ class TwoFolders:
         return self.pairs[index].name
 
 
-def _folders_of(
-    root: Path, options: TwoFoldersOptions, split: Split
+def find_sides(
+    root: Path, options: SidesOptions, split: Split
 ) -> tuple[tuple[Path, Path], bool, tuple[str, ...]]:
-    """Folders of both sides, whether they belong to a split, and what to say about it."""
+    """Folders of both sides, whether they belong to a split, and what to say about it.
+
+    Raises:
+        DataError: when no layout fits.
+    """
     names = split_names(options)
 
     def folders(layout: str, part: str) -> tuple[Path, Path]:
@@ -132,7 +136,7 @@ def _folders_of(
         for side in (options.source, options.target)
     ]
     raise DataError(
-        "found no two folders of pairs",
+        "found no two folders of images",
         where=str(root),
         hint=f"Looked for {' and '.join(tried[:2])}; {' and '.join(tried[2:4])}; "
         f"{' and '.join(tried[4:6])}; {' and '.join(tried[6:])}.\n"

@@ -1,0 +1,85 @@
+"""Options of CycleGAN's components. Imports no torch, so that recipes are checked in no time."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ganzoo.api import Chosen, NetOptions, Options, Ref, Scalar
+
+
+class ResNetOptions(NetOptions):
+    """Two halvings, residual blocks, two doublings."""
+
+    width: int = Field(default=64, ge=1)
+    """Channels of the first and last layer; the blocks have four times as many."""
+    blocks: int = Field(default=9, ge=1)
+    """Residual blocks: 9 for 256 x 256 and more, 6 for 128 x 128 (section 7.1)."""
+    norm: Literal["batch", "instance", "none"] = "instance"
+    """Normalisation of all layers but the last. Only batch norm makes the convolutions' biases
+    superfluous; otherwise all have one."""
+    init_std: float = Field(default=0.02, gt=0)
+    """Standard deviation of the initial weights (section 7.1)."""
+
+    def size_multiple(self) -> int:
+        """4: two layers halve exactly."""
+        return 4
+
+
+Weight = Annotated[Scalar, Field(ge=0)]
+
+
+def is_off(weight: Scalar) -> bool:
+    """Tell whether a weight is 0 from the beginning of training to its end."""
+    return weight.start == 0 == weight.end
+
+
+class UnpairedOptions(Options):
+    """Weights of the paper's objective (eq. 3 and section 5.2) and the image pools."""
+
+    cycle: Weight = Scalar.model_validate(10.0)
+    """Lambda: weight of the mean absolute error after both translations, in each direction. With 0
+    those translations are left out."""
+    identity: Weight = Scalar.model_validate(0.5)
+    """Weight, as a multiple of `cycle`, of what a generator changes of an image that is one of its
+    results already: the mean absolute error of G(b) from b (section 5.2: 0.5, for paintings; the
+    paper's other sets have none). With 0, or without `cycle`, those calls are left out."""
+    pool_size: int = Field(default=50, ge=0)
+    """Generated images that each discriminator's pool keeps (section 4: 50); 0 shows it what was
+    just made."""
+    discriminator_weight: float = Field(default=0.5, gt=0)
+    """Weight of each term of the discriminators' turn, penalties included: 0.5 slows them relative
+    to the generators (section 7.1)."""
+
+    def uses_cycle(self) -> bool:
+        """Whether anything is translated there and back."""
+        return not is_off(self.cycle)
+
+    def uses_identity(self) -> bool:
+        """Whether generators are shown images of their own results' kind."""
+        return self.uses_cycle() and not is_off(self.identity)
+
+
+class HiddenPairsOptions(Options):
+    """Which pairs are taken apart."""
+
+    pairs: Annotated[Chosen, Ref("data")]
+    """The data with the pairs: the id of a data component, or a table with its options."""
+    seed: int = Field(default=0, ge=0)
+    """Seed that deals the training pairs out: one half gives its sources, the other its targets."""
+
+
+class ShapesOptions(Options):
+    """How many pictures are drawn."""
+
+    size: int = Field(default=32, ge=16, le=256)
+    """Height and width of a picture, in pixels."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of all pictures: sample `index` of a split is a function of it, alone."""
+    train: int = Field(default=1000, ge=1)
+    """Count of training pairs."""
+    val: int = Field(default=100, ge=1)
+    """Count of validation pairs."""
+    test: int = Field(default=100, ge=1)
+    """Count of test pairs."""

@@ -1,0 +1,117 @@
+"""`images/unpaired`: two folders whose images have nothing to do with one another."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ganzoo.data import decode_image, find_data, image_size
+from ganzoo.errors import DataError
+from ganzoo.interfaces import Field
+from ganzoo_images.folders import deal, list_images
+from ganzoo_images.side_by_side import CHANNEL_COUNT
+from ganzoo_images.two_folders import find_sides
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ganzoo.interfaces import Split
+    from ganzoo_images.options import UnpairedOptions
+
+
+class Unpaired:
+    """Images of two kinds in two folders, each in natural order, of any lengths.
+
+    Fields: `source` and `target`, neither of them aligned, each in the size of its file. There are
+    as many samples as the longer folder has files, so that an epoch shows each of those once. What
+    stands beside it is drawn from the other folder in training; in val and test it is
+    always the same file, counted round the folder's end.
+
+    Raises:
+        DataMissing: when the folder isn't there.
+        DataError: when no layout fits, a folder has no images, or too few to be dealt into splits.
+    """
+
+    def __init__(self, options: UnpairedOptions, split: Split) -> None:
+        self.options = options
+        self.root = find_data("", options.root)
+        folders, in_splits, notes = find_sides(self.root, options, split)
+        sides = [list_images(folder) for folder in folders]
+        for folder, files in zip(folders, sides, strict=True):
+            if not files:
+                raise DataError(f"there are no images for the {split} split", where=str(folder))
+        if not in_splits:
+            sides, counts = _dealt(folders, sides, options.split_seed, split)
+            notes = (
+                *notes,
+                f"{self.root} has no split folders: its images were dealt to train/val/test, "
+                f"{counts[0]} of {options.source} and {counts[1]} of {options.target}, by a hash "
+                f"of their name and data.split_seed = {options.split_seed}.",
+            )
+        self.sources, self.targets = sides
+        self.notes = notes
+        self.drawn = split == "train"
+        longer = self.sources if len(self.sources) >= len(self.targets) else self.targets
+        stems = Counter(path.stem for path in longer)
+        # 1.jpg beside 1.png: here they are two images, and need two names.
+        self.names = [
+            path.stem if stems[path.stem] == 1 else path.name.replace(".", "_") for path in longer
+        ]
+        self._fields: dict[str, Field] = {}
+
+    @property
+    def fields(self) -> Mapping[str, Field]:
+        """`source` and `target`, in the size of the first file of each folder."""
+        if not self._fields:
+            sides = (
+                ("source", self.sources, self.options.source_channels),
+                ("target", self.targets, self.options.target_channels),
+            )
+            self._fields = {
+                name: Field(
+                    (CHANNEL_COUNT[channels], *image_size(files[0])), "image", aligned=False
+                )
+                for name, files, channels in sides
+            }
+        return self._fields
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def load(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Two images, H x W x C; in training the shorter folder's is drawn from `rng`.
+
+        Raises:
+            IndexError: when there's no such sample.
+            DataError: naming the file, when it can't be decoded.
+        """
+        if not 0 <= index < len(self):
+            message = f"there are {len(self)} samples, and no index {index}"
+            raise IndexError(message)
+        at, beside = index, index % min(len(self.sources), len(self.targets))
+        if self.drawn:
+            beside = int(rng.integers(min(len(self.sources), len(self.targets))))
+        longer_is_source = len(self.sources) >= len(self.targets)
+        source, target = (at, beside) if longer_is_source else (beside, at)
+        return {
+            "source": decode_image(self.sources[source], self.options.source_channels),
+            "target": decode_image(self.targets[target], self.options.target_channels),
+        }
+
+    def name(self, index: int) -> str:
+        """Stem of the longer folder's file (its whole name, where two share the stem)."""
+        return self.names[index]
+
+
+def _dealt(
+    folders: Sequence[Path], sides: Sequence[list[Path]], seed: int, split: Split
+) -> tuple[list[list[Path]], list[str]]:
+    """The files of a split on each side, and how many each split got: `8/1/1`."""
+    chosen, counts = [], []
+    for folder, files in zip(folders, sides, strict=True):
+        parts = deal([path.name for path in files], seed, folder)
+        counts.append("/".join(str(len(parts[one])) for one in ("train", "val", "test")))
+        chosen.append([folder / name for name in parts[split]])
+    return chosen, counts
