@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data": ("ganzoo.cli.data", "Inspect data sets."),
     "init": ("ganzoo.cli.init", "Write a recipe for a folder of pictures."),
     "predict": ("ganzoo.cli.predict", "Generate images with trained weights."),
+    "sample": ("ganzoo.cli.sample", "Generate samples from noise with trained weights."),
     "evaluate": ("ganzoo.cli.evaluate", "Score a run on a split of its data."),
     "runs": ("ganzoo.cli.runs", "List and compare runs."),
     "doctor": ("ganzoo.cli.doctor", "Look over this installation and machine."),

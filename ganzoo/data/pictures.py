@@ -52,12 +52,15 @@ def grid(table: Sequence[Mapping[str, np.ndarray]], caption: str) -> Image.Image
     return sheet
 
 
-def block(images: Sequence[np.ndarray], columns: int | None = None) -> np.ndarray:
+def block(
+    images: Sequence[np.ndarray], columns: int | None = None, side: int = BLOCK_SIDE
+) -> np.ndarray:
     """Images of one size as one, side by side and row by row, on white.
 
     Args:
         images: H x W x C uint8; small ones are enlarged in whole pixels.
         columns: images in a row; by default as many as make the block about square.
+        side: pixels that the longer side of the block is enlarged to, at most.
 
     Returns:
         H' x W' x 3 uint8.
@@ -65,9 +68,8 @@ def block(images: Sequence[np.ndarray], columns: int | None = None) -> np.ndarra
     height, width = images[0].shape[:2]
     across = columns or math.ceil(math.sqrt(len(images) * height / width))
     down = math.ceil(len(images) / across)
-    longest = max(height, width)
-    factor = min(LEGIBLE // longest, BLOCK_SIDE // max(across * width, down * height))
-    factor = max(1, factor)
+    fits = side // max(across * width, down * height)
+    factor = max(1, min(LEGIBLE // min(height, width), fits))
     height, width = factor * height, factor * width
     gap = GAP // 2
     sheet = Image.new("RGB", (across * (width + gap) - gap, down * (height + gap) - gap), "white")

@@ -210,9 +210,9 @@ def evaluate_run(
     Returns:
         `{"run", "file", "weights", "step", "split", "mode", "seed", "n", "data", "stand_in",
         "notes", "names", "metrics": {NAME: {"mean", "per_image"}}, "controls": {CONTROL: {NAME:
-        mean}}, "headlines", "protocol": {NAME: sentence}}`. A NAME whose `per_image` is empty is a figure
-        of the whole set. Of a task that serves several roles, NAME is `ROLE/NAME`, and `weights`,
-        `n` and `names` are tables by role.
+        mean}}, "headlines", "protocol": {NAME: sentence}}`. A NAME whose `per_image` is empty is a
+        figure of the whole set. Of a task that serves several roles, NAME is `ROLE/NAME`, and
+        `weights`, `n` and `names` are tables by role.
 
     Raises:
         UsageError: this is no run directory, or holds no weights.

@@ -188,7 +188,7 @@ def judge_drawn(
     real_wanted = any(sampler.field in judge.needs for judge in judges)
     drawn, start = sampler.draw(count, seed), 0
     for chunk in sampler(drawn, seed):
-        generated = _on_grid(_finite(chunk), made_field)
+        generated = _on_grid(finite(chunk), made_field)
         stop = start + len(generated)
         batch = {name: value[start:stop] for name, value in drawn.items()}
         if real_wanted:
@@ -255,7 +255,12 @@ def _samples(data: PreparedData, sampler: Sampler, indices: Sequence[int]) -> di
     return collate(samples)
 
 
-def _finite(made: Tensor) -> Tensor:
+def finite(made: Tensor) -> Tensor:
+    """The same, if all of it is finite.
+
+    Raises:
+        DivergedError: it isn't.
+    """
     if not bool(torch.isfinite(made).all()):
         raise DivergedError(
             "the network makes numbers that are not finite",

@@ -142,8 +142,8 @@ class Watch(Options):
     samples: Every = "1000 steps"
     """How often a sample grid is written."""
     sample_count: int = Field(default=4, ge=1, le=64)
-    """Rows of a sample grid: images of the `val` split, always the same. Of networks that draw their
-    inputs, the samples of a block; points are some 1,000."""
+    """Rows of a sample grid: images of the `val` split, always the same. Of networks that draw
+    their inputs, the samples of a block; points are some 1,000."""
     validate_every: Every = Field(default="never", alias="validate")
     """How often the validation split is scored; its metrics go to metrics.jsonl."""
     evaluate: Literal["never", "val", "test"] = "never"

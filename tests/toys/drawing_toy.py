@@ -68,15 +68,17 @@ class Draws(Task):
         return NetIO((options.latent,), fields["real"].shape, classes)
 
     def step(self, batch, optimize):
-        made = self.call(self.nets["generator"], torch.randn(len(batch["real"]), 3), batch)
+        made = self.call(self.nets["generator"], self.noise(batch), batch)
         optimize("generator", {"l1": (made - batch["real"]).abs().mean()})
+
+    def noise(self, batch):
+        return torch.randn(len(batch["real"]), self.options.latent)
 
     def call(self, net, noise, batch):
         return net(noise, batch["label"]) if self.options.conditional else net(noise)
 
     def sample(self, batch, nets):
-        noise = torch.randn(len(batch["real"]), self.options.latent)
-        made = self.call(nets["generator"], noise, batch)
+        made = self.call(nets["generator"], self.noise(batch), batch)
         return {"generated": made, "real": batch["real"]}
 
     @classmethod

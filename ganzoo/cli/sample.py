@@ -1,0 +1,127 @@
+"""`ganzoo sample`: images or points from noise, through trained weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ganzoo.cli.predict import MODES
+
+
+@click.command("sample")
+@click.argument("weights", metavar="RUN_OR_WEIGHTS", type=click.Path(path_type=Path))
+@click.option(
+    "-n",
+    "count",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=64,
+    show_default=True,
+    help="How many samples.",
+)
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Seed of all that is drawn. The first samples are the same whatever -n is.",
+)
+@click.option(
+    "-o",
+    "--out",
+    metavar="OUT",
+    type=click.Path(path_type=Path),
+    help="A .png: one picture; a .npy: one array; else a folder, with a .png for each image."
+    "  [default: RECIPE_samples.png]",
+)
+@click.option(
+    "--interpolate", is_flag=True, help="Rows of 8 that go from one latent to another; one class."
+)
+@click.option("--label", metavar="K", type=int, help="The class of all samples, from 0.")
+@click.option(
+    "--neighbours",
+    is_flag=True,
+    help="Show each image beside the 3 training images nearest to it: is it a copy? The median"
+    " distance is compared with that of real images held out from training. Needs the run's data.",
+)
+@click.option(
+    "--mode", type=click.Choice(MODES), help="As `ganzoo predict` has it. Default: the recipe's."
+)
+@click.option(
+    "--device",
+    type=click.Choice(("auto", "cpu", "cuda", "mps")),
+    default="auto",
+    show_default=True,
+    help="Where to compute.",
+)
+@click.option("--role", metavar="NAME", help="The network to use, of a run that serves several.")
+@click.option(
+    "--ema/--no-ema",
+    default=None,
+    help="The moving average of the weights, or the plain ones. Default: the average if there.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace results that exist already.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(  # click passes by name
+    weights: Path,
+    count: int,
+    seed: int,
+    out: Path | None,
+    interpolate: bool,  # noqa: FBT001  # click passes everything by name
+    label: int | None,
+    neighbours: bool,  # noqa: FBT001
+    mode: str | None,
+    device: str,
+    role: str | None,
+    ema: bool | None,  # noqa: FBT001
+    overwrite: bool,  # noqa: FBT001
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Generate samples with weights that need no input: from noise, and a class if they take one.
+
+    RUN_OR_WEIGHTS is a run directory (its newest checkpoint is used), a checkpoint's folder or a
+    .safetensors file that ganzoo wrote. Images become a grid, with a column for each class if there
+    are at most 16; points a scatter plot.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from ganzoo.cli.console import print_json
+    from ganzoo.inference.sample import sample
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("training images", total=None, visible=neighbours)
+        document = sample(
+            weights,
+            out,
+            count=count,
+            seed=seed,
+            interpolate=interpolate,
+            label=label,
+            neighbours=neighbours,
+            mode=mode,  # type: ignore[arg-type]  # click checked it against MODES
+            device=device,
+            role=role,
+            ema=ema,
+            overwrite=overwrite,
+            done=lambda made, total: progress.update(bar, completed=made, total=total),
+        )
+    if as_json:
+        print_json(document)
+    else:
+        click.echo(document["output"])
+    click.echo(
+        f"{document['n']} samples of {document['weights']}, mode {document['mode']},"
+        f" seed {document['seed']}, on {document['device']}",
+        err=True,
+    )
+    found = document["neighbours"]
+    if found is not None:
+        click.echo(
+            f"median distance to the nearest training image: {found['median']:.2f}; of real images"
+            f" held out from training: {found['held_out']:.2f} (a generator that copies is far"
+            " below that)",
+            err=True,
+        )

@@ -1,0 +1,369 @@
+"""Samples from trained weights alone: grids, walks between latents, nearest training images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganzoo.data.convert import save_image, to_uint8
+from ganzoo.data.pictures import block, grid, scatter
+from ganzoo.errors import EnvironmentFault, UsageError
+from ganzoo.files import replacing
+from ganzoo.inference import neighbours as near
+from ganzoo.inference.drawing import LABEL, Sampler, load_sampler
+from ganzoo.inference.evaluate import run_recipe, trained_data
+from ganzoo.inference.judging import finite
+from ganzoo.inference.modes import Mode
+from ganzoo.inference.weights import WeightsCard, find_weights
+
+STEPS = 8
+"""Samples of a walk from one latent to another, both ends included."""
+MOST_CLASSES = 16
+"""Up to so many classes each has a column of its own in a grid, or a colour in a scatter plot."""
+_BLOCK_OF_NEIGHBOURS = 1280
+"""Pixels: such a block holds four times the images."""
+
+
+@dataclass(frozen=True)
+class _Output:
+    """Where samples go, and as what."""
+
+    path: Path
+    form: Literal["picture", "array", "folder"]
+    kind: str
+
+    def file(self, name: str) -> Path:
+        return self.path / name if self.form == "folder" else self.path
+
+
+def sample(
+    run_or_weights: Path,
+    out: Path | None = None,
+    *,
+    count: int = 64,
+    seed: int = 0,
+    interpolate: bool = False,
+    label: int | None = None,
+    neighbours: bool = False,
+    mode: Mode | None = None,
+    device: str = "auto",
+    role: str | None = None,
+    ema: bool | None = None,
+    overwrite: bool = False,
+    done: Callable[[int, int], None] = lambda *_: None,
+) -> dict[str, Any]:
+    """Generate samples from what the weights' task draws.
+
+    Sample i has the same latent whatever `count` is.
+
+    Args:
+        run_or_weights: see `ganzoo.inference.weights.find_weights`.
+        out: `.png`: one picture, a block of images or a scatter plot of points. `.npy`: one array,
+            N x H x W x C uint8 or N x D floats. Else a folder: a PNG an image and `grid.png`, or
+            `samples.npy` and `scatter.png`. Default: `RECIPE_samples.png` here.
+        count: how many.
+        seed: of all that is drawn.
+        interpolate: rows of `STEPS` samples each, from one latent to another; a row has one class.
+        label: the class of all samples.
+        neighbours: find the training images nearest to each sample; needs weights in a run's
+            folder, and its data.
+        mode: unless given, the one that the weights say.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+        role: see `find_weights`.
+        ema: see `find_weights`.
+        overwrite: replace results that exist.
+        done: called with the number of training images compared and their total.
+
+    Returns:
+        `{"weights", "role", "ema", "mode", "seed", "device", "n", "output", "labels",
+        "neighbours"}`. `labels` is the class of each sample, or null. `neighbours` is null unless
+        asked for: `{"data", "distance", "median", "held_out", "nearest": [[{"name", "distance"}]]}`
+        with a list for each sample, and medians of the distance to the nearest training image, of
+        the samples and of images held out.
+
+    Raises:
+        GanzooError: before anything is written, as `find_weights` and `load_sampler`; UsageError
+            where the weights can't do what is asked; EnvironmentFault when a result can't be
+            written or the device has no memory for it.
+    """
+    path = find_weights(run_or_weights, role, ema=ema)
+    card, sampler = load_sampler(path, mode=mode, device=device)
+    output = _output(out or Path(f"{card.recipe or card.role}_samples.png"), card, sampler.field)
+    if neighbours and interpolate:
+        raise UsageError("--neighbours and --interpolate make different pictures: take one of them")
+    run = _run_of(path, output.kind) if neighbours else None
+    _check_free(output, count, overwrite=overwrite)
+    drawn = _walk(sampler, count, seed) if interpolate else sampler.draw(count, seed)
+    if label is not None:
+        _set_label(drawn, label, sampler, path)
+    made = _make(sampler, drawn, seed)
+    shown = to_uint8(made) if output.kind == "image" else made.numpy()
+    labels = drawn[LABEL].tolist() if LABEL in drawn else None
+    note = {"weights": str(path), "mode": sampler.mode, "seed": seed, "step": card.step}
+    found = None
+    if run is not None:
+        found = _neighbours(run, card, shown, sampler.field, done)
+    caption = f"{card.recipe} · step {card.step} · {sampler.mode} · seed {seed}"
+    columns = STEPS if interpolate else _columns(sampler, count, label)
+    _write(output, shown, labels, {**note, "n": count}, caption, columns, found)
+    return {
+        "weights": str(path),
+        "role": card.role,
+        "ema": card.ema,
+        "mode": sampler.mode,
+        "seed": seed,
+        "device": next((str(p.device) for p in sampler.net.parameters()), "cpu"),
+        "n": count,
+        "output": str(output.path),
+        "labels": labels,
+        "neighbours": None if found is None else found.document,
+    }
+
+
+def _output(out: Path, card: WeightsCard, field: str) -> _Output:
+    kind = card.fields[field].kind
+    forms: dict[str, Literal["picture", "array"]] = {".png": "picture", ".npy": "array"}
+    suffix = out.suffix.lower()
+    output = _Output(out, forms.get(suffix, "folder"), kind)
+    if kind not in ("image", "points"):
+        raise UsageError(f"its network makes {kind}, and only images and points can be shown")
+    if output.form == "folder" and suffix and not out.is_dir():
+        raise UsageError(
+            f"samples are written as .png, .npy, or into a folder: {suffix} isn't known",
+            where=str(out),
+        )
+    channels = card.io.outputs[0]
+    if kind == "image" and output.form != "array" and channels not in (1, 3, 4):
+        raise UsageError(
+            f"its images have {channels} channels, and pictures have 1, 3 or 4",
+            where=str(out),
+            hint="Name the output .npy.",
+        )
+    return output
+
+
+def _check_free(output: _Output, count: int, *, overwrite: bool) -> None:
+    """Refuse to replace what is there.
+
+    Raises:
+        UsageError: it is, or a folder is where a file should be, or the reverse.
+    """
+    if output.path.exists() and output.path.is_dir() != (output.form == "folder"):
+        what = "a folder" if output.path.is_dir() else "a file"
+        raise UsageError(f"is {what} already", where=str(output.path))
+    files = [output.path]
+    if output.form == "folder":
+        names = ["samples.npy", "scatter.png"]
+        if output.kind == "image":
+            names = ["grid.png", *(f"{index:06d}.png" for index in range(count))]
+        files = [output.path / name for name in names]
+    there = [file for file in files if file.exists()]
+    if there and not overwrite:
+        raise UsageError(
+            f"{len(there)} of the results exist already; nothing was done",
+            where=str(there[0]),
+            hint="Choose another -o, or replace them with --overwrite.",
+        )
+
+
+def _run_of(path: Path, kind: str) -> Path:
+    """The run directory that weights lie in, for images' neighbours.
+
+    Raises:
+        UsageError: there's none, or these are no images.
+    """
+    if kind != "image":
+        raise UsageError(f"--neighbours are of images, not of {kind}", where=str(path))
+    for folder in path.resolve().parents:
+        if (folder / "recipe.resolved.toml").is_file():
+            return folder
+    raise UsageError(
+        "neighbours are looked for in the data of the weights' run, and these lie in none",
+        where=str(path),
+        hint="Name a run directory (runs/NAME/STAMP), or weights below it.",
+    )
+
+
+def _set_label(drawn: dict[str, Tensor], label: int, sampler: Sampler, path: Path) -> None:
+    classes = sampler.io.classes
+    if LABEL not in drawn or not classes:
+        raise UsageError("its network knows no classes: --label means nothing", where=str(path))
+    if not 0 <= label < classes:
+        raise UsageError(
+            f"there is no class {label}: its network has {classes} (0 to {classes - 1})",
+            where=str(path),
+        )
+    drawn[LABEL] = torch.full_like(drawn[LABEL], label)
+
+
+def _walk(sampler: Sampler, count: int, seed: int) -> dict[str, Tensor]:
+    """Rows from one latent to another: inputs of `count` samples.
+
+    Noise of a bounded range (uniform) is walked in a straight line, which stays in it; normal noise
+    along a great circle, since a line would leave the shell that nearly all of it lies on (White
+    2016, arXiv 1609.04468). Integers stay those of the row's beginning.
+
+    Raises:
+        UsageError: the count isn't a whole number of rows.
+    """
+    if count % STEPS:
+        rows = max(1, round(count / STEPS))
+        raise UsageError(
+            f"--interpolate makes rows of {STEPS} samples, and {count} is no multiple",
+            hint=f"Take -n {rows * STEPS}.",
+        )
+    rows = count // STEPS
+    ends = sampler.draw(2 * rows, seed)
+    shares = torch.linspace(0, 1, STEPS)
+    walked = {}
+    for name, value in ends.items():
+        first, last = value[:rows], value[rows:]
+        if value.is_floating_point():
+            bounded = float(sampler.draw(1000, seed)[name].abs().max()) <= 1
+            between = torch.lerp if bounded else slerp
+            steps = [between(first, last, share) for share in shares]
+        else:
+            steps = [first] * STEPS
+        walked[name] = torch.stack(steps, 1).flatten(0, 1)
+    return walked
+
+
+def slerp(a: Tensor, b: Tensor, share: Tensor | float) -> Tensor:
+    """Points on the great circle from a to b (Shoemake 1985), sample by sample.
+
+    Where both have one direction, or opposite ones, there is no such circle, and it is the line.
+
+    Args:
+        a: N x ...; each sample is a vector.
+        b: the same.
+        share: of the way, 0 to 1.
+    """
+    x, y = a.flatten(1).double(), b.flatten(1).double()
+    cosine = torch.nn.functional.cosine_similarity(x, y).clamp(-1, 1)[:, None]
+    angle = cosine.arccos()
+    sine = angle.sin()
+    flat = sine < 1e-6
+    safe = torch.where(flat, torch.ones_like(sine), sine)
+    left = torch.where(flat, torch.ones_like(sine) - share, ((1 - share) * angle).sin() / safe)
+    right = torch.where(flat, torch.zeros_like(sine) + share, (share * angle).sin() / safe)
+    return (left * x + right * y).to(a.dtype).reshape(a.shape)
+
+
+def _make(sampler: Sampler, drawn: Mapping[str, Tensor], seed: int) -> Tensor:
+    try:
+        return finite(torch.cat(list(sampler(drawn, seed))))
+    except torch.OutOfMemoryError as error:
+        raise EnvironmentFault(
+            "the device has no memory for these samples", hint="Use --device cpu."
+        ) from error
+
+
+def _columns(sampler: Sampler, count: int, label: int | None) -> int | None:
+    """A column for each class, where samples are dealt round them and the grid isn't too wide."""
+    classes = sampler.io.classes
+    dealt = label is None and 1 < classes <= min(MOST_CLASSES, count)
+    return classes if dealt else None
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Neighbours, ready to be shown."""
+
+    document: dict[str, Any]
+    pictures: np.ndarray
+    sentence: str
+
+
+def _neighbours(
+    run: Path,
+    card: WeightsCard,
+    shown: np.ndarray,
+    field: str,
+    done: Callable[[int, int], None],
+) -> _Found:
+    recipe = run_recipe(run)
+    train, held_out = (trained_data(recipe, card, split) for split in ("train", "test"))
+    found = near.find_neighbours(shown, train, held_out, field, done)
+    own, other = (float(np.median(one)) for one in (found.distances[:, 0], found.held_out))
+    chosen, places = np.unique(found.indices, return_inverse=True)
+    pictures = near.images(train, chosen, field, shown.shape[1:])[
+        places.reshape(found.indices.shape)
+    ]
+    nearest = [
+        [
+            {"name": train.name(int(index)), "distance": float(distance)}
+            for index, distance in zip(indices, distances, strict=True)
+        ]
+        for indices, distances in zip(found.indices, found.distances, strict=True)
+    ]
+    document = {
+        "data": train.chosen.id,
+        "distance": "Euclidean over all values of an image, in [-1, 1]",
+        "median": own,
+        "held_out": other,
+        "nearest": nearest,
+    }
+    sentence = f"median distance to the nearest: {own:.2f}; of held-out real images {other:.2f}"
+    return _Found(document, pictures, sentence)
+
+
+def _write(
+    output: _Output,
+    shown: np.ndarray,
+    labels: list[int] | None,
+    note: Mapping[str, Any],
+    caption: str,
+    columns: int | None,
+    found: _Found | None,
+) -> None:
+    if output.form == "array" or (output.form == "folder" and output.kind == "points"):
+        path = output.file("samples.npy")
+        try:
+            with replacing(path) as temporary, temporary.open("wb") as file:
+                np.save(file, shown)
+        except OSError as error:
+            raise EnvironmentFault(f"can't write this array: {error}", where=str(path)) from error
+    if output.form == "array":
+        return
+    if output.kind == "points":
+        picture = np.asarray(scatter(_clouds(shown, labels), caption))
+        save_image(picture, output.file("scatter.png"), note=note)
+        return
+    if output.form == "folder":
+        for index, image in enumerate(shown):
+            own = {**note, "index": index, "label": None if labels is None else labels[index]}
+            save_image(image, output.path / f"{index:06d}.png", note=own)
+    picture = block(list(shown), columns)
+    if found is not None:
+        picture = _beside(shown, found, caption)
+    save_image(picture, output.file("grid.png"), note=note)
+
+
+def _clouds(points: np.ndarray, labels: list[int] | None) -> dict[str, np.ndarray]:
+    """Points by class, if they have few."""
+    classes = sorted(set(labels or ()))
+    if not 1 < len(classes) <= MOST_CLASSES:
+        return {"generated": points}
+    own = np.array(labels)
+    return {f"class {one}": points[own == one] for one in classes}
+
+
+def _beside(shown: np.ndarray, found: _Found, caption: str) -> np.ndarray:
+    """Each sample, and to its right its neighbours."""
+    height, width, channels = shown.shape[1:]
+    narrow, wide = (
+        np.full((height, max(1, width // part), channels), 255, np.uint8) for part in (12, 3)
+    )
+    strips = [
+        np.concatenate((one, narrow, *others, wide), 1)
+        for one, others in zip(shown, found.pictures, strict=True)
+    ]
+    name = "each generated image | the training images nearest to it"
+    table = [{name: block(strips, side=_BLOCK_OF_NEIGHBOURS)}]
+    return np.asarray(grid(table, f"{caption} · {found.sentence}"))
