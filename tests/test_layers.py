@@ -280,6 +280,8 @@ def test_an_algorithm_is_recognised(words):
     assert ALGORITHM.search(words)
 
 
-@pytest.mark.parametrize("words", ["a zoo of GANs", "ganzoo_gan", "began", "organ", "[[diffaugment]]"])
+@pytest.mark.parametrize(
+    "words", ["a zoo of GANs", "ganzoo_gan", "began", "organ", "[[diffaugment]]"]
+)
 def test_other_words_are_no_algorithm(words):
     assert not ALGORITHM.search(words)
