@@ -11,7 +11,9 @@ from torch import nn
 from ganzoo.api import Scalar
 from ganzoo.interfaces import Loss
 from ganzoo.registry import ChoiceError
-from ganzoo.testing.checks_losses import (
+from ganzoo.testing.checks_precision import ELSEWHERE
+from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
+from ganzoo.testing.losses import (
     TURNS,
     is_penalty,
     loss_and_probe,
@@ -19,8 +21,6 @@ from ganzoo.testing.checks_losses import (
     total_at,
     values_of,
 )
-from ganzoo.testing.checks_precision import ELSEWHERE
-from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
 from ganzoo.testing.probe import Probe, Turn
 
 _NEAR = 1e-3

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ganzoo.engine.rng import isolated
 from ganzoo.errors import GanzooError
 from ganzoo.interfaces import KnownValue, Loss
 from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
+from ganzoo.testing.losses import (
+    RISES,
+    TURNS,
+    at_its_step,
+    gradients_of,
+    is_penalty,
+    loss_and_probe,
+    needs_discriminator,
+    sum_of,
+    terms_of,
+    total_at,
+    values_of,
+)
 from ganzoo.testing.probe import Probe, Turn
-from ganzoo.testing.trial import number
-
-TURNS: tuple[Turn, ...] = ("discriminator", "generator")
-_SHAPES = ((3, 32, 32), (2,))
-"""Images, and points, for losses that take no images."""
-
-_LAZIEST = 64
-"""Steps within which a loss must say something."""
 
 _EXAMPLE = """
 state where its value can be worked out by hand, as an attribute of the loss:
@@ -55,33 +59,6 @@ def check_loss_terms(subject: Subject) -> None:
         raise CheckFailed(message) from why
 
 
-_RISES: list[tuple[Turn, str, float, float, dict[str, float]]] = [
-    # whose turn it is, what changes, its worse value, its better one, the other logit
-    ("discriminator", "real_logit", 0.0, 1.0, {"fake_logit": 0.0}),
-    ("discriminator", "fake_logit", 1.0, 0.0, {"real_logit": 1.0}),
-    ("generator", "fake_logit", 0.0, 1.0, {"real_logit": 0.0}),
-]
-
-
-def _rise(loss: Loss, probe: Probe, turn: Turn, what: str) -> tuple[float, float]:
-    """A turn's loss where its player does worse, and where it does better."""
-    (found,) = (one for one in _RISES if one[:2] == (turn, what))
-    _, _, worse, better, rest = found
-    with_worse = total_at(loss, turn, probe.but(**{what: worse}, **rest))
-    return with_worse, total_at(loss, turn, probe.but(**{what: better}, **rest))
-
-
-def is_penalty(loss: Loss, probe: Probe) -> bool:
-    """Whether it has no part in the game: nothing for G, and for D nothing that tells real from
-    fake, which would make it the discriminator's half of one.
-    """
-    if values_of(loss, "generator", probe):
-        return False
-    turn: Turn = "discriminator"
-    rises = (_rise(loss, probe, turn, what) for what in ("real_logit", "fake_logit"))
-    return not all(better < worse for worse, better in rises)
-
-
 @check("loss")
 def check_loss_sign(subject: Subject) -> None:
     """A loss falls as its player does better: D by its logits, G by fooling D or by likeness."""
@@ -90,15 +67,16 @@ def check_loss_sign(subject: Subject) -> None:
         message = "it gives the generator no terms: what a penalty must do, check_loss_penalty says"
         raise NotApplicable(message)
     moved: dict[Turn, list[str]] = {"discriminator": [], "generator": []}
-    for turn, what, worse, better, _ in _RISES:
-        with_worse, with_better = _rise(loss, probe, turn, what)
+    for rise in RISES:
+        with_worse, with_better = rise.of(loss, probe)
         if with_worse == with_better:
             continue  # a loss of images or of features, or one with a penalty
-        moved[turn].append(what)
+        moved[rise.turn].append(rise.what)
         require(
             with_better < with_worse,
-            f"the {turn}'s loss goes from {with_worse:.4g} to {with_better:.4g} as {what} goes "
-            f"from {worse:g} to {better:g}, which is what this player wants: it must fall",
+            f"the {rise.turn}'s loss goes from {with_worse:.4g} to {with_better:.4g} as "
+            f"{rise.what} goes from {rise.worse:g} to {rise.better:g}, which is what this player "
+            "wants: it must fall",
         )
     require(
         len(moved["discriminator"]) != 1,
@@ -136,7 +114,7 @@ def check_loss_gradients(subject: Subject) -> None:
     silent = []
     for turn in TURNS:
         at = probe.but(track=True, scales=3)
-        total, inputs = _sum(loss, turn, at)
+        total, inputs = sum_of(loss, turn, at)
         if total is None:
             silent.append(turn)  # a penalty, or features: another loss has the rest
             continue
@@ -145,7 +123,7 @@ def check_loss_gradients(subject: Subject) -> None:
         if turn == "discriminator" and inputs.real_output is not None:
             of_real += inputs.real_output.logits
         wanted = [*of_fake, *of_real, inputs.fake if turn == "generator" else at.slope]
-        gradients = list(_gradients(total, wanted))
+        gradients = list(gradients_of(total, wanted))
         reached = [gradient is not None and bool(gradient.any()) for gradient in gradients]
         require(
             any(reached),
@@ -173,7 +151,7 @@ def check_loss_extremes(subject: Subject) -> None:
             at = probe.but(real_logit=real, fake_logit=fake, track=True)
             where = f"in the {turn}'s turn, with real logits of {real:g} and fake ones of {fake:g}"
             try:
-                total, inputs = _sum(loss, turn, at)
+                total, inputs = sum_of(loss, turn, at)
             except CheckFailed as error:
                 message = f"{where}: {error}"
                 raise CheckFailed(message) from error
@@ -181,7 +159,7 @@ def check_loss_extremes(subject: Subject) -> None:
                 continue
             outputs = (inputs.real_output, inputs.fake_output)
             logits = [one for output in outputs if output is not None for one in output.logits]
-            for gradient in _gradients(total, [*logits, inputs.real, inputs.fake]):
+            for gradient in gradients_of(total, [*logits, inputs.real, inputs.fake]):
                 require(
                     gradient is None or bool(torch.isfinite(gradient).all()),
                     f"{where}, a gradient isn't finite: take logits as they are (softplus, "
@@ -217,7 +195,7 @@ def check_loss_without_discriminator(subject: Subject) -> None:
     """Without a discriminator it works, or says `needs_discriminator` and raises RuntimeError."""
     loss, probe = loss_and_probe(subject)
     alone = probe.but(discriminator=False)
-    needs = _needs_discriminator(loss)
+    needs = needs_discriminator(loss)
     if needs and not values_of(loss, "generator", probe):
         raise NotApplicable("it says nothing in the generator's turn")
     try:
@@ -270,7 +248,7 @@ def check_loss_known_values(subject: Subject) -> None:
         )
         probe = _known_probe(loss, value)
         stated: dict[Turn, Mapping[str, float]] = {}
-        if _needs_discriminator(loss) or value.discriminator:
+        if needs_discriminator(loss) or value.discriminator:
             stated["discriminator"] = value.discriminator
         stated["generator"] = value.generator
         for turn, terms in stated.items():
@@ -288,7 +266,7 @@ def _known_probe(loss: Loss, value: KnownValue) -> Probe:
         terms_of(loss, "generator", probe)
     except (GanzooError, RuntimeError):
         probe = probe.but(features=True)
-    return _at_its_step(loss, probe)
+    return at_its_step(loss, probe)
 
 
 def _compare(what: str, got: Mapping[str, float], stated: Mapping[str, float], near: float) -> None:
@@ -298,79 +276,3 @@ def _compare(what: str, got: Mapping[str, float], stated: Mapping[str, float], n
             abs(got[name] - value) <= near * max(1.0, abs(value)),
             f"{what}: {name!r} is {got[name]:.8g}, and should be {value:.8g}",
         )
-
-
-def loss_and_probe(subject: Subject) -> tuple[Loss, Probe]:
-    """The loss, and inputs of the first shape that it takes."""
-    loss: Any = subject.choose().build()
-    require(isinstance(loss, Loss), f"{subject.id} has no methods `discriminator` and `generator`")
-    first: Exception | None = None
-    for shape in _SHAPES:
-        probe = Probe(shape=shape)
-        for tried in (probe, probe.but(features=True)):
-            try:
-                for turn in TURNS:
-                    _sum(loss, turn, tried)
-            except CheckFailed:
-                return loss, tried  # its terms are wrong; that it takes
-            except Exception as error:  # noqa: BLE001  # whatever a stranger's loss raises
-                first = first or error
-            else:
-                return loss, _at_its_step(loss, tried)
-    message = (
-        f"it can't be computed: {first!r}\n"
-        "Inputs were images (N x 3 x 32 x 32), then points (N x 2); in the generator's turn "
-        "`real_output` is None unless the loss has `real_in_generator_turn = True`; `condition` is "
-        "empty."
-    )
-    raise CheckFailed(message) from first
-
-
-def _at_its_step(loss: Loss, probe: Probe) -> Probe:
-    """The same at the first step at which the loss says anything: lazy ones leave most out."""
-    for step in range(_LAZIEST):
-        at = probe.but(step=step)
-        if any(terms_of(loss, turn, at)[0] for turn in TURNS):
-            return at
-    return probe
-
-
-def _needs_discriminator(loss: Loss) -> bool:
-    return bool(getattr(loss, "needs_discriminator", True))
-
-
-def terms_of(loss: Loss, turn: Turn, probe: Probe) -> tuple[dict[str, Tensor], Any]:
-    inputs = probe.inputs(loss, turn)
-    with isolated(0):  # points between real and fake, drawn at random
-        terms: Any = getattr(loss, turn)(inputs)
-    require(
-        isinstance(terms, dict) and all(isinstance(name, str) and name for name in terms),
-        f"the {turn}'s turn gives {type(terms).__name__}: give a dict of named terms",
-    )
-    return terms, inputs
-
-
-def values_of(loss: Loss, turn: Turn, probe: Probe) -> dict[str, float]:
-    """A turn's terms as numbers, each known to be finite."""
-    terms, _ = terms_of(loss, turn, probe)
-    return {name: number(f"{turn}/{name}", term) for name, term in terms.items()}
-
-
-def total_at(loss: Loss, turn: Turn, probe: Probe) -> float:
-    """What a turn minimises."""
-    return sum(values_of(loss, turn, probe).values())
-
-
-def _sum(loss: Loss, turn: Turn, probe: Probe) -> tuple[Tensor | None, Any]:
-    """The sum that is minimised, None if there are no terms, and what the loss was given."""
-    terms, inputs = terms_of(loss, turn, probe)
-    for name, term in terms.items():
-        number(f"{turn}/{name}", term)
-    parts = [term.reshape(()) for term in terms.values()]
-    return (torch.stack(parts).sum() if parts else None), inputs
-
-
-def _gradients(total: Tensor, wanted: list[Tensor]) -> Iterator[Tensor | None]:
-    tracked = [tensor for tensor in wanted if tensor.requires_grad]
-    if total.requires_grad and tracked:
-        yield from torch.autograd.grad(total, tracked, allow_unused=True)
