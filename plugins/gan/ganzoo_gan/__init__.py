@@ -1,4 +1,4 @@
-"""Adversarial losses that any task may name. Light module: it imports no torch."""
+"""Adversarial losses and penalties for any task; noise to samples. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ganzoo.api import Component, hookimpl
 
 @hookimpl
 def ganzoo_components() -> Iterable[Component]:
-    """Return the losses of this plugin."""
+    """Return losses, penalties, DiffAugment, task, networks, data and metrics."""
     return (
         Component(
             kind="loss",

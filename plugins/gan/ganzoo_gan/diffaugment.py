@@ -1,4 +1,4 @@
-"""Differentiable augmentation of all that a discriminator sees (arXiv 2006.10738, section 4).
+"""Differentiable augmentation of all that a discriminator sees (arXiv 2006.10738, section 3.2).
 
 The ranges are those of the paper's code: brightness by up to 0.5, saturation by 0 to 2, contrast by
 0.5 to 1.5, a shift by up to 1/8 of height and width, a hole of half of each. Images are in [-1, 1];

@@ -162,7 +162,7 @@ class WGAN(AdversarialLoss):
 
 
 class RpGAN:
-    """Relativistic pairing with the logistic function (arXiv 1807.00734, eqs. 7 and 8; 2501.05441).
+    """Relativistic pairing with the logistic function (arXiv 1807.00734, section 4; 2501.05441).
 
     D minimises softplus(-(real - fake)), G minimises softplus(-(fake - real)): sample i of the real
     batch against sample i of the generated one, cell against cell. Each turn has one term, `gan`,
