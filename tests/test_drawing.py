@@ -367,3 +367,61 @@ def test_the_command_prints_where_its_document_is(tmp_path):
     assert result.exit_code == 0, result.exception
     assert json.loads(Path(result.stdout.strip()).read_text())["names"].keys() == {"back"}
     assert "back/l1" in result.stderr
+
+
+# What is looked at while training.
+
+
+def looks(folder, *sets):
+    """The pictures of steps 1 and 2, without their captions at the bottom."""
+    recipe = recipe_of(
+        folder, DRAWS, "watch.samples=1 steps", "watch.sample_count=9", "train.epochs=2", *sets
+    )
+    result = run(recipe, out=folder / "run", limits=Limits(2), voice=Voice(quiet=True))
+    assert result.exit_code == 0, result.error
+    files = sorted((folder / "run" / "samples").iterdir())
+    assert len(files) == 2
+    return [np.asarray(Image.open(file))[:-18] for file in files]
+
+
+@pytest.mark.parametrize("kind", ["points", "image"])
+@pytest.mark.parametrize("mode", ["running", "paper"])
+def test_latents_are_the_same_at_each_look(tmp_path, kind, mode):
+    sets = [f"data.kind={kind}", f"inference.mode={mode}"]
+    for lr, alike in (("1e-12", True), ("0.5", False)):
+        folder = tmp_path / lr
+        folder.mkdir()
+        first, second = looks(folder, *sets, f"optimizer.lr={lr}")
+        assert np.array_equal(first, second) == alike
+
+
+def test_small_images_are_laid_out_in_blocks(tmp_path):
+    sheet = looks(tmp_path, "data.kind=image")[0]
+    side = 8 * (192 // 8) * 3 + 2 * 2  # nine images are three by three, enlarged to 192 pixels
+    assert sheet.shape[:2] == (18 + side + 8, 4 + side + 4 + side + 4)
+    data = open_for_evaluation(recipe_of(tmp_path, DRAWS, "data.kind=image"), "val")
+    pixels = ((data.sample(4)["real"][0].numpy() + 1) * 127.5).round()
+    cell = sheet[18 + 194 : 18 + 386, 4 + side + 4 + 194 : 4 + side + 4 + 386, 0]  # the middle one
+    assert np.array_equal(cell[::24, ::24], pixels)
+
+
+def test_data_of_every_kind_can_be_inspected(tmp_path):
+    from ganzoo.cli.data import inspect
+
+    (tmp_path / "toy.toml").write_text(DRAWS)
+    for kind, says in (("points", "points 2"), ("image", "image 1 x 8 x 8")):
+        sheet = tmp_path / f"{kind}.png"
+        arguments = [str(tmp_path / "toy.toml"), "--set", f"data.kind={kind}", "-o", str(sheet)]
+        done = CliRunner().invoke(inspect, arguments)
+        assert done.exit_code == 0, done.exception
+        assert says in done.stdout
+        assert "class one number, 2 classes" in done.stdout
+        assert f"contact sheet: {sheet}" in done.stdout
+        pixels = np.asarray(Image.open(sheet)).reshape(-1, 3).astype(int)
+        assert (np.ptp(pixels, axis=1) > 50).any() == (kind == "points")  # coloured dots
+    (tmp_path / "toy.toml").write_text(BOTH)
+    arguments = [str(tmp_path / "toy.toml"), "-o", str(sheet)]
+    done = CliRunner().invoke(inspect, arguments)
+    assert "no pair with the others" not in done.stdout
+    done = CliRunner().invoke(inspect, [*arguments, "--set", "data.hidden=always"])
+    assert "target: 8 x 8 x 3 uint8 (6) -> image 3 x 8 x 8, no pair with the others" in done.stdout

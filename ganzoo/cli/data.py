@@ -59,12 +59,12 @@ def inspect(  # click passes by name
 ) -> None:
     """Count and decode the data of RECIPE, list what is wrong, and draw a contact sheet.
 
-    The sheet shows samples after augmentation, as networks get them. Exits 5 if anything is wrong
-    with the data.
+    The sheet shows samples after augmentation, as networks get them; points as a scatter plot.
+    Exits 5 if anything is wrong with the data.
     """
     from ganzoo.cli.console import print_json
     from ganzoo.data.convert import save_image
-    from ganzoo.data.inspect import contact_sheet_rows, inspect_data
+    from ganzoo.data.inspect import contact_sheet, inspect_data
     from ganzoo.errors import ExitCode
     from ganzoo.recipe import load_recipe
 
@@ -75,14 +75,13 @@ def inspect(  # click passes by name
     if split in report.prepared:
         import numpy as np
 
-        from ganzoo.data.pictures import grid
-
         caption = f"{loaded.name} · {report.use} · {split}, after augmentation"
         if report.stand_in:
             caption += " · STAND-IN DATA"
-        sheet = out or Path(f"{loaded.name}_data.png")
-        table = contact_sheet_rows(report.prepared[split], rows)
-        save_image(np.asarray(grid(table, caption)), sheet)
+        picture = contact_sheet(report.prepared[split], rows, caption)
+        if picture is not None:
+            sheet = out or Path(f"{loaded.name}_data.png")
+            save_image(np.asarray(picture), sheet)
     if as_json:
         print_json(_document(loaded.name, report, sheet))
     else:

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from ganzoo.data.convert import to_uint8
+from ganzoo.data.pictures import grid, scatter
 from ganzoo.data.pipeline import PreparedData, open_data
 from ganzoo.errors import DataError, DataMissing
 from ganzoo.interfaces import DataSource, Field, Split
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ganzoo.recipe.model import Recipe
+
+
+MOST_POINTS = 2500
+"""Points of a contact sheet."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +95,7 @@ def inspect_data(
         report.prepared[split] = prepared
         report.use, report.stand_in = prepared.chosen.id, prepared.stand_in
         report.notes += [note for note in prepared.notes if note not in report.notes]
-        report.splits[split].fields = {
-            name: f"{one.kind} {_times(one.shape)}" for name, one in prepared.fields.items()
-        }
+        report.splits[split].fields = {name: _becomes(one) for name, one in prepared.fields.items()}
         look(prepared.source, split, prepared)
     return report
 
@@ -149,6 +152,42 @@ def _times(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape)) or "one number"
 
 
+def _becomes(one: Field) -> str:
+    """What networks get of a field, in words."""
+    words = f"{one.kind} {_times(one.shape)}"
+    if one.classes:
+        words += f", {one.classes} classes"
+    return words if one.aligned else f"{words}, no pair with the others"
+
+
+def contact_sheet(data: PreparedData, rows: int, caption: str) -> Image.Image | None:
+    """Samples spread over a split, after augmentation: a row each; points as one scatter plot.
+
+    Args:
+        data: the split.
+        rows: how many samples that are images or label maps, at most.
+        caption: below them.
+
+    Returns:
+        None where there is nothing to be drawn.
+    """
+    clouds = [name for name, one in data.fields.items() if one.kind == "points"]
+    if any(one.kind in {"image", "labels"} for one in data.fields.values()):
+        table = contact_sheet_rows(data, rows)
+        return grid(table, caption) if table else None
+    if not clouds:
+        return None
+    samples = [data.sample(int(index)) for index in _spread(data, MOST_POINTS)]
+    return scatter(
+        {name: np.stack([one[name].numpy() for one in samples]) for name in clouds}, caption
+    )
+
+
+def _spread(data: PreparedData, most: int) -> np.ndarray:
+    indices: np.ndarray = np.linspace(0, len(data) - 1, min(most, len(data))).round().astype(int)
+    return indices
+
+
 def contact_sheet_rows(
     data: PreparedData, rows: int, largest: int = 256
 ) -> list[dict[str, np.ndarray]]:
@@ -161,9 +200,8 @@ def contact_sheet_rows(
         rows: how many at most.
         largest: longer side, in pixels, that pictures are reduced to if they exceed it.
     """
-    count = min(rows, len(data))
     table = []
-    for index in np.linspace(0, len(data) - 1, count).round().astype(int):
+    for index in _spread(data, rows):
         with suppress(DataError):  # `inspect_data` has listed it
             pictures = _pictures(data.sample(int(index)), data.fields)
             table.append({name: _reduced(one, largest) for name, one in pictures.items()})
