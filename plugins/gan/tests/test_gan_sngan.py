@@ -329,7 +329,7 @@ def test_a_check_plays_a_step_without_numbers():
     rehearse(recipe, plan_networks(recipe, open_data(recipe, "train").fields))
 
 
-def test_a_resume_is_exact_and_needs_the_vectors_of_the_iteration(tmp_path):
+def test_a_resume_is_exact_with_averages(tmp_path):
     same_after_a_resume(loads(RECIPE, "sn"), tmp_path)
 
 
