@@ -1,7 +1,7 @@
-"""Write docs/compatibility.md: which generator, discriminator and loss make a step together.
+"""Write docs/compatibility.md: which networks, losses and augments make a step together.
 
-`python docs/compatibility.py` asks `ganzoo check` about every combination for every task, then
-trains each for two steps on tiny images, and stops with the list where the two disagree. What is
+`python docs/compatibility.py` asks `ganzoo check` about combinations for every task, then
+trains each for two steps on tiny samples, and stops with the list where the two disagree. What is
 combined comes from the registry alone; `tests/test_compatibility.py` compares the document. It
 stands beside `generate.py`, which must not import torch, and so isn't one of its parts.
 """  # noqa: INP001  # a script beside the documents, no package
@@ -12,7 +12,7 @@ import itertools
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,18 @@ import torch
 
 from ganzoo.api import Kind, Ref
 from ganzoo.data.pipeline import open_data
+from ganzoo.engine.build import plan_networks
 from ganzoo.engine.check import inspect_recipe
 from ganzoo.engine.session import Session, resolve
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import ExitCode, GanzooError
 from ganzoo.interfaces import Task
 from ganzoo.plugins import CORE
-from ganzoo.recipe import Recipe, load_recipe
+from ganzoo.recipe import Recipe, load_document, load_recipe
 from ganzoo.recipe.find import shipped_recipes
 from ganzoo.registry import Entry, Registry, current
 from ganzoo.testing import Subject
-from ganzoo.testing.tiny import tiny_recipe
+from ganzoo.testing.tiny import shrunk
 
 DOCUMENT = Path(__file__).with_name("compatibility.md")
 OWN_AFFAIR = {ExitCode.RECIPE, ExitCode.PLUGIN, ExitCode.DATA}
@@ -39,15 +40,25 @@ OWN_AFFAIR = {ExitCode.RECIPE, ExitCode.PLUGIN, ExitCode.DATA}
 HEAD = """\
 # What fits what
 
-Made by `python docs/compatibility.py`, which asks `ganzoo check` about every combination of this
-distribution's networks and losses, task by task, and then trains it for two steps on tiny images
-(the preset `tiny` of each component that has one). `ok`: both found nothing wrong, and terms and
-weights stayed finite. A number: both refused it, for the reason below the table. Shapes and terms
-are compared, not pictures. A loss that takes another one stands here with each, and with every
-setting that a shipped recipe of the task gives it.
+Made by `python docs/compatibility.py`, which asks `ganzoo check` about combinations of this
+distribution's components, task by task, and then trains each for two steps on tiny samples (the
+preset `tiny` of each component that has one). `ok`: both found nothing wrong, and terms and weights
+stayed finite. A number: both refused it, for the reason below the table. Shapes and terms are
+compared, not pictures.
+
+Each task is looked at in a shipped recipe for every sort of shapes that its recipes have. Generator
+and discriminator meet in the sample alone, whose shape the data fix; so a first table takes every
+generator into the recipe, and a second puts every loss and every differentiable augment on every
+discriminator, since that is what these see. A loss that takes another one stands there
+with each, and with every setting that a shipped recipe of the task gives it; a penalty, which has
+no term for the generator, stands beside the recipe's own first loss, after a +.
 
 Sizes are refused by the same command: `ganzoo check RECIPE` names the nearest legal ones.
 """
+ALIKE = 3
+"""Losses that refuse a discriminator for one reason, after which no other is tried with it."""
+NO_TERM = "gives no term for"
+"""How a penalty that stands alone is refused."""
 
 
 class DisagreementError(Exception):
@@ -88,6 +99,49 @@ def networks(subject: Subject) -> dict[Kind, list[Part]]:
         if roles <= task.optional:
             found[kind].append(Part("none", "none"))
     return found
+
+
+@dataclass(frozen=True)
+class Host:
+    """A shipped recipe in whose tiny form a task's components are combined.
+
+    Args:
+        task: the task.
+        recipe: as it is shipped.
+    """
+
+    task: Subject
+    recipe: Recipe
+
+    def made(self, tables: Mapping[str, Any]) -> Recipe:
+        """Its tiny form with other tables; nothing is built."""
+        document = shrunk(self.recipe, self.task, lambda document: document.update(tables))
+        return load_document(document, self.task.registry)
+
+    def own(self, key: str) -> Any:
+        """One of its tables, at its smallest."""
+        return shrunk(self.recipe, self.task).get(key, "none")
+
+    def shapes(self) -> tuple[Any, ...]:
+        """What tells sorts of recipes apart: kinds of what networks take and make, and classes."""
+        recipe = self.made({})
+        plan = plan_networks(recipe, open_data(recipe, "train").fields)
+        ios = (plan.io[role] for role in sorted(plan.io))
+        return tuple((len(io.inputs), len(io.outputs), bool(io.classes)) for io in ios)
+
+
+def hosts(task: Subject) -> list[Host]:
+    """The first recipe of each sort of shapes, among those whose data are there."""
+    found: dict[tuple[Any, ...], Host] = {}
+    for name in sorted(shipped_recipes(task.registry)):
+        recipe = load_recipe(name, registry=task.registry)
+        if recipe.task.id == task.id:
+            host = Host(task, recipe)
+            try:
+                found.setdefault(host.shapes(), host)
+            except GanzooError:
+                continue  # its data aren't there, and it has no stand-in
+    return list(found.values())
 
 
 def losses(task: Subject) -> list[Part]:
@@ -154,13 +208,13 @@ def two_steps(recipe: Recipe) -> str:
     return ""
 
 
-def judge(task: Subject, tables: Mapping[str, Any]) -> Verdict:
-    """What `check` and two steps say of the task's tiny recipe with these tables.
+def judge(host: Host, tables: Mapping[str, Any]) -> Verdict:
+    """What `check` and two steps say of the recipe with these tables.
 
     Raises:
         GanzooError: neither could be asked, such as for a machine that lacks something.
     """
-    recipe = tiny_recipe(task, lambda document: document.update(tables))
+    recipe = host.made(tables)
     problems = inspect_recipe(recipe)["problems"]
     for problem in problems:
         if problem["exit_code"] not in OWN_AFFAIR:
@@ -177,51 +231,98 @@ def disagreement(verdict: Verdict) -> str:
     return f"check finds nothing wrong, and two steps end with {verdict.steps}"
 
 
-def section(registry: Registry, entry: Entry) -> str:
-    """A task's heading, table and reasons.
+@dataclass
+class Table:
+    """One table of the document: its corner, its columns, and the rows so far, by label."""
+
+    corner: str
+    columns: list[str]
+    rows: dict[str, list[str]] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        titles = [f"`{one}`".replace("`+ ", "+ `") for one in self.columns]
+        lines = [[self.corner, *titles]]
+        lines.append(["---"] * len(lines[0]))
+        lines += [[f"`{label}`", *cells] for label, cells in self.rows.items()]
+        return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+class Section:
+    """What is found out of one host: tables, the reasons that their cells point to, disagreements.
+
+    Args:
+        host: the recipe.
+    """
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.reasons: dict[str, int] = {}
+        self.wrong: list[str] = []
+
+    def cell(self, what: str, tables: Mapping[str, Any]) -> str:
+        """`ok`, or the number of the reason why not."""
+        verdict = judge(self.host, tables)
+        if fault := disagreement(verdict):
+            self.wrong.append(f"{self.host.task.id} in {self.host.recipe.name}: {what}: {fault}")
+        if not verdict.reason:
+            return "ok"
+        return f"({self.reasons.setdefault(verdict.reason, len(self.reasons) + 1)})"
+
+    def alone(self, parts: Mapping[Kind, list[Part]]) -> Table:
+        """Every network in its own table of the recipe, beside the recipe's others."""
+        made = Table("network", ["table", "fits"])
+        for kind in parts:
+            for part in parts[kind]:
+                cell = self.cell(part.label, {kind: part.table})
+                made.rows[part.label] = [kind, cell]
+        return made
+
+    def upon(self, kind: Kind, parts: list[Part]) -> Table:
+        """Every loss and differentiable augment upon every network of a kind."""
+        changes = [self._of_loss(part) for part in losses(self.host.task)]
+        for entry in own(self.host.task.registry, "diffaugment"):
+            table = self.host.task.table("diffaugment", entry.id)
+            changes.append((entry.id, {"diffaugment": [table]}))
+        made = Table(kind, [label for label, _ in changes])
+        for row in parts:
+            cells: list[str] = []
+            for label, change in changes:
+                if len(cells) == ALIKE and len(set(cells)) == 1 and cells[0] != "ok":
+                    break  # whatever the loss is, it says the same
+                cells.append(self.cell(f"{row.label}, {label}", {kind: row.table, **change}))
+            made.rows[row.label] = cells + cells[-1:] * (len(changes) - len(cells))
+        return made
+
+    def _of_loss(self, loss: Part) -> tuple[str, dict[str, Any]]:
+        """A loss alone or, where it has no term for the generator, beside the recipe's own."""
+        if NO_TERM not in judge(self.host, {"loss": [loss.table]}).reason:
+            return loss.label, {"loss": [loss.table]}
+        tables = self.host.own("loss")
+        first = tables[0] if isinstance(tables, list) else tables
+        return f"+ {loss.label}", {"loss": [{**first, "name": "own"}, loss.table]}
+
+
+def section(host: Host) -> str:
+    """A recipe's heading, tables and reasons.
 
     Raises:
         DisagreementError: listing every combination of which `check` and two steps disagree.
     """
-    task = subject_of(registry, entry)
-    tables = networks(task)
-    columns = losses(task)
-    reasons: dict[str, int] = {}
-    rows: dict[tuple[str, ...], list[str]] = {}
-    wrong: list[str] = []
-    for chosen, loss in itertools.product(itertools.product(*tables.values()), columns):
-        made = {kind: part.table for kind, part in zip(tables, chosen, strict=True)}
-        verdict = judge(task, {**made, "loss": [loss.table]})
-        labels = tuple(part.label for part in chosen)
-        if fault := disagreement(verdict):
-            wrong.append(f"{task.id}: {', '.join([*labels, loss.label])}: {fault}")
-        number = reasons.setdefault(verdict.reason, len(reasons) + 1) if verdict.reason else 0
-        rows.setdefault(labels, []).append(f"({number})" if number else "ok")
-    if wrong:
-        raise DisagreementError("\n".join(wrong))
-    return _written(task.id, list(tables), [one.label for one in columns], rows, list(reasons))
-
-
-def _written(
-    name: str,
-    kinds: list[Kind],
-    columns: list[str],
-    rows: Mapping[tuple[str, ...], list[str]],
-    reasons: list[str],
-) -> str:
-    lines = [[*kinds, *(f"`{one}`" for one in columns)]]
-    lines.append(["---"] * len(lines[0]))
-    for labels, cells in rows.items():
-        lines.append([*(f"`{one}`" for one in labels), *cells])
-    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-    listed = "\n".join(f"{number}. {reason}" for number, reason in enumerate(reasons, 1))
-    return "\n\n".join(part for part in (f"## `{name}`", table, listed) if part) + "\n"
+    found, parts = Section(host), networks(host.task)
+    tables = [found.alone({kind: parts[kind] for kind in parts if kind != "discriminator"})]
+    if "discriminator" in parts:
+        tables.append(found.upon("discriminator", parts["discriminator"]))
+    if found.wrong:
+        raise DisagreementError("\n".join(found.wrong))
+    heading = f"## `{host.task.id}` in `{host.recipe.name}`"
+    listed = "\n".join(f"{number}. {reason}" for number, reason in enumerate(found.reasons, 1))
+    return "\n\n".join([heading, *map(str, tables), *([listed] if listed else [])]) + "\n"
 
 
 def document(registry: Registry) -> str:
     """The whole of docs/compatibility.md."""
-    tasks = [section(registry, entry) for entry in own(registry, "task")]
-    return "\n".join([HEAD, *tasks])
+    tasks = [subject_of(registry, entry) for entry in own(registry, "task")]
+    return "\n".join([HEAD, *(section(host) for task in tasks for host in hosts(task))])
 
 
 if __name__ == "__main__":

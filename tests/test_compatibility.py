@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ganzoo import api, plugins, registry
+from ganzoo.recipe import load_recipe
 from ganzoo.registry import current
 
 ROOT = Path(__file__).parents[1]
@@ -40,12 +41,13 @@ def _activate(monkeypatch):
 
 @pytest.fixture
 def paired(compatibility):
-    return compatibility.subject_of(current(), current().entry("task", "pix2pix/paired"))
+    task = compatibility.subject_of(current(), current().entry("task", "pix2pix/paired"))
+    return compatibility.Host(task, load_recipe("quickstart", registry=current()))
 
 
 def tables(paired, discriminator, loss):
     return {
-        "generator": paired.table("generator", "pix2pix/unet"),
+        "generator": paired.task.table("generator", "pix2pix/unet"),
         "discriminator": discriminator,
         "loss": [loss],
     }
@@ -82,7 +84,7 @@ def test_a_legal_combination_makes_two_steps(compatibility, paired):
 def test_an_illegal_one_is_refused_with_the_reason(
     compatibility, paired, discriminator, loss, reason
 ):
-    table = "none" if discriminator == "none" else paired.table("discriminator", discriminator)
+    table = "none" if discriminator == "none" else paired.task.table("discriminator", discriminator)
     verdict = compatibility.judge(paired, tables(paired, table, {"use": loss}))
     assert reason in verdict.reason
     assert verdict.steps
@@ -95,14 +97,12 @@ def test_a_disagreement_is_told(compatibility):
     assert "two steps end with boom" in compatibility.disagreement(verdict("", "boom"))
 
 
-def test_where_check_were_blind_no_document_would_be_made(compatibility, monkeypatch):
+def test_where_check_were_blind_no_document_would_be_made(compatibility, paired, monkeypatch):
     """The control: with the rehearsal switched off, the same toy is a disagreement."""
     monkeypatch.setattr("ganzoo.engine.check.rehearse", lambda *_: None)
-    entry = current().entry("task", "pix2pix/paired")
-    paired = compatibility.subject_of(current(), entry)
     networks = {"generator": ["pix2pix/unet"], "discriminator": ["pix2pix/patchgan"]}
     parts = {
-        kind: [compatibility.Part(name, paired.table(kind, name)) for name in names]
+        kind: [compatibility.Part(name, paired.task.table(kind, name)) for name in names]
         for kind, names in networks.items()
     }
     loss = compatibility.Part("fitting_toy/features", {"use": "fitting_toy/features"})
@@ -110,18 +110,35 @@ def test_where_check_were_blind_no_document_would_be_made(compatibility, monkeyp
     monkeypatch.setattr(compatibility, "losses", lambda _: [loss])
     said = "check finds nothing wrong, and two steps end with"
     with pytest.raises(compatibility.DisagreementError, match=said):
-        compatibility.section(current(), entry)
+        compatibility.section(paired)
 
 
 def test_losses_stand_with_each_loss_that_they_take(compatibility, paired):
-    labels = [part.label for part in compatibility.losses(paired)]
+    labels = [part.label for part in compatibility.losses(paired.task)]
     assert labels == sorted(labels, key=lambda label: label.partition(",")[0])
     assert "pix2pix/cgan_l1, gan = gan/hinge" in labels
     assert "pix2pix/cgan_l1, gan = gan/vanilla" not in labels  # the default, said once
     assert len(labels) == len(set(labels))
 
 
+def test_a_penalty_stands_beside_the_recipes_own_loss(compatibility, paired):
+    found = compatibility.Section(paired)
+    label, change = found._of_loss(compatibility.Part("gan/r1", {"use": "gan/r1"}))
+    assert label == "+ gan/r1"
+    assert [one["use"] for one in change["loss"]] == ["pix2pix/cgan_l1", "gan/r1"]
+    change = found._of_loss(compatibility.Part("gan/hinge", {"use": "gan/hinge"}))
+    assert change == ("gan/hinge", {"loss": [{"use": "gan/hinge"}]})
+
+
+def test_a_task_is_looked_at_in_each_sort_of_shapes(compatibility):
+    task = compatibility.subject_of(current(), current().entry("task", "gan/from_noise"))
+    names = [host.recipe.name for host in compatibility.hosts(task)]
+    assert {"gan_digits", "gan_ring"} & set(names) or "gan_grid25" in names
+    shapes = [host.shapes() for host in compatibility.hosts(task)]
+    assert len(shapes) == len(set(shapes)) > 1
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_the_document_is_what_the_code_does(compatibility):
     assert compatibility.document(current()) == DOCUMENT, "run `python docs/compatibility.py`"
