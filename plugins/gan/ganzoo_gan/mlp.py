@@ -74,7 +74,7 @@ class MLPDiscriminator(MLP):
 
 def _length(shape: Shape, verb: str) -> int:
     if len(shape) != 1:
-        kind = "an image's" if len(shape) == 3 else "this"
-        message = f"{verb} points or noise (D,), not {kind} {shape}"
+        what = f"images {shape}" if len(shape) == 3 else f"the shape {shape}"
+        message = f"{verb} points or noise (D,), not {what}"
         raise ValueError(message)
     return shape[0]

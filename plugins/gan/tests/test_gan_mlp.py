@@ -73,9 +73,9 @@ def test_spectral_norm_bounds_the_slope():
 @pytest.mark.parametrize(
     ("io", "told"),
     [
-        (NetIO((2,), (3, 8, 8)), r"makes points .* not an image's \(3, 8, 8\)"),
-        (NetIO((3, 8, 8), (1,)), r"takes points .* not an image's \(3, 8, 8\)"),
-        (NetIO((8, 8), (1,)), r"takes points .* not this \(8, 8\)"),
+        (NetIO((2,), (3, 8, 8)), r"makes points .* not images \(3, 8, 8\)"),
+        (NetIO((3, 8, 8), (1,)), r"takes points .* not images \(3, 8, 8\)"),
+        (NetIO((8, 8), (1,)), r"takes points .* not the shape \(8, 8\)"),
     ],
 )
 def test_images_are_refused_in_words(io, told):
