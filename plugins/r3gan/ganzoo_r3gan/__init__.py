@@ -9,6 +9,12 @@ from ganzoo.api import Component, hookimpl
 _PAPER = "2501.05441"
 _OPTIONS = "ganzoo_r3gan.options:ResNetOptions"
 _PRESETS = {
+    "cifar10": {  # 32 x 32
+        "widths": [768] * 4,
+        "blocks": [2] * 4,
+        "cardinalities": [96] * 4,
+        "class_embedding": 64,
+    },
     "tiny": {
         "widths": [16, 16, 8],
         "blocks": [1, 1, 1],
