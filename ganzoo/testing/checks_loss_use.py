@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import nn
 
-from ganzoo.api import Scalar
 from ganzoo.interfaces import Loss
 from ganzoo.registry import ChoiceError
 from ganzoo.testing.checks_precision import ELSEWHERE
-from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
+from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require, schedules
 from ganzoo.testing.losses import (
     TURNS,
     is_penalty,
@@ -91,7 +89,7 @@ def check_loss_anneals(subject: Subject) -> None:
     """An option that may change with training (`Scalar`) is read by the clock, in every step."""
     _, probe = loss_and_probe(subject)
     judged = False
-    for name, start, end in _schedules(subject):
+    for name, start, end in schedules(subject):
         try:
             annealed: Loss = subject.choose(**{name: {"from": start, "to": end}}).build()
             first, last = (subject.choose(**{name: value}).build() for value in (start, end))
@@ -111,16 +109,6 @@ def check_loss_anneals(subject: Subject) -> None:
             )
     if not judged:
         raise NotApplicable("no option of type Scalar makes a difference to its terms")
-
-
-def _schedules(subject: Subject) -> Iterator[tuple[str, float, float]]:
-    """Options that may be annealed, with two values."""
-    options = subject.choose().options
-    for name, info in type(options).model_fields.items():
-        value = getattr(options, name)
-        if isinstance(value, Scalar):
-            start = value.start or 1.0
-            yield info.alias or name, start, start / 2
 
 
 def _at(loss: Loss, turn: Turn, probe: Probe, progress: float) -> dict[str, float]:
