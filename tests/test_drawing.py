@@ -16,10 +16,11 @@ from ganzoo import api, registry
 from ganzoo.data.pipeline import open_for_evaluation
 from ganzoo.engine.clocks import Limits
 from ganzoo.engine.run import run
-from ganzoo.errors import DataError, DivergedError, UsageError
+from ganzoo.errors import DataError, DivergedError, PluginError, UsageError
 from ganzoo.inference.drawing import Sampler, load_sampler
 from ganzoo.inference.evaluate import evaluate_run, score_nets
 from ganzoo.inference.judging import NETWORK, REAL, judge_drawn, metrics_for
+from ganzoo.inference.network import Trained
 from ganzoo.inference.predict import predict
 from ganzoo.inference.weights import find_weights
 from ganzoo.interfaces import NetIO
@@ -425,3 +426,25 @@ def test_data_of_every_kind_can_be_inspected(tmp_path):
     assert "no pair with the others" not in done.stdout
     done = CliRunner().invoke(inspect, [*arguments, "--set", "data.hidden=always"])
     assert "target: 8 x 8 x 3 uint8 (6) -> image 3 x 8 x 8, no pair with the others" in done.stdout
+
+
+def test_what_a_task_lacks_is_said(tmp_path):
+    recipe = recipe_of(tmp_path, DRAWS)
+    data, sampler = sampler_of(recipe)
+    trained = Trained(sampler.net, recipe.task, "generator", "running")
+    with pytest.raises(
+        UsageError, match="wants the field 'label' too, and it is given noise alone"
+    ):
+        trained({"noise": torch.zeros(3)}, "a")
+    assert trained({"noise": torch.zeros(3), "label": torch.tensor(1)}, "a").shape == (2,)
+
+    silent = Sampler(sampler.net, recipe_of(tmp_path, BOTH).task, "forth", sampler.io, "running")
+    with pytest.raises(PluginError, match="Both draws no inputs for 'forth'"):
+        silent.draw(1, 0)
+
+
+def test_data_may_propose_metrics_as_tables(tmp_path):
+    recipe = recipe_of(tmp_path, DRAWS, "metric=[{ use = 'drawing_toy/gap' }]")
+    data = open_for_evaluation(recipe, "test")
+    data.source.metrics = ("drawing_toy/gap", {"use": "drawing_toy/level"})
+    assert [one.id for one in metrics_for(recipe, data)] == ["drawing_toy/gap", "drawing_toy/level"]

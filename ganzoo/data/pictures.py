@@ -66,7 +66,7 @@ def block(
         H' x W' x 3 uint8.
     """
     height, width = images[0].shape[:2]
-    across = columns or math.ceil(math.sqrt(len(images) * height / width))
+    across = columns or min(len(images), math.ceil(math.sqrt(len(images) * height / width)))
     down = math.ceil(len(images) / across)
     fits = side // max(across * width, down * height)
     factor = max(1, min(LEGIBLE // min(height, width), fits))

@@ -58,7 +58,7 @@ class Sampler:
         have the same inputs however many there are.
 
         Raises:
-            PluginError: the task's `draw` gives other than that.
+            PluginError: the task has no `draw`, or it gives other than that.
         """
         task: Any = self.task.load()
         classes = max(self.io.classes, 1)
@@ -66,7 +66,10 @@ class Sampler:
         parts = []
         for number in range(-(-count // block)):
             random = torch.Generator().manual_seed(seed_for(seed, "draw", number))
-            part = dict(task.draw(self.task.options, self.role, self.io, block, random))
+            try:
+                part = dict(task.draw(self.task.options, self.role, self.io, block, random))
+            except NotImplementedError as error:
+                raise PluginError(str(error), where=self.task.id) from error
             for name, value in part.items():
                 if len(value) != block:
                     raise PluginError(
