@@ -128,8 +128,8 @@ def train(
 ) -> DigitClassifier:
     """Train on the source's training digits; the caller's random state is left alone.
 
-    AdamW with a one-cycle learning rate (arXiv 1708.07120), cross-entropy, and small random
-    rotations, scalings and shifts.
+    AdamW with a one-cycle learning rate (arXiv 1708.07120), cross-entropy, small random rotations,
+    scalings and shifts, and random backgrounds, contrasts and noise.
 
     Args:
         options: source, seed and steps.
@@ -150,7 +150,7 @@ def train(
         )
         for _ in range(options.steps):
             chosen = torch.randint(len(images), (BATCH,))
-            loss = F.cross_entropy(net(_moved(images[chosen])), labels[chosen])
+            loss = F.cross_entropy(net(_worn(_moved(images[chosen]))), labels[chosen])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -169,6 +169,18 @@ def _moved(digits: Tensor) -> Tensor:
     grid = F.affine_grid(rows, list(digits.shape), align_corners=False)
     # Outside is black: -1, so the brightness above black is what is resampled.
     return F.grid_sample(digits + 1, grid, align_corners=False) - 1
+
+
+def _worn(digits: Tensor) -> Tensor:
+    """Each digit with less contrast, a background that isn't black, and noise.
+
+    Real digits have none of it and young generators all: without it, a net takes every sample on
+    dark gray for one and the same class, and a generator of all modes for one that has collapsed.
+    """
+    shape = (len(digits), 1, 1, 1)
+    dark, bright = -1 + 0.8 * torch.rand(shape), 1 - 0.5 * torch.rand(shape)
+    noise = 0.3 * torch.rand(shape) * torch.randn(digits.shape)
+    return (dark + (bright - dark) * (digits + 1) / 2 + noise).clamp(-1, 1)
 
 
 def _spread(count: int) -> Tensor:

@@ -60,6 +60,19 @@ def test_held_out_digits_are_read_right_and_by_chance_after_shuffled_labels(nets
     assert share_right(nets[True], "test") < 0.25
 
 
+def test_samples_on_gray_and_with_noise_are_read_too(nets):
+    # What young generators make: no black, little contrast, noise. A judge that knows clean digits
+    # alone takes all of these for one class, and a generator of all modes for a collapsed one.
+    digits, labels = digits_of("digits", 8, "test")
+    noise = torch.randn(digits.shape, generator=torch.Generator().manual_seed(0))
+    worn = (digits + 1) * 0.7 - 0.6 + 0.1 * noise
+    found = classify(nets[False], worn.clamp(-1, 1))
+    assert (found == labels).float().mean() > 0.85
+    # Control: what has no digit in it is no matter of brightness.
+    empty = classify(nets[False], torch.full_like(digits, -0.6) + 0.1 * noise)
+    assert (empty == labels).float().mean() < 0.25
+
+
 def test_training_leaves_random_numbers_alone_and_repeats_itself():
     options = DigitClassifierOptions(source="digits", steps=3)
     before = torch.get_rng_state()
