@@ -430,7 +430,7 @@ def test_data_of_every_kind_can_be_inspected(tmp_path):
 
 def test_what_a_task_lacks_is_said(tmp_path):
     recipe = recipe_of(tmp_path, DRAWS)
-    data, sampler = sampler_of(recipe)
+    _, sampler = sampler_of(recipe)
     trained = Trained(sampler.net, recipe.task, "generator", "running")
     with pytest.raises(
         UsageError, match="wants the field 'label' too, and it is given noise alone"

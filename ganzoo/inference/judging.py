@@ -77,19 +77,28 @@ def metrics_for(recipe: Recipe, data: PreparedData) -> list[Chosen]:
 
 
 def _fitting(
-    metrics: Sequence[Chosen], there: Collection[str], judgement: Judgement, why: str = ""
+    metrics: Sequence[Chosen], there: Collection[str], judgement: Judgement, why: str
 ) -> list[Chosen]:
-    """The metrics whose fields are all there; of the others it is said why they're left out."""
+    """The metrics whose fields are all there; of the others it is said why they're left out.
+
+    Args:
+        metrics: all of them.
+        there: names of the fields.
+        judgement: whose notes say it.
+        why: the reason where it is the target alone that is missing.
+    """
     fitting = []
+    left_out: dict[str, list[str]] = {}
     for metric in metrics:
         missing = sorted(metric.load().needs - set(there))
-        if not missing:
-            fitting.append(metric)
-        elif why and missing == ["target"]:
-            judgement.notes.append(f"{metric.id} is left out: {why}.")
+        if missing:
+            lacks = f"the data have no field {', '.join(missing)}"
+            left_out.setdefault(why if missing == ["target"] else lacks, []).append(metric.id)
         else:
-            lacks = ", ".join(missing)
-            judgement.notes.append(f"{metric.id} is left out: the data have no field {lacks}.")
+            fitting.append(metric)
+    for reason, ids in left_out.items():
+        verb = "is" if len(ids) == 1 else "are"
+        judgement.notes.append(f"{', '.join(ids)} {verb} left out: {reason}.")
     return fitting
 
 
