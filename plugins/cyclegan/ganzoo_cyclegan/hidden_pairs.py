@@ -51,10 +51,11 @@ class HiddenPairs:
             order = np.random.Generator(np.random.PCG64(options.seed)).permutation(order)
             half = (len(order) + 1) // 2
             self.sources, self.targets = np.sort(order[:half]), np.sort(order[half:])
-            self.notes += (
+            said = (
                 f"{options.pairs.id}: its training pairs are taken apart, {half} sources and "
-                f"{len(order) - half} targets of other pairs.",
+                f"{len(order) - half} targets of other pairs."
             )
+            self.notes = (*self.notes, said)
         else:
             self.sources = self.targets = order
 

@@ -1,79 +1,82 @@
-"""Drawn pairs."""
+"""Drawn pairs whose mapping can be learnt without seeing one: shapes, grey in A, coloured in B.
+
+Each picture has four shapes, discs or squares, on a ground that both sides share. Three of four
+shapes are dark in A and red in B, the others light in A and blue in B. Unpaired images alone allow
+each grey any colour; that a shape must be found again by its colour rules out all but two mappings,
+and how often each colour occurs, all but one.
+"""
 
 from __future__ import annotations
+
 from collections.abc import Mapping
+
 import numpy as np
+
 from ganzoo.interfaces import Field, Split
 from ganzoo_cyclegan.options import ShapesOptions
 
-VARIANT = None
-_SPLITS = ("train", "val", "test")
+GROUND = (120, 160, 120)
+SOURCE = ((60, 60, 70), (230, 230, 220))
+"""Colours of the frequent and the rare shapes in A."""
+TARGET = ((200, 60, 40), (40, 90, 190))
+"""And in B; neither of A's is clearly nearer to one of B's."""
+FREQUENT = 0.75
+"""Share of the frequent shapes."""
+SIDES = (0.75, 0.95)
+"""Side of a shape, as a share of its quarter's: together they cover a bit more than half."""
+
+_SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
 class Shapes:
+    """Data source of drawn pairs; a sample is a function of (seed, split, index) alone.
+
+    Fields: `source` and `target`, 3 x size x size images of the same shapes, A's and B's colours.
+    """
+
+    notes = ("cyclegan/shapes: drawn pictures, not photographs",)
+
     def __init__(self, options: ShapesOptions, split: Split) -> None:
         self.options = options
-        self.split = split
+        self.split: Split = split
         self._count = {"train": options.train, "val": options.val, "test": options.test}[split]
-        self.cache = {}
 
     @property
     def fields(self) -> Mapping[str, Field]:
+        """Shapes and kinds of `source` and `target`."""
         shape = (3, self.options.size, self.options.size)
         return {"source": Field(shape, "image"), "target": Field(shape, "image")}
 
     def __len__(self) -> int:
         return self._count
 
-    def load(self, index, rng=None):
+    def load(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:  # noqa: ARG002
+        """Draw a pair, both size x size x 3 uint8; nothing is drawn from `rng`.
+
+        Raises:
+            IndexError: when there's no such sample.
+        """
         if not 0 <= index < self._count:
-            raise IndexError(index)
-        if index not in self.cache:
-            self.cache[index] = self.draw(index)
-        return self.cache[index]
+            message = f"{self.split} has {self._count} samples, there is no index {index}"
+            raise IndexError(message)
+        size = self.options.size
+        random = np.random.default_rng((self.options.seed, _SPLITS.index(self.split), index))
+        source = np.full((size, size, 3), GROUND, np.uint8)
+        target = source.copy()
+        y, x = np.mgrid[0:size, 0:size] + 0.5
+        quarter = size / 2
+        for top in (0.0, quarter):
+            for left in (0.0, quarter):
+                side = quarter * random.uniform(*SIDES)
+                dy = y - top - side / 2 - random.uniform(0, quarter - side)
+                dx = x - left - side / 2 - random.uniform(0, quarter - side)
+                disc = random.random() < 0.5
+                far = np.hypot(dy, dx) if disc else np.maximum(abs(dy), abs(dx))
+                inside = far <= side / 2
+                kind = int(random.random() >= FREQUENT)
+                source[inside], target[inside] = SOURCE[kind], TARGET[kind]
+        return {"source": source, "target": target}
 
-    def draw(self, index):
-        n = self.options.size
-        r = np.random.default_rng((self.options.seed, _SPLITS.index(self.split), index))
-        y, x = np.mgrid[0:n, 0:n]
-        V = VARIANT or "stripes"
-        cell = n // 2
-        src = np.full((n, n, 3), (120, 160, 120), np.uint8)
-        tgt = src.copy()
-        for cy in (0, 1):
-            for cx in (0, 1):
-                s = r.integers(12, 16)
-                h = s / 2
-                my = cy * cell + h + r.random() * (cell - s)
-                mx = cx * cell + h + r.random() * (cell - s)
-                disc = r.random() < 0.5
-                m = (
-                    ((y - my + 0.5) ** 2 + (x - mx + 0.5) ** 2 <= h * h)
-                    if disc
-                    else (np.maximum(abs(y - my + 0.5), abs(x - mx + 0.5)) <= h * 0.9)
-                )
-                common = r.random() < 0.75
-                if V == "stripes":
-                    p = r.integers(4)
-                    st = ((x if common else y) + p) % 4 < 2
-                    src[m & st] = (240, 240, 240)
-                    src[m & ~st] = (130, 130, 130)
-                    tgt[m] = (200, 60, 40) if common else (40, 90, 190)
-                elif V == "two":
-                    src[m] = (60, 60, 70) if common else (230, 230, 220)
-                    tgt[m] = (200, 60, 40) if common else (40, 90, 190)
-                elif V == "three":
-                    k = r.choice(3, p=(0.55, 0.3, 0.15))
-                    src[m] = ((60, 60, 70), (230, 230, 220), (145, 145, 145))[k]
-                    tgt[m] = ((200, 60, 40), (40, 90, 190), (240, 200, 40))[k]
-                else:  # grey levels
-                    t = r.beta(1.2, 2.5)
-                    src[m] = np.array((90, 90, 90)) + t * np.array((150, 150, 150))
-                    ramp = np.array([(250, 190, 60), (220, 60, 60), (90, 20, 110)], float)
-                    f = t * 2
-                    i = min(int(f), 1)
-                    tgt[m] = ramp[i] + (f - i) * (ramp[i + 1] - ramp[i])
-        return {"source": src, "target": tgt}
-
-    def name(self, index):
+    def name(self, index: int) -> str:
+        """`000012`."""
         return f"{index:06d}"

@@ -44,12 +44,12 @@ class Unpaired:
                 raise DataError(f"there are no images for the {split} split", where=str(folder))
         if not in_splits:
             sides, counts = _dealt(folders, sides, options.split_seed, split)
-            notes = (
-                *notes,
+            said = (
                 f"{self.root} has no split folders: its images were dealt to train/val/test, "
                 f"{counts[0]} of {options.source} and {counts[1]} of {options.target}, by a hash "
-                f"of their name and data.split_seed = {options.split_seed}.",
+                f"of their name and data.split_seed = {options.split_seed}."
             )
+            notes = (*notes, said)
         self.sources, self.targets = sides
         self.notes = notes
         self.drawn = split == "train"
