@@ -50,6 +50,7 @@ test_images = conformance(
         "images/folder": NOWHERE,
         "images/side_by_side": NOWHERE,
         "images/two_folders": NOWHERE,
+        "images/unpaired": NOWHERE,
     },
 )
 test_pix2pix = conformance("pix2pix")

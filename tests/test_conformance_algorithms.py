@@ -192,6 +192,7 @@ PAIRS = (
     "images/folder",
     "images/side_by_side",
     "images/two_folders",
+    "images/unpaired",
     pytest.param("images/facades", marks=pytest.mark.data),  # the whole set, or none
 )
 
@@ -212,6 +213,7 @@ def folders(tmp_path_factory):
         "images/folder": {"root": str(root / "two"), "classes": True},
         "images/side_by_side": {"root": str(root / "one")},
         "images/two_folders": {"root": str(root / "two")},
+        "images/unpaired": {"root": str(root / "two")},
     }
 
 
