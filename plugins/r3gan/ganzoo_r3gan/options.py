@@ -48,9 +48,8 @@ class ResNetOptions(NetOptions):
         return self
 
     def side(self) -> int:
-        """Height and width of the images, in pixels."""
-        return START << (len(self.widths) - 1)
+        """Height and width of the images, in pixels; a network refuses all others in words.
 
-    def size_multiple(self) -> int:
-        """The side itself: from there on a network says in words which sizes it is for."""
-        return self.side()
+        So there is no `size_multiple`: its hint would name multiples, which aren't legal either.
+        """
+        return START << (len(self.widths) - 1)

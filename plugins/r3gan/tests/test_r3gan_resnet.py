@@ -80,7 +80,7 @@ def test_widths_and_blocks_of_each_stage_count_as_said():
 @pytest.mark.parametrize(("stages", "side"), [(1, 4), (2, 8), (3, 16), (5, 64)])
 def test_the_number_of_stages_is_the_size_of_the_images(stages, side):
     options = ResNetOptions(widths=(4,) * stages, blocks=(1,) * stages, cardinalities=(2,) * stages)
-    assert options.side() == options.size_multiple() == side
+    assert options.side() == side
     made = Generator(options, NetIO((7,), (1, side, side)))(torch.randn(2, 7))
     assert made.shape == (2, 1, side, side)
     assert Discriminator(options, NetIO((1, side, side), (1,)))(made).shape == (2, 1)
