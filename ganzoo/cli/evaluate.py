@@ -69,7 +69,8 @@ def command(  # click passes by name
     from rich.progress import Progress
 
     from ganzoo.cli.console import print_json
-    from ganzoo.inference.evaluate import evaluate_run, print_report
+    from ganzoo.inference.evaluate import evaluate_run
+    from ganzoo.inference.report import print_report
 
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:

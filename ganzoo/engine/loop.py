@@ -312,7 +312,8 @@ class Loop:
     def _evaluate(self, split: Split) -> None:
         if not self.session.main:
             return
-        from ganzoo.inference.evaluate import evaluate_run, print_report
+        from ganzoo.inference.evaluate import evaluate_run
+        from ganzoo.inference.report import print_report
 
         self.voice.say(f"evaluating the {split} split")
         report = evaluate_run(self.run.path, split, device=self.session.device.type)

@@ -1,0 +1,127 @@
+"""What an evaluation leaves behind: its document, the table on the terminal, the files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ganzoo.data.convert import save_image
+from ganzoo.files import replacing
+from ganzoo.inference import controls
+from ganzoo.inference.judging import BOUNDS, NETWORK, Judgement, Made, means, without_bounds
+
+
+class Gallery:
+    """What a network made, as files of one folder: a PNG an image, `samples.npy` of all else.
+
+    Args:
+        folder: earlier results in it go.
+        pictures: images that are kept at most; None: all.
+    """
+
+    def __init__(self, folder: Path, pictures: int | None = None) -> None:
+        self.folder = folder
+        self.pictures = pictures
+        self.rows: list[np.ndarray] = []
+        self.files: set[Path] = set()
+
+    def add(self, name: str, made: Made) -> None:
+        """Keep one."""
+        if made.dtype != np.uint8:
+            self.rows.append(made)
+        elif self.pictures is None or len(self.files) < self.pictures:
+            path = self.folder / f"{name}.png"
+            save_image(made, path)
+            self.files.add(path)
+
+    def finish(self) -> None:
+        """Write what goes into one file, and drop files of an earlier evaluation."""
+        if self.rows:
+            path = self.folder / "samples.npy"
+            with replacing(path) as temporary, temporary.open("wb") as file:
+                np.save(file, np.stack(self.rows))
+            self.files.add(path)
+        for stale in {*self.folder.glob("*.png"), *self.folder.glob("*.npy")} - self.files:
+            stale.unlink()
+
+
+def results_of(judgement: Judgement) -> dict[str, Any]:
+    """The part of an evaluation's document that its metrics make."""
+    own = judgement.scores.get(NETWORK, {})
+    beside = {
+        name: means(without_bounds(scores))
+        for name, scores in judgement.scores.items()
+        if name != NETWORK
+    }
+    protocol = judgement.protocol | {name: controls.PROTOCOL[name] for name in beside}
+    for bound in BOUNDS:
+        values = {
+            name.removeprefix(f"{bound}_"): score.mean
+            for name, score in own.items()
+            if name.startswith(f"{bound}_")
+        }
+        if values:
+            beside[bound] = values
+    return {
+        "metrics": {
+            name: {"mean": score.mean, "per_image": list(score.per_image)}
+            for name, score in without_bounds(own).items()
+        },
+        "controls": beside,
+        "headlines": judgement.headlines,
+        "protocol": protocol,
+    }
+
+
+def together(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Documents of several networks of a run as one."""
+    document = dict(next(iter(parts.values())))
+    for key in ("weights", "n", "names"):
+        document[key] = {role: part[key] for role, part in parts.items()}
+    document |= {"metrics": {}, "controls": {}, "headlines": [], "protocol": {}, "notes": []}
+    for role, part in parts.items():
+        document["metrics"] |= {f"{role}/{name}": one for name, one in part["metrics"].items()}
+        for control, values in part["controls"].items():
+            mine = document["controls"].setdefault(control, {})
+            mine |= {f"{role}/{name}": value for name, value in values.items()}
+        document["headlines"] += [f"{role}: {sentence}" for sentence in part["headlines"]]
+        document["protocol"] |= {
+            name if name in part["controls"] else f"{role}/{name}": sentence
+            for name, sentence in part["protocol"].items()
+        }
+        for note in part["notes"]:
+            shared = all(note in other["notes"] for other in parts.values())
+            said = note if shared else f"{role}: {note}"
+            document["notes"] += [] if said in document["notes"] else [said]
+    return document
+
+
+def print_report(document: Mapping[str, Any]) -> None:
+    """Show an evaluation on stderr: the run's figures, and the controls' beside them."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(stderr=True)
+    beside = document["controls"]
+    counts = document["n"].values() if isinstance(document["n"], Mapping) else [document["n"]]
+    table = Table(
+        title=f"{document['split']}: {' and '.join(map(str, dict.fromkeys(counts)))} samples of"
+        f" {document['data']}, mode {document['mode']}, seed {document['seed']},"
+        f" step {document['step']}"
+    )
+    table.add_column("")
+    table.add_column("this run", justify="right", style="bold")
+    for name in beside:
+        table.add_column(name.replace("_", " "), justify="right")
+    for name, score in document["metrics"].items():
+        cells = [f"{beside[c][name]:.4f}" if name in beside[c] else "" for c in beside]
+        table.add_row(name, f"{score['mean']:.4f}", *cells)
+    if document["metrics"]:
+        console.print(table)
+    for sentence in document["headlines"]:
+        console.print(sentence)
+    for note in document["notes"]:
+        console.print(note, style="yellow")
