@@ -200,7 +200,7 @@ def ganzoo_components() -> Iterable[Component]:
             options="ganzoo_gan.data_options:ClassAccuracyOptions",
             summary="Share of class-conditional digits that a classifier reads as their class.",
             presets={
-                "tiny": {"source": "digits", "steps": 60, "samples": 16, "use_cache": False},
+                "tiny": {"source": "digits", "steps": 20, "samples": 16, "use_cache": False},
             },
         ),
         Component(
@@ -211,7 +211,7 @@ def ganzoo_components() -> Iterable[Component]:
             summary="Modes of stacked digits that samples hit, and KL(generated || data).",
             paper="1611.02163",
             presets={
-                "tiny": {"source": "digits", "steps": 60, "samples": 16, "use_cache": False},
+                "tiny": {"source": "digits", "steps": 20, "samples": 16, "use_cache": False},
             },
         ),
     )
