@@ -193,6 +193,8 @@ def _material(subject: Subject) -> _Material:
             continue
         metric = _proposed(subject, data.source) or subject.choose()
         material = _Material(metric, rows, made)
+        if made in needs:
+            return material
         try:
             with isolated(0):
                 metric.build().update(collate(rows), torch.stack(material.perfect))
