@@ -54,6 +54,7 @@ def trained(seed: int, cycle: float) -> dict[str, float]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)  # 5 minutes on two free cores
 def test_the_hidden_mapping_is_learnt_and_not_without_consistency():
     os.environ["OMP_NUM_THREADS"] = "1"
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
