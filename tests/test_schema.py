@@ -190,7 +190,11 @@ BROKEN = {
     ),
     "wrong type": ('[train]\nepochs = "3"', "type", "train.epochs"),
     "wrong type of a switch": ("[ema]\nenabled = 1", "type", "ema.enabled"),
-    "wrong type of an option": ('[generator]\ndepth = "7"', "type", "generator.depth"),
+    "wrong type of an option": (
+        '[generator]\nbottleneck_norm = "yes"',
+        "type",
+        "generator.bottleneck_norm",
+    ),
     "wrong type in an array": ('[optimizer]\nbetas = ["0.5", 0.9]', "anyOf", "optimizer.betas.0"),
     "a switch in an array": (
         "[generator]\ndropout_layers = [true]",

@@ -22,7 +22,10 @@ from ganzoo.recipe.model import Recipe
 from ganzoo.registry import current
 
 FILE = "provenance.json"
-_PACKAGES = ("torch", "accelerate", "albumentations", "numpy", "pillow", "opencv-python-headless")
+_PACKAGES = (
+    *("torch", "accelerate", "albumentations", "mlxtend", "numpy", "opencv-python-headless"),
+    *("pillow", "scikit-learn", "timm"),
+)
 
 
 def _versions() -> dict[str, str]:

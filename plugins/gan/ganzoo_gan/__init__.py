@@ -102,7 +102,7 @@ def ganzoo_components() -> Iterable[Component]:
             name="mlp",
             target="ganzoo_gan.mlp:MLPDiscriminator",
             options="ganzoo_gan.mlp_options:MLPDiscriminatorOptions",
-            summary="Points to one logit: linear layers and leaky ReLUs, with spectral norm or not.",
+            summary="Points to one logit: linear layers, leaky ReLUs, spectral norm if wanted.",
             presets={"tiny": {"width": 16, "depth": 2}},
         ),
         Component(
