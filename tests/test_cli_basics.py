@@ -220,7 +220,7 @@ def test_show_names_the_recipes_that_use_it(ganzoo: Callable) -> None:
     assert "quickstart" in recipes("ganzoo/psnr")  # the core's default
     assert "pix2pix_facades" in recipes("images/procedural_facades")  # the stand-in
     assert "quickstart" not in recipes("gan/lsgan")
-    assert "\nrecipes that use it:\n  paper/" in ganzoo("show", "pix2pix/patchgan")[1]
+    assert "\nrecipes that use it:\n  cyclegan_catdog\n" in ganzoo("show", "pix2pix/patchgan")[1]
     code, _, err = ganzoo("--no-plugin", "images", "show", "pix2pix/patchgan")
     assert code == 0
     assert "not looked at, since they have problems: paper/table1_cgan, " in err
