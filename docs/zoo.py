@@ -94,7 +94,7 @@ ENTRIES = (
         "gan",
         (
             _shipped("gan_ring"),
-            Trial("control: vanilla loss, no penalty", "gan_ring", ("loss=gan/vanilla",)),
+            Trial("control: one epoch of 40", "gan_ring", ("train.epochs=1",)),
         ),
         ("modes", "high_quality"),
         seeds=(0, 1, 2),
@@ -120,7 +120,7 @@ ENTRIES = (
         "r3gan",
         (
             _shipped("r3gan_stacked_digits"),
-            Trial("control: DCGAN, vanilla loss, as many images", "gan_stacked_digits"),
+            Trial("control: DCGAN with its own loss, as many images", "gan_stacked_digits"),
         ),
         ("modes", "kl"),
     ),
@@ -149,11 +149,7 @@ ENTRIES = (
         "timm_unet",
         (
             Trial("a timm encoder", "quickstart", ("generator=timm_unet/unet",)),
-            Trial(
-                "control: a tenth of the training",
-                "quickstart",
-                ("generator=timm_unet/unet", "data.train=90"),
-            ),
+            Trial("control: pix2pix's own generator", "quickstart"),
         ),
         ("pixel_accuracy", "l1", "gradient_energy"),
     ),
