@@ -36,9 +36,9 @@ def command(  # click passes by name
 ) -> None:
     """Look at FOLDER and write a recipe for it.
 
-    FOLDER holds pairs side by side in each file, or in two folders; in train, val and test folders,
-    or all in one, which is then split 80/10/10. One pair is drawn, beside the recipe, with its
-    direction.
+    FOLDER holds pairs side by side in each file, or in two folders; or two folders of images of two
+    kinds, without pairs. They lie in train, val and test folders, or all in one, which is then
+    split 80/10/10. One sample is drawn, beside the recipe, with its direction.
     """
     import numpy as np
 
@@ -79,7 +79,7 @@ def command(  # click passes by name
     )
     caption = f"{data.name(0)}: {serves}"
     save_image(np.asarray(grid(contact_sheet_rows(data, 1), caption)), picture)
-    click.echo(f"one pair, {serves}: {picture}")
+    click.echo(f"one sample, {serves}: {picture}")
     if proposal.turned:
         other = proposal.turned
         if turn:
@@ -122,8 +122,12 @@ def _choose(folder: Path, use: str | None) -> tuple[str, Proposal]:
             "no data component knows what to make of this folder",
             where=str(folder),
             hint="Expected files that hold two images side by side (twice as wide as high), or two "
-            "folders of images with the same names, such as A and B; either in folders train, val "
-            f"and test, or without.\nAsked: {', '.join(asked)}.",
+            "folders of images, such as A and B: with the same names, if they are pairs, or with "
+            "none in common, if not. Either in folders train, val and test, or without.\n"
+            f"Asked: {', '.join(asked)}.\n"
+            "Images of one kind, or of several classes, need no proposal: extend a recipe that "
+            "generates from noise (`ganzoo recipes list`), and name data for such a folder "
+            "(`ganzoo list data`).",
         )
     if len(found) > 1:
         raise UsageError(
@@ -143,6 +147,6 @@ def _recipe_text(out: Path, base: str, data: dict[str, Any], because: str) -> st
     document.add(tomlkit.comment(f"Written by `ganzoo init`: {because}."))
     document["extends"] = base
     document["name"] = re.sub(r"[^A-Za-z0-9_.-]+", "_", out.stem)
-    document["summary"] = f"Pairs of images in {data['root']}"
+    document["summary"] = f"Images in {data['root']}"
     document["data"] = data
     return schema_line(out.parent) + tomlkit.dumps(document)

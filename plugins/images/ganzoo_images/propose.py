@@ -1,7 +1,8 @@
-"""How a folder of pairs looks from outside, for `ganzoo init`."""
+"""How a folder of images looks from outside, for `ganzoo init`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from ganzoo.data import Proposal, image_size
@@ -12,6 +13,9 @@ from ganzoo_images.two_folders import LAYOUTS
 
 BASE_RECIPE = "pix2pix_facades.toml"
 """The recipe that proposals extend: the general one for pairs of images."""
+
+UNPAIRED_RECIPE = "cyclegan_catdog.toml"
+"""The one for images of two kinds, without pairs."""
 
 SPLITS = ("train", "val", "test")
 
@@ -44,7 +48,7 @@ def propose_side_by_side(folder: Path) -> Proposal | None:
 
 def propose_two_folders(folder: Path) -> Proposal | None:
     """`images/two_folders`, where there are A and B, or two folders that share names of files."""
-    sides = _sides(folder)
+    sides = _sides(folder, _share_names)
     if sides is None:
         return None
     source, target = sides
@@ -56,15 +60,36 @@ def propose_two_folders(folder: Path) -> Proposal | None:
     )
 
 
-def _sides(root: Path) -> tuple[str, str] | None:
-    """Names of the two sides in whichever layout fits."""
+def propose_unpaired(folder: Path) -> Proposal | None:
+    """`images/unpaired`, where there are A and B, or two folders, without a name in common."""
+    sides = _sides(folder, _share_no_names)
+    if sides is None:
+        return None
+    source, target = sides
+    return Proposal(
+        extends=UNPAIRED_RECIPE,
+        # The recipe's own fallback, drawn pictures, is no stand-in for somebody's own.
+        options={
+            "root": folder.as_posix(),
+            "source": source,
+            "target": target,
+            "fallback": "none",
+        },
+        because=f"{folder} has two folders of images, {source} and {target}, without a file name "
+        "in common: two kinds, not pairs",
+        turned={"source": target, "target": source},
+    )
+
+
+def _sides(root: Path, fits: Callable[[Path, Path], bool]) -> tuple[str, str] | None:
+    """Names of the two sides in whichever layout has some that `fits`."""
     defaults = TwoFoldersOptions(root=root.as_posix())
     split = defaults.train
     for layout in (*LAYOUTS, "{side}"):
         names = _names(root, layout, split)
         standard = (defaults.source, defaults.target)
         sides = standard if set(standard) <= set(names) else tuple(names)
-        if len(sides) == 2 and _share_names(
+        if len(sides) == 2 and fits(
             *(root / layout.format(split=split, side=side) for side in sides)
         ):
             return sides[0], sides[1]
@@ -92,5 +117,13 @@ def _folders(root: Path) -> list[Path]:
 
 
 def _share_names(source: Path, target: Path) -> bool:
-    stems = [{path.stem for path in list_images(one)} for one in (source, target)]
-    return bool(stems[0] & stems[1])
+    return bool(_stems(source) & _stems(target))
+
+
+def _share_no_names(source: Path, target: Path) -> bool:
+    stems = (_stems(source), _stems(target))
+    return all(stems) and not stems[0] & stems[1]
+
+
+def _stems(folder: Path) -> set[str]:
+    return {path.stem for path in list_images(folder)}

@@ -109,6 +109,8 @@ def find_sides(
 ) -> tuple[tuple[Path, Path], bool, tuple[str, ...]]:
     """Folders of both sides, whether they belong to a split, and what to say about it.
 
+    Where they belong to none, the files are to be dealt out.
+
     Raises:
         DataError: when no layout fits.
     """
@@ -123,6 +125,8 @@ def find_sides(
 
     for layout in LAYOUTS:
         present = [part for part in names if all(one.is_dir() for one in folders(layout, part))]
+        if present == ["train"]:  # dealt out, as by `find_split`: nothing else is to be had
+            return folders(layout, "train"), False, ()
         if present:
             label = layout.format(split=names[split], side=options.source)
             place = choose_split(present, split, root, label)

@@ -17,6 +17,7 @@ from ganzoo_images.two_folders import find_sides
 if TYPE_CHECKING:
     import numpy as np
 
+    from ganzoo.data import Proposal
     from ganzoo.interfaces import Split
     from ganzoo_images.options import UnpairedOptions
 
@@ -61,6 +62,13 @@ class Unpaired:
         ]
         self._fields: dict[str, Field] = {}
 
+    @classmethod
+    def propose(cls, folder: Path) -> Proposal | None:
+        """What `ganzoo init` writes for two folders without pairs; see `Proposal`."""
+        from ganzoo_images.propose import propose_unpaired
+
+        return propose_unpaired(folder)
+
     @property
     def fields(self) -> Mapping[str, Field]:
         """`source` and `target`, in the size of the first file of each folder."""
@@ -92,7 +100,10 @@ class Unpaired:
             raise IndexError(message)
         at, beside = index, index % min(len(self.sources), len(self.targets))
         if self.drawn:
-            beside = int(rng.integers(min(len(self.sources), len(self.targets))))
+            shorter = min(len(self.sources), len(self.targets))
+            # Counted from `index`, which leaves it as random, so that one and the same `rng` for
+            # every index, as `ganzoo data inspect` has it, sees each file of the shorter folder.
+            beside = (index + int(rng.integers(shorter))) % shorter
         longer_is_source = len(self.sources) >= len(self.targets)
         source, target = (at, beside) if longer_is_source else (beside, at)
         return {
