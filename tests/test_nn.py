@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
 from ganzoo.nn import (
     Double,
@@ -132,12 +133,12 @@ def resampled(x: np.ndarray, side: int, taps: dict[int, float], step: int) -> np
 
 
 def halved(x: np.ndarray) -> np.ndarray:
-    return resampled(x, -(-len(x) // 2), {-1: 0.25, 0: 0.5, 1: 0.25}, 2)
+    return resampled(x, -(-len(x) // 2), {-1: 0.125, 0: 0.375, 1: 0.375, 2: 0.125}, 2)
 
 
 def doubled(x: np.ndarray) -> np.ndarray:
-    between = (x + resampled(x, len(x), {1: 1.0}, 1)) / 2
-    return np.stack([x, between], 1).ravel()
+    before, after = (resampled(x, len(x), {0: 0.75, side: 0.25}, 1) for side in (-1, 1))
+    return np.stack([before, after], 1).ravel()
 
 
 @pytest.mark.parametrize(("layer", "twin"), [(Halve, halved), (Double, doubled)])
@@ -164,6 +165,23 @@ def test_halving_removes_what_the_smaller_map_cant_show():
     board = (-1.0) ** (torch.arange(16)[:, None] + torch.arange(16))[None, None]
     assert Halve()(board)[..., 1:-1, 1:-1].abs().max() < 1e-6
     assert board[..., ::2, ::2].mean() == 1  # control: every other value turns it into a constant
+
+
+@pytest.mark.parametrize("layer", [Halve(), Double()])
+def test_resampling_shifts_nothing(layer):
+    x = torch.randn(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    for axes in ((2,), (3,), (2, 3)):
+        assert torch.allclose(layer(x.flip(axes)), layer(x).flip(axes), atol=1e-6)
+    # Control: every other value of the smoothed map does.
+    plain = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 2)
+    flipped = F.avg_pool2d(F.pad(x.flip(3), (1, 1, 1, 1), mode="replicate"), 3, 2)
+    assert not torch.allclose(flipped, plain.flip(3), atol=1e-2)
+
+
+def test_doubling_is_bilinear_interpolation():
+    x = torch.randn(2, 3, 5, 4, generator=torch.Generator().manual_seed(0))
+    bilinear = F.interpolate(x, scale_factor=2, mode="bilinear")
+    assert torch.allclose(Double()(x), bilinear, atol=1e-6)
 
 
 def test_doubling_is_the_transpose_of_halving_but_for_scale_and_borders():

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ganzoo.api import Component, hookimpl
 
 _PAPER = "2501.05441"
 _OPTIONS = "ganzoo_r3gan.options:ResNetOptions"
-_PRESETS = {
+_PRESETS: Mapping[str, Mapping[str, Any]] = {
     "cifar10": {  # 32 x 32
         "widths": [768] * 4,
         "blocks": [2] * 4,
         "cardinalities": [96] * 4,
-        "class_embedding": 64,
     },
     "tiny": {
         "widths": [16, 16, 8],

@@ -28,8 +28,9 @@ class ResNetOptions(NetOptions):
     """Groups of the 3 x 3 convolutions in each stage; they divide width * expansion."""
     expansion: int = Field(default=2, ge=1, le=8)
     """A block's inner channels, as a multiple of its stage's width (inverted bottleneck)."""
-    class_embedding: int = Field(default=64, ge=1)
-    """Numbers that a class is embedded in, where the task has classes."""
+    class_embedding: int | None = Field(default=None, ge=1)
+    """Numbers that a class is embedded in, where the task has classes; unless given as many as the
+    noise has in the generator, and the stage of 4 x 4 channels in the discriminator."""
 
     @model_validator(mode="after")
     def _stages_fit_together(self) -> ResNetOptions:

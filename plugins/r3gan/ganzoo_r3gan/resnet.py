@@ -106,9 +106,11 @@ def image_channels(options: ResNetOptions, shape: tuple[int, ...], what: str) ->
     return channels
 
 
-def embed_classes(options: ResNetOptions, classes: int) -> nn.Embedding:
-    """A table of class vectors with entries of mean square 1."""
-    return nn.Embedding(classes, options.class_embedding)  # torch draws it from N(0, 1)
+def embed_classes(classes: int, size: int, gain: float = 1.0) -> nn.Embedding:
+    """A table of class vectors, drawn like the weights of a linear layer on one-hot vectors."""
+    table = nn.Embedding(classes, size)
+    nn.init.normal_(table.weight, 0.0, gain / math.sqrt(classes))
+    return table
 
 
 def require_classes(classes: int, y: Tensor | None) -> Tensor:
@@ -146,8 +148,9 @@ class Generator(nn.Module):
         widths, self.classes = options.widths, io.classes
         features = io.inputs[0]
         if io.classes:
-            self.embedding = embed_classes(options, io.classes)
-            features += options.class_embedding
+            size = options.class_embedding or io.inputs[0]
+            self.embedding = embed_classes(io.classes, size)
+            features += size
         self.modulate = nn.Linear(features, widths[0], bias=False)
         draw_weights(self.modulate, 1.0)
         self.start = nn.Parameter(torch.randn(widths[0], START, START))
@@ -184,7 +187,7 @@ class Discriminator(nn.Module):
     Raises:
         ValueError: the input is no image of that size.
 
-    With the defaults and 3 channels it has 20,683,776 parameters, and with 10 classes 20,732,800.
+    With the defaults and 3 channels it has 20,683,776 parameters, and with 10 classes 21,280,512.
     """
 
     def __init__(self, options: ResNetOptions, io: NetIO) -> None:
@@ -200,9 +203,12 @@ class Discriminator(nn.Module):
             for inputs, outputs in itertools.pairwise(reversed(widths))
         )
         self.end = nn.Parameter(torch.randn(widths[0], START, START) / START)  # fan-in 4 * 4
+        size = 1
         if io.classes:
-            self.embedding = embed_classes(options, io.classes)
-        self.head = nn.Linear(widths[0], options.class_embedding if io.classes else 1, bias=False)
+            size = options.class_embedding or widths[0]
+            # An inner product sums so many terms.
+            self.embedding = embed_classes(io.classes, size, 1 / math.sqrt(size))
+        self.head = nn.Linear(widths[0], size, bias=False)
         draw_weights(self.head, 1.0)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -214,6 +220,4 @@ class Discriminator(nn.Module):
         if not self.classes:
             return seen
         meant: Tensor = self.embedding(require_classes(self.classes, y))
-        # Divided as the weights of a linear layer of so many inputs are drawn.
-        logits = (seen * meant).sum(1, keepdim=True)
-        return logits / math.sqrt(meant.shape[1])
+        return (seen * meant).sum(1, keepdim=True)

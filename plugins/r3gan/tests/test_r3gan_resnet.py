@@ -52,13 +52,12 @@ RGB = 3 * 768
 
 @pytest.mark.parametrize("classes", [0, 10])
 def test_parameters_at_the_papers_size_are_those_worked_out_by_hand(classes):
-    table = classes * 64  # an embedding of 64 numbers a class
-    embedded = 64 if classes else 0
-    made = BLOCKS + BASIS + RGB + (64 + embedded) * 768 + table
-    judged = BLOCKS + BASIS + RGB + 768 * (embedded or 1) + table
+    # Classes are embedded in as many numbers as the noise has, and as the 4 x 4 stage is wide.
+    made = BLOCKS + BASIS + RGB + 64 * 768 + (64 * 768 + 10 * 64 if classes else 0)
+    judged = BLOCKS + BASIS + RGB + (768 * 768 + 10 * 768 if classes else 768)
     assert (made, judged) == {
         0: (20_732_160, 20_683_776),
-        10: (20_781_952, 20_732_800),
+        10: (20_781_952, 21_280_512),
     }[classes]
     with torch.device("meta"):
         image = (3, 32, 32)
@@ -236,8 +235,20 @@ def test_the_logit_of_a_class_is_an_inner_product():
     net.head.register_forward_hook(lambda *args: found.append(args[-1]))
     logits = net(x, y)
     for index in range(2):
-        expected = found[0][index] @ net.embedding.weight[y[index]] / math.sqrt(6)
+        expected = found[0][index] @ net.embedding.weight[y[index]]
         assert logits[index].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_class_vectors_are_drawn_like_weights_on_one_hot_vectors():
+    options = ResNetOptions(widths=(8, 64), blocks=(1, 1), cardinalities=(2, 2))
+    torch.manual_seed(0)
+    make = Generator(options, NetIO((200,), (3, 8, 8), 25))
+    assert make.embedding.weight.shape == (25, 200)
+    assert make.embedding.weight.std().item() == pytest.approx(1 / 5, rel=0.05)
+    wide = ResNetOptions(widths=(100, 8), blocks=(1, 1), cardinalities=(2, 2))
+    judge = Discriminator(wide, NetIO((3, 8, 8), (1,), 25))
+    assert judge.embedding.weight.shape == (25, 100)
+    assert judge.embedding.weight.std().item() == pytest.approx(1 / 5 / 10, rel=0.06)
 
 
 def test_samples_are_judged_one_by_one():
