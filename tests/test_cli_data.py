@@ -11,6 +11,7 @@ from PIL import Image
 
 from ganzoo.cli.data import command as data_command
 from ganzoo.cli.init import command as init_command
+from ganzoo.data.inspect import inspect_data
 from ganzoo.errors import DataError, DataMissing, UsageError
 from ganzoo.recipe import load_recipe
 
@@ -110,6 +111,52 @@ def test_init_two_folders(tmp_path, layout, sides):
     data = load_recipe(tmp_path / "my.toml").data
     assert data.id == "images/two_folders"
     assert [data.options.source, data.options.target] == sorted(sides)
+
+
+def two_kinds(root, layout="train{}", counts=(20, 13), sides=("A", "B")):
+    """Two folders of different images, of which none shares its name with one of the other's."""
+    for side, count in zip(sides, counts, strict=True):
+        for number in range(count):
+            path = root / layout.format(side) / f"{side}{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (16 + number, 16)).save(path)
+    return root
+
+
+@pytest.mark.parametrize("layout", ["train{}", "{}", "train/{}", "{}/train"])
+def test_init_two_kinds_without_pairs(tmp_path, layout):
+    root = two_kinds(tmp_path / "set", layout, sides=("cats", "dogs"))
+    answer = init(root, tmp_path / "my.toml")
+    assert "without a file name in common" in answer.stderr
+    recipe = load_recipe(tmp_path / "my.toml")
+    assert recipe.data.id == "images/unpaired"
+    assert (recipe.data.options.source, recipe.data.options.target) == ("cats", "dogs")
+    assert recipe.fallback is None  # one's own data are never replaced by the base's stand-in
+    # Without val and test folders each side is dealt.
+    assert "train: 16 samples" in answer.stdout
+    assert "16/2/2 of cats and 11/1/1 of dogs" in answer.stderr
+    # The control: one name in common, and they are taken for pairs again.
+    for path in (root / layout.format("cats") / "cats0.png", root / layout.format("dogs")):
+        name = path if path.suffix else path / "dogs0.png"
+        name.rename(name.with_name("same.png"))
+    with pytest.raises(DataError, match="no partner"):
+        init(root, tmp_path / "pairs.toml")
+    assert load_recipe(tmp_path / "pairs.toml").data.id == "images/two_folders"
+
+
+def test_inspect_decodes_each_file_of_both_kinds(tmp_path):
+    """Training draws from the shorter folder, so that one draw a sample would miss files."""
+    root = two_kinds(tmp_path / "set")
+    (root / "trainB" / "B7.png").write_bytes(b"no image")
+    init_answer = invoke(init_command, two_kinds(tmp_path / "good"), "-o", tmp_path / "my.toml")
+    assert init_answer.exit_code == 0
+    source = load_recipe(tmp_path / "my.toml", [f"data.root={root.as_posix()}"])
+    named = {problem.reason for problem in inspect_data(source).problems}
+    assert any("B7.png" in reason for reason in named)
+    good = load_recipe(tmp_path / "my.toml")
+    assert inspect_data(good).problems == []
+    sizes = inspect_data(good).splits["train"].sizes["target"]
+    assert len(sizes) == 11  # as many as there are training images of B, each of its own size
 
 
 def test_init_refuses_what_it_does_not_know(tmp_path):

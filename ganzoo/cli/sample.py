@@ -121,7 +121,7 @@ def command(  # click passes by name
     if found is not None:
         click.echo(
             f"median distance to the nearest training image: {found['median']:.2f}; of real images"
-            f" held out from training: {found['held_out']:.2f} (a generator that copies is far"
-            " below that)",
+            f" held out from training: {found['held_out']:.2f} (copies are near 0; gray or blurred"
+            " samples lie below that too without being copies, so look at the picture)",
             err=True,
         )
