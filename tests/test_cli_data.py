@@ -225,9 +225,14 @@ def test_inspect_json_lists_problems_and_exits_5(pairs, tmp_path):
 
 
 def test_inspect_lists_unmatched_files_of_a_split(tmp_path):
-    for side, count in (("A", 4), ("B", 3)):
+    for split, side, count in (
+        ("train", "A", 4),
+        ("train", "B", 3),
+        ("val", "A", 1),
+        ("val", "B", 1),
+    ):
         for number in range(count):
-            path = tmp_path / "set" / "train" / side / f"{number}.png"
+            path = tmp_path / "set" / split / side / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (16, 16)).save(path)
     with pytest.raises(DataError, match="no partner"):

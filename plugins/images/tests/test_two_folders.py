@@ -24,6 +24,12 @@ def opened(root, split="train", **options):
     return TwoFolders(TwoFoldersOptions(root=str(root), **options), split)
 
 
+def val_beside(root, sides="AB"):
+    """Folders of a second split: without them, the files of `train` alone are dealt out."""
+    for side in sides:
+        (root / "val" / side).mkdir(parents=True)
+
+
 def load(source, index=0):
     return source.load(index, np.random.default_rng(0))
 
@@ -46,9 +52,25 @@ def test_layouts(tmp_path, layout):
         assert (sample["target"] == 20 + number).all()
 
 
+@pytest.mark.parametrize("layout", LAYOUTS[:3])
+def test_train_alone_is_dealt(tmp_path, layout):
+    for number in range(10):
+        for side in "AB":
+            write(tmp_path / layout.format(split="train", side=side) / f"{number}.png")
+    parts = [opened(tmp_path, split) for split in ("train", "val", "test")]
+    assert [len(part) for part in parts] == [8, 1, 1]
+    assert len({part.name(index) for part in parts for index in range(len(part))}) == 10
+    assert "dealt 8/1/1" in parts[0].notes[0]
+    # The control: with a second split, train is what train holds.
+    write(tmp_path / layout.format(split="val", side="A") / "0.png")
+    write(tmp_path / layout.format(split="val", side="B") / "0.png")
+    assert [len(opened(tmp_path, split)) for split in ("train", "val", "test")] == [10, 1, 1]
+
+
 def test_sides_endings_and_channels(tmp_path):
     write(tmp_path / "train" / "edges" / "x.png", 7, mode="L")
     write(tmp_path / "train" / "photos" / "x.jpeg", 9)
+    val_beside(tmp_path, ("edges", "photos"))
     options = {"source": "edges", "target": "photos", "source_channels": "gray"}
     source = opened(tmp_path, target_channels="rgba", **options)
     assert source.fields["source"].shape == (1, 4, 6)
@@ -60,6 +82,7 @@ def test_sides_endings_and_channels(tmp_path):
 def test_pickles(tmp_path):
     for side in "AB":
         write(tmp_path / "train" / side / "1.png", 3)
+    val_beside(tmp_path)
     source = pickle.loads(pickle.dumps(opened(tmp_path)))
     assert source.name(0) == "1"
     assert (load(source)["source"] == 3).all()
@@ -72,6 +95,7 @@ def untidy(tmp_path):
     for number in range(5):
         write(tmp_path / "train" / "B" / f"{number}.png")
     write(tmp_path / "train" / "B" / "stranger.png")
+    val_beside(tmp_path)
     return tmp_path
 
 
@@ -97,6 +121,7 @@ def test_sizes_that_differ_are_listed_by_name(tmp_path):
         write(tmp_path / "train" / "A" / f"{number}.png")
         write(tmp_path / "train" / "B" / f"{number}.png", size=(6, 4) if number else (8, 4))
     (tmp_path / "train" / "B" / "2.png").write_bytes(b"broken")
+    val_beside(tmp_path)
     with pytest.raises(DataError, match="2 pairs") as caught:
         opened(tmp_path)
     assert "A/0.png is 6 x 4, B/0.png 8 x 4" in caught.value.hint
@@ -110,6 +135,7 @@ def test_sizes_that_differ_are_listed_by_name(tmp_path):
 def test_no_pairs_at_all_is_an_error_even_when_skipping(tmp_path):
     write(tmp_path / "train" / "A" / "1.png")
     write(tmp_path / "train" / "B" / "2.png")
+    val_beside(tmp_path)
     with pytest.raises(DataError, match="no partner"):
         opened(tmp_path, unmatched="skip")
     write(tmp_path / "train" / "B" / "1.png", size=(9, 9))

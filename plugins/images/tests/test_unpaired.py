@@ -35,6 +35,12 @@ def opened(root, split="train", **options):
     return Unpaired(UnpairedOptions(root=str(root), **options), split)
 
 
+def val_beside(root):
+    """Folders of a second split: without them, the files of `train` alone are dealt out."""
+    for side in "AB":
+        (root / f"val{side}").mkdir()
+
+
 def values(source, index, seed=0):
     sample = source.load(index, np.random.default_rng(seed))
     return tuple(int(sample[side][0, 0, 0]) for side in ("source", "target"))
@@ -72,6 +78,7 @@ def test_what_is_judged_is_fixed(tmp_path):
 def test_nothing_may_compare_the_fields(tmp_path):
     write(tmp_path / "trainA" / "x.png", 7, (6, 4), "L")
     write(tmp_path / "trainB" / "y.jpeg", 9, (8, 2))
+    val_beside(tmp_path)
     source = opened(tmp_path, source_channels="gray", target_channels="rgba")
     assert source.fields["source"].shape == (1, 4, 6)
     assert source.fields["target"].shape == (4, 2, 8)
@@ -92,6 +99,17 @@ def test_without_split_folders_each_side_is_dealt(tmp_path):
         assert len(set.union(*seen)) == sum(map(len, seen)) == (20, 10)[side]
     other = opened(tmp_path, split_seed=1)
     assert other.names != parts["train"].names
+
+
+def test_train_alone_is_dealt_and_one_draw_for_all_shows_each_file(tmp_path):
+    folders(tmp_path, 20, 10, splits=("train",))
+    parts = {split: opened(tmp_path, split) for split in ("train", "val", "test")}
+    assert [len(part) for part in parts.values()] == [16, 2, 2]
+    # As `ganzoo data inspect` goes through them: a fresh `rng` of the same seed each time.
+    shown = {values(parts["train"], index)[1] for index in range(16)}
+    assert len(shown) == 8
+    # The control: in val the other file is the same each time.
+    assert len({values(parts["val"], index)[1] for index in range(2)}) == 1
 
 
 def test_names_are_the_longer_folders_and_unique(tmp_path):
@@ -121,6 +139,7 @@ def test_refusals(tmp_path):
         opened(tmp_path)
     assert "trainB" in caught.value.hint
     (tmp_path / "trainB").mkdir()
+    val_beside(tmp_path)
     with pytest.raises(DataError, match="no images for the train split") as caught:
         opened(tmp_path)
     assert caught.value.where.endswith("trainB")
