@@ -85,6 +85,20 @@ def test_training_leaves_random_numbers_alone_and_repeats_itself():
     assert any((one[name] != elsewhere[name]).any() for name in one)
 
 
+def test_the_number_of_threads_changes_nothing_and_is_given_back():
+    options, before = DigitClassifierOptions(source="digits", steps=5), torch.get_num_threads()
+    trained = []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            trained.append(train(options, 16).state_dict())
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    one, other = trained
+    assert all((one[name] == other[name]).all() for name in one)
+
+
 @pytest.mark.parametrize(("source", "size"), [("digits", 16), ("mnist", 28), ("mnist", 32)])
 def test_every_size_has_its_net(source, size):
     net = train(DigitClassifierOptions(source=source, steps=1), size)
