@@ -8,9 +8,11 @@ import torch
 from ganzoo import registry
 from ganzoo.data.pipeline import open_data
 from ganzoo.engine.check import inspect_recipe
+from ganzoo.engine.clocks import Limits
+from ganzoo.engine.run import run
 from ganzoo.engine.session import Session, resolve
 from ganzoo.engine.trainer import Trainer
-from ganzoo.errors import ExitCode
+from ganzoo.errors import ExitCode, PluginError
 from ganzoo.recipe import load_recipe
 
 TOYS = Path(__file__).parent / "toys"
@@ -104,3 +106,13 @@ def test_a_command_tells_the_reason(tiny, capsys):
     assert main([*arguments, "loss=fitting_toy/features"]) == ExitCode.RECIPE
     assert "IndexError: tuple index out of range" in capsys.readouterr().err
     assert main([*arguments, "discriminator=fitting_toy/critic"]) == ExitCode.DONE
+
+
+def test_a_run_refuses_what_a_rehearsal_refuses_and_leaves_no_directory(tiny, tmp_path):
+    refused = load_recipe(tiny, ("loss=broken_toy/detached",))
+    with pytest.raises(PluginError, match="don't depend on its weights"):
+        run(refused, out=tmp_path / "refused", limits=Limits(1))
+    assert not (tmp_path / "refused").exists()
+    legal = load_recipe(tiny, ("loss=broken_toy/counting",))  # the control: a directory is made
+    assert run(legal, out=tmp_path / "legal", limits=Limits(1)).exit_code == ExitCode.DONE
+    assert (tmp_path / "legal" / "status.json").is_file()

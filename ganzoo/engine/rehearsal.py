@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -33,11 +32,12 @@ class _Net:
     def __init__(self, raw: nn.Module, augments: Iterable[DiffAugment]) -> None:
         self.module = raw
         self.augments = augments
+        self.clock = Clock(0, 0, 0.0)
 
     def __call__(self, *x: Any, precise: bool = False) -> Any:  # noqa: ARG002  # no autocast here
         shown, *rest = x
         for augment in self.augments:
-            shown = augment(shown, _Optimize.clock)
+            shown = augment(shown, self.clock)
         return self.module(shown, *rest)
 
     @contextmanager
@@ -54,7 +54,7 @@ class _Net:
 class _Optimize:
     """`ganzoo.interfaces.Optimize` that looks at the terms and moves nothing."""
 
-    clock = Clock(0, 0, 0.0)
+    clock: Clock
 
     def __init__(self, players: Mapping[str, tuple[str, ...]]) -> None:
         self.players = players
@@ -115,7 +115,9 @@ def _step(recipe: Recipe, plan: Plan, device: torch.device) -> None:
     task = plan.task(recipe.task.options, nets, loss)
     optimize, batch = _Optimize(plan.players), _batch(recipe, plan, device)
     for step in range(_STEPS):
-        task.clock = optimize.clock = replace(_Optimize.clock, step=step)
+        task.clock = optimize.clock = Clock(step, 0, 0.0)
+        for net in nets.values():
+            net.clock = task.clock
         task.step(batch, optimize)
         if optimize.moved.issuperset(plan.players):
             break

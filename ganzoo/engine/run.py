@@ -10,6 +10,7 @@ from ganzoo.data.pipeline import PreparedData, open_data
 from ganzoo.engine import checkpoint, provenance, rundir
 from ganzoo.engine.clocks import Limits
 from ganzoo.engine.loop import Loop
+from ganzoo.engine.rehearsal import rehearse
 from ganzoo.engine.session import Resolved, Session, resolve, world_from_environment
 from ganzoo.engine.state import restore
 from ganzoo.engine.trainer import Trainer
@@ -123,8 +124,10 @@ def run(
             # Before looking for checkpoints, which another process may be writing.
             stack.enter_context(_claimed(resume, session))
             folder, problems = checkpoint.newest_good(resume / "checkpoints")
-        # Before there is a directory: what can't be built leaves nothing behind.
+        # Before there is a directory: what can't be built, or make a step, leaves nothing behind.
         trainer = Trainer(recipe, data, session, restored=folder is not None)
+        if resume is None:
+            rehearse(recipe, trainer.plan)
         path = resume
         if path is None:
             path = Path(session.share(str(rundir.create(recipe, out)) if session.main else None))
