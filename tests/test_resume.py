@@ -11,9 +11,13 @@ from safetensors.torch import load_file
 
 from ganzoo import registry
 from ganzoo.api import hookimpl
+from ganzoo.data.pipeline import open_data
 from ganzoo.engine import checkpoint, rundir
 from ganzoo.engine.clocks import Limits
 from ganzoo.engine.run import run
+from ganzoo.engine.session import Session, resolve
+from ganzoo.engine.state import capture, restore
+from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import DataError, ExitCode, RecipeError
 from ganzoo.observers import Voice, default_observers
 from ganzoo.observers.base import Observer
@@ -310,3 +314,28 @@ def test_default_observers_speak_through_the_voice(tiny, tmp_path, capsys):
     assert "weights:" in said
     assert default_observers is not None
     assert capsys.readouterr().out == ""
+
+
+def test_what_a_loss_keeps_survives_another_number_of_processes(tiny):
+    """It isn't in any weights: a new process takes over what the first one of the run kept."""
+    recipe = load_recipe(tiny)
+    session = Session(resolve(recipe.train), accumulate=1)
+    try:
+        one, two = (Trainer(recipe, open_data(recipe, "train"), session) for _ in range(2))
+        for trainer in (one, two):
+            trainer.loss = torch.nn.Module()
+            trainer.loss.register_buffer("kept", torch.zeros(3))
+        one.loss.kept += 5
+        state = capture(one)
+        (rank,) = state.plain["ranks"]
+        state.plain["ranks"] = [rank, rank]  # as of a run of two processes
+        state.tensors |= {
+            name.replace("rank0/", "rank1/"): tensor
+            for name, tensor in state.tensors.items()
+            if name.startswith("rank0/")
+        }
+        (note,) = restore(two, state)
+    finally:
+        session.close()
+    assert "2 processes and goes on with 1" in note
+    assert two.loss.kept.tolist() == [5, 5, 5]

@@ -113,16 +113,14 @@ def restore(trainer: Trainer, state: checkpoint.State) -> list[str]:
         _fill(trainer, role, ema.module, state, f"{role}.ema")
     ranks = state.plain["ranks"]
     rank = trainer.session.rank
-    mine = {
-        name.partition("/")[2]: tensor
-        for name, tensor in state.tensors.items()
-        if name.startswith(f"rank{rank}/")
-    }
-    trainer.stepper.load_state({**state.tensors, **_windows(state, mine)}, state.plain["stepper"])
+    mine = _of_rank(state, rank)
+    known = mine or _of_rank(state, 0)  # a rank that is new takes over the first one's
+    windows = {name: tensor for name, tensor in known.items() if name.startswith("window/")}
+    trainer.stepper.load_state({**state.tensors, **windows}, state.plain["stepper"])
+    for name, tensor in _kept_buffers(trainer).items():
+        if name in known:  # not in checkpoints from before losses' buffers were saved
+            tensor.copy_(known[name])
     if len(ranks) == trainer.session.world:
-        for name, tensor in _kept_buffers(trainer).items():
-            if name in mine:  # not in checkpoints from before losses' buffers were saved
-                tensor.copy_(mine[name])
         rng.set_state(
             {n.removeprefix("rng/"): t for n, t in mine.items() if n.startswith("rng/")},
             ranks[rank]["rng"],
@@ -166,13 +164,10 @@ def _kept_buffers(trainer: Trainer) -> dict[str, Tensor]:
     }
 
 
-def _windows(state: checkpoint.State, mine: dict[str, Tensor]) -> dict[str, Tensor]:
-    # Each rank sums its own terms; a rank that is new takes over the first one's window.
-    windows = {name: tensor for name, tensor in mine.items() if name.startswith("window/")}
-    if not windows:
-        first = {n.removeprefix("rank0/"): t for n, t in state.tensors.items()}
-        windows = {name: tensor for name, tensor in first.items() if name.startswith("window/")}
-    return windows
+def _of_rank(state: checkpoint.State, rank: int) -> dict[str, Tensor]:
+    """The tensors that one process kept for itself; none of a process that there wasn't."""
+    start = f"rank{rank}/"
+    return {n.removeprefix(start): t for n, t in state.tensors.items() if n.startswith(start)}
 
 
 def card(trainer: Trainer, role: str, *, ema: bool) -> WeightsCard:
