@@ -262,6 +262,21 @@ def test_find_weights_takes_the_newest_complete_checkpoint(tmp_path, toy_registr
         find_weights(tmp_path, "encoder")
 
 
+@pytest.mark.parametrize(
+    ("role", "ema", "said"),
+    [
+        ("discriminator", None, "plain weights of generator, not the plain weights of discrim"),
+        (None, True, "plain weights of generator, not the averaged weights of generator"),
+    ],
+)
+def test_find_weights_ignores_no_wish_about_a_named_file(tmp_path, toy_registry, role, ema, said):
+    folder = write_checkpoint(tmp_path, 5, ["discriminator", "generator"])
+    file = folder / "generator.safetensors"
+    with pytest.raises(UsageError, match=said):
+        find_weights(file, role, ema=ema)
+    assert find_weights(file, "generator", ema=False) == file
+
+
 def test_find_weights_passes_over_a_damaged_checkpoint_and_says_so(tmp_path, toy_registry, caplog):
     old = write_checkpoint(tmp_path, 900, ["generator"])
     new = write_checkpoint(tmp_path, 1000, ["generator"])

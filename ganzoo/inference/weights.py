@@ -268,8 +268,10 @@ def find_weights(run_or_file: Path, role: str | None = None, *, ema: bool | None
 
     Raises:
         UsageError: nothing there fits, or the task serves several roles and none was named.
+        DataError: a file can't be read, of which a role or an average is wanted.
     """
     if run_or_file.is_file():
+        _refuse_other(run_or_file, role, ema=ema)
         return run_or_file
     if not run_or_file.is_dir():
         raise UsageError("no such run directory or weights file", where=str(run_or_file))
@@ -293,6 +295,24 @@ def find_weights(run_or_file: Path, role: str | None = None, *, ema: bool | None
         where=str(run_or_file),
         hint=f"{folders[0]} holds {there}.",
     )
+
+
+def _refuse_other(file: Path, role: str | None, *, ema: bool | None) -> None:
+    """Say no to a role or an average that a named file doesn't hold, rather than ignore it."""
+    if role is None and ema is None:
+        return
+    card = read_card(file)
+    wanted = role or card.role, card.ema if ema is None else ema
+    if wanted != (card.role, card.ema):
+        names = [
+            f"{'averaged' if averaged else 'plain'} weights of {one}"
+            for one, averaged in ((card.role, card.ema), wanted)
+        ]
+        raise UsageError(
+            f"it holds the {names[0]}, not the {names[1]}",
+            where=str(file),
+            hint="Name its checkpoint's folder or its run directory, or leave the option out.",
+        )
 
 
 def _weights_in(folder: Path) -> list[Path]:
