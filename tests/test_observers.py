@@ -1,11 +1,14 @@
 """What watches a run: sample grids, validation and the best checkpoint, TensorBoard, callbacks."""
 
+import io
 import json
+import re
 import sys
 
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from ganzoo.data.pictures import grid
 from ganzoo.engine import checkpoint
@@ -176,10 +179,6 @@ def test_a_callback_hears_the_life_of_a_run(tiny, tmp_path):
 
 
 def test_a_terminal_sees_a_bar_and_every_loss(tiny, tmp_path):
-    import io
-
-    from rich.console import Console
-
     screen = Console(file=io.StringIO(), force_terminal=True, width=60, soft_wrap=True)
     recipe = load_recipe(tiny, ("watch.log=1 steps",))
     run(recipe, out=tmp_path / "run", limits=Limits(8), voice=Voice(console=screen))
@@ -190,6 +189,18 @@ def test_a_terminal_sees_a_bar_and_every_loss(tiny, tmp_path):
     for term in ("discriminator/real", "discriminator/fake", "generator/gan", "generator/l1"):
         assert term in shown
     assert "time: about" in shown
+
+
+def test_the_speed_of_a_run_that_ends_while_it_settles(tiny, tmp_path):
+    """The clock starts anew after the third step; what was counted until then must go with it."""
+    said = []
+    for steps in (3, 4):  # the second is the control, whose last step is timed alone
+        voice = Voice(console=Console(file=io.StringIO(), width=200))
+        recipe = load_recipe(tiny, ("watch.log=100 steps",))
+        run(recipe, out=tmp_path / str(steps), limits=Limits(steps), voice=voice)
+        (speed,) = re.findall(r"([0-9.]+) it/s", voice.console.file.getvalue())
+        said.append(float(speed))
+    assert said[0] < 20 * said[1]
 
 
 def pairs(folder, size):

@@ -34,9 +34,8 @@ class ConsoleObserver(Observer):
         self.live: Live | None = None
         self.task = TaskID(0)
         self.first_step = 0
+        self.timed_from = 0
         self.began = 0.0
-        self.busy = 0.0
-        self.last_step_ended = 0.0
         self.losses = ""
         self.saved: dict[str, Path] = {}
 
@@ -62,8 +61,8 @@ class ConsoleObserver(Observer):
         size = trainer.checkpoint_bytes() / 1e6
         kept = recipe.checkpoints.keep + 1 + bool(recipe.checkpoints.best)
         say(f"  disk: up to {size * (kept + 1):,.0f} MB ({kept} checkpoints of {size:,.0f} MB)")
-        self.first_step = clock.step
-        self.began = self.last_step_ended = time.monotonic()
+        self.first_step = self.timed_from = clock.step
+        self.began = time.monotonic()
         if self.voice.console.is_terminal:
             self.bar = Progress(
                 BarColumn(bar_width=24),
@@ -79,19 +78,19 @@ class ConsoleObserver(Observer):
     @hookimpl
     def ganzoo_step_done(self, run: Run, step: int) -> None:
         """Move the bar; after a few steps, say how long it will take."""
+        if self.bar is not None:
+            self.bar.update(self.task, completed=step, speed=self._speed(run, step))
         done = step - self.first_step
-        if done == _SETTLED:
-            self.began = time.monotonic()
+        if done == _SETTLED and step < run.last_step:
+            self.began, self.timed_from = time.monotonic(), step
         elif done == 2 * _SETTLED:
-            each = self._seconds_a_step(done)
+            each = self._seconds_a_step(step)
             left = self._duration(each * (run.last_step - step))
             whole = self._duration(each * run.trainer.planned_steps)
             self.voice.say(
                 f"  time: about {each:.2f} s a step; {left} to step {run.last_step:,}, {whole} for "
                 "the whole plan"
             )
-        if self.bar is not None:
-            self.bar.update(self.task, completed=step, speed=self._speed(run, step))
 
     @hookimpl
     def ganzoo_logs(self, run: Run, step: int, logs: Mapping[str, float]) -> None:
@@ -140,12 +139,11 @@ class ConsoleObserver(Observer):
         assert self.bar is not None  # the live display exists only with a bar
         return Group(self.bar, Text(self.losses, style="dim", no_wrap=False, overflow="fold"))
 
-    def _seconds_a_step(self, done: int) -> float:
-        counted = done - _SETTLED if done > _SETTLED else max(done, 1)
-        return (time.monotonic() - self.began) / counted
+    def _seconds_a_step(self, step: int) -> float:
+        return (time.monotonic() - self.began) / max(1, step - self.timed_from)
 
     def _speed(self, run: Run, step: int) -> str:
-        each = self._seconds_a_step(step - self.first_step)
+        each = self._seconds_a_step(step)
         pace = f"{1 / each:.2f} it/s" if each > 0 else ""
         return f"{pace}  eta {self._duration(each * (run.last_step - step))}"
 
