@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
+from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
 from ganzoo.api import Scalar
 from ganzoo.data.pipeline import open_data
@@ -109,6 +110,67 @@ def test_pooling():
     x = torch.rand(3, 3, 16, 16)
     with torch.no_grad():
         assert torch.allclose(summed.eval()(x), 64 * mean.eval()(x), rtol=1e-4)  # of 8x8 cells
+
+
+# The order of layers, written out once more from the paper's table 4 and the authors' blocks, in
+# which a doubling comes before a shortcut's 1x1 and a halving after it, but in the first block.
+
+
+def shaken(network: nn.Module) -> dict[str, torch.Tensor]:
+    """Its state, with nothing left at 0 or 1."""
+    draw = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for name, value in network.state_dict().items():
+            if value.is_floating_point() and value.ndim == 1:
+                value.copy_(torch.rand(value.shape, generator=draw) + 0.2 * ("var" in name))
+    return network.state_dict()
+
+
+def test_the_generator_computes_what_is_drawn():
+    torch.manual_seed(0)
+    network = made(z=5, width=4).double().eval()
+    w, z = shaken(network), torch.randn(3, 5, dtype=torch.float64)
+
+    def norm(x, at):
+        mean, var = w[f"{at}.running_mean"], w[f"{at}.running_var"]
+        return F.batch_norm(x, mean, var, w[f"{at}.weight"], w[f"{at}.bias"])
+
+    def conv(x, at):
+        weight = w[f"{at}.weight"]
+        return F.conv2d(x, weight, w[f"{at}.bias"], padding=weight.shape[-1] // 2)
+
+    def double(x):
+        return x.repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+    x = F.linear(z, w["start.weight"], w["start.bias"]).view(3, 4, 4, 4)
+    for block in ("blocks.0", "blocks.1"):
+        h = conv(double(norm(x, f"{block}.norm1").relu()), f"{block}.conv1")
+        h = conv(norm(h, f"{block}.norm2").relu(), f"{block}.conv2")
+        x = h + conv(double(x), f"{block}.shortcut")
+    expected = conv(norm(x, "norm").relu(), "last").tanh()
+    assert torch.allclose(network(z), expected, atol=1e-12)
+
+
+def test_the_discriminator_computes_what_is_drawn():
+    torch.manual_seed(0)
+    network = judge(width=4, side=32, spectral_norm=False).double()
+    w, image = shaken(network), torch.rand(2, 3, 32, 32, dtype=torch.float64) * 2 - 1
+
+    def conv(x, at):
+        weight = w[f"{at}.weight"]
+        return F.conv2d(x, weight, w[f"{at}.bias"], padding=weight.shape[-1] // 2)
+
+    def halve(x):
+        return x.unfold(2, 2, 2).unfold(3, 2, 2).mean((-2, -1))
+
+    h = conv(conv(image, "blocks.0.conv1").relu(), "blocks.0.conv2")
+    x = halve(h) + conv(halve(image), "blocks.0.shortcut")
+    h = conv(conv(x.relu(), "blocks.1.conv1").relu(), "blocks.1.conv2")
+    x = halve(h) + halve(conv(x, "blocks.1.shortcut"))
+    for block in ("blocks.2", "blocks.3"):
+        x = x + conv(conv(x.relu(), f"{block}.conv1").relu(), f"{block}.conv2")
+    expected = F.linear(x.relu().sum((2, 3)), w["judge.weight"])
+    assert torch.allclose(network(image), expected, rtol=1e-9)
 
 
 # Classes.
