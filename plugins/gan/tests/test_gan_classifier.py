@@ -19,6 +19,7 @@ from ganzoo_gan.data_options import (
     StackedDigitsOptions,
 )
 from ganzoo_gan.digit_modes import DigitModes, count_modes
+from ganzoo_gan.digits import labelled
 from ganzoo_gan.stacked_digits import StackedDigits
 
 QUICK = {"source": "digits", "steps": 250}
@@ -172,6 +173,26 @@ def test_perfect_samples_have_the_divergence_that_their_count_implies():
     modes, kl = count_modes(drawn, EVEN)
     assert modes == 1000
     assert kl == pytest.approx(999 / (2 * 25_600), rel=0.1)
+
+
+@pytest.mark.usefixtures("ready")
+def test_the_data_that_generated_modes_are_compared_with_are_the_training_digits(monkeypatch):
+    compared = []
+    monkeypatch.setattr(
+        "ganzoo_gan.digit_modes.count_modes",
+        lambda digits, shares: compared.append(shares) or count_modes(digits, shares),
+    )
+    metric = DigitModes(DigitModesOptions(**QUICK))
+    metric.update({}, digits_of("digits", 8, "val")[0].repeat(1, 3, 1, 1))
+    metric.compute()
+    counted = {
+        split: np.bincount(labelled("digits", 8, split).labels)
+        / len(labelled("digits", 8, split).labels)
+        for split in ("train", "test")
+    }
+    assert all(np.array_equal(shares, counted["train"]) for shares in compared)
+    assert not np.allclose(counted["train"], counted["test"], atol=1e-4)  # control
+    assert not np.allclose(counted["train"], 0.1, atol=1e-4)
 
 
 @pytest.mark.usefixtures("ready")
