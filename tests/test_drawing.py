@@ -161,7 +161,7 @@ def test_metrics_that_cannot_apply_are_left_out_and_said(tmp_path):
     assert judgement.scores[NETWORK] == {}
     notes = " ".join(judgement.notes)
     assert "ganzoo/l1 is left out: what a network draws has no target" in notes
-    assert "drawing_toy/seen is left out: the data have no field source" in notes
+    assert "drawing_toy/seen is left out: nothing that is drawn or made is called source" in notes
     assert "drawing_toy/level is left out" in notes  # it draws no label
 
 

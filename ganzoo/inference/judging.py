@@ -77,7 +77,11 @@ def metrics_for(recipe: Recipe, data: PreparedData) -> list[Chosen]:
 
 
 def _fitting(
-    metrics: Sequence[Chosen], there: Collection[str], judgement: Judgement, why: str
+    metrics: Sequence[Chosen],
+    there: Collection[str],
+    judgement: Judgement,
+    why: str,
+    lack: str = "the data have no field",
 ) -> list[Chosen]:
     """The metrics whose fields are all there; of the others it is said why they're left out.
 
@@ -86,13 +90,14 @@ def _fitting(
         there: names of the fields.
         judgement: whose notes say it.
         why: the reason where it is the target alone that is missing.
+        lack: the beginning of the reason where others are.
     """
     fitting = []
     left_out: dict[str, list[str]] = {}
     for metric in metrics:
         missing = sorted(metric.load().needs - set(there))
         if missing:
-            lacks = f"the data have no field {', '.join(missing)}"
+            lacks = f"{lack} {', '.join(missing)}"
             left_out.setdefault(why if missing == ["target"] else lacks, []).append(metric.id)
         else:
             fitting.append(metric)
@@ -190,7 +195,8 @@ def judge_drawn(
     judgement = Judgement()
     made_field = data.fields[sampler.field]
     there = {sampler.field, *sampler.draw(1, seed)} - {"target"}
-    usable = _fitting(metrics, there, judgement, "what a network draws has no target")
+    why = "what a network draws has no target"
+    usable = _fitting(metrics, there, judgement, why, "nothing that is drawn or made is called")
     judges = [metric.build() for metric in usable]
     wants = [_wanted(judge, data, limit) for judge in judges]
     count = max(wants, default=min(len(data), limit or len(data)))

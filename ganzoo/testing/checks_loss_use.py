@@ -10,7 +10,15 @@ from torch import nn
 from ganzoo.interfaces import Loss
 from ganzoo.registry import ChoiceError
 from ganzoo.testing.checks_precision import ELSEWHERE
-from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require, schedules
+from ganzoo.testing.kit import (
+    CheckFailed,
+    NotApplicable,
+    Subject,
+    check,
+    refuse_unread,
+    require,
+    schedules,
+)
 from ganzoo.testing.losses import (
     TURNS,
     is_penalty,
@@ -89,6 +97,7 @@ def check_loss_anneals(subject: Subject) -> None:
     """An option that may change with training (`Scalar`) is read by the clock, in every step."""
     _, probe = loss_and_probe(subject)
     judged = False
+    without_effect = []
     for name, start, end in schedules(subject):
         try:
             annealed: Loss = subject.choose(**{name: {"from": start, "to": end}}).build()
@@ -97,6 +106,7 @@ def check_loss_anneals(subject: Subject) -> None:
             continue  # a limit of its own
         wanted = {turn: (_at(first, turn, probe, 0), _at(last, turn, probe, 1)) for turn in TURNS}
         if all(at_first == at_last for at_first, at_last in wanted.values()):
+            without_effect.append(name)
             continue  # it makes no difference here
         judged = True
         for turn in TURNS:
@@ -108,7 +118,7 @@ def check_loss_anneals(subject: Subject) -> None:
                 f"in each turn, as `options.{name}.at(inputs.clock)`",
             )
     if not judged:
-        raise NotApplicable("no option of type Scalar makes a difference to its terms")
+        refuse_unread(without_effect, "inputs.clock")
 
 
 def _at(loss: Loss, turn: Turn, probe: Probe, progress: float) -> dict[str, float]:

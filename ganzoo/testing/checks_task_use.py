@@ -101,7 +101,13 @@ def _predicted(trainer: Trainer, role: str, *indices: int, **changes: Tensor) ->
             name: rows for name, rows in batch_of(trainer, *indices).items() if name != target
         }
     else:
-        drawn = _drawn(trainer, role, max(indices) + 1, 0)
+        wanted = max(indices) + 1
+        drawn = _drawn(trainer, role, wanted, 0)
+        short = [name for name, rows in drawn.items() if len(rows) != wanted]
+        require(
+            not short,
+            f"`draw` is asked for {wanted} rows for {role!r}, and {short} have others",
+        )
         inputs = trainer.session.move({name: rows[list(indices)] for name, rows in drawn.items()})
     inputs |= changes
     with inferring(trainer, 5):

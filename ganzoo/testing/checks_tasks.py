@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
 from ganzoo.data.pipeline import open_data
@@ -144,10 +144,12 @@ def check_task_precisions(subject: Subject) -> None:
             try:
                 _play_all(trainer)
             except RuntimeError as error:
-                message = (
-                    f"in {precision} it fails: {error}\nmake tensors with the dtype of the batch: "
-                    "`torch.randn(..., dtype=real.dtype, device=real.device)`"
-                )
+                message = f"in {precision} it fails: {error}"
+                if "type" in str(error):
+                    message += (
+                        "\nmake tensors with the dtype of the batch: "
+                        "`torch.randn(..., dtype=real.dtype, device=real.device)`"
+                    )
                 raise CheckFailed(message) from error
 
 
@@ -166,6 +168,13 @@ def check_task_accumulates(subject: Subject) -> None:
     )
 
 
+def _unowned(trainer: Trainer, leaks: Iterable[str]) -> str:
+    """Which of the networks with stray gradients no player moves: that may be the slip."""
+    owned = {role for roles in trainer.plan.players.values() for role in roles}
+    nobodys = sorted({name.partition(".")[0] for name in leaks} - owned)
+    return f"\nno player moves {', '.join(nobodys)}: should one, in `players`?" if nobodys else ""
+
+
 def _play_all(trainer: Trainer) -> Watched:
     """Step until every player had its turn; each turn is judged."""
     watched = Watched(trainer)
@@ -182,7 +191,8 @@ def _play_all(trainer: Trainer) -> Watched:
                 not turn.leaks,
                 f"{whose} leaves gradients on weights that aren't its own "
                 f"({len(turn.leaks)}, such as {min(turn.leaks, default='')}): show the other "
-                "player's network under `with net.frozen()`, and detach what isn't this turn's",
+                "player's network under `with net.frozen()`, and detach what isn't this turn's"
+                + _unowned(trainer, turn.leaks),
             )
             if turn.final:
                 require(turn.moved, f"{whose} changes none of its weights")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ganzoo.api import Chosen, Kind, Options, Scalar
 from ganzoo.errors import PluginError, UsageError
@@ -139,6 +139,26 @@ def schedules(subject: Subject) -> Iterator[tuple[str, float, float]]:
         if isinstance(value, Scalar):
             start = value.start or 1.0
             yield key_of(name, info), start, start / 2
+
+
+def refuse_unread(names: Sequence[str], clock: str) -> NoReturn:
+    """Say that none of a component's options that may be annealed changes anything.
+
+    Args:
+        names: of the options that could be tried.
+        clock: what they are read by.
+
+    Raises:
+        CheckFailed: there are some.
+        NotApplicable: there are none.
+    """
+    if not names:
+        raise NotApplicable("no option of type Scalar")
+    ones = ", ".join(names)
+    raise CheckFailed(
+        f"{ones} may be set, and changes nothing: read it, as `options.{names[0]}.at({clock})`, or "
+        "leave it out; where another option switches it off, switch it on in a preset `tiny`"
+    )
 
 
 Function = Callable[[Subject], None]

@@ -47,6 +47,16 @@ class Leaky(good.Duel):
         optimize("generator", self.loss.generator(seen))
 
 
+class Ownerless(good.Duel):
+    """The generator learns from a network that no player moves."""
+
+    roles: ClassVar = {**good.Duel.roles, "second": "discriminator"}
+
+    def generators_turn(self, critic, real, fake, optimize):
+        seen = self.look("generator", self.nets["second"], real, fake)
+        optimize("generator", self.loss.generator(seen))
+
+
 class CountsBatches(good.Duel):
     """Every other batch is the discriminator's: with two accumulated, it never makes a step."""
 
@@ -210,6 +220,14 @@ class DrawsAnywhere(good.Cloud):
         return {**super().draw(options, role, io, count, random), "noise": torch.randn(count, 4)}
 
 
+class DrawsTooFew(good.Cloud):
+    """One row less than it is asked for, but never none."""
+
+    @classmethod
+    def draw(cls, options, role, io, count, random):
+        return super().draw(options, role, io, max(1, count - 1), random)
+
+
 class ThreeClasses(good.Cloud):
     """Counts classes by itself."""
 
@@ -314,6 +332,13 @@ class Steady(good.Steepness):
 
     def weight(self, inputs):
         return self.options.weight.start
+
+
+class Unread(good.Steepness):
+    """Has a weight that nothing reads."""
+
+    def weight(self, inputs):
+        return 1.0
 
 
 class RewardsSlopes(good.Steepness):
@@ -587,6 +612,11 @@ class SteadyDim(good.Dim):
         return self.options.weight.start
 
 
+class UnreadDim(good.Dim):
+    def weight(self, clock):
+        return 1.0
+
+
 class RootedDim(good.Dim):
     def shares(self, images):
         return torch.rand(len(images), 1, 1, 1, dtype=images.dtype)
@@ -684,6 +714,7 @@ _TASKS = {
     TwoMasters: "check_task_declarations",
     Gullible: "check_task_io",
     Leaky: "check_task_step",
+    Ownerless: "check_task_step",
     CountsBatches: "check_task_accumulates",
     ShownDetached: "check_task_gradients_reach_the_generator",
     Restless: "check_task_samples",
@@ -700,6 +731,7 @@ _TASKS = {
     Clips: "check_task_players_follow_their_tables",
     DrawsNothing: "check_task_draws",
     DrawsAnywhere: "check_task_draws",
+    DrawsTooFew: "check_task_predicts",
     ThreeClasses: "check_task_classes",
     OneClass: "check_task_classes",
 }
@@ -715,6 +747,7 @@ _LOSSES = {
     Misstated: "check_loss_known_values",
     Sums: "check_loss_of_a_batch_is_a_mean",
     Steady: "check_loss_anneals",
+    Unread: "check_loss_anneals",
     RewardsSlopes: "check_loss_penalty",
     Fades: "check_loss_penalty",
     Rooted: "check_loss_follows_its_device",
@@ -754,6 +787,7 @@ _DIFFAUGMENTS = {
     CountsForItself: "check_diffaugment_remembers_in_buffers",
     TakesPoints: "check_diffaugment_refuses_points",
     SteadyDim: "check_diffaugment_anneals",
+    UnreadDim: "check_diffaugment_anneals",
     RootedDim: "check_diffaugment_follows_its_device",
     LateBuffer: "check_diffaugment_in_a_run",
 }
