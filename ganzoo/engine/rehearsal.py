@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo.engine.build import Plan, build_diffaugments, build_loss, build_network
+from ganzoo.engine.nets import Promise
 from ganzoo.engine.rng import isolated
 from ganzoo.engine.stepper import total_of, trained
 from ganzoo.errors import GanzooError, PluginError, RecipeError
@@ -29,8 +30,11 @@ _STEPS = 32
 class _Net:
     """`ganzoo.interfaces.Net` without wrappers."""
 
-    def __init__(self, raw: nn.Module, augments: Iterable[DiffAugment]) -> None:
+    def __init__(
+        self, raw: nn.Module, promise: Promise | None, augments: Iterable[DiffAugment]
+    ) -> None:
         self.module = raw
+        self.promise = promise
         self.augments = augments
         self.clock = Clock(0, 0, 0.0)
 
@@ -38,7 +42,10 @@ class _Net:
         shown, *rest = x
         for augment in self.augments:
             shown = augment(shown, self.clock)
-        return self.module(shown, *rest)
+        output = self.module(shown, *rest)
+        if self.promise is not None:
+            self.promise.check(shown, output)
+        return output
 
     @contextmanager
     def frozen(self) -> Iterator[Callable[..., Any]]:
@@ -108,10 +115,14 @@ def _step(recipe: Recipe, plan: Plan, device: torch.device) -> None:
         trained(player, {role: networks[role] for role in roles})
     loss = build_loss(recipe, plan, device, torch.float32)
     augments = build_diffaugments(recipe, device, torch.float32)
-    nets = {
-        role: _Net(network, augments if plan.task.roles[role] == "discriminator" else ())
-        for role, network in networks.items()
-    }
+    nets = {}
+    for role, network in networks.items():
+        table, promise = plan.task.roles[role], Promise(plan.chosen[role].id, role, plan.io[role])
+        nets[role] = _Net(
+            network,
+            promise if table == "generator" else None,
+            augments if table == "discriminator" else (),
+        )
     task = plan.task(recipe.task.options, nets, loss)
     optimize, batch = _Optimize(plan.players), _batch(recipe, plan, device)
     for step in range(_STEPS):
