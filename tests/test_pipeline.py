@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from ganzoo.data.loader import batches
 from ganzoo.data.pipeline import PreparedData, collate, open_data, open_for_evaluation
 from ganzoo.data.sampler import StreamSampler
-from ganzoo.errors import DataError, DataMissing
+from ganzoo.errors import DataError, DataMissing, PluginError
 from ganzoo.interfaces import Field
 from ganzoo.recipe import load_recipe
 
@@ -151,9 +152,9 @@ class Held:
         return f"{index:06d}"
 
 
-def prepared(source, augments=()):
+def prepared(source, augments=(), chosen=None):
     return PreparedData(
-        chosen=None, source=source, augments=augments, seed=0, split="train", one_size=True
+        chosen=chosen, source=source, augments=augments, seed=0, split="train", one_size=True
     )
 
 
@@ -187,6 +188,25 @@ def test_batches_share_no_memory_with_the_data():
         for tensor in batch.values():
             tensor.zero_()
     assert all(np.array_equal(before[name], values) for name, values in held.held.items())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"point": np.zeros((40, 2), np.float32)},
+        {"point": np.zeros((40, 1), np.float32)},
+        {"label": np.zeros(0, np.int64)},
+        {"floats": None},
+    ],
+)
+def test_arrays_that_hold_other_than_the_first_sample_are_refused(wrong):
+    held = Held()
+    held.arrays = {name: rows for name, rows in {**held.held, **wrong}.items() if rows is not None}
+    chosen = SimpleNamespace(id="toy/held")
+    (name,) = wrong
+    with pytest.raises(PluginError, match=f"toy/held has `arrays` .* gives as '{name}'"):
+        prepared(held, chosen=chosen)
+    prepared(held, [lambda sample, rng: sample], chosen=chosen)  # the control: they go unused
 
 
 def test_augments_are_given_single_samples():

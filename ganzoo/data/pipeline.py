@@ -12,7 +12,7 @@ from torch import Tensor
 from ganzoo.api import Chosen
 from ganzoo.data.convert import to_tensor, to_tensors
 from ganzoo.data.sampler import Position, generator_for
-from ganzoo.errors import DataError, DataMissing
+from ganzoo.errors import DataError, DataMissing, PluginError
 from ganzoo.interfaces import Augment, DataSource, Field, Split
 from ganzoo.recipe.model import Recipe
 
@@ -32,6 +32,7 @@ class PreparedData:
 
     Raises:
         DataError: when there are no samples, or the first one can't be read.
+        PluginError: `arrays` that are no such samples.
     """
 
     def __init__(
@@ -61,6 +62,8 @@ class PreparedData:
             name: replace(field, shape=tuple(to_tensor(first[name], field).shape))
             for name, field in source.fields.items()
         }
+        if self._held is not None:
+            self._check(self._held, first)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -96,13 +99,36 @@ class PreparedData:
                     )
         return tensors
 
+    @property
+    def _held(self) -> Mapping[str, np.ndarray] | None:
+        """The source's `arrays`, where batches may be cut out of them."""
+        held: Mapping[str, np.ndarray] | None = getattr(self.source, "arrays", None)
+        return None if self.augments else held
+
+    def _check(self, held: Mapping[str, np.ndarray], first: Mapping[str, np.ndarray]) -> None:
+        """Compare `arrays` with the first sample; the conformance checks look at all of them."""
+        import torch
+
+        for name, field in self.fields.items():
+            rows = held.get(name)
+            if (
+                rows is None
+                or len(rows) != len(self)
+                or not torch.equal(to_tensor(rows[0], field), to_tensor(first[name], field))
+            ):
+                raise PluginError(
+                    f"{self.chosen.id} has `arrays` that don't hold what it gives as {name!r}",
+                    hint="They need a row for each sample, equal to what `load` gives; tell its "
+                    "authors.",
+                )
+
     def batch(self, positions: Sequence[Position]) -> dict[str, Tensor]:
         """Samples by (epoch, index), stacked: cut out of the source's `arrays` where that will do.
 
         Raises:
             DataError: as `sample`.
         """
-        arrays = None if self.augments else getattr(self.source, "arrays", None)
+        arrays = self._held
         if arrays is None:
             return collate([self.sample(index, epoch) for epoch, index in positions])
         rows = [index for _, index in positions]
