@@ -19,6 +19,9 @@ from ganzoo_gan.classifier import DigitClassifier, check_digits, classify, digit
 from ganzoo_gan.data_options import DigitModesOptions
 from ganzoo_gan.digits import CLASSES
 
+NOISE = 4_096
+"""Pictures of noise that the floor's stacks are drawn from."""
+
 
 class DigitModes:
     """Modes captured, and KL(generated || data) over modes in nats.
@@ -26,7 +29,9 @@ class DigitModes:
     A sample of C channels is one of 10^C modes: 1,000 of stacked digits, 10 of single ones. The
     data's distribution is the one that stacked digits are drawn from: the product of the shares of
     the source's training digits (uniform for `mnist`). Ceilings are the same figures of as many
-    stacks of real test digits, read by the same net.
+    stacks of real test digits, read by the same net; floors those of stacks of noise: the net names
+    a digit in anything, so that pictures of nothing have hundreds of modes, and a figure below the
+    floor says that no digits are made.
 
     Even perfect samples have a divergence: about (modes - 1) / (2 samples), 0.0195 of 25,600.
     """
@@ -35,7 +40,7 @@ class DigitModes:
     protocol = (
         "each channel is read by a small net trained on the real training digits; modes with at "
         "least one sample, and KL(generated || data) over modes in nats (arXiv 1611.02163); "
-        "ceiling: as many stacks of real test digits"
+        "ceiling: as many stacks of real test digits; floor: of uniform noise"
     )
 
     def __init__(self, options: DigitModesOptions) -> None:
@@ -62,34 +67,36 @@ class DigitModes:
         self._found.append(found.view(generated.shape[:2]))
 
     def compute(self) -> dict[str, Score]:
-        """`modes` and `kl`, each with its ceiling."""
+        """`modes` and `kl`, each with its ceiling and its floor."""
         digits = torch.cat(self._found).numpy()
         count, channels = digits.shape
         assert self._net is not None  # what was found, it found
         real, _ = digits_of(self._options.source, self._size, "test")
-        read = classify(self._net, real).numpy()
         random = np.random.Generator(np.random.PCG64(self._options.seed))
-        drawn = read[random.integers(len(read), size=(count, channels))]
+        noise = random.uniform(-1, 1, (NOISE, 1, self._size, self._size))
         _, labels = digits_of(self._options.source, self._size, "train")
         shares = np.bincount(labels.numpy(), minlength=CLASSES) / len(labels)
-        modes, kl = count_modes(digits, shares)
-        ceiling_modes, ceiling_kl = count_modes(drawn, shares)
-        return {
-            "modes": Score(modes),
-            "kl": Score(kl),
-            "ceiling_modes": Score(ceiling_modes),
-            "ceiling_kl": Score(ceiling_kl),
-        }
+        stacks = {"": digits}
+        for prefix, images in (("ceiling_", real), ("floor_", torch.from_numpy(noise))):
+            read = classify(self._net, images).numpy()
+            stacks[prefix] = read[random.integers(len(read), size=(count, channels))]
+        scores: dict[str, Score] = {}
+        for prefix, read in stacks.items():
+            modes, kl = count_modes(read, shares)
+            scores |= {f"{prefix}modes": Score(modes), f"{prefix}kl": Score(kl)}
+        return scores
 
     def headline(self, values: Mapping[str, Score]) -> str:
-        """One sentence: modes of how many, divergence, and the same of real digits."""
+        """One sentence: modes of how many, divergence, and the same of real digits and of noise."""
         count, channels = torch.cat(self._found).shape
-        modes, kl, best, least = (
-            values[name].mean for name in ("modes", "kl", "ceiling_modes", "ceiling_kl")
+        (modes, kl), (best, least), (chance, far) = (
+            (values[f"{prefix}modes"].mean, values[f"{prefix}kl"].mean)
+            for prefix in ("", "ceiling_", "floor_")
         )
         return (
             f"modes captured: {modes:.0f} of {CLASSES**channels:,}, KL {kl:.3f} nats, "
-            f"{count:,} samples (real test digits: {best:.0f}, {least:.3f})"
+            f"{count:,} samples (real test digits: {best:.0f}, {least:.3f}; "
+            f"noise: {chance:.0f}, {far:.3f})"
         )
 
 

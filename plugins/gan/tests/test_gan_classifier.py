@@ -215,6 +215,15 @@ def test_stacks_of_real_digits_reach_the_ceiling_and_one_repeated_does_not():
     assert scores["real"]["kl"].mean == pytest.approx(scores["real"]["ceiling_kl"].mean, abs=0.05)
     assert scores["few"]["modes"].mean <= 20  # control: a generator that has collapsed
     assert scores["few"]["kl"].mean > math.log(1000 / 20) - 0.5
+    # The net names a digit in anything: noise has many modes, and the floor says how many.
+    metric = DigitModes(DigitModesOptions(**QUICK))
+    metric.update({}, 2 * torch.rand(3000, 3, 8, 8, generator=torch.Generator().manual_seed(0)) - 1)
+    noise = metric.compute()
+    assert noise["modes"].mean > 50
+    assert noise["modes"].mean == pytest.approx(noise["floor_modes"].mean, rel=0.15)
+    assert noise["kl"].mean == pytest.approx(noise["floor_kl"].mean, rel=0.1)
+    assert noise["kl"].mean > 2 * noise["ceiling_kl"].mean
+    assert f"noise: {noise['floor_modes'].mean}, " in metric.headline(noise)
 
 
 @pytest.mark.usefixtures("ready")

@@ -185,3 +185,14 @@ def test_widths_double_up_to_eight_times():
 
     assert widths(judge(side=256, width=2)) == [2, 4, 8, 16, 16, 16, 1]
     assert widths(made(side=256, width=2)) == [16, 16, 16, 8, 4, 2, 3]
+
+
+def test_a_wrong_size_is_told_with_where_sizes_come_from():
+    chosen = current().choose("generator", "gan/dcgan")
+    with pytest.raises(RecipeError, match="nearest to 50: 32 or 64") as caught:
+        build_network(chosen, NetIO((16,), (3, 50, 50)), 0, "generator")
+    assert "[[augment]]" in caught.value.hint
+    # The control: no augment makes images of points.
+    with pytest.raises(RecipeError, match="gan/dcgan can't be built") as caught:
+        build_network(chosen, NetIO((16,), (2,)), 0, "generator")
+    assert caught.value.hint == ""

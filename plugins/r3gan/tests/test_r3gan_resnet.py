@@ -95,6 +95,19 @@ def test_a_block_starts_as_the_identity():
     assert not torch.equal(awakened(block)(x), x)
 
 
+def test_a_branch_has_a_leaky_relu_after_each_layer_but_the_last():
+    torch.manual_seed(0)
+    block, x = awakened(Block(8, 16, 4, depth=6)), torch.randn(2, 8, 5, 5)
+    with torch.no_grad():
+        for layer in (block.widen, block.mix):
+            layer.bias.normal_()
+    inner = F.conv2d(x, block.widen.weight, block.widen.bias)
+    inner = torch.maximum(inner, 0.2 * inner)
+    inner = F.conv2d(inner, block.mix.weight, block.mix.bias, padding=1, groups=4)
+    inner = torch.maximum(inner, 0.2 * inner)
+    assert torch.allclose(block(x), x + F.conv2d(inner, block.narrow.weight), atol=1e-6)
+
+
 def test_initial_weights_have_the_stated_deviations():
     torch.manual_seed(0)
     block = Block(64, 128, 4, depth=16)
@@ -206,6 +219,17 @@ def test_the_end_is_a_filter_of_4_x_4_for_each_channel():
     logits = net(torch.rand(3, *IMAGE))
     filtered = F.conv2d(found[0], net.end[:, None], groups=16).flatten(1)
     assert torch.allclose(logits, net.head(filtered), atol=1e-6)
+
+
+def test_the_ends_are_drawn_by_their_number_of_inputs():
+    options = ResNetOptions(widths=(256, 8), blocks=(1, 1), cardinalities=(2, 2))
+    torch.manual_seed(0)
+    make = Generator(options, NetIO((64,), (3, 8, 8)))
+    judge = Discriminator(options, NetIO((3, 8, 8), (1,)))
+    assert make.start.std().item() == pytest.approx(1, rel=0.05)
+    assert make.modulate.weight.std().item() == pytest.approx(1 / 8, rel=0.05)
+    assert judge.end.std().item() == pytest.approx(1 / 4, rel=0.05)  # 4 x 4 inputs
+    assert judge.head.weight.std().item() == pytest.approx(1 / 16, rel=0.15)
 
 
 def test_images_are_cut_to_their_range_in_use_and_free_in_training():
