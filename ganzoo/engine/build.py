@@ -154,7 +154,14 @@ def build_network(component: Chosen, io: NetIO, seed: int, role: str) -> nn.Modu
         except GanzooError:
             raise
         except (ValueError, TypeError) as error:
-            raise RecipeError(f"{component.id} can't be built: {error}", where=role) from error
+            raise RecipeError(
+                f"{component.id} can't be built: {error}",
+                where=role,
+                hint="Shapes are those of the data after [[augment]], where a resize or a crop "
+                "makes other sizes (`ganzoo list augment`)."
+                if len(io.inputs) == 3 or len(io.outputs) == 3
+                else "",
+            ) from error
     if not isinstance(network, nn.Module):
         raise RecipeError(f"{component.id} built a {type(network).__name__}, not an nn.Module")
     return network
