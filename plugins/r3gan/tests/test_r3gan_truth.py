@@ -1,6 +1,9 @@
-"""Trained as its recipe says, R3GAN finds hundreds of 1,000 modes; the control, a DCGAN, few.
+"""Trained as its recipe says, R3GAN makes what is read as digits rather than noise is.
 
-Data, images seen, batch and noise are the same for both; the control's networks have more weights.
+The judge names a digit in anything: stacks of noise have some 720 of the 1,000 modes, at a
+divergence of 1.6 nats. A count of modes alone says nothing, so the floor is what is to be beaten.
+DCGAN's figures beside it (gan_stacked_digits: same data, images seen, batch and noise, more
+weights) are reported in the README; nothing is claimed against them.
 """
 
 from __future__ import annotations
@@ -9,7 +12,6 @@ import json
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,21 +22,23 @@ RECIPES = Path(__file__).parents[3] / "recipes"
 OURS, CONTROL = "r3gan_stacked_digits", "gan_stacked_digits"
 
 
-def trained(name: str, folder: Path) -> dict[str, float]:
-    """The figures that a run prints at its end."""
-    command = [sys.executable, "-m", "ganzoo", "run", str(RECIPES / f"{name}.toml"), "--json"]
-    command += ["--set", "train.device=cpu", "--set", "watch.samples=never"]
-    command += ["--out", str(folder / name)]
+def ganzoo(*arguments: str) -> None:
+    """Run a command as a user would."""
     ended = subprocess.run(
-        command,
+        [sys.executable, "-m", "ganzoo", *arguments],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
-    figures: dict[str, float] = json.loads(ended.stdout)["metrics"]
-    return figures
+
+
+def figures(run: Path) -> dict[str, float]:
+    """Divergence on the test split: `network`, `floor` and `ceiling`."""
+    document = json.loads((run / "evaluation" / "test_running.json").read_text())
+    controls = {name: document["controls"][name]["kl"] for name in ("floor", "ceiling")}
+    return {"network": document["metrics"]["kl"]["mean"], **controls}
 
 
 def test_both_recipes_show_the_same_images_as_often():
@@ -45,17 +49,16 @@ def test_both_recipes_show_the_same_images_as_often():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_hundreds_of_modes_are_found_and_hardly_any_by_the_control(tmp_path):
-    """Calibrated on the first half of one run: 596 to 669 modes, KL 1.47 to 2.10 from step 500 on.
-
-    The control ended with 5 modes and KL 6.9. "Nearly all" of the modes, which the paper finds with
-    larger networks and budgets, isn't claimed here.
-    """
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        ours, control = pool.map(lambda name: trained(name, tmp_path), (OURS, CONTROL))
-    both = f"{OURS}: {ours}; {CONTROL}: {control}"
-    assert ours["modes"] >= 400, both
-    assert ours["kl"] <= 3, both
-    assert control["modes"] <= ours["modes"] / 2, both
-    assert control["kl"] >= 1.5 * ours["kl"], both
+@pytest.mark.timeout(1800)
+def test_samples_are_nearer_to_digits_than_noise_is(tmp_path):
+    """Not calibrated on a whole run: at step 822 of one with twice the rate 1.13 nats, noise 1.6."""
+    recipe, still = str(RECIPES / f"{OURS}.toml"), ("--set", "watch.samples=never")
+    whole, started = tmp_path / "whole", tmp_path / "started"
+    ganzoo("run", recipe, *still, "--set", "train.device=cpu", "--out", str(whole))
+    found = figures(whole)
+    assert found["network"] < 0.8 * found["floor"], found
+    assert found["ceiling"] < 0.1 * found["floor"], found
+    # Control: the same after 40 steps, which found as many modes as there are of noise.
+    ganzoo("run", recipe, *still, "--max-steps", "40", "--out", str(started))
+    ganzoo("evaluate", str(started))
+    assert figures(started)["network"] > found["floor"]
