@@ -104,6 +104,8 @@ SAYS = {
     "gullible": "takes a class index for the image 'source'",
     "leaky": "leaves gradients on weights that aren't its own",
     "ownerless": "no player moves second: should one, in `players`?",
+    "serves_the_unknown": "makes 'fake' of 'noise', and neither is in `needs`",
+    "shows_bytes": "and images lie in [-1, 1]",
     "counts_batches": "never had a turn: ['discriminator']",
     "shown_detached": "logits don't depend on the fake",
     "restless": "not the same under a seed: ['generated']",

@@ -24,6 +24,8 @@ from ganzoo.testing.trial import PATIENCE, batch_of, changed, inferring, trainin
 LABEL = "label"
 """What tasks call the class indices that they draw."""
 _COUNTS = (1, 2, 5)
+_ROUNDED = 1e-3
+"""How far beyond [-1, 1] an image may go by rounding."""
 _FIRST, _TRIES, _NEAR = 3, 6, 1e-9
 """Steps, seeds and relative difference (in fp64) by which it is told whether a task compares rows.
 One that compares nothing, and draws from a pool, makes no difference under one seed at least."""
@@ -50,6 +52,11 @@ def check_task_samples(subject: Subject) -> None:
                 "of the batch's 2 samples: draw what is neither",
             )
             require(torch.isfinite(rows).all(), f"{caption!r} has values that aren't finite")
+            require(
+                rows.ndim == 2 or rows.abs().max() <= 1 + _ROUNDED,
+                f"{caption!r} goes from {rows.min():.4g} to {rows.max():.4g}, and images lie in "
+                "[-1, 1]",
+            )
         require(not changed(once, again), f"not the same under a seed: {changed(once, again)}")
         touched = changed(before, weights_of(trainer.nets))
         require(not touched, f"`sample` changes the networks: {touched[:3]}")

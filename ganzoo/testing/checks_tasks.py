@@ -73,6 +73,11 @@ def _fields_declared(task: Any) -> None:
             task.roles[role] != "discriminator",
             f"`serves` has {role!r}, a discriminator: nobody predicts with one",
         )
+        require(
+            set(pair) & set(task.needs),
+            f"`serves` says that {role!r} makes {pair[1]!r} of {pair[0]!r}, and neither is in "
+            "`needs`: what noise becomes is judged by the data's field of that name",
+        )
 
 
 @check("task")

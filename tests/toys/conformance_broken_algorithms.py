@@ -220,6 +220,19 @@ class DrawsAnywhere(good.Cloud):
         return {**super().draw(options, role, io, count, random), "noise": torch.randn(count, 4)}
 
 
+class ServesTheUnknown(good.Cloud):
+    """Makes of noise what no data have."""
+
+    serves: ClassVar = {"generator": ("noise", "fake")}
+
+
+class ShowsBytes(good.Duel):
+    """Shows images from 0 to 255."""
+
+    def sample(self, batch, nets):
+        return {name: 127.5 * (1 + one) for name, one in super().sample(batch, nets).items()}
+
+
 class DrawsTooFew(good.Cloud):
     """One row less than it is asked for, but never none."""
 
@@ -715,6 +728,8 @@ _TASKS = {
     Gullible: "check_task_io",
     Leaky: "check_task_step",
     Ownerless: "check_task_step",
+    ServesTheUnknown: "check_task_declarations",
+    ShowsBytes: "check_task_samples",
     CountsBatches: "check_task_accumulates",
     ShownDetached: "check_task_gradients_reach_the_generator",
     Restless: "check_task_samples",
