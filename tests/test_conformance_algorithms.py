@@ -181,6 +181,7 @@ SAYS = {
     "collects": "a new instance knows what another one was given",
     "wants_none": "`samples` is 0",
     "headless": "say the figures in a sentence",
+    "reads_the_unsaid": "`update` reads 'real', and the batch has",
     "far_off": "noise scores as a perfect copy of 'points' does",
     "unmarked": "['ganzoo_step_done'] lack @hookimpl",
     "interferes": "differ from those of a run without it",

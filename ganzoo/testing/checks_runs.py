@@ -234,7 +234,15 @@ def _scores(material: _Material, made: Sequence[Tensor], *, size: int = 1) -> Sc
     """What the metric makes of samples, each of its figures known to be sound."""
     metric, rows = material.metric.build(), material.rows
     for at in range(0, len(rows), size):
-        metric.update(collate(rows[at : at + size]), torch.stack(tuple(made[at : at + size])))
+        batch = collate(rows[at : at + size])
+        try:
+            metric.update(batch, torch.stack(tuple(made[at : at + size])))
+        except KeyError as error:
+            message = (
+                f"`update` reads {error}, and the batch has {', '.join(batch)}: `needs` says "
+                "which fields it reads, so that it is left out where data lack them"
+            )
+            raise CheckFailed(message) from error
     scores, again = dict(metric.compute()), dict(metric.compute())
     require(scores, f"of {len(rows)} samples it computes nothing")
     for name, score in scores.items():

@@ -707,6 +707,13 @@ class FarOff(good.Heaps):
         super().update(batch, 0 * generated)
 
 
+class ReadsTheUnsaid(good.Distance):
+    """Compares with what it doesn't say that it needs."""
+
+    def update(self, batch, generated):
+        super().update({"target": batch["real"]}, generated)
+
+
 class Unmarked:
     def __init__(self, options):
         pass
@@ -816,6 +823,7 @@ _METRICS = {
     WantsNone: "check_metric_declarations",
     Headless: "check_metric_scores",
     FarOff: "check_metric_scores",
+    ReadsTheUnsaid: "check_metric_scores",
 }
 _CALLBACKS = {
     Unmarked: "check_callback_hooks",
