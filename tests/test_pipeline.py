@@ -181,6 +181,16 @@ def test_batches_cut_out_of_memory_are_those_of_single_samples_to_the_bit(worker
     assert single.asked == 1 + 6 * 16
 
 
+def test_a_bug_in_a_worker_comes_as_a_value_since_the_loaders_own_error_would_hang_the_exit():
+    held = Held(arrays=False)
+    data = prepared(held)
+    held.held["point"] = held.held["point"][:5]
+    with pytest.raises(RuntimeError, match="(?s)^in a loader worker:.*IndexError"):
+        stream(data, workers=1)
+    with pytest.raises(IndexError):  # without workers it is the plugin's own, with its frames
+        stream(data)
+
+
 def test_batches_share_no_memory_with_the_data():
     held = Held()
     before = {name: values.copy() for name, values in held.held.items()}

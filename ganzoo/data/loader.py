@@ -6,12 +6,13 @@ What a batch holds depends on (seed, epoch, index) alone, so 0, 1 or 8 workers g
 from __future__ import annotations
 
 import signal
+import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from ganzoo.data.pipeline import PreparedData
 from ganzoo.data.sampler import Position, StreamSampler
@@ -24,11 +25,17 @@ class _Batches(Dataset[Any]):
     def __init__(self, data: PreparedData) -> None:
         self.data = data
 
-    def __getitem__(self, positions: Sequence[Position]) -> dict[str, Tensor] | GanzooError:
+    def __getitem__(self, positions: Sequence[Position]) -> dict[str, Tensor] | Exception:
         try:
             return self.data.batch(positions)
         except GanzooError as error:
             return error
+        except Exception:
+            if get_worker_info() is None:
+                raise
+            # As a value too: an error of the loader's own keeps it alive, and with it workers that
+            # heed no signal, so that the process would never end.
+            return RuntimeError(f"in a loader worker:\n{traceback.format_exc()}")
 
 
 def _as_it_is(batch: Any) -> Any:
@@ -68,6 +75,6 @@ def batches(
         generator=torch.Generator(),
     )
     for batch in loader:
-        if isinstance(batch, GanzooError):
+        if isinstance(batch, Exception):
             raise batch
         yield batch
