@@ -185,7 +185,7 @@ def test_a_bug_in_a_worker_comes_as_a_value_since_the_loaders_own_error_would_ha
     held = Held(arrays=False)
     data = prepared(held)
     held.held["point"] = held.held["point"][:5]
-    with pytest.raises(RuntimeError, match="(?s)^in a loader worker:.*IndexError"):
+    with pytest.raises(RuntimeError, match=r"(?s)^in a loader worker:.*IndexError"):
         stream(data, workers=1)
     with pytest.raises(IndexError):  # without workers it is the plugin's own, with its frames
         stream(data)
