@@ -8,7 +8,7 @@ from typing import Any
 from ganzoo.api import Component, hookimpl
 
 _PAPER = "2501.05441"
-_OPTIONS = "ganzoo_r3gan.options:ResNetOptions"
+_OPTIONS = "ganzoo_r3gan.options:"
 _PRESETS: Mapping[str, Mapping[str, Any]] = {
     "cifar10": {  # 32 x 32
         "widths": [768] * 4,
@@ -32,7 +32,7 @@ def ganzoo_components() -> Iterable[Component]:
             kind="generator",
             name="resnet",
             target="ganzoo_r3gan.resnet:Generator",
-            options=_OPTIONS,
+            options=_OPTIONS + "GeneratorOptions",
             summary="Noise (and class) to image: grouped residual blocks, no normalisation.",
             paper=_PAPER,
             presets=_PRESETS,
@@ -41,7 +41,7 @@ def ganzoo_components() -> Iterable[Component]:
             kind="discriminator",
             name="resnet",
             target="ganzoo_r3gan.resnet:Discriminator",
-            options=_OPTIONS,
+            options=_OPTIONS + "ResNetOptions",
             summary="The generator's mirror image: one logit an image, classes by inner product.",
             paper=_PAPER,
             presets=_PRESETS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -54,3 +54,11 @@ class ResNetOptions(NetOptions):
         So there is no `size_multiple`: its hint would name multiples, which aren't legal either.
         """
         return START << (len(self.widths) - 1)
+
+
+class GeneratorOptions(ResNetOptions):
+    """The generator's stages, and what its images go through at the end."""
+
+    output: Literal["linear", "tanh"] = "linear"
+    """`linear`: as the last convolution gives them (the paper's). `tanh`: within [-1, 1], for
+    images such as drawings, most of whose values lie at the ends of the range."""

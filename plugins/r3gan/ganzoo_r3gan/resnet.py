@@ -15,7 +15,7 @@ from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
 from ganzoo.interfaces import NetIO, image_shape
 from ganzoo.nn import Double, Halve
-from ganzoo_r3gan.options import START, ResNetOptions
+from ganzoo_r3gan.options import START, GeneratorOptions, ResNetOptions
 
 LEAK = 0.2  # slope of the leaky ReLU for negative values
 LAYERS = 3  # convolutions in a residual branch: fix-up's m
@@ -129,7 +129,7 @@ class Generator(nn.Module):
     """Noise to images: a learned 4 x 4 map, weighted by the noise, then stages of doubling size.
 
     Args:
-        options: see `ResNetOptions`.
+        options: see `GeneratorOptions`.
         io: `inputs` (Z,), `outputs` (C, S, S) with S = 4 * 2^(stages - 1), and the classes.
 
     Raises:
@@ -139,8 +139,9 @@ class Generator(nn.Module):
     classes 20,781,952.
     """
 
-    def __init__(self, options: ResNetOptions, io: NetIO) -> None:
+    def __init__(self, options: GeneratorOptions, io: NetIO) -> None:
         super().__init__()
+        self.output = options.output
         if len(io.inputs) != 1:
             message = f"takes noise, a vector (Z,), not {io.inputs}"
             raise ValueError(message)
@@ -163,7 +164,8 @@ class Generator(nn.Module):
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Map noise N x Z, with class indices N, to images N x C x S x S.
 
-        Nothing bounds them in training (the paper's); in evaluation mode they are cut to [-1, 1].
+        With `output = "linear"` nothing bounds them in training (the paper's), and in evaluation
+        mode they are cut to [-1, 1].
         """
         if self.classes:
             x = torch.cat((x, self.embedding(require_classes(self.classes, y))), 1)
@@ -172,6 +174,8 @@ class Generator(nn.Module):
         for double, blocks in zip(self.transitions, self.stages[1:], strict=True):
             x = blocks(double(x))
         images: Tensor = self.to_image(x)
+        if self.output == "tanh":
+            return images.tanh()
         return images if self.training else images.clamp(-1, 1)
 
 

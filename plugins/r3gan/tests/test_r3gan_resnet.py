@@ -12,21 +12,21 @@ from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
 from ganzoo.interfaces import NetIO
 from ganzoo.nn import Double, Halve
-from ganzoo_r3gan.options import ResNetOptions
+from ganzoo_r3gan.options import GeneratorOptions
 from ganzoo_r3gan.resnet import RECTIFIED, Block, Discriminator, Generator, transition
 
-SMALL = ResNetOptions(
+SMALL = GeneratorOptions(
     widths=(16, 12, 8), blocks=(1, 2, 1), cardinalities=(4, 3, 2), class_embedding=6
 )
 NOISE, IMAGE = (5,), (3, 16, 16)
 
 
-def generator(classes: int = 0, options: ResNetOptions = SMALL) -> Generator:
+def generator(classes: int = 0, options: GeneratorOptions = SMALL) -> Generator:
     torch.manual_seed(0)
     return Generator(options, NetIO(NOISE, IMAGE, classes))
 
 
-def discriminator(classes: int = 0, options: ResNetOptions = SMALL) -> Discriminator:
+def discriminator(classes: int = 0, options: GeneratorOptions = SMALL) -> Discriminator:
     torch.manual_seed(0)
     return Discriminator(options, NetIO(IMAGE, (1,), classes))
 
@@ -61,8 +61,8 @@ def test_parameters_at_the_papers_size_are_those_worked_out_by_hand(classes):
     }[classes]
     with torch.device("meta"):
         image = (3, 32, 32)
-        assert count(Generator(ResNetOptions(), NetIO((64,), image, classes))) == made
-        assert count(Discriminator(ResNetOptions(), NetIO(image, (1,), classes))) == judged
+        assert count(Generator(GeneratorOptions(), NetIO((64,), image, classes))) == made
+        assert count(Discriminator(GeneratorOptions(), NetIO(image, (1,), classes))) == judged
 
 
 def test_widths_and_blocks_of_each_stage_count_as_said():
@@ -78,7 +78,9 @@ def test_widths_and_blocks_of_each_stage_count_as_said():
 
 @pytest.mark.parametrize(("stages", "side"), [(1, 4), (2, 8), (3, 16), (5, 64)])
 def test_the_number_of_stages_is_the_size_of_the_images(stages, side):
-    options = ResNetOptions(widths=(4,) * stages, blocks=(1,) * stages, cardinalities=(2,) * stages)
+    options = GeneratorOptions(
+        widths=(4,) * stages, blocks=(1,) * stages, cardinalities=(2,) * stages
+    )
     assert options.side() == side
     made = Generator(options, NetIO((7,), (1, side, side)))(torch.randn(2, 7))
     assert made.shape == (2, 1, side, side)
@@ -174,7 +176,7 @@ def test_networks_tell_their_blocks_the_depth_of_all_stages():
 
 def test_initial_images_are_about_as_large_as_the_noise_makes_them():
     torch.manual_seed(0)
-    options = ResNetOptions(widths=(32,) * 4, blocks=(4,) * 4, cardinalities=(8,) * 4)
+    options = GeneratorOptions(widths=(32,) * 4, blocks=(4,) * 4, cardinalities=(8,) * 4)
     with torch.no_grad():
         images = Generator(options, NetIO((64,), (3, 32, 32)))(torch.randn(16, 64))
         assert 0.2 < images.std().item() < 2
@@ -222,7 +224,7 @@ def test_the_end_is_a_filter_of_4_x_4_for_each_channel():
 
 
 def test_the_ends_are_drawn_by_their_number_of_inputs():
-    options = ResNetOptions(widths=(256, 8), blocks=(1, 1), cardinalities=(2, 2))
+    options = GeneratorOptions(widths=(256, 8), blocks=(1, 1), cardinalities=(2, 2))
     torch.manual_seed(0)
     make = Generator(options, NetIO((64,), (3, 8, 8)))
     judge = Discriminator(options, NetIO((3, 8, 8), (1,)))
@@ -236,6 +238,16 @@ def test_images_are_cut_to_their_range_in_use_and_free_in_training():
     net, z = generator(), 100 * torch.randn(2, 5)
     assert net(z).abs().max() > 1
     assert torch.equal(net.eval()(z), net.train()(z).clamp(-1, 1))
+
+
+def test_a_tanh_bounds_images_in_training_too():
+    options = SMALL.model_copy(update={"output": "tanh"})
+    noise = 50 * torch.randn(4, *NOISE)
+    bounded, linear = (awakened(generator(options=one)) for one in (options, SMALL))
+    for net in (bounded, linear):
+        net.train()
+    assert torch.equal(bounded(noise), linear(noise).tanh())
+    assert bounded(noise).abs().max() <= 1 < linear(noise).abs().max()  # the control
 
 
 def test_a_class_changes_images_and_logits():
@@ -264,12 +276,12 @@ def test_the_logit_of_a_class_is_an_inner_product():
 
 
 def test_class_vectors_are_drawn_like_weights_on_one_hot_vectors():
-    options = ResNetOptions(widths=(8, 64), blocks=(1, 1), cardinalities=(2, 2))
+    options = GeneratorOptions(widths=(8, 64), blocks=(1, 1), cardinalities=(2, 2))
     torch.manual_seed(0)
     make = Generator(options, NetIO((200,), (3, 8, 8), 25))
     assert make.embedding.weight.shape == (25, 200)
     assert make.embedding.weight.std().item() == pytest.approx(1 / 5, rel=0.05)
-    wide = ResNetOptions(widths=(100, 8), blocks=(1, 1), cardinalities=(2, 2))
+    wide = GeneratorOptions(widths=(100, 8), blocks=(1, 1), cardinalities=(2, 2))
     judge = Discriminator(wide, NetIO((3, 8, 8), (1,), 25))
     assert judge.embedding.weight.shape == (25, 100)
     assert judge.embedding.weight.std().item() == pytest.approx(1 / 5 / 10, rel=0.06)
@@ -334,4 +346,4 @@ def test_a_conditional_network_asks_for_classes():
 )
 def test_stages_that_dont_fit_together_are_refused(options, message):
     with pytest.raises(ValidationError, match=message):
-        ResNetOptions(**options)
+        GeneratorOptions(**options)

@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -50,15 +51,21 @@ def test_both_recipes_show_the_same_images_as_often():
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_samples_are_nearer_to_digits_than_noise_is(tmp_path):
-    """Not calibrated on a whole run: 1.13 nats at step 822 of one at twice the rate, noise 1.6."""
-    recipe, still = str(RECIPES / f"{OURS}.toml"), ("--set", "watch.samples=never")
-    whole, started = tmp_path / "whole", tmp_path / "started"
-    ganzoo("run", recipe, *still, "--set", "train.device=cpu", "--out", str(whole))
-    found = figures(whole)
-    assert found["network"] < 0.8 * found["floor"], found
+def test_samples_are_read_as_digits_and_without_penalties_they_are_not(tmp_path):
+    """After 750 of 2,000 steps: 972 modes and 0.66 nats were measured; noise has 721 and 1.6."""
+    recipe = str(RECIPES / f"{OURS}.toml")
+    less = ("--set", "watch.samples=never", "--set", "train.device=cpu", "--max-steps", "750")
+    whole, control = tmp_path / "whole", tmp_path / "control"
+
+    def score(run: Path, *changes: str) -> dict[str, float]:
+        ganzoo("run", recipe, *less, *changes, "--out", str(run))
+        ganzoo("evaluate", str(run))
+        return figures(run)
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        ours = pool.submit(score, whole)
+        theirs = pool.submit(score, control, "--set", "loss=gan/rpgan")
+    found, without = ours.result(), theirs.result()
+    assert found["network"] < 0.6 * found["floor"], found
     assert found["ceiling"] < 0.1 * found["floor"], found
-    # Control: the same after 40 steps, which found as many modes as there are of noise.
-    ganzoo("run", recipe, *still, "--max-steps", "40", "--out", str(started))
-    ganzoo("evaluate", str(started))
-    assert figures(started)["network"] > found["floor"]
+    assert without["network"] > 1.5 * found["network"], (found, without)
