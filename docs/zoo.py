@@ -289,7 +289,7 @@ HEAD = """\
 Made by `python docs/zoo.py` from `docs/zoo.json`, which `python docs/zoo.py run` fills from real
 runs: no number here was typed. The first row of each table is the recipe as shipped, the others
 are its controls. Figures are those of the held-out split; with several seeds, the median and behind
-it every value. Machine: 2 CPU cores, shared with other jobs; torch {torch}, accelerate {accelerate}.
+it every value. Machine: 2 cores, shared with other jobs; torch {torch}, accelerate {accelerate}.
 """
 
 
