@@ -14,6 +14,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -100,7 +101,7 @@ def machine() -> dict[str, Any]:
 def processor() -> str:
     """The processor's name, as Linux gives it."""
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as file:
             names = [
                 line.partition(":")[2].strip() for line in file if line.startswith("model name")
             ]
