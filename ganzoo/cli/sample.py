@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ganzoo.cli.predict import MODES
+from ganzoo.cli.predict import MODES, precision_option
 
 
 @click.command("sample")
@@ -55,6 +55,7 @@ from ganzoo.cli.predict import MODES
     show_default=True,
     help="Where to compute.",
 )
+@precision_option
 @click.option("--role", metavar="NAME", help="The network to use, of a run that serves several.")
 @click.option(
     "--ema/--no-ema",
@@ -73,6 +74,7 @@ def command(  # click passes by name
     neighbours: bool,  # noqa: FBT001
     mode: str | None,
     device: str,
+    precision: str,
     role: str | None,
     ema: bool | None,  # noqa: FBT001
     overwrite: bool,  # noqa: FBT001
@@ -103,6 +105,7 @@ def command(  # click passes by name
             neighbours=neighbours,
             mode=mode,  # type: ignore[arg-type]  # click checked it against MODES
             device=device,
+            precision=precision,
             role=role,
             ema=ema,
             overwrite=overwrite,
@@ -114,7 +117,7 @@ def command(  # click passes by name
         click.echo(document["output"])
     click.echo(
         f"{document['n']} samples of {document['weights']}, mode {document['mode']},"
-        f" seed {document['seed']}, on {document['device']}",
+        f" seed {document['seed']}, on {document['device']} in {document['precision']}",
         err=True,
     )
     found = document["neighbours"]

@@ -15,6 +15,7 @@ from ganzoo.data.sampler import seed_for
 from ganzoo.errors import PluginError, UsageError
 from ganzoo.inference.modes import Mode, inference_mode
 from ganzoo.inference.network import as_given, draws, load_network, served
+from ganzoo.inference.precision import Precision, computing_in
 from ganzoo.inference.weights import WeightsCard
 from ganzoo.interfaces import NetIO
 
@@ -38,6 +39,7 @@ class Sampler:
         role: the network's role in it.
         io: shapes and classes of the network.
         mode: see `ganzoo.inference.modes`.
+        precision: see `ganzoo.inference.precision`.
     """
 
     net: nn.Module
@@ -45,6 +47,7 @@ class Sampler:
     role: str
     io: NetIO
     mode: Mode
+    precision: Precision = "fp32"
 
     @property
     def field(self) -> str:
@@ -99,7 +102,10 @@ class Sampler:
                 name: as_given(value[start : start + size], self.net)
                 for name, value in inputs.items()
             }
-            with inference_mode(self.net, self.mode, seed_for(seed, "inference", start)):
+            with (
+                inference_mode(self.net, self.mode, seed_for(seed, "inference", start)),
+                computing_in(self.precision, self.net),
+            ):
                 try:
                     made: Tensor = task.predict(self.task.options, self.role, self.net, given)
                 except ValueError as error:  # torch's, of the statistics of a single number
@@ -114,16 +120,18 @@ class Sampler:
 
 
 def load_sampler(
-    path: Path, *, mode: Mode | None = None, device: str = "auto"
+    path: Path, *, mode: Mode | None = None, device: str = "auto", precision: str = "fp32"
 ) -> tuple[WeightsCard, Sampler]:
     """Build the network of a weights file, with the mode of its card unless given.
+
+    `precision` is one of `ganzoo.inference.precision.PRECISIONS`, or `auto`.
 
     Raises:
         UsageError: there is no such file, or its task doesn't serve its role, or its network takes
             data.
         DataError, PluginError, EnvironmentFault: as `ganzoo.inference.network.load_network`.
     """
-    card, task, net = load_network(path, device)
+    card, task, net, used = load_network(path, device, precision)
     if not draws(task, card.role, card.fields):
         wanted = served(task, card.role)[0]
         raise UsageError(
@@ -131,4 +139,4 @@ def load_sampler(
             where=str(path),
             hint=f"Use `ganzoo predict {path} IN -o OUT`.",
         )
-    return card, Sampler(net, task, card.role, card.io, mode or card.inference["mode"])
+    return card, Sampler(net, task, card.role, card.io, mode or card.inference["mode"], used)

@@ -15,6 +15,7 @@ from ganzoo.api import Chosen
 from ganzoo.data.sampler import seed_for
 from ganzoo.errors import EnvironmentFault, UsageError
 from ganzoo.inference.modes import Mode, inference_mode
+from ganzoo.inference.precision import Precision, computing_in, lower_weights, pick_precision
 from ganzoo.inference.weights import WeightsCard, build_network, load_weights
 from ganzoo.interfaces import Field
 
@@ -29,6 +30,7 @@ class Trained:
         role: the network's role in it.
         mode, seed: see `ganzoo.inference.modes`.
         size_multiple: number that an input's height and width must be multiples of, in pixels.
+        precision: see `ganzoo.inference.precision`.
     """
 
     net: nn.Module
@@ -37,6 +39,7 @@ class Trained:
     mode: Mode
     seed: int = 0
     size_multiple: int = 1
+    precision: Precision = "fp32"
 
     @property
     def fields(self) -> tuple[str, str]:
@@ -63,7 +66,10 @@ class Trained:
         """
         given = _Inputs({key: as_given(value, self.net)[None] for key, value in inputs.items()})
         task: Any = self.task.load()
-        with inference_mode(self.net, self.mode, seed_for(self.seed, "inference", name)):
+        with (
+            inference_mode(self.net, self.mode, seed_for(self.seed, "inference", name)),
+            computing_in(self.precision, self.net),
+        ):
             net = any_size(self.net, self.size_multiple)
             output: Tensor = task.predict(self.task.options, self.role, net, given)
         return output[0].float().cpu()
@@ -81,9 +87,13 @@ class _Inputs(dict[str, Tensor]):
 
 
 def as_given(value: Tensor, net: nn.Module) -> Tensor:
-    """A tensor where the network is; floats in the type of its weights, integers as they are."""
+    """A tensor where the network is; integers as they are.
+
+    Floats are float64 where its weights are, else float32: autocast rounds them where it should.
+    """
     weight = next(net.parameters(), torch.empty(0))
-    return value.to(weight.device, weight.dtype if value.is_floating_point() else value.dtype)
+    floats = torch.float64 if weight.dtype == torch.float64 else torch.float32
+    return value.to(weight.device, floats if value.is_floating_point() else value.dtype)
 
 
 def draws(task: Chosen, role: str, fields: Mapping[str, Field]) -> bool:
@@ -170,18 +180,28 @@ def pick_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-def load_network(path: Path, device: str = "auto") -> tuple[WeightsCard, Chosen, nn.Module]:
-    """The card of a weights file, the task that it belongs to, and its network on the device.
+def load_network(
+    path: Path, device: str = "auto", precision: str = "fp32"
+) -> tuple[WeightsCard, Chosen, nn.Module, Precision]:
+    """The card of a weights file, its task, its network on the device, and what it computes in.
+
+    The network is ready for that precision, and of no use for a higher one.
 
     Raises:
         UsageError: there is no such file, or its task doesn't serve its role.
         DataError: it can't be read, or doesn't fit its network.
         PluginError: a plugin that it needs is missing.
-        EnvironmentFault: the device isn't there, or a newer ganzoo wrote the file.
+        EnvironmentFault: the device isn't there or can't do the precision, or a newer ganzoo wrote
+            the file.
     """
     card, state = load_weights(path)
     task = task_of(card)
-    return card, task, build_network(card, state, where=str(path)).to(pick_device(device))
+    place = pick_device(device)
+    made = card.fields[served(task, card.role)[1]]
+    used = pick_precision(precision, place, eight_bits=made.kind == "image")
+    net = build_network(card, state, where=str(path)).to(place)
+    lower_weights(net, used)
+    return card, task, net, used
 
 
 def task_of(card: WeightsCard) -> Chosen:
@@ -199,15 +219,22 @@ def task_of(card: WeightsCard) -> Chosen:
 
 
 def load_trained(
-    path: Path, *, mode: Mode | None = None, seed: int | None = None, device: str = "auto"
+    path: Path,
+    *,
+    mode: Mode | None = None,
+    seed: int | None = None,
+    device: str = "auto",
+    precision: str = "fp32",
 ) -> tuple[WeightsCard, Trained]:
     """Build the network of a weights file, with the mode and seed of its card unless given.
+
+    `precision` is one of `ganzoo.inference.precision.PRECISIONS`, or `auto`.
 
     Raises:
         UsageError: there is no such file, or its task doesn't serve its role, or draws its inputs.
         DataError, PluginError, EnvironmentFault: as `load_network`.
     """
-    card, task, net = load_network(path, device)
+    card, task, net, used = load_network(path, device, precision)
     refuse_drawing(card, task, path)
     return card, Trained(
         net=net,
@@ -216,6 +243,7 @@ def load_trained(
         mode=mode or card.inference["mode"],
         seed=card.inference["seed"] if seed is None else seed,
         size_multiple=card.size_multiple,
+        precision=used,
     )
 
 

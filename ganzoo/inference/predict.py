@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ganzoo.data.convert import save_image, to_tensor, to_uint8
-from ganzoo.data.decode import IMAGE_SUFFIXES, decode_image
-from ganzoo.data.pixels import Channels
-from ganzoo.errors import DataError, EnvironmentFault, UsageError
-from ganzoo.files import replacing
+from ganzoo.data.decode import IMAGE_SUFFIXES
+from ganzoo.errors import DataError, UsageError
 from ganzoo.inference.modes import Mode
-from ganzoo.inference.network import Trained, load_trained, refuse_drawing, served, task_of
-from ganzoo.inference.weights import WeightsCard, find_weights, read_card
-
-log = logging.getLogger(__name__)
-
-_CHANNELS: dict[int, Channels] = {1: "gray", 3: "rgb", 4: "rgba"}
-
-ARRAY = ".npy"
-"""NumPy's file of one array, for channel counts that no picture has: H x W x C."""
+from ganzoo.inference.network import load_trained, refuse_drawing, served, task_of
+from ganzoo.inference.stream import ARRAY, PICTURE_CHANNELS, Job, make_all
+from ganzoo.inference.weights import find_weights, read_card
 
 SUFFIXES = IMAGE_SUFFIXES | {ARRAY}
-
-
-@dataclass(frozen=True)
-class Job:
-    """One image to make: from which file, and where to."""
-
-    source: Path
-    output: Path
 
 
 def plan(
@@ -129,59 +108,6 @@ def _refuse(jobs: Sequence[Job], what: str, hint: str) -> None:
         raise UsageError(f"{len(jobs)} {what}; nothing was done", hint=f"{shown}{more}\n{hint}")
 
 
-def read_image(path: Path, channels: int) -> np.ndarray:
-    """Read a file with the number of channels that a network takes.
-
-    Returns:
-        H x W x C: uint8 or uint16 from a picture, and also floats in [-1, 1] from a `.npy` file.
-
-    Raises:
-        DataError: naming the file, when it can't be read or hasn't so many channels.
-    """
-    if path.suffix.lower() == ARRAY:
-        return _read_array(path, channels)
-    if channels not in _CHANNELS:
-        raise DataError(
-            f"the network takes {channels} channels; pictures have 1, 3 or 4, so give it {ARRAY} "
-            f"files of H x W x {channels}",
-            where=str(path),
-        )
-    return decode_image(path, _CHANNELS[channels])
-
-
-def _read_array(path: Path, channels: int) -> np.ndarray:
-    try:
-        array: np.ndarray = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"can't read this array: {error}", where=str(path)) from error
-    if array.ndim != 3 or array.shape[2] != channels:
-        shape = " x ".join(map(str, array.shape))
-        raise DataError(f"must be H x W x {channels}, and it is {shape}", where=str(path))
-    return array
-
-
-def _save(array: np.ndarray, path: Path, note: Mapping[str, Any]) -> None:
-    if path.suffix.lower() != ARRAY:
-        save_image(array, path, note=note)
-        return
-    try:
-        with replacing(path) as temporary, temporary.open("wb") as file:
-            np.save(file, array, allow_pickle=False)
-    except OSError as error:
-        raise EnvironmentFault(f"can't write this array: {error}", where=str(path)) from error
-
-
-def _note_pairs(jobs: Sequence[Job], card: WeightsCard, width: int, height: int) -> None:
-    _, trained_height, trained_width = card.io.inputs
-    if width == 2 * height and trained_width == trained_height:
-        log.warning(
-            "%s is twice as wide as high, like a file that holds a pair side by side; all of it is"
-            " taken as the input%s",
-            jobs[0].source,
-            ", as are the others" if len(jobs) > 1 else "",
-        )
-
-
 def predict(
     run_or_weights: Path,
     inputs: Sequence[Path],
@@ -190,6 +116,7 @@ def predict(
     mode: Mode | None = None,
     seed: int | None = None,
     device: str = "auto",
+    precision: str = "auto",
     role: str | None = None,
     ema: bool | None = None,
     overwrite: bool = False,
@@ -207,12 +134,13 @@ def predict(
         role: see `find_weights`.
         ema: see `find_weights`.
         device: `auto`, `cpu`, `cuda` or `mps`.
+        precision: `auto`, `fp32`, `bf16` or `fp16`; see `ganzoo.inference.precision`.
         overwrite: replace results that exist.
-        done: called after each input, with a broken one too.
+        done: called after each input, in their order, with a broken one too.
 
     Returns:
-        `{"weights", "role", "ema", "mode", "seed", "device", "outputs": [{"input", "output"}],
-        "failed": [{"input", "reason"}]}`; a broken input doesn't stop the others.
+        `{"weights", "role", "ema", "mode", "seed", "device", "precision", "outputs": [{"input",
+        "output"}], "failed": [{"input", "reason"}]}`; a broken input doesn't stop the others.
 
     Raises:
         GanzooError: before anything is written, as `plan`, `find_weights` and `load_trained`;
@@ -221,22 +149,14 @@ def predict(
     path = find_weights(run_or_weights, role, ema=ema)
     ending = _ending(path)
     jobs = plan(inputs, out, overwrite=overwrite, ending=ending)
-    card, trained = load_trained(path, mode=mode, seed=seed, device=device)
-    field = card.fields[trained.fields[0]]
-    note = {"weights": str(path), "mode": trained.mode, "seed": trained.seed, "step": card.step}
+    card, trained = load_trained(path, mode=mode, seed=seed, device=device, precision=precision)
     outputs: list[dict[str, str]] = []
     failed: list[dict[str, str]] = []
-    for job in jobs:
-        try:
-            array = read_image(job.source, card.io.inputs[0])
-            if not outputs and not failed:
-                _note_pairs(jobs, card, array.shape[1], array.shape[0])
-            generated = _run(trained, to_tensor(array, field), job)
-            _save(to_uint8(generated), job.output, note)
-        except DataError as error:
-            failed.append({"input": str(job.source), "reason": error.message})
-        else:
+    for job, refusal in make_all(trained, card, jobs, str(path)):
+        if refusal is None:
             outputs.append({"input": str(job.source), "output": str(job.output)})
+        else:
+            failed.append({"input": str(job.source), "reason": refusal.message})
         done(job)
     return {
         "weights": str(path),
@@ -245,6 +165,7 @@ def predict(
         "mode": trained.mode,
         "seed": trained.seed,
         "device": next((str(p.device) for p in trained.net.parameters()), "cpu"),
+        "precision": trained.precision,
         "outputs": outputs,
         "failed": failed,
     }
@@ -265,18 +186,4 @@ def _ending(path: Path) -> str:
             raise DataError(
                 f"its network {verb} {card.fields[name].kind}, no images", where=str(path)
             )
-    return ".png" if card.io.outputs[0] in _CHANNELS else ARRAY
-
-
-def _run(trained: Trained, image: Any, job: Job) -> Any:
-    import torch
-
-    try:
-        return trained({trained.fields[0]: image}, job.source.stem)
-    except torch.OutOfMemoryError as error:
-        height, width = image.shape[-2:]
-        raise EnvironmentFault(
-            f"the device has no memory for an image of {width} x {height} pixels",
-            where=str(job.source),
-            hint="Use --device cpu, or a smaller image; results so far are kept.",
-        ) from error
+    return ".png" if card.io.outputs[0] in PICTURE_CHANNELS else ARRAY

@@ -52,6 +52,7 @@ def sample(
     neighbours: bool = False,
     mode: Mode | None = None,
     device: str = "auto",
+    precision: str = "auto",
     role: str | None = None,
     ema: bool | None = None,
     overwrite: bool = False,
@@ -74,13 +75,14 @@ def sample(
             folder, and its data.
         mode: unless given, the one that the weights say.
         device: `auto`, `cpu`, `cuda` or `mps`.
+        precision: `auto`, `fp32`, `bf16` or `fp16`; see `ganzoo.inference.precision`.
         role: see `find_weights`.
         ema: see `find_weights`.
         overwrite: replace results that exist.
         done: called with the number of training images compared and their total.
 
     Returns:
-        `{"weights", "role", "ema", "mode", "seed", "device", "n", "output", "labels",
+        `{"weights", "role", "ema", "mode", "seed", "device", "precision", "n", "output", "labels",
         "neighbours"}`. `labels` is the class of each sample, or null. `neighbours` is null unless
         asked for: `{"data", "distance", "median", "held_out", "nearest": [[{"name", "distance"}]]}`
         with a list for each sample, and medians of the distance to the nearest training image, of
@@ -92,7 +94,7 @@ def sample(
             written or the device has no memory for it.
     """
     path = find_weights(run_or_weights, role, ema=ema)
-    card, sampler = load_sampler(path, mode=mode, device=device)
+    card, sampler = load_sampler(path, mode=mode, device=device, precision=precision)
     output = _output(out or Path(f"{card.recipe or card.role}_samples.png"), card, sampler.field)
     if neighbours and interpolate:
         raise UsageError("--neighbours and --interpolate make different pictures: take one of them")
@@ -104,7 +106,13 @@ def sample(
     made = _make(sampler, drawn, seed)
     shown = to_uint8(made) if output.kind == "image" else made.numpy()
     labels = drawn[LABEL].tolist() if LABEL in drawn else None
-    note = {"weights": str(path), "mode": sampler.mode, "seed": seed, "step": card.step}
+    note = {
+        "weights": str(path),
+        "mode": sampler.mode,
+        "seed": seed,
+        "precision": sampler.precision,
+        "step": card.step,
+    }
     found = None
     if run is not None:
         found = _neighbours(run, card, shown, sampler.field, done)
@@ -118,6 +126,7 @@ def sample(
         "mode": sampler.mode,
         "seed": seed,
         "device": next((str(p.device) for p in sampler.net.parameters()), "cpu"),
+        "precision": sampler.precision,
         "n": count,
         "output": str(output.path),
         "labels": labels,

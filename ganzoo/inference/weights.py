@@ -124,18 +124,27 @@ def save_weights(path: Path, state: Mapping[str, Tensor], card: WeightsCard) -> 
 
     Tensors may live on any device, be views, or share memory (tied weights): each is written whole.
     """
-    tensors: dict[str, Tensor] = {}
+    tensors = writable(state)
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata={METADATA_KEY: card.to_json()})
+
+
+def writable(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors as safetensors takes them; only those that it would refuse are copied.
+
+    It wants them on the CPU, contiguous, and none that shares memory with another (tied weights) or
+    is a part of a larger one.
+    """
+    found: dict[str, Tensor] = {}
     seen: set[int] = set()
-    for name, tensor in state.items():
+    for name, tensor in tensors.items():
         whole = tensor.detach().to("cpu").contiguous()
         storage = whole.untyped_storage()
-        # safetensors refuses tensors that share memory: tied weights and slices of a larger one
         if storage.data_ptr() in seen or storage.nbytes() != whole.nbytes:
             whole = whole.clone()
         seen.add(whole.untyped_storage().data_ptr())
-        tensors[name] = whole
-    with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata={METADATA_KEY: card.to_json()})
+        found[name] = whole
+    return found
 
 
 @contextmanager

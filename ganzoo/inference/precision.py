@@ -1,0 +1,108 @@
+"""In which numbers a trained network is computed; images come out in 8 bits whatever they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, TypeAlias, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
+from torch.nn.modules.dropout import _DropoutNd
+
+from ganzoo.errors import EnvironmentFault
+
+Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
+"""`fp32`: the weights' own; the others under autocast: products in 16 bits, sums, statistics and
+what is sensitive in 32."""
+
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+_HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def pick_precision(wanted: str, device: torch.device, *, eight_bits: bool = True) -> Precision:
+    """Settle `auto`; what was asked for by name stays that.
+
+    Args:
+        wanted: `auto` or one of `Precision`. `auto` is bf16 where the device multiplies it in
+            hardware (a CPU with AMX or AVX512-BF16, CUDA from Ampere on) and the result is put on
+            the 8-bit grid, which is about as coarse; fp32 otherwise.
+        device: where the network is.
+        eight_bits: whether results are images of 8 bits. Points are kept as they come out, and
+            bf16 has three digits.
+
+    Raises:
+        EnvironmentFault: fp16 elsewhere than on CUDA.
+    """
+    if wanted == "fp16" and device.type != "cuda":
+        raise EnvironmentFault(
+            f"precision fp16 needs CUDA, and the network is on {device}",
+            hint="Use --precision bf16 or fp32 (or auto).",
+        )
+    for precision in PRECISIONS:
+        if precision == wanted:
+            return precision
+    return "bf16" if eight_bits and _multiplies_bf16(device) else "fp32"
+
+
+def _multiplies_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    from ganzoo.engine.session import fast_bf16_cpu
+
+    return device.type == "cpu" and fast_bf16_cpu()
+
+
+def lower_weights(net: nn.Module, precision: Precision) -> None:
+    """Round once, in place, what autocast would round anew for each image; results stay the same.
+
+    That is the weights of torch's own convolutions and linear layers. A subclass with a `forward`
+    of its own may do more with them than a product, so it keeps them, as do norms and embeddings.
+    So does a weight that is computed from others (spectral norm).
+    """
+    if precision == "fp32":
+        return
+    for module in net.modules():
+        if _only_multiplies(module):
+            for name, parameter in module.named_parameters(recurse=False):
+                rounded = parameter.detach().to(_HALF[precision])
+                module.register_parameter(name, nn.Parameter(rounded, requires_grad=False))
+
+
+def _only_multiplies(module: nn.Module) -> bool:
+    names = [name for name, _ in module.named_parameters(recurse=False)]
+    if not isinstance(module, _ConvNd | nn.Linear) or "weight" not in names:
+        return False
+    used = (getattr(type(module), name, None) for name in ("forward", "_conv_forward"))
+    homes = [method.__module__ for method in used if method is not None]
+    return all(home.startswith(("torch.nn.modules.", "ganzoo.nn.")) for home in homes)
+
+
+@contextmanager
+def computing_in(precision: Precision, net: nn.Module) -> Iterator[None]:
+    """Autocast for a network; nothing at all for fp32.
+
+    Dropout draws in float32, as there: on CUDA the order in which a mask is drawn depends on the
+    size of the numbers, and another mask makes another image.
+    """
+    if precision == "fp32":
+        yield
+        return
+    device = next((parameter.device.type for parameter in net.parameters()), "cpu")
+    drops = [module for module in net.modules() if isinstance(module, _DropoutNd)]
+    hooks = [module.register_forward_pre_hook(_in_float32) for module in drops]
+    try:
+        with torch.autocast(device, _HALF[precision]):
+            yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _in_float32(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(
+        one.float() if isinstance(one, Tensor) and one.is_floating_point() else one
+        for one in inputs
+    )
