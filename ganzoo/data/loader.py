@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
+from ganzoo.data.cache import SampleCache, open_cache
 from ganzoo.data.pipeline import PreparedData
 from ganzoo.data.sampler import Position, StreamSampler
 from ganzoo.errors import GanzooError
@@ -22,12 +23,13 @@ from ganzoo.errors import GanzooError
 class _Batches(Dataset[Any]):
     """Batches by positions; an error is a value, so that no worker wraps it in a traceback."""
 
-    def __init__(self, data: PreparedData) -> None:
+    def __init__(self, data: PreparedData, cache: SampleCache | None) -> None:
         self.data = data
+        self.cache = cache
 
     def __getitem__(self, positions: Sequence[Position]) -> dict[str, Tensor] | Exception:
         try:
-            return self.data.batch(positions)
+            return self.data.batch(positions, self.cache)
         except GanzooError as error:
             return error
         except Exception:
@@ -42,11 +44,14 @@ def _as_it_is(batch: Any) -> Any:
     return batch
 
 
-def _quiet_worker(_: int) -> None:
+def _begin_worker(_: int) -> None:
     # Ctrl-C reaches the whole process group, and so does a scheduler's SIGTERM; the main process
     # finishes its step with our batches, then ends us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    worker: Any = get_worker_info()
+    if worker.dataset.cache:
+        worker.dataset.cache.take_part(worker.id, worker.num_workers)
     try:
         import cv2
     except ImportError:
@@ -62,19 +67,24 @@ def batches(
     Raises:
         DataError: naming the sample that can't be read.
     """
+    cache = open_cache(len(data), data.cache)
     loader: DataLoader[Any] = DataLoader(
-        _Batches(data),
+        _Batches(data, cache),
         # Without a batch size the loader asks for what the sampler gives: a whole batch at once.
         batch_size=None,
         sampler=sampler,
         num_workers=workers,
         collate_fn=_as_it_is,
         pin_memory=pin,
-        worker_init_fn=_quiet_worker if workers else None,
+        worker_init_fn=_begin_worker if workers else None,
         # The loader draws a seed for its workers; never from the training's generator.
         generator=torch.Generator(),
     )
-    for batch in loader:
-        if isinstance(batch, Exception):
-            raise batch
-        yield batch
+    try:
+        for batch in loader:
+            if isinstance(batch, Exception):
+                raise batch
+            yield batch
+    finally:
+        if cache:
+            cache.close()

@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from ganzoo.api import Chosen
+from ganzoo.data.cache import SampleCache, pack
 from ganzoo.data.convert import to_tensor, to_tensors
 from ganzoo.data.sampler import Position, generator_for
 from ganzoo.errors import DataError, DataMissing, PluginError
@@ -29,6 +30,7 @@ class PreparedData:
         one_size: refuse samples that differ in size from the first, since they go into batches.
         stand_in: True when the recipe's own data are missing and the fallback is used.
         notes: sentences that the user must see.
+        cache: size in MB of the cache that a loader should give to `batch`.
 
     Raises:
         DataError: when there are no samples, or the first one can't be read.
@@ -46,6 +48,7 @@ class PreparedData:
         one_size: bool,
         stand_in: bool = False,
         notes: Sequence[str] = (),
+        cache: int = 0,
     ) -> None:
         self.chosen = chosen
         self.source = source
@@ -55,6 +58,7 @@ class PreparedData:
         self.one_size = one_size
         self.stand_in = stand_in
         self.notes = tuple(notes)
+        self.cache = cache
         if len(source) == 0:
             raise DataError(f"{chosen.id} has no images in its {split} split")
         first = self._arrays(0, 0)
@@ -72,20 +76,72 @@ class PreparedData:
         """Name of a sample, for files and messages."""
         return self.source.name(index)
 
-    def _arrays(self, index: int, epoch: int) -> dict[str, np.ndarray]:
+    def _arrays(
+        self, index: int, epoch: int, cache: SampleCache | None = None
+    ) -> dict[str, np.ndarray]:
         rng = generator_for(self.seed, self.split, epoch, index)
-        sample = dict(self.source.load(index, rng))
-        for augment in self.augments:
-            sample = augment(sample, rng)
+        done, sample = (cache.get(index) if cache else None) or (0, {})
+        if cache and not done:
+            done, sample = self._watched(index, rng, cache)
+        for stage in range(done, len(self.augments) + 1):
+            sample = self._stage(stage, index, sample, rng)
         return sample
 
-    def sample(self, index: int, epoch: int = 0) -> dict[str, Tensor]:
+    def _stage(
+        self, stage: int, index: int, sample: Mapping[str, np.ndarray], rng: np.random.Generator
+    ) -> dict[str, np.ndarray]:
+        """Load a sample (stage 0), or apply an augment; the result is in C-contiguous arrays.
+
+        Sums over an array may differ in their last bits with its layout in memory, and what a cache
+        gives back has this one.
+        """
+        if stage == 0:
+            made = self.source.load(index, rng)
+        else:
+            made = self.augments[stage - 1](sample, rng)
+        return {name: np.asarray(array, order="C") for name, array in made.items()}
+
+    def _watched(
+        self, index: int, rng: np.random.Generator, cache: SampleCache
+    ) -> tuple[int, dict[str, np.ndarray]]:
+        """Go through the stages up to the first that draws, and keep the sample before it.
+
+        What has drawn nothing is a function of the index alone: the same in every epoch.
+
+        Returns:
+            How many stages are done, and the sample after them.
+        """
+        start, record = _drawn(rng), None
+        sample: dict[str, np.ndarray] = {}
+        # A source in memory has no work that a cache could spare.
+        worthless = 1 if hasattr(self.source, "arrays") else 0
+        for stage in range(len(self.augments) + 1):
+            if stage > worthless:
+                # Beforehand, since an augment may write into what it's given.
+                record = pack(stage, sample)
+            sample = self._stage(stage, index, sample, rng)
+            if _drawn(rng) != start:
+                break
+        else:
+            record = pack(stage + 1, sample)
+        if record:
+            cache.put(index, record)
+        return stage + 1, sample
+
+    def sample(
+        self, index: int, epoch: int = 0, cache: SampleCache | None = None
+    ) -> dict[str, Tensor]:
         """Sample `index` as tensors without a batch axis, images in [low, high].
+
+        Args:
+            index: which sample.
+            epoch: in which pass over the data; with the index it settles what is drawn.
+            cache: keeps what is the same in every epoch; the result has the same bits without it.
 
         Raises:
             DataError: naming the sample, when it can't be read or, in training, differs in size.
         """
-        arrays = self._arrays(index, epoch)
+        arrays = self._arrays(index, epoch, cache)
         tensors = {name: to_tensor(arrays[name], field) for name, field in self.fields.items()}
         if self.one_size:
             for name, tensor in tensors.items():
@@ -122,15 +178,21 @@ class PreparedData:
                     "authors.",
                 )
 
-    def batch(self, positions: Sequence[Position]) -> dict[str, Tensor]:
+    def batch(
+        self, positions: Sequence[Position], cache: SampleCache | None = None
+    ) -> dict[str, Tensor]:
         """Samples by (epoch, index), stacked: cut out of the source's `arrays` where that will do.
+
+        Args:
+            positions: at least one.
+            cache: as of `sample`.
 
         Raises:
             DataError: as `sample`.
         """
         arrays = self._held
         if arrays is None:
-            return collate([self.sample(index, epoch) for epoch, index in positions])
+            return collate([self.sample(index, epoch, cache) for epoch, index in positions])
         rows = [index for _, index in positions]
         return {name: to_tensors(arrays[name][rows], field) for name, field in self.fields.items()}
 
@@ -183,6 +245,7 @@ def _open(recipe: Recipe, split: Split, phase: str, *, settled: bool | None) -> 
         one_size=phase == "train",
         stand_in=stand_in,
         notes=notes,
+        cache=recipe.train.cache if phase == "train" else 0,
     )
 
 
@@ -198,6 +261,12 @@ def _source(
         if recipe.fallback is None or settled is False:
             raise
         return recipe.fallback, recipe.fallback.build(split), missing.message
+
+
+def _drawn(rng: np.random.Generator) -> tuple[Any, int]:
+    """Something that differs once a number was drawn from a generator, or another made from it."""
+    bits = rng.bit_generator
+    return bits.state, bits.seed_seq.n_children_spawned  # type: ignore[attr-defined]
 
 
 def collate(samples: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -119,6 +119,9 @@ class Train(Options):
     """Where to train; `auto` takes an accelerator if there is one."""
     workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
     """Loader processes; `auto`: 0 on a CPU, whose cores the training needs, else up to 4."""
+    cache: int = Field(default=600, ge=0)
+    """MB of temporary disk ($TMPDIR) on which each process of a run keeps what is the same in every
+    epoch: samples up to their first random augment. Never more than a quarter of what is free."""
     threads: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     """CPU threads of torch in each process; `auto`: the cores shared among the processes."""
     channels_last: bool | Literal["auto"] = "auto"
@@ -249,5 +252,8 @@ class Recipe:
         import hashlib
         import json
 
-        canonical = json.dumps(self.document, sort_keys=True, separators=(",", ":"))
+        train = dict(self.document.get("train", {}))
+        train.pop("cache", None)  # changes no result
+        meant = {**self.document, "train": train}
+        canonical = json.dumps(meant, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()

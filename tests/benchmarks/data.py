@@ -1,0 +1,182 @@
+"""The data path: pairs of facades to batches, beside Pillow's way as the reference goes it.
+
+Measures images per second of one process (each pair counts as one), then how long a training step
+waits for its batch behind loaders with 0 and 1 workers.
+
+    GANZOO_DATA=... python -m tests.benchmarks.data [--rounds N] [--json] [--step SECONDS]
+"""
+
+from __future__ import annotations
+
+import random
+import resource
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ganzoo.data.cache import open_cache
+from ganzoo.data.loader import batches
+from ganzoo.data.pipeline import PreparedData, open_data
+from ganzoo.data.sampler import StreamSampler
+from ganzoo.recipe import load_recipe
+from tests.benchmarks.timing import Spread, alternate, arguments, ratio, show
+
+PAIRS = 400
+
+
+class PlainPairs:
+    """What the reference implementation does to a pair, with Pillow and torch alone.
+
+    Args:
+        files: images of two halves, side by side.
+        seed: of the crops and flips.
+    """
+
+    def __init__(self, files: list[Path], seed: int = 0) -> None:
+        self.files = files
+        self.random = random.Random(seed)
+
+    def batch(self, index: int) -> dict[str, Tensor]:
+        """One pair: open, split, resize both to 286, cut out 256, mirror, normalise to [-1, 1]."""
+        both = Image.open(self.files[index]).convert("RGB")
+        half = both.width // 2
+        left, top = self.random.randint(0, 30), self.random.randint(0, 30)
+        mirrored = self.random.random() < 0.5
+        pair = {}
+        for name, start in (("target", 0), ("source", half)):
+            image = both.crop((start, 0, start + half, both.height))
+            image = image.resize((286, 286), Image.Resampling.BICUBIC)
+            image = image.crop((left, top, left + 256, top + 256))
+            if mirrored:
+                image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+            planes = torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+            pair[name] = planes.float().div(255).sub(0.5).div(0.5)[None]
+        return pair
+
+
+def images_per_second(data: PreparedData, rounds: int) -> dict[str, Spread]:
+    """Seconds of one pair, by way: Pillow's, and ours in the first epoch and in later ones."""
+    plain = PlainPairs(list(data.source.files))
+    order = np.random.default_rng(0).permutation(PAIRS)
+    count = iter(range(10**9))
+    cache = open_cache(len(data), 600)
+    assert cache is not None
+    for index in range(PAIRS):
+        data.batch([(0, index)], cache)
+    turn = {"epoch": 0}
+
+    def ten(way: str) -> None:
+        for _ in range(10):
+            index = int(order[next(count) % PAIRS])
+            if way == "plain":
+                plain.batch(index)
+            elif way == "first":
+                data.batch([(turn["epoch"], index)])
+            else:
+                turn["epoch"] += 1
+                data.batch([(turn["epoch"], index)], cache)
+
+    names = ("plain", "first", "later")
+    taken = alternate({name: (lambda name=name: ten(name)) for name in names}, rounds)
+    cache.close()
+    return {
+        name: Spread(one.median / 10, one.lowest / 10, one.highest / 10, one.count)
+        for name, one in taken.items()
+    }
+
+
+def waits(data: PreparedData, workers: int, step: float, steps: int) -> dict[str, Spread]:
+    """Seconds spent in `next` before each step, in the first epoch and in the second.
+
+    A step is `step` seconds of sleep, as that of a GPU is for this process.
+    """
+    loader = _loader(data, workers)
+    next(loader)  # what starts workers is no wait of a step
+    first = _waited(loader, step, steps)
+    for _ in islice(loader, PAIRS - steps - 1):
+        pass
+    later = _waited(loader, step, steps)
+    loader.close()
+    return {"first": first, "later": later}
+
+
+def _waited(loader: Iterator[dict[str, Tensor]], step: float, steps: int) -> Spread:
+    taken = []
+    time.sleep(0.1)
+    for _ in range(steps):
+        began = time.perf_counter()
+        next(loader)
+        taken.append(time.perf_counter() - began)
+        time.sleep(step)
+    return Spread.of(taken)
+
+
+def throughput(data: PreparedData, workers: int) -> dict[str, float]:
+    """Pairs a second through the loader with nothing between, first epoch and second."""
+    loader = _loader(data, workers)
+    next(loader)
+    figures = {}
+    for name, count in (("first", PAIRS - 1), ("later", PAIRS)):
+        began = time.perf_counter()
+        for _ in islice(loader, count):
+            pass
+        figures[name] = count / (time.perf_counter() - began)
+    loader.close()
+    return figures
+
+
+def _loader(data: PreparedData, workers: int) -> Iterator[dict[str, Tensor]]:
+    sampler = StreamSampler(
+        length=PAIRS, batch_size=1, rank=0, world=1, seed=0, start=0, stop=3 * PAIRS
+    )
+    return batches(data, sampler, workers=workers, pin=False)
+
+
+def main() -> None:
+    """Measure and print."""
+    given = arguments(
+        __doc__,
+        rounds=20,
+        extra=[("--step", {"type": float, "default": 0.01, "help": "seconds of a step (0.01)"})],
+    )
+    torch.set_num_threads(1)  # as a loader worker has it
+    data = open_data(load_recipe("pix2pix_facades"), "train", stand_in=False)
+    grown = -resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    pairs = images_per_second(data, given.rounds)
+    grown += resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    waiting = {workers: waits(data, workers, given.step, 60) for workers in (0, 1)}
+    through = {workers: throughput(data, workers) for workers in (0, 1)}
+    document = {
+        "pairs": {name: one.document() for name, one in pairs.items()},
+        "ratio_first": ratio(pairs["plain"], pairs["first"]),
+        "ratio_later": ratio(pairs["plain"], pairs["later"]),
+        "memory_grown_mb": grown / 1024,
+        "waits": {
+            workers: {name: one.document() for name, one in both.items()}
+            for workers, both in waiting.items()
+        },
+        "pairs_per_second": through,
+    }
+    lines = [f"{name}: {one.words('ms a pair', 1e3, 2)}" for name, one in pairs.items()]
+    lines.append(
+        f"plain / ours: first epoch {document['ratio_first']:.2f}x, "
+        f"later {document['ratio_later']:.2f}x (goal 3x); "
+        f"peak memory grew by {document['memory_grown_mb']:.0f} MB"
+    )
+    for workers, both in waiting.items():
+        for name, one in both.items():
+            lines.append(
+                f"{workers} workers, {name} epoch: a step of {given.step * 1e3:g} ms waits "
+                f"{one.words('ms', 1e3, 2)}; {through[workers][name]:.0f} pairs/s with no steps"
+            )
+    show(document, lines, as_json=given.json)
+
+
+if __name__ == "__main__":
+    main()
