@@ -130,6 +130,15 @@ def test_weights_round_trip_of_views_tied_and_transposed_tensors(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
+def test_only_tensors_that_safetensors_would_refuse_are_copied():
+    whole = torch.randn(4, 4)
+    made = weights.writable({"whole": whole, "tied": whole, "part": torch.randn(8)[2:]})
+    assert made["whole"].data_ptr() == whole.data_ptr()  # a checkpoint needs no second copy
+    assert made["tied"].data_ptr() != whole.data_ptr()
+    assert torch.equal(made["tied"], whole)
+    assert made["part"].untyped_storage().nbytes() == made["part"].nbytes
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "file"
     path.write_text("old")

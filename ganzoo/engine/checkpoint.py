@@ -21,7 +21,7 @@ from torch import Tensor
 from ganzoo.engine.rundir import now
 from ganzoo.errors import DataError, EnvironmentFault, GanzooError
 from ganzoo.files import read_json, replacing, write_json, write_text
-from ganzoo.inference.weights import WeightsCard, load_weights, save_weights
+from ganzoo.inference.weights import WeightsCard, load_weights, save_weights, writable
 
 FORMAT = 1
 LATEST = "LATEST"
@@ -90,9 +90,8 @@ def save(root: Path, state: State, *, keep: int, best: int | None) -> Path:
     folder.mkdir()
     for stem, (card, tensors) in state.weights.items():
         save_weights(folder / f"{stem}.safetensors", tensors, card)
-    whole = {name: t.detach().cpu().contiguous().clone() for name, t in state.tensors.items()}
     with replacing(folder / "training_state.safetensors") as temporary:
-        save_file(whole, temporary)
+        save_file(writable(state.tensors), temporary)
     plain = {"format": FORMAT, "step": state.step, "images": state.images, **state.plain}
     # Not through write_json: a resume needs infinities (a scaler's, a pool's) as they are.
     write_text(folder / "training_state.json", json.dumps(plain) + "\n")
