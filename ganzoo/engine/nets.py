@@ -35,7 +35,7 @@ class Promise:
             raise PluginError(
                 f"{self.component} gives a {type(output).__name__}, not a tensor", where=self.role
             )
-        if tuple(given.shape[1:]) == self.io.inputs:
+        if given.shape[1:] == self.io.inputs and output.shape[1:] != self.io.outputs:
             check_outputs(self.component, self.role, self.io, [tuple(output.shape[1:])])
 
 
@@ -103,13 +103,16 @@ class PreparedNet:
         if session.resolved.channels_last:
             raw.to(memory_format=torch.channels_last)
         self._raw = raw
+        self._parameters = tuple(raw.parameters())
         self._shell = _Shell(raw, session.device.type, promise, augments)
         # Accelerate patches the shell's forward with autocast, then wraps it for DDP: calling the
         # shell itself is autocast without gradient synchronisation, just what `frozen` wants.
         with warnings.catch_warnings():
             # torch 2.14 announces another name, which Accelerate 1.15 has no argument for yet.
             warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
-            self.wrapped: nn.Module = session.accelerator.prepare(self._shell)
+            # The network is placed already; to find that out Accelerate would import DTensor.
+            prepared = session.accelerator.prepare(self._shell, device_placement=[False])
+            self.wrapped: nn.Module = prepared
 
     @property
     def module(self) -> nn.Module:
@@ -122,12 +125,13 @@ class PreparedNet:
 
     def begin_step(self, clock: Clock) -> None:
         """Let what anneals inside know how far training is."""
-        self._shell.clock = clock
+        if self._shell.augments:
+            self._shell.clock = clock
 
     @contextmanager
     def frozen(self) -> Iterator[Callable[..., Any]]:
         """The network for the other player's turn: its weights get no gradient and cost none."""
-        parameters = [p for p in self._raw.parameters() if p.requires_grad]
+        parameters = [p for p in self._parameters if p.requires_grad]
         for parameter in parameters:
             parameter.requires_grad_(False)
         try:

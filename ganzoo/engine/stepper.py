@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,10 +18,16 @@ from ganzoo.interfaces import Clock
 from ganzoo.recipe.model import Optimizer
 
 
+_HELD = 1000
+"""Turns whose terms may wait on the device."""
+
+
 class Stepper:
     """`ganzoo.interfaces.Optimize`: what a task calls once per player and turn.
 
-    Logged terms and the guard's findings stay on the device until somebody reads them.
+    A step reads nothing from the device: terms wait there until somebody logs them or looks whether
+    they are finite, and at most 1,000 turns. The one exception is fp16's scaler, which must know of
+    an overflow where torch has no fused kernel (RMSprop).
 
     Args:
         session: the process's share of the machine.
@@ -43,15 +50,20 @@ class Stepper:
         self.epochs = epochs
         self.clock = Clock(0, 0, 0.0)
         self.names: dict[str, list[tuple[str, nn.Parameter]]] = {}
-        self.optimizers: dict[str, Any] = {}
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        self._parameters: dict[str, list[nn.Parameter]] = {}
         for player, roles in players.items():
             named = trained(player, {role: nets[role].module for role in roles})
             self.names[player] = named
-            raw = build_optimizer(options[player], [p for _, p in named], session.device)
-            self.optimizers[player] = session.accelerator.prepare(raw)
-        self._sums: dict[str, Tensor] = {}
+            self._parameters[player] = [p for _, p in named]
+            # Not prepared by Accelerate, whose wrapper searches sys.path twice in every step.
+            self.optimizers[player] = build_optimizer(
+                options[player], self._parameters[player], session.device
+            )
+        self._waiting: list[tuple[int, str, tuple[str, ...], Tensor]] = []
+        self._sums: dict[str, float] = {}
         self._counts: dict[str, int] = {}
-        self._first_bad: dict[str, Tensor] = {}
+        self._first_bad: dict[str, int] = {}
 
     def __call__(self, player: str, terms: Mapping[str, Tensor]) -> None:
         """Minimise the sum of `terms` over the player's weights."""
@@ -60,8 +72,7 @@ class Stepper:
             raise GanzooError(f"the task optimises {player!r}, and its players are: {known}")
         total = total_of(player, terms)
         accelerator = self.session.accelerator
-        optimizer = self.optimizers[player]
-        self._note(player, terms)
+        self._note(player, terms, total)
         try:
             accelerator.backward(total)
         except RuntimeError as error:
@@ -73,39 +84,55 @@ class Stepper:
                 "compute this player's terms after the other's step.",
             ) from error
         if accelerator.sync_gradients:
-            options = self.options[player]
-            if options.clip is not None:
-                # Accelerate's own clipping unscales every optimizer, and raises for the second.
-                accelerator.unscale_gradients(optimizer)
-                norm = options.clip.at(self.clock)
-                torch.nn.utils.clip_grad_norm_([p for _, p in self.names[player]], norm)
-            settings = at_clock(options, self.clock, self.epochs)
-            for group in optimizer.param_groups:
-                group.update(settings)
-        optimizer.step()
-        if accelerator.sync_gradients:
-            # torch's fused kernels change weights without telling autograd: a later backward
-            # through a graph that holds the old ones would be wrong in silence, and no error.
-            torch.autograd.graph.increment_version([p for _, p in self.names[player]])
-        optimizer.zero_grad(set_to_none=True)
+            self._move(player)
+
+    def _move(self, player: str) -> None:
+        """One step of the player's optimizer, whose gradients are complete."""
+        optimizer, parameters = self.optimizers[player], self._parameters[player]
+        options, scaler = self.options[player], self.session.accelerator.scaler
+        if options.clip is not None:
+            if scaler is not None:
+                scaler.unscale_(optimizer)
+            torch.nn.utils.clip_grad_norm_(parameters, options.clip.at(self.clock))
+        settings = at_clock(options, self.clock, self.epochs)
+        for group in optimizer.param_groups:
+            group.update(settings)
+        if scaler is None:
+            optimizer.step()
+        else:
+            # Per player: an overflow in one must not skip the other's step.
+            scaler.step(optimizer)
+            scaler.update()
+        # torch's fused kernels change weights without telling autograd: a later backward through a
+        # graph that holds the old ones would be wrong in silence, and no error.
+        torch.autograd.graph.increment_version(parameters)
+        for parameter in parameters:
+            parameter.grad = None
 
     def rate(self, player: str) -> float:
         """Learning rate of the player at the present clock."""
         return learning_rate(self.options[player], self.clock, self.epochs)
 
-    def _note(self, player: str, terms: Mapping[str, Tensor]) -> None:
-        for term, value in terms.items():
-            key = f"{player}/{term}"
-            detached = value.detach().reshape(()).float()
-            if key not in self._sums:
-                self._sums[key] = torch.zeros_like(detached)
-                self._counts[key] = 0
-            self._sums[key] = self._sums[key] + detached
-            self._counts[key] += 1
-            never = torch.full((), -1, dtype=torch.int64, device=detached.device)
-            first = self._first_bad.get(key, never)
-            bad = (first < 0) & ~torch.isfinite(detached)
-            self._first_bad[key] = torch.where(bad, self.clock.step + 1, first)
+    def _note(self, player: str, terms: Mapping[str, Tensor], total: Tensor) -> None:
+        values = [value.detach().to(total.device).reshape(()) for value in terms.values()]
+        # A copy: what a loss gave is its own, and it may change it.
+        self._waiting.append((self.clock.step + 1, player, tuple(terms), torch.stack(values)))
+        if len(self._waiting) >= _HELD:
+            self._read()
+
+    def _read(self) -> None:
+        """Bring what waits on the device into the window, in one transfer."""
+        if not self._waiting:
+            return
+        values = iter(torch.cat([waiting[-1] for waiting in self._waiting]).tolist())
+        for step, player, terms, _ in self._waiting:
+            for term, value in zip(terms, values, strict=False):  # `values` goes on
+                key = f"{player}/{term}"
+                self._sums[key] = self._sums.get(key, 0.0) + value
+                self._counts[key] = self._counts.get(key, 0) + 1
+                if not math.isfinite(value):
+                    self._first_bad.setdefault(key, step)
+        self._waiting.clear()
 
     def logs(self, *, keep: bool = False) -> dict[str, float]:
         """Means of each term since the last call, over all processes; reads the device.
@@ -118,13 +145,12 @@ class Stepper:
         """
         self.check_finite()
         keys = sorted(self._sums)
-        if not keys:
-            return {}
-        means = torch.stack([self._sums[key] / self._counts[key] for key in keys])
-        values = self.session.mean(means).tolist()
+        means = [self._sums[key] / self._counts[key] for key in keys]
+        if self.session.world > 1 and keys:
+            means = self.session.mean(torch.tensor(means, device=self.session.device)).tolist()
         if not keep:
             self._sums, self._counts = {}, {}
-        return dict(zip(keys, values, strict=True))
+        return dict(zip(keys, means, strict=True))
 
     def check_finite(self) -> None:
         """Read the guard in every process.
@@ -132,8 +158,10 @@ class Stepper:
         Raises:
             DivergedError: naming player, term and the first step, in every process alike.
         """
-        found = {key: int(step) for key, step in self._first_bad.items() if int(step) >= 0}
-        everywhere = [item for part in self.session.gather(found) for item in part.items()]
+        self._read()
+        everywhere = [
+            item for part in self.session.gather(self._first_bad) for item in part.items()
+        ]
         if everywhere:
             key, step = min(everywhere, key=lambda item: item[1])
             player, _, term = key.partition("/")
@@ -144,15 +172,15 @@ class Stepper:
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Optimizers, the open log window and the scaler: tensors, and plain data for JSON."""
+        self._read()
         tensors: dict[str, Tensor] = {}
         for player, optimizer in self.optimizers.items():
-            state = optimizer.optimizer.state
             for name, parameter in self.names[player]:
-                for key, value in state.get(parameter, {}).items():
+                for key, value in optimizer.state.get(parameter, {}).items():
                     if isinstance(value, Tensor):
                         tensors[f"optimizer/{player}/{name}/{key}"] = value
         for key, value in self._sums.items():
-            tensors[f"window/{key}"] = value
+            tensors[f"window/{key}"] = torch.tensor(value, dtype=torch.float64)
         plain: dict[str, Any] = {"window_counts": dict(self._counts)}
         scaler = self.session.accelerator.scaler
         if scaler is not None:
@@ -166,7 +194,6 @@ class Stepper:
             GanzooError: when an optimizer's tensors don't fit the networks.
         """
         for player, optimizer in self.optimizers.items():
-            inner = optimizer.optimizer
             state: dict[int, dict[str, Tensor]] = {}
             for index, (name, parameter) in enumerate(self.names[player]):
                 prefix = f"optimizer/{player}/{name}/"
@@ -176,12 +203,13 @@ class Stepper:
                         raise GanzooError(f"{prefix}{key} has shape {tuple(value.shape)}")
                 if entry:
                     state[index] = entry
-            inner.load_state_dict(
-                {"state": state, "param_groups": inner.state_dict()["param_groups"]}
+            optimizer.load_state_dict(
+                {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
             )
         counts = plain["window_counts"]
+        self._waiting.clear()
         self._counts = {key: int(count) for key, count in counts.items()}
-        self._sums = {key: tensors[f"window/{key}"].to(self.session.device) for key in counts}
+        self._sums = {key: tensors[f"window/{key}"].item() for key in counts}
         scaler = self.session.accelerator.scaler
         if scaler is not None and "scaler" in plain:
             scaler.load_state_dict(plain["scaler"])
