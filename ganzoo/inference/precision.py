@@ -49,7 +49,7 @@ def pick_precision(wanted: str, device: torch.device, *, eight_bits: bool = True
 
 def _multiplies_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     from ganzoo.engine.session import fast_bf16_cpu
 
     return device.type == "cpu" and fast_bf16_cpu()
