@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganzoo.errors import ExitCode, GanzooError, UsageError
+from ganzoo.garbage import unsearched
 
 if TYPE_CHECKING:
     from ganzoo.recipe import Recipe
@@ -58,10 +59,11 @@ def execute(request: Request) -> Answer:
     Raises:
         GanzooError: when the run could not begin.
     """
-    from ganzoo.engine.clocks import Limits
-    from ganzoo.engine.run import run
+    with unsearched():
+        from ganzoo.engine.clocks import Limits
+        from ganzoo.engine.run import run
 
-    recipe, resume, overrides = _settled(request)
+        recipe, resume, overrides = _settled(request)
     result = run(
         recipe,
         out=Path(request.out) if request.out else None,

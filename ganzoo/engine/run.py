@@ -17,6 +17,7 @@ from ganzoo.engine.trainer import Trainer
 from ganzoo.engine.view import Result, Run, data_identity
 from ganzoo.errors import DataError, ExitCode, GanzooError, RecipeError
 from ganzoo.files import read_json, write_text
+from ganzoo.garbage import unsearched
 from ganzoo.observers import Voice
 from ganzoo.recipe import load_recipe
 from ganzoo.recipe.model import Recipe
@@ -104,6 +105,33 @@ def run(
         GanzooError: whatever keeps the run from starting. What happens to a run that has begun is
             in its result instead.
     """
+    with ExitStack() as stack:
+        with unsearched():
+            loop = _begin(
+                recipe,
+                stack,
+                out=out,
+                resume=resume,
+                limits=limits or Limits(),
+                voice=voice,
+                observers=observers,
+                overrides=overrides,
+            )
+        return loop.execute()
+
+
+def _begin(
+    recipe: Recipe | None,
+    stack: ExitStack,
+    *,
+    out: Path | None,
+    resume: Path | None,
+    limits: Limits,
+    voice: Voice | None,
+    observers: Sequence[object] | None,
+    overrides: Sequence[str],
+) -> Loop:
+    """All that comes before the first step; `stack` ends what the run holds, when it is done."""
     rank, _ = world_from_environment()
     voice = voice or Voice(quiet=rank != 0)
     changes: list[str] = []
@@ -115,47 +143,43 @@ def run(
     resolved = resolve(recipe.train, stored)
     data = open_data(recipe, "train", stand_in=_settled(resume))
     session = Session(resolved, accumulate=recipe.train.accumulate)
-    stack = ExitStack()
-    try:
-        folder: Path | None = None
-        problems: list[str] = []
-        if resume is not None:
-            _same_data(resume, data)
-            # Before looking for checkpoints, which another process may be writing.
-            stack.enter_context(_claimed(resume, session))
-            folder, problems = checkpoint.newest_good(resume / "checkpoints")
-        # Before there is a directory: what can't be built, or make a step, leaves nothing behind.
-        trainer = Trainer(recipe, data, session, restored=folder is not None)
-        if resume is None:
-            rehearse(recipe, trainer.plan)
-        path = resume
-        if path is None:
-            path = Path(session.share(str(rundir.create(recipe, out)) if session.main else None))
-            stack.enter_context(_claimed(path, session))
-        voice.log_to(path / "log.txt")
-        footing = _footing(resume, recipe, resolved, stored, changes)
-        for note in [*data.notes, *footing, *problems]:
-            voice.warn(note)
-        if folder is not None:
-            _go_on(trainer, folder, voice)
-        this = Run(path, recipe, trainer, voice)
-        if session.main:
-            if changes:
-                write_text(path / rundir.RESOLVED, to_toml(recipe))
-            provenance.record(
-                path,
-                recipe,
-                resolved,
-                from_step=trainer.steps,
-                changes=changes,
-                overrides=overrides,
-            )
-        for sentence in _departures(trainer, overrides, changes):
-            voice.say(sentence)
-        return Loop(this, limits or Limits(), observers).execute()
-    finally:
-        stack.close()
-        session.close()
+    stack.callback(session.close)
+    folder: Path | None = None
+    problems: list[str] = []
+    if resume is not None:
+        _same_data(resume, data)
+        # Before looking for checkpoints, which another process may be writing.
+        stack.enter_context(_claimed(resume, session))
+        folder, problems = checkpoint.newest_good(resume / "checkpoints")
+    # Before there is a directory: what can't be built, or make a step, leaves nothing behind.
+    trainer = Trainer(recipe, data, session, restored=folder is not None)
+    if resume is None:
+        rehearse(recipe, trainer.plan)
+    path = resume
+    if path is None:
+        path = Path(session.share(str(rundir.create(recipe, out)) if session.main else None))
+        stack.enter_context(_claimed(path, session))
+    voice.log_to(path / "log.txt")
+    footing = _footing(resume, recipe, resolved, stored, changes)
+    for note in [*data.notes, *footing, *problems]:
+        voice.warn(note)
+    if folder is not None:
+        _go_on(trainer, folder, voice)
+    this = Run(path, recipe, trainer, voice)
+    if session.main:
+        if changes:
+            write_text(path / rundir.RESOLVED, to_toml(recipe))
+        provenance.record(
+            path,
+            recipe,
+            resolved,
+            from_step=trainer.steps,
+            changes=changes,
+            overrides=overrides,
+        )
+    for sentence in _departures(trainer, overrides, changes):
+        voice.say(sentence)
+    return Loop(this, limits, observers)
 
 
 def _claimed(path: Path, session: Session) -> AbstractContextManager[None]:
