@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # torch's own convention
+from torch.nn.parallel import DistributedDataParallel
 
 
 def _outputs(width: int, depth: int) -> list[int]:
@@ -97,6 +98,9 @@ class PlainStep:
         fused: bool | None = None,
     ) -> None:
         self.generator, self.discriminator = generator, discriminator
+        # In the generator's turn DDP would wait for gradients of the discriminator's weights.
+        wrapped = isinstance(discriminator, DistributedDataParallel)
+        self.frozen: nn.Module = discriminator.module if wrapped else discriminator
         self.bf16 = bf16
         self.g_adam = torch.optim.Adam(
             generator.parameters(), 2e-4, betas=(0.5, 0.999), fused=fused
@@ -112,14 +116,14 @@ class PlainStep:
             for parameter in self.discriminator.parameters():
                 parameter.requires_grad_(True)
             self.d_adam.zero_grad()
-            judged_fake = self._judge(source, fake.detach(), real=False)
-            judged_real = self._judge(source, target, real=True)
+            judged_fake = self._judge(self.discriminator, source, fake.detach(), real=False)
+            judged_real = self._judge(self.discriminator, source, target, real=True)
             ((judged_fake + judged_real) * 0.5).backward()
             self.d_adam.step()
             for parameter in self.discriminator.parameters():
                 parameter.requires_grad_(False)
             self.g_adam.zero_grad()
-            fooled = self._judge(source, fake, real=True)
+            fooled = self._judge(self.frozen, source, fake, real=True)
             l1 = F.l1_loss(fake.float() if self.bf16 else fake, target) * 100
             (fooled + l1).backward()
             self.g_adam.step()
@@ -130,8 +134,8 @@ class PlainStep:
             "generator/l1": l1.detach(),
         }
 
-    def _judge(self, source: Tensor, image: Tensor, *, real: bool) -> Tensor:
-        logits = self.discriminator(torch.cat([source, image], 1))
+    def _judge(self, judge: nn.Module, source: Tensor, image: Tensor, *, real: bool) -> Tensor:
+        logits = judge(torch.cat([source, image], 1))
         goal = torch.ones_like(logits) if real else torch.zeros_like(logits)
         return F.binary_cross_entropy_with_logits(logits, goal)
 

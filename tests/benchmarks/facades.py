@@ -1,0 +1,146 @@
+"""The paper's facades model for several benchmarks: its recipe, its files, and the plain loop's way
+to read them.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+RECIPE = """
+extends = "pix2pix_facades.toml"
+name = "facades"
+[data]
+use = "{use}"
+root = "{root}"
+direction = "right_to_left"
+[[augment]]
+use = "images/resize"
+size = {large}
+[[augment]]
+use = "albumentations/random_crop"
+height = {size}
+width = {size}
+[[augment]]
+use = "albumentations/horizontal_flip"
+p = 0.5
+[generator]
+depth = {depth}
+width = {width}
+[discriminator]
+width = {width}
+[train]
+device = "cpu"
+workers = 0
+batch_size = {batch}
+precision = "{precision}"
+[ema]
+enabled = false
+"""
+"""The paper's, at the size that is asked for."""
+
+
+DRAW = """
+import sys
+from pathlib import Path
+import numpy as np
+from PIL import Image
+from ganzoo_images.procedural import ProceduralFacades
+from ganzoo_images.procedural_options import ProceduralFacadesOptions
+folder, size, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+for split in ("train", "val", "test"):
+    drawn = ProceduralFacades(ProceduralFacadesOptions(size=size), split)
+    (folder / split).mkdir()
+    for index in range(count):
+        pair = drawn.load(index)
+        both = np.concatenate([pair["target"], pair["source"]], 1)
+        Image.fromarray(both).save(folder / split / f"{index:03d}.png")
+"""
+
+
+def plain_batches(root: Path, size: int, batch: int = 1) -> Iterator[tuple[Any, Any]]:
+    """Batches of label maps and photographs without end, jittered as the reference does it.
+
+    Args:
+        root: folder of the training files, each photograph | label map.
+        size: pixels that are cut out of a picture enlarged by 286 / 256.
+        batch: pairs of a batch.
+    """
+    import random
+
+    import numpy as np
+    import torch
+    from PIL import Image
+    from torch.utils.data import DataLoader, Dataset
+
+    class Pairs(Dataset[tuple[torch.Tensor, torch.Tensor]]):
+        def __init__(self) -> None:
+            self.files = sorted(path for path in root.iterdir() if path.is_file())
+
+        def __len__(self) -> int:
+            return len(self.files)
+
+        def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+            with Image.open(self.files[index]) as file:
+                both = file.convert("RGB")
+            half, large = both.width // 2, size * 286 // 256
+            x, y = random.randint(0, large - size), random.randint(0, large - size)
+            mirrored = random.random() > 0.5
+            pair = []
+            for left in (half, 0):
+                image = both.crop((left, 0, left + half, both.height))
+                image = image.resize((large, large), Image.Resampling.BICUBIC)
+                image = image.crop((x, y, x + size, y + size))
+                if mirrored:
+                    image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+                pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
+                pair.append(pixels.contiguous().float().div(255).sub(0.5).div(0.5))
+            return pair[0], pair[1]
+
+    loader = DataLoader(Pairs(), batch_size=batch, shuffle=True, drop_last=True)
+    while True:
+        yield from loader
+
+
+def depth_of(size: int) -> int:
+    """Layers of the U-Net's encoder that bring images of this side down to one pixel."""
+    return size.bit_length() - 1
+
+
+def prepare(folder: Path, *, size: int, width: int, batch: int = 1) -> dict[str, Any]:
+    """What a measuring process needs to know: `root` of the files, and the recipe's `text`.
+
+    The files are the real facades if `$GANZOO_DATA` has them, else a few drawn ones in `folder`.
+
+    Args:
+        folder: for what must lie on disk.
+        size: pixels of an image's side, a power of 2.
+        width: channels of both networks' first layers.
+        batch: images of a process's batch.
+    """
+    root = _root(folder, size, count=16)
+    text = RECIPE.format(
+        use="images/side_by_side" if root == folder else "images/facades",
+        root=root,
+        large=size * 286 // 256,
+        size=size,
+        depth=depth_of(size),
+        width=width,
+        batch=batch,
+        precision="{precision}",
+    )
+    return {"root": str(root), "recipe": text, "size": size, "width": width, "batch": batch}
+
+
+def _root(folder: Path, size: int, count: int) -> Path:
+    """The folder of facades: the real set, or `count` drawn ones that are written to `folder`."""
+    real = Path(os.environ.get("GANZOO_DATA", "")) / "facades"
+    if size >= 256 and (real / "train").is_dir():
+        return real
+    # Not in this process: a child that it forks would begin with its peak.
+    subprocess.run([sys.executable, "-c", DRAW, str(folder), str(size), str(count)], check=True)
+    return folder
