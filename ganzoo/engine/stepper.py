@@ -17,7 +17,6 @@ from ganzoo.errors import DivergedError, GanzooError, PluginError, RecipeError
 from ganzoo.interfaces import Clock
 from ganzoo.recipe.model import Optimizer
 
-
 _HELD = 1000
 """Turns whose terms may wait on the device."""
 
