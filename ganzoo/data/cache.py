@@ -81,7 +81,7 @@ class SampleCache:
         start, size = _ENTRY.unpack(os.pread(self._file, _ENTRY.size, index * _ENTRY.size))
         if not size:
             return None
-        record = np.empty(size, np.uint8)
+        record: Any = np.empty(size, np.uint8)
         if os.preadv(self._file, [record], start) != size:
             return None
         (length,) = _TAIL.unpack(record[-_TAIL.size :])

@@ -95,10 +95,7 @@ class PreparedData:
         Sums over an array may differ in their last bits with its layout in memory, and what a cache
         gives back has this one.
         """
-        if stage == 0:
-            made = self.source.load(index, rng)
-        else:
-            made = self.augments[stage - 1](sample, rng)
+        made = self.augments[stage - 1](sample, rng) if stage else self.source.load(index, rng)
         return {name: np.asarray(array, order="C") for name, array in made.items()}
 
     def _watched(
