@@ -145,8 +145,11 @@ class Session:
                 num_steps=accumulate, adjust_scheduler=False, sync_with_dataloader=False
             ),
             # Batch-norm statistics differ between ranks and are averaged for a checkpoint;
-            # broadcasting them would change tensors that a second forward still needs.
-            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
+            # broadcasting them would change tensors that a second forward still needs. Gradients
+            # that lie in the buckets they are summed in need no copy out of them, nor its memory.
+            kwargs_handlers=[
+                DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)
+            ],
             step_scheduler_with_optimizer=False,
         )
         self.device = self.accelerator.device
