@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ganzoo.data.convert import save_image, to_tensor, to_uint8
+from ganzoo.data.convert import save_image, to_tensor, to_tensors, to_uint8
 from ganzoo.errors import DataError, DivergedError, EnvironmentFault
 from ganzoo.interfaces import Field
 
@@ -140,3 +140,16 @@ def test_a_fields_own_range_is_met_at_both_ends():
     ends = np.array([[[0], [255]]], np.uint8)
     assert to_tensor(ends, field).flatten().tolist() == [0, 10]
     assert to_tensor(ends.astype(np.uint16) * 257, field).flatten().tolist() == [0, 10]
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("size", [(1, 1), (31, 33), (32, 32), (40, 65), (0, 40)])
+def test_planes_taken_apart_by_opencv_are_those_of_numpy(channels, size):
+    pixels = np.random.default_rng(0).integers(0, 256, (2, *size, 2 * channels), np.uint8)
+    for images in (pixels[..., :channels], pixels[:, :, ::-1, ::2], pixels[:, ::-1, :, channels:]):
+        plain = images.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(127.5) - np.float32(1)
+        field = Field((channels, *size), "image")
+        for made in (to_tensors(images, field), to_tensors(list(images), field)):
+            assert made.dtype == torch.float32
+            assert made.is_contiguous()
+            assert np.array_equal(made.numpy(), plain)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,9 @@ from torch import Tensor
 from ganzoo.errors import DataError, DivergedError, EnvironmentFault
 from ganzoo.files import replacing
 from ganzoo.interfaces import Field
+
+_WORTH_A_CALL = 32 * 32
+"""Pixels of an image from which on a call for each image pays."""
 
 
 def to_tensor(array: np.ndarray, field: Field) -> Tensor:
@@ -38,44 +41,79 @@ def to_tensor(array: np.ndarray, field: Field) -> Tensor:
     return to_tensors(np.asarray(array)[None], field)[0]
 
 
-def to_tensors(arrays: np.ndarray, field: Field) -> Tensor:
+def to_tensors(arrays: np.ndarray | Sequence[np.ndarray], field: Field) -> Tensor:
     """Convert one part of several samples at once, each to the same bits as `to_tensor`.
 
     Args:
-        arrays: as of `to_tensor`, with an axis of samples before the others.
+        arrays: as of `to_tensor`, with an axis of samples before the others; or a sequence of one
+            or more, all of one shape.
         field: what they are.
 
     Raises:
         DataError: when an array isn't what the field says.
     """
-    shape = arrays.shape[1:]
+    shape = tensor_shape(
+        arrays[0].shape if isinstance(arrays, Sequence) else arrays.shape[1:], field
+    )
+    dtype = torch.float32 if field.kind in ("image", "points") else torch.int64
+    made = torch.empty((len(arrays), *shape), dtype=dtype)
+    if isinstance(arrays, Sequence):
+        for place, array in zip(made, arrays, strict=True):
+            _fill(place[None], array[None], field)
+    else:
+        _fill(made, arrays, field)
+    return made
+
+
+def tensor_shape(shape: tuple[int, ...], field: Field) -> tuple[int, ...]:
+    """Shape of the tensor that an array becomes.
+
+    Raises:
+        DataError: when an array of this shape isn't what the field says.
+    """
     if field.kind == "image":
         if len(shape) != 3:
             raise DataError(f"an image must be H x W x C, and this array is {_shape(shape)}")
-        planes = np.moveaxis(arrays, 3, 1)
-        low, span = field.low, field.high - field.low
-        if arrays.dtype == np.uint8:
-            scaled = _copy(planes, np.float32).div_(255 / span).add_(low)
-        elif arrays.dtype == np.uint16:
-            # In double precision: 1/32767.5 steps near -1 are within float32's last bits.
-            scaled = _copy(planes, np.float64).div_(65535 / span).add_(low).float()
-        elif arrays.dtype.kind == "f":
-            scaled = _copy(planes, np.float32)
-        else:
-            raise DataError(f"an image must be uint8, uint16 or float, and this is {arrays.dtype}")
-        return scaled
-    if field.kind == "points":
-        return _copy(arrays, np.float32)
-    if arrays.dtype.kind not in "iu":
-        raise DataError(f"{field.kind} must be integers, and these are {arrays.dtype}")
-    if len(shape) != (2 if field.kind == "labels" else 0):
+        return shape[2], *shape[:2]
+    if field.kind != "points" and len(shape) != (2 if field.kind == "labels" else 0):
         raise DataError(f"{field.kind} can't be an array of {_shape(shape)}")
-    return _copy(arrays, np.int64)
+    return shape
 
 
-def _copy(array: np.ndarray, dtype: type[np.generic]) -> Tensor:
-    """A contiguous tensor that shares nothing with the array."""
-    return torch.from_numpy(np.array(array, dtype=dtype, order="C"))
+def _fill(made: Tensor, arrays: np.ndarray, field: Field) -> None:
+    """Convert into a tensor that is there; both have an axis of samples first."""
+    if field.kind != "image":
+        if field.kind != "points" and arrays.dtype.kind not in "iu":
+            raise DataError(f"{field.kind} must be integers, and these are {arrays.dtype}")
+        np.copyto(made.numpy(), arrays, casting="unsafe")
+        return
+    low, span = field.low, field.high - field.low
+    if arrays.dtype == np.uint8:
+        made.copy_(torch.from_numpy(_planes(arrays))).div_(255 / span).add_(low)
+    elif arrays.dtype == np.uint16:
+        # In double precision: 1/32767.5 steps near -1 are within float32's last bits.
+        deep = torch.from_numpy(np.moveaxis(arrays, 3, 1).astype(np.float64))
+        made.copy_(deep.div_(65535 / span).add_(low))
+    elif arrays.dtype.kind == "f":
+        np.copyto(made.numpy(), np.moveaxis(arrays, 3, 1), casting="unsafe")
+    else:
+        raise DataError(f"an image must be uint8, uint16 or float, and this is {arrays.dtype}")
+
+
+def _planes(images: np.ndarray) -> np.ndarray:
+    """N x H x W x C of uint8 as a new N x C x H x W.
+
+    Colour is taken apart by OpenCV, four times as fast as by numpy.
+    """
+    count, height, width, channels = images.shape
+    if channels not in (2, 3, 4) or height * width < _WORTH_A_CALL:
+        return np.array(np.moveaxis(images, 3, 1), order="C")
+    import cv2
+
+    planes = np.empty((count, channels, height, width), np.uint8)
+    for image, parts in zip(np.ascontiguousarray(images), planes, strict=True):
+        cv2.split(image, list(parts))
+    return planes
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganzoo.api import Chosen
 from ganzoo.data.cache import SampleCache, pack
-from ganzoo.data.convert import to_tensor, to_tensors
+from ganzoo.data.convert import tensor_shape, to_tensor, to_tensors
 from ganzoo.data.sampler import Position, generator_for
 from ganzoo.errors import DataError, DataMissing, PluginError
 from ganzoo.interfaces import Augment, DataSource, Field, Split
@@ -125,32 +125,28 @@ class PreparedData:
             cache.put(index, record)
         return stage + 1, sample
 
-    def sample(
-        self, index: int, epoch: int = 0, cache: SampleCache | None = None
-    ) -> dict[str, Tensor]:
+    def sample(self, index: int, epoch: int = 0) -> dict[str, Tensor]:
         """Sample `index` as tensors without a batch axis, images in [low, high].
-
-        Args:
-            index: which sample.
-            epoch: in which pass over the data; with the index it settles what is drawn.
-            cache: keeps what is the same in every epoch; the result has the same bits without it.
 
         Raises:
             DataError: naming the sample, when it can't be read or, in training, differs in size.
         """
+        arrays = self._checked(index, epoch, None)
+        return {name: to_tensor(arrays[name], field) for name, field in self.fields.items()}
+
+    def _checked(self, index: int, epoch: int, cache: SampleCache | None) -> dict[str, np.ndarray]:
         arrays = self._arrays(index, epoch, cache)
-        tensors = {name: to_tensor(arrays[name], field) for name, field in self.fields.items()}
         if self.one_size:
-            for name, tensor in tensors.items():
-                expected = self.fields[name].shape
-                if tuple(tensor.shape) != expected:
+            for name, field in self.fields.items():
+                shape = tensor_shape(arrays[name].shape, field)
+                if shape != field.shape:
                     raise DataError(
-                        f"its {name} is {_size(tensor.shape)} after augmentation, "
-                        f"others are {_size(expected)}",
+                        f"its {name} is {_size(shape)} after augmentation, "
+                        f"others are {_size(field.shape)}",
                         where=self.name(index),
                         hint="Training needs one size: end [[augment]] with a resize or a crop.",
                     )
-        return tensors
+        return arrays
 
     @property
     def _held(self) -> Mapping[str, np.ndarray] | None:
@@ -182,14 +178,18 @@ class PreparedData:
 
         Args:
             positions: at least one.
-            cache: as of `sample`.
+            cache: keeps what is the same in every epoch; the result has the same bits without it.
 
         Raises:
             DataError: as `sample`.
         """
         arrays = self._held
         if arrays is None:
-            return collate([self.sample(index, epoch, cache) for epoch, index in positions])
+            samples = [self._checked(index, epoch, cache) for epoch, index in positions]
+            return {
+                name: to_tensors([sample[name] for sample in samples], field)
+                for name, field in self.fields.items()
+            }
         rows = [index for _, index in positions]
         return {name: to_tensors(arrays[name][rows], field) for name, field in self.fields.items()}
 
