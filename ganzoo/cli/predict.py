@@ -12,13 +12,9 @@ MODES = ("paper", "deterministic", "running")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 """`auto` and those of `ganzoo.inference.precision`, likewise."""
 
-precision_option = click.option(
-    "--precision",
-    type=click.Choice(PRECISIONS),
-    default="auto",
-    show_default=True,
-    help="What to multiply in. auto: bf16 where the device has it in hardware and images are made,"
-    " about one of 255 levels from fp32; else fp32. fp16: CUDA alone.",
+PRECISION_HELP = (
+    "What to multiply in. auto: bf16 where the device has it in hardware, which moves images by a"
+    " few of 255 levels; else fp32. fp16: CUDA alone."
 )
 
 
@@ -47,7 +43,13 @@ precision_option = click.option(
     show_default=True,
     help="Where to compute.",
 )
-@precision_option
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="auto",
+    show_default=True,
+    help=PRECISION_HELP,
+)
 @click.option("--role", metavar="NAME", help="The network to use, of a run that serves several.")
 @click.option(
     "--ema/--no-ema",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ganzoo.cli.predict import MODES, precision_option
+from ganzoo.cli.predict import MODES, PRECISION_HELP, PRECISIONS
 
 
 @click.command("sample")
@@ -55,7 +55,13 @@ from ganzoo.cli.predict import MODES, precision_option
     show_default=True,
     help="Where to compute.",
 )
-@precision_option
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="fp32",
+    show_default=True,
+    help=f"{PRECISION_HELP} Points stay in fp32 under auto.",
+)
 @click.option("--role", metavar="NAME", help="The network to use, of a run that serves several.")
 @click.option(
     "--ema/--no-ema",

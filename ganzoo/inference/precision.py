@@ -28,7 +28,8 @@ def pick_precision(wanted: str, device: torch.device, *, eight_bits: bool = True
     Args:
         wanted: `auto` or one of `Precision`. `auto` is bf16 where the device multiplies it in
             hardware (a CPU with AMX or AVX512-BF16, CUDA from Ampere on) and the result is put on
-            the 8-bit grid, which is about as coarse; fp32 otherwise.
+            the 8-bit grid, which is about as coarse; fp32 otherwise. Training's `auto` has been as
+            coarse on the same hardware.
         device: where the network is.
         eight_bits: whether results are images of 8 bits. Points are kept as they come out, and
             bf16 has three digits.

@@ -52,7 +52,7 @@ def sample(
     neighbours: bool = False,
     mode: Mode | None = None,
     device: str = "auto",
-    precision: str = "auto",
+    precision: str = "fp32",
     role: str | None = None,
     ema: bool | None = None,
     overwrite: bool = False,

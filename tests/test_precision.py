@@ -1,0 +1,251 @@
+"""Networks in 16 bits: what is rounded, what isn't, and that it's the same image all the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+from torch import nn
+
+from ganzoo import api, registry
+from ganzoo.errors import DivergedError, EnvironmentFault, ExitCode
+from ganzoo.inference.modes import inference_mode
+from ganzoo.inference.network import as_given, load_trained
+from ganzoo.inference.precision import PRECISIONS, computing_in, lower_weights, pick_precision
+from ganzoo.inference.predict import predict
+from ganzoo.inference.weights import WeightsCard, build_network, load_weights, save_weights
+from ganzoo.interfaces import Field, NetIO
+
+TOY = registry.__file__.replace("ganzoo/registry.py", "tests/toys/inference_toy.py")
+CPU = torch.device("cpu")
+IMAGE = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(4))
+
+
+@pytest.fixture(autouse=True)
+def toy_plugin():
+    before = registry.current()
+    registry.activate(files=[TOY])
+    yield
+    registry._active = before
+    api.set_resolver(before.choose)
+
+
+@pytest.fixture
+def weights(tmp_path):
+    shape = (3, 64, 64)
+    card = WeightsCard(
+        role="generator",
+        kind="generator",
+        network={"use": "inference_toy/net"},
+        revision=1,
+        io=NetIO(shape, shape),
+        task={"use": "inference_toy/task"},
+        fields={"source": Field(shape, "image"), "target": Field(shape, "image")},
+        size_multiple=4,
+    )
+    torch.manual_seed(0)
+    net = build_network(card)
+    net[7].weight.data.mul_(4)  # a tanh that is used
+    return save_weights(tmp_path / "g.safetensors", net.state_dict(), card) or (
+        tmp_path / "g.safetensors"
+    )
+
+
+@pytest.fixture
+def picture(tmp_path):
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(tmp_path / "in.png")
+    return tmp_path / "in.png"
+
+
+def levels(path):
+    return np.asarray(Image.open(path)).astype(int)
+
+
+@pytest.mark.parametrize("mode", ["paper", "deterministic", "running"])
+def test_bf16_makes_the_image_of_fp32(tmp_path, weights, picture, mode):
+    made = {}
+    for precision in ("fp32", "bf16"):
+        out = tmp_path / f"{precision}.png"
+        predict(weights, [picture], out, mode=mode, device="cpu", precision=precision)
+        made[precision] = levels(out)
+    assert made["fp32"].std() > 20
+    apart = np.abs(made["bf16"] - made["fp32"])
+    assert apart.any()
+    assert apart.max() <= 8
+    assert apart.mean() < 1
+    # Negative control: with another mask of dropout they'd be far apart.
+    predict(weights, [picture], tmp_path / "other.png", mode="paper", seed=1, device="cpu")
+    assert np.abs(levels(tmp_path / "other.png") - made["fp32"]).mean() > 10
+
+
+class Scaled(nn.Conv2d):
+    def forward(self, x):
+        return self._conv_forward(x, self.weight * self.weight.numel() ** -0.5, self.bias)
+
+
+class Standardised(nn.Conv2d):
+    def _conv_forward(self, x, weight, bias):
+        return super()._conv_forward(x, weight - weight.mean(), bias)
+
+
+def make_net():
+    torch.manual_seed(3)
+    spectral = nn.utils.parametrizations.spectral_norm(nn.Conv2d(8, 8, 3, padding=1))
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 4, 2, 1),
+        nn.BatchNorm2d(8),
+        nn.Dropout(0.5),
+        Scaled(8, 8, 3, padding=1),
+        Standardised(8, 8, 3, padding=1),
+        spectral,
+        nn.ConvTranspose2d(8, 3, 4, 2, 1),
+        nn.Flatten(2),
+        nn.Linear(256, 5),
+    )
+
+
+def used(net, precision="bf16"):
+    with inference_mode(net, "paper", 7), computing_in(precision, net):
+        return net(IMAGE)
+
+
+def test_weights_rounded_once_give_what_autocast_gives():
+    plain, lowered = make_net(), make_net()
+    lower_weights(lowered, "bf16")
+    assert torch.equal(used(lowered), used(plain))
+    assert not torch.equal(used(plain), used(plain, "fp32").to(torch.bfloat16))
+    kinds = {type(module).__name__: module for module in lowered}
+    halves = {name for name, one in kinds.items() if one_dtype(one) == torch.bfloat16}
+    assert halves == {"Conv2d", "ConvTranspose2d", "Linear"}
+    rounded_all = make_net()
+    for module in rounded_all:  # negative control: what does more than multiply mustn't be rounded
+        if isinstance(module, nn.Conv2d):
+            module.to(torch.bfloat16)
+    assert not torch.equal(used(rounded_all), used(plain))
+
+
+def one_dtype(module):
+    parameter = next(module.parameters(), None)
+    return None if parameter is None else parameter.dtype
+
+
+def test_fp32_changes_nothing():
+    net = make_net()
+    names = [(name, id(parameter)) for name, parameter in net.named_parameters()]
+    lower_weights(net, "fp32")
+    assert names == [(name, id(parameter)) for name, parameter in net.named_parameters()]
+    with computing_in("fp32", net):
+        assert not torch.is_autocast_enabled("cpu")
+        assert not net[2]._forward_pre_hooks
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_dropout_draws_in_float32(fails):
+    net, seen = make_net(), []
+    net[2].register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].dtype))
+    if fails:
+        net[3].register_forward_hook(lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            used(net)
+    else:
+        used(net)
+    assert seen == [torch.float32]
+    assert not torch.is_autocast_enabled("cpu")
+    assert not net[2]._forward_pre_hooks
+    if not fails:  # negative control: without that it gets what the convolution made
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            net(IMAGE)
+        assert seen[1] == torch.bfloat16
+
+
+def test_inputs_are_not_rounded_before_the_network():
+    net = nn.Sequential(nn.Conv2d(3, 3, 1))
+    lower_weights(net, "bf16")
+    assert as_given(IMAGE, net).dtype == torch.float32
+    assert as_given(IMAGE, net.double()).dtype == torch.float64
+    assert as_given(torch.tensor([1]), net).dtype == torch.int64
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fast", "eight_bits", "becomes"),
+    [
+        ("auto", True, True, "bf16"),
+        ("auto", False, True, "fp32"),
+        ("auto", True, False, "fp32"),
+        ("fp32", True, True, "fp32"),
+        ("bf16", False, False, "bf16"),
+    ],
+)
+def test_auto(monkeypatch, wanted, fast, eight_bits, becomes):
+    monkeypatch.setattr("ganzoo.engine.session.fast_bf16_cpu", lambda: fast)
+    assert pick_precision(wanted, CPU, eight_bits=eight_bits) == becomes
+
+
+def test_auto_elsewhere(monkeypatch):
+    monkeypatch.setattr("ganzoo.engine.session.fast_bf16_cpu", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
+    assert pick_precision("auto", torch.device("mps")) == "fp32"
+    assert pick_precision("auto", torch.device("cuda")) == "fp32"
+    assert pick_precision("fp16", torch.device("cuda")) == "fp16"
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    assert pick_precision("auto", torch.device("cuda")) == "bf16"
+    with pytest.raises(EnvironmentFault, match="needs CUDA") as caught:
+        pick_precision("fp16", CPU)
+    assert caught.value.exit_code == ExitCode.ENVIRONMENT
+
+
+def test_results_say_their_precision(tmp_path, monkeypatch, weights, picture):
+    from ganzoo.cli.predict import command
+
+    for fast, expected in ((True, "bf16"), (False, "fp32")):
+        monkeypatch.setattr("ganzoo.engine.session.fast_bf16_cpu", lambda fast=fast: fast)
+        out = tmp_path / f"{expected}.png"
+        arguments = [weights, picture, "-o", out, "--device", "cpu", "--json"]
+        result = CliRunner().invoke(command, [str(one) for one in arguments])
+        assert result.exit_code == 0, result.exception
+        assert json.loads(result.stdout)["precision"] == expected
+        assert f"on cpu in {expected}" in result.stderr
+        assert json.loads(Image.open(out).text["ganzoo"])["precision"] == expected
+        plain = tmp_path / f"plain_{expected}.png"
+        predict(weights, [picture], plain, device="cpu", precision=expected)
+        assert np.array_equal(levels(out), levels(plain))
+    assert not np.array_equal(levels(tmp_path / "bf16.png"), levels(tmp_path / "fp32.png"))
+
+
+def test_commands_know_the_precisions():
+    from ganzoo.cli.predict import command
+    from ganzoo.cli.sample import command as sample
+
+    for one, default in ((command, "auto"), (sample, "fp32")):
+        option = next(parameter for parameter in one.params if parameter.name == "precision")
+        assert tuple(option.type.choices) == ("auto", *PRECISIONS)
+        assert option.default == default
+
+
+def test_a_value_that_overflows_names_its_file_and_the_precision(tmp_path, weights, picture):
+    card, state = load_weights(weights)
+    state["7.bias"][0] = float("nan")
+    save_weights(weights, state, card)
+    hints = {}
+    for precision in ("fp32", "bf16"):
+        with pytest.raises(DivergedError) as caught:
+            predict(weights, [picture], tmp_path / "o.png", device="cpu", precision=precision)
+        assert caught.value.where == str(picture)
+        hints[precision] = caught.value.hint
+    assert "--precision fp32" in hints["bf16"]
+    assert "--precision" not in hints["fp32"]
+
+
+def test_the_file_keeps_its_weights(weights):
+    before = weights.read_bytes()
+    _, trained = load_trained(weights, device="cpu", precision="bf16")
+    assert trained.net[0].weight.dtype == torch.bfloat16
+    assert trained.net[1].weight.dtype == torch.float32
+    assert dataclasses.replace(trained, precision="fp32").precision == "fp32"
+    assert weights.read_bytes() == before

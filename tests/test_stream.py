@@ -1,0 +1,181 @@
+"""Reading, network and saving side by side: in order, with nothing lost, and over at once."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ganzoo.errors import DataError, EnvironmentFault
+from ganzoo.inference import stream
+from ganzoo.inference.stream import Job, make_all, one_behind
+from ganzoo.interfaces import Field, NetIO
+
+WAIT = 4.0
+"""Seconds after which something that should have happened counts as never happening."""
+
+
+class Network:
+    """Stands for a trained network: gives its input back, after what a test wants to happen."""
+
+    fields = ("source", "target")
+    mode, seed, precision = "paper", 0, "fp32"
+
+    def __init__(self, before=lambda name: None):
+        self.before = before
+        self.names = []
+
+    def __call__(self, inputs, name):
+        self.before(name)
+        self.names.append(name)
+        return inputs["source"]
+
+
+CARD = SimpleNamespace(
+    fields={"source": Field((3, 4, 4), "image")}, io=NetIO((3, 4, 4), (3, 4, 4)), step=1
+)
+
+
+@pytest.fixture
+def jobs(tmp_path):
+    made = []
+    for index in range(5):
+        source = tmp_path / "in" / f"{index}.png"
+        source.parent.mkdir(exist_ok=True)
+        Image.fromarray(np.full((4, 4, 3), 40 * index, np.uint8)).save(source)
+        made.append(Job(source, tmp_path / "out" / f"{index}.png"))
+    return made
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left():
+    before = threading.active_count()
+    yield
+    assert threading.active_count() == before
+
+
+def run(network, jobs):
+    return make_all(network, CARD, jobs, "weights")
+
+
+def there(jobs):
+    return [job.output.exists() for job in jobs]
+
+
+def test_each_job_comes_in_turn_with_its_own_image(jobs):
+    network = Network()
+    for number, (job, refusal) in enumerate(run(network, jobs)):
+        assert (job, refusal) == (jobs[number], None)
+        pixels = np.asarray(Image.open(job.output))  # it is there when it's said to be
+        assert np.array_equal(pixels, np.asarray(Image.open(job.source)))
+    assert number == 4
+    assert network.names == list("01234")
+
+
+@pytest.mark.parametrize("broken", [[0], [2], [4], [1, 2], [0, 1, 2, 3, 4]])
+def test_broken_inputs_keep_their_place(jobs, broken):
+    for index in broken:
+        jobs[index].source.write_bytes(b"no image")
+    told = list(run(Network(), jobs))
+    assert [job for job, _ in told] == jobs
+    refused = [index for index, (_, refusal) in enumerate(told) if refusal]
+    assert refused == broken
+    for index in broken:
+        assert isinstance(told[index][1], DataError)
+        assert told[index][1].where == str(jobs[index].source)
+    assert there(jobs) == [index not in broken for index in range(5)]
+
+
+def test_the_next_is_read_and_the_last_saved_meanwhile(jobs, monkeypatch):
+    read, saved = ({job.source.stem: threading.Event() for job in jobs} for _ in range(2))
+    read_image, save = stream.read_image, stream._save
+
+    def reading(path, channels):
+        array = read_image(path, channels)
+        read[path.stem].set()
+        return array
+
+    def saving(array, path, note):
+        save(array, path, note)
+        saved[path.stem].set()
+
+    monkeypatch.setattr(stream, "read_image", reading)
+    monkeypatch.setattr(stream, "_save", saving)
+
+    def meanwhile(name):
+        index = int(name)
+        if index < 4:
+            assert read[str(index + 1)].wait(WAIT)
+        if index > 0:
+            assert saved[str(index - 1)].wait(WAIT)
+        # Negative control, and a bound on memory: no more than that.
+        assert [event.is_set() for event in read.values()].count(True) <= index + 2
+        assert not saved[name].is_set()
+
+    assert len(list(run(Network(meanwhile), jobs))) == 5
+
+
+def test_a_full_disk_ends_it_and_keeps_what_was_saved(jobs, monkeypatch):
+    save = stream._save
+
+    def full(array, path, note):
+        if path.stem >= "2":
+            raise EnvironmentFault("no space left", where=str(path))
+        save(array, path, note)
+
+    monkeypatch.setattr(stream, "_save", full)
+    network, told = Network(), []
+    with pytest.raises(EnvironmentFault, match="no space") as caught:
+        run_into(told, network, jobs)
+    assert caught.value.where == str(jobs[2].output)
+    assert told == jobs[:2]
+    assert there(jobs) == [True, True, False, False, False]
+    assert network.names == list("0123")  # one more was under way
+
+
+def run_into(told, network, jobs):
+    told.extend(job for job, _ in run(network, jobs))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+def test_ctrl_c_and_bugs_end_it_at_once(jobs, error):
+    def fail(name):
+        if name == "2":
+            raise error
+
+    network, told = Network(fail), []
+    with pytest.raises(error):
+        run_into(told, network, jobs)
+    assert network.names == ["0", "1"]
+    assert there(jobs) == [True, True, False, False, False]
+    assert not list(Path(jobs[0].output.parent).glob(".*"))
+
+
+def test_no_memory_names_the_file(jobs):
+    def fail(name):
+        raise torch.OutOfMemoryError
+
+    with pytest.raises(EnvironmentFault, match="4 x 4 pixels") as caught:
+        list(run(Network(fail), jobs))
+    assert caught.value.where == str(jobs[0].source)
+
+
+def test_one_behind():
+    drawn = []
+
+    def draw():
+        for number in range(3):
+            drawn.append(number)
+            yield number
+
+    things = one_behind(draw())
+    assert drawn == []
+    seen = [(number, list(drawn)) for number in things]
+    assert seen == [(0, [0, 1]), (1, [0, 1, 2]), (2, [0, 1, 2])]
+    assert list(one_behind([])) == []
+    assert list(one_behind([7])) == [7]
