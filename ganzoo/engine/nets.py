@@ -53,12 +53,15 @@ class _Shell(nn.Module):
         device_type: str,
         promise: Promise | None,
         augments: tuple[DiffAugment, ...],
+        *,
+        compiled: bool,
     ) -> None:
         super().__init__()
         self.raw = raw
         self.device_type = device_type
         self.promise = promise
         self.augments = augments  # a tuple: modules in it aren't the network's
+        self.compiled = compiled
         self.clock = Clock(0, 0, 0.0)
 
     def forward(self, *x: Any, precise: bool = False) -> Any:
@@ -68,6 +71,13 @@ class _Shell(nn.Module):
         return output
 
     def _exactly(self, *x: Any) -> Any:
+        if self.compiled:
+            # What torch.compile makes has no second derivative, which is what `precise` is for.
+            with torch.compiler.set_stance("force_eager"):
+                return self._in_full(*x)
+        return self._in_full(*x)
+
+    def _in_full(self, *x: Any) -> Any:
         dtype = next(self.raw.parameters()).dtype
         exact = [
             value.to(dtype) if isinstance(value, Tensor) and value.is_floating_point() else value
@@ -102,9 +112,14 @@ class PreparedNet:
         raw.to(device=session.device, dtype=session.dtype)
         if session.resolved.channels_last:
             raw.to(memory_format=torch.channels_last)
+        mode = session.resolved.compile
+        if mode != "off":
+            # In place, so that names of weights stay. Never dynamic: whether torch then compiles
+            # for all sizes depends on those it met before, which a resume didn't.
+            raw.compile(mode=mode, dynamic=False)
         self._raw = raw
         self._parameters = tuple(raw.parameters())
-        self._shell = _Shell(raw, session.device.type, promise, augments)
+        self._shell = _Shell(raw, session.device.type, promise, augments, compiled=mode != "off")
         # Accelerate patches the shell's forward with autocast, then wraps it for DDP: calling the
         # shell itself is autocast without gradient synchronisation, just what `frozen` wants.
         with warnings.catch_warnings():

@@ -27,6 +27,8 @@ class Resolved:
     ranks: int
     workers: int
     channels_last: bool
+    tf32: bool = False  # this and the next: not in runs from before there was a choice
+    compile: str = "off"
 
     def differences(self, other: Resolved) -> list[str]:
         """What `other` has that differs and makes other bits, in words (workers make none)."""
@@ -42,6 +44,23 @@ def fast_bf16_cpu() -> bool:
     """Whether this CPU multiplies bf16 in hardware (AMX or AVX512-BF16)."""
     probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
     return any(bool(getattr(torch.cpu, name, lambda: False)()) for name in probes)
+
+
+def set_fp32(products: str, convolutions: str | None = None) -> tuple[str, str]:
+    """Say how exact CUDA is in fp32, and return how exact it was; not run on a GPU yet.
+
+    `torch.backends.cudnn.benchmark` stays off, as torch has it: it chooses kernels by timing, so
+    that a resume would no more have the same bits.
+
+    Args:
+        products: of matrices: `ieee` or `tf32` (torch's notes on CUDA semantics).
+        convolutions: the same if not given.
+    """
+    matmul, conv = torch.backends.cuda.matmul, torch.backends.cudnn.conv
+    before = (str(matmul.fp32_precision), str(conv.fp32_precision))
+    matmul.fp32_precision = products
+    conv.fp32_precision = convolutions or products
+    return before
 
 
 def world_from_environment() -> tuple[int, int]:
@@ -85,6 +104,8 @@ def resolve(train: Train, stored: Resolved | None = None) -> Resolved:
         ranks=world,
         workers=workers,
         channels_last=channels_last,
+        tf32=train.tf32,
+        compile=train.compile,
     )
 
 
@@ -136,6 +157,7 @@ class Session:
         self.resolved = resolved
         self._threads_before = torch.get_num_threads()
         torch.set_num_threads(resolved.threads)
+        self._fp32_before = set_fp32("tf32" if resolved.tf32 else "ieee")
         self.accelerator = Accelerator(
             cpu=resolved.device == "cpu",
             mixed_precision=_AUTOCAST[resolved.precision],
@@ -217,6 +239,7 @@ class Session:
     def close(self) -> None:
         """Forget Accelerate's process-wide state, so that the next run may differ."""
         torch.set_num_threads(self._threads_before)
+        set_fp32(*self._fp32_before)
         if self.world == 1:
             AcceleratorState._reset_state()  # noqa: SLF001  # accelerate offers no public reset
             GradientState._reset_state()  # noqa: SLF001

@@ -126,6 +126,13 @@ class Train(Options):
     """CPU threads of torch in each process; `auto`: the cores shared among the processes."""
     channels_last: bool | Literal["auto"] = "auto"
     """Memory order of images; `auto`: on where it pays (CUDA with fp16 or bf16)."""
+    tf32: bool = False
+    """CUDA's matrix products and convolutions in fp32 may drop 13 of 23 bits; much faster (Ampere
+    and later). Off, fp32 means fp32."""
+    compile: Literal["off", "default", "reduce-overhead"] = "off"
+    """`torch.compile` of each network, with its mode; `reduce-overhead` has CUDA graphs. Costs
+    seconds to minutes at the start and makes other bits than `off`. Penalties on gradients, which
+    need a second derivative, run without it."""
 
 
 class Ema(Options):
