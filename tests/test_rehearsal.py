@@ -9,10 +9,11 @@ from ganzoo import registry
 from ganzoo.data.pipeline import open_data
 from ganzoo.engine.check import inspect_recipe
 from ganzoo.engine.clocks import Limits
+from ganzoo.engine.rehearsal import rehearse
 from ganzoo.engine.run import run
 from ganzoo.engine.session import Session, resolve
 from ganzoo.engine.trainer import Trainer
-from ganzoo.errors import ExitCode, PluginError
+from ganzoo.errors import ExitCode, PluginError, RecipeError
 from ganzoo.recipe import load_recipe
 
 TOYS = Path(__file__).parent / "toys"
@@ -116,3 +117,39 @@ def test_a_run_refuses_what_a_rehearsal_refuses_and_leaves_no_directory(tiny, tm
     legal = load_recipe(tiny, ("loss=broken_toy/counting",))  # the control: a directory is made
     assert run(legal, out=tmp_path / "legal", limits=Limits(1)).exit_code == ExitCode.DONE
     assert (tmp_path / "legal" / "status.json").is_file()
+
+
+def test_a_run_on_the_cpu_plays_with_its_whole_batch_and_copies_of_its_networks(tiny, tmp_path):
+    """The network of pairs takes no odd batch: neither may the rehearsal take another one."""
+    pairs = "discriminator=fitting_toy/pairs"
+    odd = load_recipe(tiny, (pairs, "train.batch_size=3"))
+    with pytest.raises(RecipeError, match="can't make a step with"):
+        run(odd, out=tmp_path / "odd", limits=Limits(1))
+    assert not (tmp_path / "odd").exists()
+    even = load_recipe(tiny, (pairs, "train.batch_size=4", "train.precision=fp64"))
+    assert run(even, out=tmp_path / "even", limits=Limits(1)).exit_code == ExitCode.DONE
+
+
+def test_copies_play_and_the_networks_stay(tiny):
+    recipe = load_recipe(tiny)
+    session = Session(resolve(recipe.train), accumulate=1)
+    try:
+        trainer = Trainer(recipe, open_data(recipe, "train"), session)
+        stored = {
+            role: {name: value.clone() for name, value in net.state_dict().items()}
+            for role, net in trainer.nets.items()
+        }
+        rehearse(recipe, trainer.plan, trainer.nets)
+        for role, net in trainer.nets.items():
+            for name, value in net.state_dict().items():
+                assert torch.equal(value, stored[role][name]), f"{role}, {name}"
+        trainer.step()  # the control: a step changes weights and statistics
+        changed = [
+            name
+            for role, net in trainer.nets.items()
+            for name, value in net.state_dict().items()
+            if not torch.equal(value, stored[role][name])
+        ]
+        assert any("running_mean" in name for name in changed)
+    finally:
+        session.close()

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ganzoo.engine.eager import eager
 from ganzoo.interfaces import Clock
 from ganzoo.recipe.model import Optimizer
 
@@ -23,11 +24,11 @@ def build_optimizer(
     rate = options.lr.at(start)
     first, second = (beta.at(start) for beta in options.betas)
     if options.name == "sgd":
-        return torch.optim.SGD(
+        return eager(torch.optim.SGD)(
             parameters, rate, momentum=first, weight_decay=options.weight_decay, fused=fused
         )
     if options.name == "rmsprop":
-        return torch.optim.RMSprop(
+        return eager(torch.optim.RMSprop)(
             parameters,
             rate,
             alpha=second,
@@ -36,7 +37,7 @@ def build_optimizer(
             weight_decay=options.weight_decay,
         )
     kind = torch.optim.AdamW if options.name == "adamw" else torch.optim.Adam
-    return kind(
+    return eager(kind)(
         parameters,
         rate,
         betas=(first, second),

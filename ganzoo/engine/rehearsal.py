@@ -2,11 +2,14 @@
 
 What a network takes and a loss wants is known to nobody but them, so the only honest question is to
 play a step. It is played on the meta device, where tensors have shapes and no numbers, so that it
-costs nothing; and once more with numbers if that fails, since code may look at them.
+costs nothing; and once more with numbers if that fails, since code may look at them. A run on the
+CPU has networks with numbers already and plays with copies of them: less than its first step costs,
+where on the meta device torch would first import its compiler, for 0.7 s.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -75,8 +78,19 @@ class _Optimize:
         self.moved.add(player)
 
 
-def rehearse(recipe: Recipe, plan: Plan) -> None:
+def rehearse(
+    recipe: Recipe,
+    plan: Plan,
+    networks: Mapping[str, nn.Module] | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> None:
     """Play the recipe's task on made-up batches until each player had a turn: one step, mostly.
+
+    Args:
+        recipe: whose task, losses and augmentations play.
+        plan: its networks.
+        networks: those of a run on the CPU, of which copies play.
+        dtype: theirs.
 
     Raises:
         RecipeError: networks, loss and task don't fit together, with the cause.
@@ -84,37 +98,59 @@ def rehearse(recipe: Recipe, plan: Plan) -> None:
     """
     with isolated(0):
         try:
-            _step(recipe, plan, torch.device("meta"))
+            if networks is None:
+                _without_numbers(recipe, plan)
+            else:
+                copies, count = copy.deepcopy(dict(networks)), recipe.train.batch_size
+                _step(recipe, plan, copies, torch.device("cpu"), dtype, count)
         except GanzooError:
             raise
-        except Exception:  # noqa: BLE001  # whatever a plugin's code raises without numbers
-            try:
-                with weights_follow():
-                    _step(recipe, plan, torch.device("cpu"))
-            except GanzooError:
-                raise
-            except Exception as error:
-                parts = [*(one.id for one in plan.chosen.values())]
-                parts += [entry.chosen.id for entry in recipe.loss]
-                parts += [chosen.id for chosen in recipe.diffaugment]
-                raise RecipeError(
-                    f"{recipe.task.id} can't make a step with {', '.join(parts)}: "
-                    f"{in_words(error)}",
-                    where=_last_plugin_line(error),
-                    hint="take another component; if these should fit, tell their authors",
-                ) from error
+        except Exception as error:
+            parts = [*(one.id for one in plan.chosen.values())]
+            parts += [entry.chosen.id for entry in recipe.loss]
+            parts += [chosen.id for chosen in recipe.diffaugment]
+            raise RecipeError(
+                f"{recipe.task.id} can't make a step with {', '.join(parts)}: {in_words(error)}",
+                where=_last_plugin_line(error),
+                hint="take another component; if these should fit, tell their authors",
+            ) from error
 
 
-def _step(recipe: Recipe, plan: Plan, device: torch.device) -> None:
-    seed = recipe.train.seed
-    networks: dict[str, nn.Module] = {}
+def _without_numbers(recipe: Recipe, plan: Plan) -> None:
+    """A step on the meta device; with numbers, which cost, of two images if that fails."""
+    device, dtype, count = torch.device("meta"), torch.float32, recipe.train.batch_size
+    try:
+        _step(recipe, plan, _built(recipe, plan, device), device, dtype, count)
+    except GanzooError:
+        raise
+    except Exception:  # noqa: BLE001  # whatever a plugin's code raises without numbers
+        device = torch.device("cpu")
+        with weights_follow():
+            networks = _built(recipe, plan, device)
+        _step(recipe, plan, networks, device, dtype, min(count, 2))
+
+
+def _built(recipe: Recipe, plan: Plan, device: torch.device) -> dict[str, nn.Module]:
+    networks = {}
     for role, chosen in plan.chosen.items():
         with device:
-            networks[role] = build_network(chosen, plan.io[role], seed, role).to(device)
+            network = build_network(chosen, plan.io[role], recipe.train.seed, role)
+        networks[role] = network.to(device)
+    return networks
+
+
+def _step(
+    recipe: Recipe,
+    plan: Plan,
+    networks: Mapping[str, nn.Module],
+    device: torch.device,
+    dtype: torch.dtype,
+    count: int,
+) -> None:
     for player, roles in plan.players.items():
         trained(player, {role: networks[role] for role in roles})
-    loss = build_loss(recipe, plan, device, torch.float32)
-    augments = build_diffaugments(recipe, device, torch.float32)
+    loss = build_loss(recipe, plan, device, dtype)
+    augments = build_diffaugments(recipe, device, dtype)
     nets = {}
     for role, network in networks.items():
         table, promise = plan.task.roles[role], Promise(plan.chosen[role].id, role, plan.io[role])
@@ -124,7 +160,7 @@ def _step(recipe: Recipe, plan: Plan, device: torch.device) -> None:
             augments if table == "discriminator" else (),
         )
     task = plan.task(recipe.task.options, nets, loss)
-    optimize, batch = _Optimize(plan.players), _batch(recipe, plan, device)
+    optimize, batch = _Optimize(plan.players), _batch(plan, count, device, dtype)
     for step in range(_STEPS):
         task.clock = optimize.clock = Clock(step, 0, 0.0)
         for net in nets.values():
@@ -134,18 +170,15 @@ def _step(recipe: Recipe, plan: Plan, device: torch.device) -> None:
             break
 
 
-def _batch(recipe: Recipe, plan: Plan, device: torch.device) -> dict[str, Tensor]:
-    """A batch of the fields' shapes and kinds; with numbers, which cost, of two images at most."""
-    count = recipe.train.batch_size
-    if device.type != "meta":
-        count = min(count, 2)
+def _batch(plan: Plan, count: int, device: torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
+    """A batch of the fields' shapes and kinds."""
     batch: dict[str, Tensor] = {}
     for name, field in plan.fields.items():
         whole = field.kind in {"labels", "class"}
         if whole:
             batch[name] = torch.zeros((count, *field.shape), dtype=torch.int64, device=device)
         else:
-            batch[name] = torch.rand((count, *field.shape), device=device)
+            batch[name] = torch.rand((count, *field.shape), device=device, dtype=dtype)
             batch[name] = field.low + (field.high - field.low) * batch[name]
     return batch
 

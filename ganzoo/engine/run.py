@@ -154,7 +154,8 @@ def _begin(
     # Before there is a directory: what can't be built, or make a step, leaves nothing behind.
     trainer = Trainer(recipe, data, session, restored=folder is not None)
     if resume is None:
-        rehearse(recipe, trainer.plan)
+        on_cpu = session.device.type == "cpu"
+        rehearse(recipe, trainer.plan, trainer.nets if on_cpu else None, session.dtype)
     path = resume
     if path is None:
         path = Path(session.share(str(rundir.create(recipe, out)) if session.main else None))
