@@ -107,6 +107,21 @@ def point_child(settings: dict[str, Any]) -> dict[str, Any]:
     return {"seconds": seconds.document(), "megabytes": resident("VmHWM") - imports}
 
 
+def plain_child(settings: dict[str, Any]) -> dict[str, Any]:
+    """Seconds a step of the plain fp32 loop in this process."""
+    import os
+
+    import torch
+
+    from tests.benchmarks.plain import make_step
+
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    step = make_step(width=settings["width"], depth=depth_of(settings["size"]))
+    image = torch.rand(settings["batch"], 3, settings["size"], settings["size"]) * 2 - 1
+    seconds = alternate({"step": lambda: step(image, image)}, settings["rounds"])["step"]
+    return {"plain_seconds": seconds.document()}
+
+
 def drift_child(settings: dict[str, Any]) -> dict[str, Any]:
     """Milliseconds a step, and resident MB, of each part of a long run in this process."""
     from ganzoo.engine.clocks import Limits, StopFlag
@@ -149,25 +164,31 @@ def in_process(settings: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def sweep(name: str, values: list[int], base: dict[str, int], more: dict[str, Any]) -> Any:
+def sweep(
+    name: str, values: list[int], base: dict[str, int], more: dict[str, Any], *, plain: bool
+) -> dict[str, Any]:
     """Points of one sweep, and the powers with which time and memory grow between the ends."""
     points = []
     for value in values:
         at = {**base, KEYS[name]: value}
         with tempfile.TemporaryDirectory() as folder:
-            found = in_process({**prepare(Path(folder), **at), **more})
+            settings = {**prepare(Path(folder), **at), **more}
+            found = in_process(settings)
+            if plain:
+                found |= in_process({**settings, "plain": True})
         points.append({"value": value, **at, **counted(**at), **found})
     first, last = points[0], points[-1]
 
     def grown(key: str) -> float:
         return math.log(last[key] / first[key])
 
-    time_ratio = last["seconds"]["median"] / first["seconds"]["median"]
-    return {
-        "points": points,
-        "time_power": math.log(time_ratio) / grown("flops"),
-        "memory_power": grown("megabytes") / grown("bytes"),
-    }
+    def time_power(of: str) -> float:
+        return math.log(last[of]["median"] / first[of]["median"]) / grown("flops")
+
+    powers = {"time_power": time_power("seconds")}
+    if plain:
+        powers["plain_time_power"] = time_power("plain_seconds")
+    return {"points": points, **powers, "memory_power": grown("megabytes") / grown("bytes")}
 
 
 def lines_of(document: dict[str, Any]) -> list[str]:
@@ -176,6 +197,8 @@ def lines_of(document: dict[str, Any]) -> list[str]:
     for name, found in document["sweeps"].items():
         powers = f"time as FLOPs^{found['time_power']:.2f}, memory as held^"
         lines.append(f"{name}: {powers}{found['memory_power']:.2f}")
+        if "plain_time_power" in found:
+            lines.append(f"  the plain loop's time as FLOPs^{found['plain_time_power']:.2f}")
         for point in found["points"]:
             seconds, flops = point["seconds"]["median"], point["flops"]
             lines.append(
@@ -201,12 +224,14 @@ def main() -> None:
         ("--size", {"type": int, "default": BASE["size"]}),
         ("--width", {"type": int, "default": BASE["width"]}),
         ("--drift-steps", {"type": int, "default": 2000}),
+        ("--plain", {"action": "store_true", "help": "time the plain fp32 loop beside each point"}),
         ("--child", {"metavar": "SETTINGS", "help": "measure one thing in this process"}),
     ]
     asked = arguments(__doc__, rounds=5, extra=flags)
     if asked.child is not None:
         settings = json.loads(asked.child)
         child = drift_child if "steps" in settings else point_child
+        child = plain_child if "plain" in settings else child
         print(json.dumps(child(settings)))
         return
     more = {"precision": asked.precision, "rounds": asked.rounds}
@@ -215,7 +240,7 @@ def main() -> None:
     for name in asked.sweeps:
         if name != "drift":
             values = asked.values or list(SWEEPS[name])
-            document["sweeps"][name] = sweep(name, values, base, more)
+            document["sweeps"][name] = sweep(name, values, base, more, plain=asked.plain)
             continue
         with tempfile.TemporaryDirectory() as folder:
             settings = prepare(Path(folder), size=64, width=8)

@@ -1,0 +1,66 @@
+"""Each benchmark runs at a tiny setting and prints one JSON document; none judges a time here."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "tests" / "benchmarks"
+TINY = {
+    "growth": "--rounds 1 --sweeps width --values 4 8 --size 32",
+    "memory": "--rounds 1 --steps 1 --size 32 --width 4 --precisions fp32",
+    "ranks": "--rounds 1 --steps 1 --size 32 --width 4 --precisions fp32 --no-single",
+}
+"""Flags with which each takes seconds."""
+DRAWS = {"growth_plot"}
+"""What makes a picture of another's figures."""
+
+
+def with_main() -> list[str]:
+    """Names of the modules that are run by `python -m tests.benchmarks.NAME`."""
+    files = sorted(FOLDER.glob("*.py"))
+    return [f.stem for f in files if "\ndef main(" in f.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("name", sorted(set(with_main()) & set(TINY)))
+def test_a_benchmark_prints_json(name):
+    command = [sys.executable, "-m", f"tests.benchmarks.{name}", "--json", *TINY[name].split()]
+    environment = {key: value for key, value in os.environ.items() if key != "GANZOO_DATA"}
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["machine"]["cores"] >= 1
+
+
+def test_growth_is_drawn_from_its_json(tmp_path):
+    from xml.etree import ElementTree
+
+    point = {"flops": 1e9, "bytes": 1e8, "megabytes": 150.0, "value": 1}
+    points = [
+        point | {"seconds": {"median": 0.1}},
+        point | {"flops": 4e9, "bytes": 3e8, "megabytes": 400.0, "seconds": {"median": 0.3}},
+    ]
+    drift = {"steps": [1, 2, 3], "milliseconds": [5.0, 4.0, 4.1], "megabytes": [70.0, 71.0, 71.0]}
+    parts = [
+        {"sweeps": {"width": {"points": points}}},
+        {"sweeps": {}, "drift": drift},
+    ]
+    for number, part in enumerate(parts):
+        (tmp_path / f"{number}.json").write_text(json.dumps(part), encoding="utf-8")
+    command = [sys.executable, "-m", "tests.benchmarks.growth_plot", str(tmp_path / "out.svg")]
+    files = [str(tmp_path / "0.json"), str(tmp_path / "1.json")]
+    subprocess.run([*command, *files], check=True, cwd=ROOT)
+    drawn = ElementTree.parse(tmp_path / "out.svg")
+    lines = drawn.findall(".//{http://www.w3.org/2000/svg}polyline")
+    assert len(lines) == 4  # time and memory of the sweep, time and memory of the long run
+
+
+def test_no_benchmark_is_left_out():
+    assert set(with_main()) == set(TINY) | DRAWS
