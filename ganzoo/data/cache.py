@@ -7,36 +7,30 @@ Loader workers share it: each writes to a part of its own, and all read everythi
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
 import struct
 import tempfile
-from collections.abc import Mapping
-from multiprocessing.reduction import DupFd
 from typing import Any
 
 import numpy as np
+
+from ganzoo.data.records import SharedFile, aligned, unpack
 
 log = logging.getLogger(__name__)
 
 _ENTRY = struct.Struct("<qq")
 """Where a sample's record begins in the file, and its bytes; (0, 0): it isn't kept."""
-_TAIL = struct.Struct("<q")
-"""Bytes of the description before it, at the end of a record."""
-_ALIGNED = 64
 _SHARE_OF_DISK = 4
 """A cache takes at most one part in so many of what is free on the disk."""
 
 
-class SampleCache:
+class SampleCache(SharedFile):
     """Records of samples by index, in a file that ends with the processes that hold it open.
 
     It begins with a table of all samples' entries; records follow, in one part for each writer. An
     entry is written after its record, so that a reader finds none or a whole one.
-
-    It pickles only while a process is being started, which then reads and writes the same file.
 
     Args:
         length: samples of the data.
@@ -48,7 +42,7 @@ class SampleCache:
 
     def __init__(self, length: int, limit: int) -> None:
         with tempfile.TemporaryFile(prefix="ganzoo-") as file:
-            self._file = os.dup(file.fileno())
+            super().__init__(file.fileno())
         self._first = length * _ENTRY.size
         self._limit = limit
         os.truncate(self._file, self._first)
@@ -65,17 +59,6 @@ class SampleCache:
         self._next = self._first + writer * share
         self._end = self._next + share
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_file": DupFd(self._file)}
-
-    def __setstate__(self, state: Mapping[str, Any]) -> None:
-        vars(self).update(state)
-        self._file = state["_file"].detach()
-
-    def close(self) -> None:
-        """Let go of the file; nothing else may be asked afterwards."""
-        os.close(self._file)
-
     def get(self, index: int) -> tuple[int, dict[str, np.ndarray]] | None:
         """How many stages were done, and the sample after them, in arrays of the caller's own."""
         start, size = _ENTRY.unpack(os.pread(self._file, _ENTRY.size, index * _ENTRY.size))
@@ -84,11 +67,7 @@ class SampleCache:
         record: Any = np.empty(size, np.uint8)
         if os.preadv(self._file, [record], start) != size:
             return None
-        (length,) = _TAIL.unpack(record[-_TAIL.size :])
-        stages, layout = json.loads(bytes(record[-_TAIL.size - length : -_TAIL.size]))
-        return stages, {
-            name: np.ndarray(shape, dtype, record, offset) for name, dtype, shape, offset in layout
-        }
+        return unpack(record)
 
     def put(self, index: int, record: bytearray) -> None:
         """Keep what `pack` made of a sample, if there's room for it."""
@@ -103,29 +82,7 @@ class SampleCache:
             self._end = start  # the disk is full: no attempt for every sample to come
             return
         os.pwrite(self._file, _ENTRY.pack(start, len(record)), index * _ENTRY.size)
-        self._next += -(-len(record) // _ALIGNED) * _ALIGNED
-
-
-def pack(stages: int, sample: Mapping[str, np.ndarray]) -> bytearray | None:
-    """A sample in a row of bytes, or None where an array holds other than numbers.
-
-    Args:
-        stages: how many of a pipeline's stages it has been through.
-        sample: C-contiguous arrays.
-    """
-    layout, end = [], 0
-    for name, array in sample.items():
-        if array.dtype.kind not in "biufc":
-            return None
-        layout.append((name, array.dtype.str, array.shape, end))
-        end += -(-array.nbytes // _ALIGNED) * _ALIGNED
-    description = json.dumps((stages, layout)).encode()
-    record = bytearray(end + len(description) + _TAIL.size)
-    for (_, _, _, offset), array in zip(layout, sample.values(), strict=True):
-        np.ndarray(array.shape, array.dtype, record, offset)[...] = array
-    record[end : -_TAIL.size] = description
-    _TAIL.pack_into(record, len(record) - _TAIL.size, len(description))
-    return record
+        self._next += aligned(len(record))
 
 
 def open_cache(length: int, megabytes: int) -> SampleCache | None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from ganzoo.data.cache import SampleCache, open_cache
+from ganzoo.data.handover import PREFETCH, Handover, Letter, open_handover
 from ganzoo.data.pipeline import PreparedData
 from ganzoo.data.sampler import Position, StreamSampler
 from ganzoo.errors import GanzooError
@@ -23,13 +24,16 @@ from ganzoo.errors import GanzooError
 class _Batches(Dataset[Any]):
     """Batches by positions; an error is a value, so that no worker wraps it in a traceback."""
 
-    def __init__(self, data: PreparedData, cache: SampleCache | None) -> None:
+    def __init__(
+        self, data: PreparedData, cache: SampleCache | None, handover: Handover | None
+    ) -> None:
         self.data = data
         self.cache = cache
+        self.handover = handover
 
-    def __getitem__(self, positions: Sequence[Position]) -> dict[str, Tensor] | Exception:
+    def __getitem__(self, positions: Sequence[Position]) -> dict[str, Tensor] | Letter | Exception:
         try:
-            return self.data.batch(positions, self.cache)
+            return self._made(positions)
         except GanzooError as error:
             return error
         except Exception:
@@ -38,6 +42,11 @@ class _Batches(Dataset[Any]):
             # As a value too: an error of the loader's own keeps it alive, and with it workers that
             # heed no signal, so that the process would never end.
             return RuntimeError(f"in a loader worker:\n{traceback.format_exc()}")
+
+    def _made(self, positions: Sequence[Position]) -> dict[str, Tensor] | Letter:
+        batch = self.data.batch(positions, self.cache)
+        letter = self.handover.post(batch) if self.handover else None
+        return letter or batch
 
 
 def _as_it_is(batch: Any) -> Any:
@@ -52,6 +61,8 @@ def _begin_worker(_: int) -> None:
     worker: Any = get_worker_info()
     if worker.dataset.cache:
         worker.dataset.cache.take_part(worker.id, worker.num_workers)
+    if worker.dataset.handover:
+        worker.dataset.handover.take_part(worker.id)
     try:
         import cv2
     except ImportError:
@@ -68,12 +79,15 @@ def batches(
         DataError: naming the sample that can't be read.
     """
     cache = open_cache(len(data), data.cache)
+    # Where batches are pinned, torch does that and what comes before in a thread beside the steps.
+    handover = open_handover() if workers and not pin else None
     loader: DataLoader[Any] = DataLoader(
-        _Batches(data, cache),
+        _Batches(data, cache, handover),
         # Without a batch size the loader asks for what the sampler gives: a whole batch at once.
         batch_size=None,
         sampler=sampler,
         num_workers=workers,
+        prefetch_factor=PREFETCH if workers else None,
         collate_fn=_as_it_is,
         pin_memory=pin,
         worker_init_fn=_begin_worker if workers else None,
@@ -84,7 +98,8 @@ def batches(
         for batch in loader:
             if isinstance(batch, Exception):
                 raise batch
-            yield batch
+            yield handover.collect(batch) if handover and isinstance(batch, tuple) else batch
     finally:
-        if cache:
-            cache.close()
+        for file in (cache, handover):
+            if file:
+                file.close()

@@ -10,8 +10,9 @@ import numpy as np
 from torch import Tensor
 
 from ganzoo.api import Chosen
-from ganzoo.data.cache import SampleCache, pack
+from ganzoo.data.cache import SampleCache
 from ganzoo.data.convert import tensor_shape, to_tensor, to_tensors
+from ganzoo.data.records import pack
 from ganzoo.data.sampler import Position, generator_for
 from ganzoo.errors import DataError, DataMissing, PluginError
 from ganzoo.interfaces import Augment, DataSource, Field, Split
