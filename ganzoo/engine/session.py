@@ -56,7 +56,8 @@ def set_fp32(products: str, convolutions: str | None = None) -> tuple[str, str]:
         products: of matrices: `ieee` or `tf32` (torch's notes on CUDA semantics).
         convolutions: the same if not given.
     """
-    matmul, conv = torch.backends.cuda.matmul, torch.backends.cudnn.conv
+    cudnn: Any = torch.backends.cudnn  # whose `conv` mypy doesn't know
+    matmul, conv = torch.backends.cuda.matmul, cudnn.conv
     before = (str(matmul.fp32_precision), str(conv.fp32_precision))
     matmul.fp32_precision = products
     conv.fp32_precision = convolutions or products
