@@ -226,7 +226,13 @@ class Session:
         return bool(votes.item())
 
     def move(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """A batch on the device, in the run's dtype and memory order."""
+        """A batch on the device, in the run's dtype and memory order.
+
+        The loader pins what goes to a GPU, so that the copy only joins the device's queue: as long
+        as no step waits for the device, the host is ahead and the next batch's copy is queued while
+        this step is computed. Not run on a GPU yet. A stream of its own would hide the copy itself
+        (1.6 MB for a pair of 256 x 256, some 0.1 ms), at the price of synchronising both.
+        """
         moved = {}
         for name, tensor in batch.items():
             value = tensor.to(self.device, non_blocking=True)
