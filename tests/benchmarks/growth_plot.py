@@ -52,7 +52,7 @@ class Axis:
             found = [value for value in every if self.low <= value <= self.high]
             return found if len(found) <= 7 else [v for v in found if f"{v:e}"[0] == "1"]
         step = 10.0 ** math.floor(math.log10(self.high))
-        step = next(s for s in (step / 5, step / 2, step) if self.high / s <= 6)
+        step = next(s for s in (step / 5, step / 2, step, 2 * step) if self.high / s <= 6)
         return [step * number for number in range(int(self.high / step) + 1)]
 
 

@@ -9,8 +9,8 @@ included: the whole of `ganzoo run` up to its last step, and the plain loop with
 torch alone. Beside it stand what was resident after the imports, and the peak with the checkpoint
 and the sample that end a run (the plain loop saves both networks by `torch.save`).
 
-The data are `$GANZOO_DATA/facades` where that is, else drawn facades on disk. The EMA is off and
-no process loads data beside the main one, in both.
+The data are `$GANZOO_DATA/facades` where that is, else pictures of blocks on disk. The EMA is off
+and no process loads data beside the main one, in both.
 """
 
 from __future__ import annotations
