@@ -285,3 +285,51 @@ def test_an_algorithm_is_recognised(words):
 )
 def test_other_words_are_no_algorithm(words):
     assert not ALGORITHM.search(words)
+
+
+# A run imports what it needs.
+
+FIRST_STEP = """
+import os
+import sys
+
+from ganzoo.api import Component, hookimpl
+
+
+@hookimpl
+def ganzoo_components():
+    return [Component(kind="callback", name="tell", target="telling:Tell")]
+
+
+class Tell:
+    def __init__(self, options):
+        pass
+
+    @hookimpl(trylast=True)
+    def ganzoo_step_done(self, run, step):
+        print(*sorted(sys.modules), sep=chr(10), flush=True)
+        os._exit(0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "imported"),
+    [
+        ((), ()),
+        (('augment={use="albumentations/horizontal_flip", p=0.5}',), ("albumentations",)),
+    ],
+)
+def test_a_run_imports_what_its_recipe_names(tmp_path, change, imported):
+    """The compiler of torch takes as long to import as half of torch, albumentations a third."""
+    plugin = tmp_path / "telling.py"
+    plugin.write_text(FIRST_STEP)
+    command = [sys.executable, "-m", "ganzoo", "--plugin", str(plugin), "run", "quickstart"]
+    small = ("data.train=4", "data.size=128", "generator.width=2", "discriminator.width=2")
+    for one in (*small, "callback=telling/tell", *change):
+        command += ["--set", one]
+    command += ["--device", "cpu", "--out", str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    modules = set(done.stdout.split())
+    assert "torch" in modules, done.stderr
+    costly = {"albumentations", "torch._dynamo", "torch.distributed.tensor", "timm", "sklearn"}
+    assert modules & costly == set(imported)
