@@ -1,13 +1,16 @@
-"""Bricks for networks: initial weights and their origin, norms, and resampling."""
+"""Bricks for networks: convolutions, initial weights and their origin, norms, and resampling."""
 
 from __future__ import annotations
 
+from ganzoo.nn.conv import Conv2d, ConvTranspose2d
 from ganzoo.nn.init import init_normal
 from ganzoo.nn.initial import weights_follow, weights_follow_now
 from ganzoo.nn.norm import Norm, norm_2d, uses_bias
 from ganzoo.nn.resample import Double, Halve
 
 __all__ = [
+    "Conv2d",
+    "ConvTranspose2d",
     "Double",
     "Halve",
     "Norm",

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
 from ganzoo.interfaces import NetIO
-from ganzoo.nn import init_normal, norm_2d, uses_bias
+from ganzoo.nn import Conv2d, ConvTranspose2d, init_normal, norm_2d, uses_bias
 from ganzoo_gan.blocks import BOTTOM, image_of, index_of, limit_spectrum, noise_size
 from ganzoo_gan.network_options import DCGANDiscriminatorOptions, DCGANGeneratorOptions
 
@@ -41,12 +41,12 @@ class DCGANGenerator(nn.Module):
         bias = uses_bias(options.norm)
         *outputs, bottom = [image_channels, *_channels(options.width, doublings)]
         layers = nn.Sequential(
-            nn.ConvTranspose2d(noise_size(io.inputs) + io.classes, bottom, BOTTOM, bias=bias)
+            ConvTranspose2d(noise_size(io.inputs) + io.classes, bottom, BOTTOM, bias=bias)
         )
         for out in reversed(outputs):
             layers.append(norm_2d(options.norm, bottom))
             layers.append(nn.ReLU(inplace=True))
-            layers.append(nn.ConvTranspose2d(bottom, out, 4, stride=2, padding=1, bias=bias))
+            layers.append(ConvTranspose2d(bottom, out, 4, stride=2, padding=1, bias=bias))
             bottom = out
         self.model = layers
         init_normal(self, options.init_std)
@@ -93,13 +93,13 @@ class DCGANDiscriminator(nn.Module):
         norm = options.norm if doublings > 1 else "none"
         bias, layers = uses_bias(norm), nn.Sequential()
         for index, out in enumerate(outputs):
-            layers.append(nn.Conv2d(channels, out, 4, stride=2, padding=1, bias=bias))
+            layers.append(Conv2d(channels, out, 4, stride=2, padding=1, bias=bias))
             if index > 0:
                 layers.append(norm_2d(norm, out))
             layers.append(nn.LeakyReLU(LEAK, inplace=True))
             channels = out
         self.features = layers
-        self.judge = nn.Conv2d(channels, io.outputs[0], BOTTOM, bias=bias)
+        self.judge = Conv2d(channels, io.outputs[0], BOTTOM, bias=bias)
         if io.classes:
             self.embedding = nn.Embedding(io.classes, channels)
             nn.init.normal_(self.embedding.weight, 0.0, options.init_std)

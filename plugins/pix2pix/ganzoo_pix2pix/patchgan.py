@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from ganzoo.errors import RecipeError
 from ganzoo.interfaces import NetIO, image_shape, refuse_classes
-from ganzoo.nn import init_normal, norm_2d, uses_bias
+from ganzoo.nn import Conv2d, init_normal, norm_2d, uses_bias
 from ganzoo_pix2pix.options import PatchGANOptions
 
 LEAK = 0.2  # slope of the leaky ReLU for negative values (section 6.1)
@@ -50,13 +50,13 @@ class PatchGAN(nn.Module):
             out = options.width * min(2**index, 8)
             first = index == 0
             # The first layer sees the image itself: no norm, so it has a bias.
-            layers.append(nn.Conv2d(channels, out, kernel, stride, padding, bias=first or bias))
+            layers.append(Conv2d(channels, out, kernel, stride, padding, bias=first or bias))
             if not first:
                 layers.append(norm_2d(options.norm, out, options.norm_eps))
             layers.append(nn.LeakyReLU(LEAK, inplace=True))
             channels = out
         # The reference's pixel discriminator has no bias here where it has batch norm.
-        layers.append(nn.Conv2d(channels, 1, kernel, 1, padding, bias=kernel > 1 or bias))
+        layers.append(Conv2d(channels, 1, kernel, 1, padding, bias=kernel > 1 or bias))
         self.model = layers
         init_normal(self, options.init_std)
 

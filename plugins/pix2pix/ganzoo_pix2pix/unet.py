@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
 from ganzoo.interfaces import NetIO, image_shape, refuse_classes
-from ganzoo.nn import init_normal, norm_2d, uses_bias
+from ganzoo.nn import Conv2d, ConvTranspose2d, init_normal, norm_2d, uses_bias
 from ganzoo_pix2pix.options import EncoderDecoderOptions, UNetOptions
 
 LEAK = 0.2  # slope of the encoder's leaky ReLU for negative values (section 6.1)
@@ -23,7 +23,7 @@ def make_encoder(options: EncoderDecoderOptions, channels: int) -> nn.ModuleList
     bias, layers = uses_bias(options.norm), nn.ModuleList()
     outputs = encoder_channels(options)
     for index, out in enumerate(outputs):
-        layer = nn.Sequential(nn.Conv2d(channels, out, 4, stride=2, padding=1, bias=bias))
+        layer = nn.Sequential(Conv2d(channels, out, 4, stride=2, padding=1, bias=bias))
         # The first layer sees the image itself. A norm on the bottleneck's map, which is 1x1 for
         # the smallest image, would make it zero at batch 1.
         bottleneck = index == options.depth - 1
@@ -40,7 +40,7 @@ def make_decoder(options: EncoderDecoderOptions, channels: int, *, skips: bool) 
     *outputs, previous = encoder_channels(options)
     for number, out in enumerate(reversed(outputs), start=1):
         layer = nn.Sequential(
-            nn.ConvTranspose2d(previous, out, 4, stride=2, padding=1, bias=bias),
+            ConvTranspose2d(previous, out, 4, stride=2, padding=1, bias=bias),
             norm_2d(options.norm, out, options.norm_eps),
         )
         if number in options.dropouts():
@@ -49,7 +49,7 @@ def make_decoder(options: EncoderDecoderOptions, channels: int, *, skips: bool) 
         previous = 2 * out if skips else out
     # No norm comes after the last layer, so it always has a bias.
     layers.append(
-        nn.Sequential(nn.ConvTranspose2d(previous, channels, 4, stride=2, padding=1, bias=True))
+        nn.Sequential(ConvTranspose2d(previous, channels, 4, stride=2, padding=1, bias=True))
     )
     return layers
 

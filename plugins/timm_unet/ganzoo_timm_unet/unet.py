@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
 from ganzoo.interfaces import NetIO, image_shape, refuse_classes
-from ganzoo.nn import norm_2d, uses_bias
+from ganzoo.nn import Conv2d, norm_2d, uses_bias
 from ganzoo_timm_unet.encoder import Encoder
 from ganzoo_timm_unet.options import TimmUNetOptions
 
@@ -109,9 +109,9 @@ def _block(channels: int, out: int, options: TimmUNetOptions) -> nn.Sequential:
     return layers
 
 
-def _conv(channels: int, out: int, follows: Literal["relu", "linear"], *, bias: bool) -> nn.Conv2d:
+def _conv(channels: int, out: int, follows: Literal["relu", "linear"], *, bias: bool) -> Conv2d:
     """A 3x3 convolution with He's weights (arXiv 1502.01852): they keep the scale without norms."""
-    conv = nn.Conv2d(channels, out, 3, padding=1, bias=bias)
+    conv = Conv2d(channels, out, 3, padding=1, bias=bias)
     nn.init.kaiming_normal_(conv.weight, nonlinearity=follows)
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)

@@ -1,0 +1,117 @@
+"""Convolutions that a CPU does as one matrix product where their maps are small.
+
+On maps of a few pixels a convolution's time is that of its weights: oneDNN repacks millions of them
+for each call, forward and in both gradients, to multiply them with a handful of pixels. With the
+pixels unfolded into rows (im2col) the same sum is one product with the weights as they lie in
+memory. On larger maps the rows cost more than the repacking, and the layers are torch's own.
+
+The choice is a rule over shapes, number format and device, never a measurement: a resumed run goes
+the way that the run before it went. docs/performance.md has the figures behind it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  # torch's own convention
+
+Way = Literal["native", "matrices"]
+"""How a layer computes: torch's convolution, or rows of pixels and one matrix product."""
+
+_WORTH = {torch.bfloat16: 4, torch.float32: 16, torch.float64: 16}
+"""Channels for each pixel of the smaller map from which the product is faster, by number format."""
+
+
+def choose_way(x: Tensor, channels: int, pixels: int) -> Way:
+    """Settle how a layer computes.
+
+    With C channels and P pixels the weights are C / P times as many numbers as the unfolded rows.
+
+    Args:
+        x: the layer's input, for its device and number format.
+        channels: of the smaller map: a convolution's outputs, a transposed one's inputs.
+        pixels: N x H x W of that map.
+    """
+    if x.device.type != "cpu" or not pixels:
+        return "native"
+    worth = _WORTH.get(_multiplied_in(x))
+    return "native" if worth is None or channels < worth * pixels else "matrices"
+
+
+def _multiplied_in(x: Tensor) -> torch.dtype:
+    """The number format in which a CPU's convolution takes `x`: autocast's, where that is on."""
+    if x.dtype != torch.float64 and torch.is_autocast_enabled("cpu"):
+        return torch.get_autocast_dtype("cpu")
+    return x.dtype
+
+
+class Conv2d(nn.Conv2d):
+    """`torch.nn.Conv2d`, as a matrix product where that is faster: the same up to rounding.
+
+    `way` is how the last call went.
+    """
+
+    way: Way = "native"
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # nn.Conv2d's own name
+        """Map N x C x H x W to what `torch.nn.Conv2d` makes of it."""
+        count, size = input.shape[0], self._output_size(input)
+        pixels = count * size[0] * size[1]
+        self.way = choose_way(input, self.out_channels, pixels)
+        if self.way == "native":
+            return super().forward(input)
+        sides = (int(self.padding[0]), int(self.padding[1]))
+        columns = F.unfold(
+            input.to(_multiplied_in(input)), self.kernel_size, self.dilation, sides, self.stride
+        )
+        rows = columns.transpose(1, 2).reshape(pixels, -1)
+        y = F.linear(rows, self.weight.flatten(1), self.bias)
+        return y.view(count, *size, self.out_channels).permute(0, 3, 1, 2).contiguous()
+
+    def _output_size(self, x: Tensor) -> tuple[int, int]:
+        """Height and width of the output; (0, 0) of what is torch's affair."""
+        if x.ndim != 4 or self.groups != 1 or self.padding_mode != "zeros":
+            return 0, 0
+        if isinstance(self.padding, str):
+            return 0, 0
+        height, width = (
+            (x.shape[2 + axis] + 2 * self.padding[axis] - self.dilation[axis] * (side - 1) - 1)
+            // self.stride[axis]
+            + 1
+            for axis, side in enumerate(self.kernel_size)
+        )
+        return max(height, 0), max(width, 0)
+
+
+class ConvTranspose2d(nn.ConvTranspose2d):
+    """`torch.nn.ConvTranspose2d`, as a matrix product where that is faster: equal up to rounding.
+
+    `way` is how the last call went.
+    """
+
+    way: Way = "native"
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:  # noqa: A002
+        """Map N x C x H x W to what `torch.nn.ConvTranspose2d` makes of it."""
+        plain = input.ndim != 4 or self.groups != 1 or output_size is not None
+        count, channels, height, width = (0, 0, 0, 0) if plain else input.shape
+        self.way = choose_way(input, channels, count * height * width)
+        if self.way == "native":
+            return super().forward(input, output_size)
+        sides = (int(self.padding[0]), int(self.padding[1]))
+        made = tuple(
+            (input.shape[2 + axis] - 1) * self.stride[axis]
+            - 2 * sides[axis]
+            + self.dilation[axis] * (side - 1)
+            + self.output_padding[axis]
+            + 1
+            for axis, side in enumerate(self.kernel_size)
+        )
+        rows = input.to(_multiplied_in(input)).flatten(2).transpose(1, 2).reshape(-1, channels)
+        columns = torch.mm(rows, self.weight.flatten(1)).view(count, height * width, -1)
+        y = F.fold(
+            columns.transpose(1, 2), made, self.kernel_size, self.dilation, sides, self.stride
+        )
+        return y if self.bias is None else y + self.bias.to(y.dtype)[:, None, None]
