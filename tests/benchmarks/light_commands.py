@@ -8,12 +8,11 @@ them alike; the figures are medians of user and system time, with the lowest and
 
 from __future__ import annotations
 
-import argparse
-import json
 import resource
-import statistics
 import subprocess
 import sys
+
+from tests.benchmarks.timing import Spread, arguments, show
 
 GOAL = 0.3
 COMMANDS: dict[str, list[str]] = {
@@ -35,41 +34,28 @@ def cpu_seconds(arguments: list[str]) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def measure(rounds: int) -> dict[str, dict[str, float]]:
-    """Seconds of each command beyond Python's own: median, lowest and highest."""
-    for arguments in COMMANDS.values():  # read everything from disk once
-        cpu_seconds(["-m", "ganzoo", *arguments])
+def measure(rounds: int) -> dict[str, Spread]:
+    """Seconds of each command beyond the median of Python's own."""
+    for one in COMMANDS.values():  # read everything from disk once
+        cpu_seconds(["-m", "ganzoo", *one])
     spent: dict[str, list[float]] = {name: [] for name in COMMANDS}
     bare: list[float] = []
     for _ in range(rounds):
         bare.append(cpu_seconds(["-c", "pass"]))
-        for name, arguments in COMMANDS.items():
-            spent[name].append(cpu_seconds(["-m", "ganzoo", *arguments]))
-    own = statistics.median(bare)
-    return {
-        name: {
-            "median": statistics.median(seconds) - own,
-            "lowest": min(seconds) - own,
-            "highest": max(seconds) - own,
-        }
-        for name, seconds in spent.items()
-    }
+        for name, one in COMMANDS.items():
+            spent[name].append(cpu_seconds(["-m", "ganzoo", *one]))
+    own = Spread.of(bare).median
+    return {name: Spread.of(value - own for value in values) for name, values in spent.items()}
 
 
 def main() -> None:
     """Print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    figures = measure(arguments.rounds)
-    if arguments.json:
-        print(json.dumps({"goal": GOAL, "rounds": arguments.rounds, "commands": figures}, indent=2))
-        return
-    print(f"CPU seconds beyond `python -c pass`, medians of {arguments.rounds}; goal {GOAL}")
-    for name, one in figures.items():
-        spread = f"{one['lowest']:.2f} to {one['highest']:.2f}"
-        print(f"{name:15} {one['median']:.2f}  ({spread})")
+    given = arguments(__doc__, rounds=7)
+    figures = measure(given.rounds)
+    lines = [f"CPU seconds beyond `python -c pass`, medians of {given.rounds}; goal {GOAL}"]
+    lines += [f"{name:15} {one.words('s', digits=2)}" for name, one in figures.items()]
+    commands = {name: one.document() for name, one in figures.items()}
+    show({"goal": GOAL, "commands": commands}, lines, as_json=given.json)
 
 
 if __name__ == "__main__":
