@@ -13,7 +13,7 @@ import pluggy
 
 from ganzoo import hookspecs
 from ganzoo.data.pipeline import PreparedData, open_data
-from ganzoo.engine import checkpoint, rundir
+from ganzoo.engine import checkpoint, provenance, rundir
 from ganzoo.engine.clocks import Limits, StopFlag, Ticker, stop_on_signals
 from ganzoo.engine.state import capture
 from ganzoo.engine.view import Result, Run, data_identity
@@ -48,6 +48,7 @@ class Loop:
         self.began = time.monotonic()
         self.seconds_before = self.trainer.seconds
         self.first_images = self.trainer.images
+        self.first_step = self.trainer.steps
         # A resumed run stands where its checkpoint is; newer ones, if any, are damaged.
         self.saved_step: int | None = self.trainer.steps or None
         self.metrics: dict[str, float] = {}
@@ -123,6 +124,8 @@ class Loop:
         while not spent and not trainer.done and trainer.steps < self.run.last_step:
             epoch, before = trainer.clock.epoch, trainer.images
             trainer.step()
+            if trainer.steps == self.first_step + 1:
+                self._note_fast_paths()
             step, after = trainer.steps, trainer.images
             agree = self._agree_now(step)
             now = self._due(step, before, after, agree=agree)
@@ -145,6 +148,10 @@ class Loop:
             if out_of_time:
                 break
         return False
+
+    def _note_fast_paths(self) -> None:
+        if self.session.main:
+            provenance.note_fast_paths(self.run.path, self.trainer.fast_paths())
 
     def _agree_now(self, step: int) -> bool:
         # On an accelerator agreeing waits for the device, so processes do it now and then.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -120,4 +120,13 @@ def record(
     if resolved.device == "cuda":
         part["gpu"] = torch.cuda.get_device_name()
     document.setdefault("parts", []).append(part)
+    write_json(path / FILE, document)
+
+
+def note_fast_paths(path: Path, fast_paths: Mapping[str, Any]) -> None:
+    """Add what the last part's steps do in another way than plain PyTorch would."""
+    document = read_json(path / FILE)
+    if not document.get("parts"):  # a loop without a run directory of its own: a benchmark's
+        return
+    document["parts"][-1]["fast_paths"] = dict(fast_paths)
     write_json(path / FILE, document)

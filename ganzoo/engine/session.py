@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState, PartialState
 from accelerate.utils import DistributedDataParallelKwargs, GradientAccumulationPlugin
 
+from ganzoo.engine.allocator import keep_freed_memory
 from ganzoo.errors import EnvironmentFault
 from ganzoo.recipe.model import Train
 
@@ -158,6 +159,8 @@ class Session:
         self.resolved = resolved
         self._threads_before = torch.get_num_threads()
         torch.set_num_threads(resolved.threads)
+        self.memory_kept = resolved.device == "cpu" and keep_freed_memory()
+        """Whether what a step frees stays with the process."""
         self._fp32_before = set_fp32("tf32" if resolved.tf32 else "ieee")
         self.accelerator = Accelerator(
             cpu=resolved.device == "cpu",

@@ -27,7 +27,7 @@ from ganzoo.engine.session import Session
 from ganzoo.engine.stepper import Stepper
 from ganzoo.errors import DivergedError
 from ganzoo.interfaces import Clock
-from ganzoo.nn import weights_follow
+from ganzoo.nn import ways, weights_follow
 from ganzoo.recipe.model import Recipe
 
 
@@ -203,6 +203,24 @@ class Trainer:
         players = (player for player, roles in self.plan.players.items() if role in roles)
         player = next(players, None)
         return self.stepper.options[player].name if player else self.recipe.optimizer.name
+
+    def fast_paths(self) -> dict[str, Any]:
+        """What the steps do in another way than plain PyTorch would, as the last one went."""
+        convolutions = {
+            role: [name for name, way in ways(net).items() if way != "native"]
+            for role, net in self.nets.items()
+        }
+        return {
+            "convolutions_by_matrices": {
+                role: names for role, names in convolutions.items() if names
+            },
+            "fused_optimizers": [
+                player
+                for player, optimizer in self.stepper.optimizers.items()
+                if optimizer.defaults.get("fused")
+            ],
+            "freed_memory_kept": self.session.memory_kept,
+        }
 
     def summary(self) -> dict[str, Any]:
         """Counts for the console and the status file."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganzoo.nn.conv import Conv2d, ConvTranspose2d
+from ganzoo.nn.conv import Conv2d, ConvTranspose2d, ways
 from ganzoo.nn.init import init_normal
 from ganzoo.nn.initial import weights_follow, weights_follow_now
 from ganzoo.nn.norm import Norm, norm_2d, uses_bias
@@ -17,6 +17,7 @@ __all__ = [
     "init_normal",
     "norm_2d",
     "uses_bias",
+    "ways",
     "weights_follow",
     "weights_follow_now",
 ]

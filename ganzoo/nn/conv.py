@@ -115,3 +115,12 @@ class ConvTranspose2d(nn.ConvTranspose2d):
             columns.transpose(1, 2), made, self.kernel_size, self.dilation, sides, self.stride
         )
         return y if self.bias is None else y + self.bias.to(y.dtype)[:, None, None]
+
+
+def ways(network: nn.Module) -> dict[str, Way]:
+    """How the last call of each of these layers in a network went, by the layers' names."""
+    return {
+        name: module.way
+        for name, module in network.named_modules()
+        if isinstance(module, Conv2d | ConvTranspose2d)
+    }
