@@ -270,6 +270,10 @@ class DataSource(Protocol):
         """Sample `index`: images as H x W x C uint8, uint16 or float32 (already in [low, high]),
         labels as H x W integers, points as D float32, a class as a 0-d integer.
 
+        A sample that draws nothing from `rng` must depend on `index` alone as long as the run
+        lasts: training keeps it from one epoch to the next (`train.cache`). Drawing is calling
+        `rng` itself, or `rng.spawn`, never a copy of it or of its state.
+
         Raises:
             DataError: naming the file, when a sample can't be read.
         """
@@ -282,6 +286,10 @@ class DataSource(Protocol):
 
 class Augment(Protocol):
     """A random or fixed change of a sample, drawn from `rng` alone; must pickle.
+
+    Drawing is calling `rng` itself, or `rng.spawn`, never a copy of it or of its state: a change
+    that leaves `rng` alone is a function of the sample, and what it made is kept from one epoch to
+    the next (`train.cache`).
 
     All images of a sample (arrays with three axes) get the same geometry; label maps (two axes)
     are resampled with nearest neighbour.

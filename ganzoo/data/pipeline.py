@@ -13,7 +13,7 @@ from ganzoo.api import Chosen
 from ganzoo.data.cache import SampleCache
 from ganzoo.data.convert import tensor_shape, to_tensor, to_tensors
 from ganzoo.data.records import pack
-from ganzoo.data.sampler import Position, generator_for
+from ganzoo.data.sampler import Position, drawn, generator_for
 from ganzoo.errors import DataError, DataMissing, PluginError
 from ganzoo.interfaces import Augment, DataSource, Field, Split
 from ganzoo.recipe.model import Recipe
@@ -109,7 +109,7 @@ class PreparedData:
         Returns:
             How many stages are done, and the sample after them.
         """
-        start, record = _drawn(rng), None
+        start, record = drawn(rng), None
         sample: dict[str, np.ndarray] = {}
         # A source in memory has no work that a cache could spare.
         worthless = 1 if hasattr(self.source, "arrays") else 0
@@ -118,7 +118,7 @@ class PreparedData:
                 # Beforehand, since an augment may write into what it's given.
                 record = pack(stage, sample)
             sample = self._stage(stage, index, sample, rng)
-            if _drawn(rng) != start:
+            if drawn(rng) != start:
                 break
         else:
             record = pack(stage + 1, sample)
@@ -259,12 +259,6 @@ def _source(
         if recipe.fallback is None or settled is False:
             raise
         return recipe.fallback, recipe.fallback.build(split), missing.message
-
-
-def _drawn(rng: np.random.Generator) -> tuple[Any, int]:
-    """Something that differs once a number was drawn from a generator, or another made from it."""
-    bits = rng.bit_generator
-    return bits.state, bits.seed_seq.n_children_spawned  # type: ignore[attr-defined]
 
 
 def collate(samples: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from torch.utils.data import Sampler
@@ -26,6 +27,12 @@ def seed_for(*parts: int | str) -> int:
 def generator_for(*parts: int | str) -> np.random.Generator:
     """A numpy generator seeded by `seed_for(*parts)`."""
     return np.random.Generator(np.random.PCG64(seed_for(*parts)))
+
+
+def drawn(rng: np.random.Generator) -> tuple[Any, int]:
+    """Something that differs once a number was drawn from a generator, or another made from it."""
+    bits = rng.bit_generator
+    return bits.state, bits.seed_seq.n_children_spawned  # type: ignore[attr-defined]
 
 
 def permutation(seed: int, epoch: int, length: int) -> np.ndarray:

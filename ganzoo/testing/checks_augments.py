@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ganzoo.data.sampler import drawn
 from ganzoo.engine.rng import get_state, isolated
 from ganzoo.errors import DataError
 from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
@@ -68,10 +69,13 @@ def _different(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -
 def check_augment_draws_from_rng(subject: Subject) -> None:
     """The same `rng` gives the same result, and no global random generator is drawn from."""
     augment = _augment(subject)
+    fixed: Sample | None = None
     for seed in _SEEDS:
+        random = _random(seed)
+        start = drawn(random)
         with isolated(1):
             before = get_state()
-            one = augment(made_up_sample(), _random(seed))
+            one = augment(made_up_sample(), random)
             (tensors, plain), (after, plain_after) = before, get_state()
             require(
                 plain == plain_after and bool((tensors["torch"] == after["torch"]).all()),
@@ -81,6 +85,15 @@ def check_augment_draws_from_rng(subject: Subject) -> None:
             other = augment(made_up_sample(), _random(seed))
         differ = _different(one, other)
         require(not differ, f"with the same `rng` {differ} aren't the same: a resume isn't exact")
+        if start != drawn(random):
+            continue
+        fixed = fixed or one
+        differ = _different(fixed, one)
+        require(
+            not differ,
+            f"{differ} change with `rng`, and nothing is drawn from it: call `rng` itself, never a "
+            "copy of it or of its state",
+        )
 
 
 @check("augment")

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ganzoo.api import Chosen
 from ganzoo.data.convert import to_tensor
-from ganzoo.data.sampler import generator_for
+from ganzoo.data.sampler import drawn, generator_for
 from ganzoo.engine.rng import get_state, isolated
 from ganzoo.errors import DataError, DataMissing, GanzooError
 from ganzoo.interfaces import DataSource, Field, Split
@@ -143,10 +143,10 @@ def check_data_arrays(subject: Subject) -> None:
         )
     for index in sorted({0, len(source) // 2, len(source) - 1}):
         random = generator_for(0, "train", 0, index)
-        before = repr(random.bit_generator.state)
+        before = drawn(random)
         sample = source.load(index, random)
         require(
-            before == repr(random.bit_generator.state),
+            before == drawn(random),
             "load() draws from its `rng`, and `arrays` can't: leave `arrays` out",
         )
         for name in sample:
@@ -207,6 +207,26 @@ def check_data_deterministic(subject: Subject) -> None:
     for index, one in enumerate(first):
         _same_sample(f"sample {index}, loaded again", one, again[index])
         _same_sample(f"sample {index} of a second instance", one, fresh[index])
+        _same_unless_it_draws(source, index)
+
+
+def _same_unless_it_draws(source: DataSource, index: int) -> None:
+    """Compare a sample with that of another epoch, if `load` leaves `rng` alone in both."""
+    made = []
+    for epoch in (0, 1):
+        random = generator_for(0, "train", epoch, index)
+        before = drawn(random)
+        sample = source.load(index, random)
+        if before != drawn(random):
+            return
+        made.append(sample)
+    one, other = made
+    for name in one:
+        require(
+            np.array_equal(one[name], other[name]),
+            f"{name!r} of sample {index} changes with `rng`, and load() draws nothing from it: "
+            "call `rng` itself, never a copy of it or of its state",
+        )
 
 
 @check("data")

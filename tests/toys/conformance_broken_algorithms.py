@@ -5,6 +5,7 @@ All else they have of `conformance_good_algorithms`, which lies in the same fold
 
 from __future__ import annotations
 
+import copy
 import os
 from importlib.resources.abc import Traversable
 from math import log
@@ -412,6 +413,13 @@ class DrawsForItself(good.Points):
         return {**sample, "points": sample["points"] + noise.astype(np.float32)}
 
 
+class PeeksAtItsRng(good.Points):
+    """Random, and its `rng` is left as it was."""
+
+    def load(self, index, rng):
+        return super().load(index, copy.deepcopy(rng))
+
+
 class Namesakes(good.Squares):
     """Two samples of one name."""
 
@@ -499,6 +507,11 @@ class WantsTheUnknown(good.Squares):
 class DrawsGlobally(good.Mirror):
     def __call__(self, sample, rng):
         return super().__call__(sample, np.random.default_rng(np.random.randint(99)))  # noqa: NPY002
+
+
+class DrawsFromACopy(good.Mirror):
+    def __call__(self, sample, rng):
+        return super().__call__(sample, copy.deepcopy(rng))
 
 
 class WritesInPlace(good.Mirror):
@@ -778,6 +791,7 @@ _DATA = {
     Transposed: "check_data_fields",
     Endless: "check_data_bad_index",
     DrawsForItself: "check_data_deterministic",
+    PeeksAtItsRng: "check_data_deterministic",
     Namesakes: "check_data_names",
     SharesSplits: "check_data_splits",
     DoesntTravel: "check_data_pickles",
@@ -791,6 +805,7 @@ _DATA = {
 }
 _AUGMENTS = {
     DrawsGlobally: "check_augment_draws_from_rng",
+    DrawsFromACopy: "check_augment_draws_from_rng",
     WritesInPlace: "check_augment_leaves_its_input",
     MakesDoubles: "check_augment_types",
     MirrorsOne: "check_augment_one_geometry",
