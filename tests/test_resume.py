@@ -278,6 +278,26 @@ def test_only_the_named_keys_may_change_in_a_resume(tiny, tmp_path):
     assert result.document["step"] == 3
 
 
+@pytest.mark.parametrize(
+    "sets",
+    [("train.cache=0",), ("train.workers=1",), ("train.cache=3", "train.workers=1")],
+    ids=" ".join,
+)
+def test_a_resume_may_change_how_data_are_loaded_and_no_bit(tiny, tmp_path, sets):
+    go(tiny, tmp_path / "whole", steps=9)
+    go(tiny, tmp_path / "parts", steps=5)
+    go(tiny, resume=tmp_path / "parts", steps=9, sets=sets)
+    assert_same_bits(tmp_path / "whole", tmp_path / "parts", 9)
+    parts = json.loads((tmp_path / "parts" / "provenance.json").read_text())["parts"]
+    assert [change.partition(":")[0] for change in parts[1]["changes"]] == [
+        one.partition("=")[0] for one in sets
+    ]
+    assert parts[1]["resolved"]["workers"] == ("train.workers=1" in sets)
+    with pytest.raises(RecipeError, match="isn't the one that this run began with") as caught:
+        go(tiny, resume=tmp_path / "parts", sets=(*sets, "train.batch_size=2"))
+    assert caught.value.hint.splitlines()[0] == "train.batch_size: 1 -> 2"
+
+
 def test_a_finished_run_is_prolonged_by_more_epochs(tiny, tmp_path):
     done = go(tiny, tmp_path / "run", sets=("train.epochs=1",))
     assert (done.document["step"], done.outcome) == (7, "finished")
