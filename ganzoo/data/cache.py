@@ -76,12 +76,14 @@ class SampleCache(SharedFile):
         start = self._next
         try:
             whole = os.pwrite(self._file, record, start) == len(record)
+            if whole:
+                # The table has holes too, for which a full disk has no room.
+                os.pwrite(self._file, _ENTRY.pack(start, len(record)), index * _ENTRY.size)
         except OSError:
             whole = False
         if not whole:
             self._end = start  # the disk is full: no attempt for every sample to come
             return
-        os.pwrite(self._file, _ENTRY.pack(start, len(record)), index * _ENTRY.size)
         self._next += aligned(len(record))
 
 

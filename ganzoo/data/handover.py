@@ -10,7 +10,6 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -45,24 +44,39 @@ class Handover(SharedFile):
         self._writer = writer
 
     def post(self, batch: Mapping[str, Tensor]) -> Letter | None:
-        """Write a batch; None where it is too large for that."""
+        """Write a batch; None where it is too large for that, or the system refuses the memory."""
         record = pack(0, {name: tensor.numpy() for name, tensor in batch.items()})
         if record is None or len(record) > _PLACE_BYTES:
             return None
         place = self._writer * _PLACES + self._written % _PLACES
         self._written += 1
         start = place * _PLACE_BYTES
-        whole = os.pwrite(self._file, record, start) == len(record)
+        try:
+            whole = os.pwrite(self._file, record, start) == len(record)
+        except OSError:  # a limit on the size of files (`ulimit -f`) counts here too
+            return None
         return (start, len(record)) if whole else None
 
     def collect(self, letter: Letter) -> dict[str, Tensor]:
-        """A batch that a worker has written, in memory of the caller's own."""
+        """A batch that a worker has written, in memory of the caller's own.
+
+        Torch's memory begins on 64 bytes, as does that of every tensor made by this process: what
+        some kernels round depends on that.
+        """
         start, size = letter
-        record: Any = np.empty(size, np.uint8)
+        record: Any = torch.empty(size, dtype=torch.uint8).numpy()
         os.preadv(self._file, [record], start)
         return {name: torch.from_numpy(array) for name, array in unpack(record)[1].items()}
 
 
 def open_handover() -> Handover | None:
-    """One for a loader's workers, or None where the system has no such memory (Linux has)."""
-    return Handover() if hasattr(os, "memfd_create") else None
+    """One for a loader's workers, or None where the system has no such memory (Linux has).
+
+    A container may forbid the call, and a process may have no descriptors left.
+    """
+    if not hasattr(os, "memfd_create"):
+        return None
+    try:
+        return Handover()
+    except OSError:
+        return None
