@@ -40,6 +40,7 @@ def test_a_run_leaves_what_it_says(tiny, here, capsys):
     parts = json.loads((run / "provenance.json").read_text())["parts"]
     assert parts[0]["resolved"]["precision"] == "fp32"
     assert parts[0]["versions"]["torch"]
+    assert parts[0]["fast_paths"]["fused_optimizers"] == ["generator", "discriminator"]
 
 
 NAMING = """
