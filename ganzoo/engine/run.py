@@ -24,8 +24,8 @@ from ganzoo.recipe.model import Recipe
 from ganzoo.recipe.write import to_toml
 
 RESUMABLE = ("train.epochs", "train.cache", "train.workers", "watch.", "out")
-"""Keys in which `run RECIPE --resume` may differ from the stored recipe. All but the first change no
-bit of the weights."""
+"""Keys in which `run RECIPE --resume` may differ from the stored recipe; all but the first change
+no bit of the weights."""
 
 
 def differences(stored: Recipe, wanted: Recipe) -> tuple[list[str], list[str]]:
@@ -74,8 +74,8 @@ def adopt(path: Path, wanted: Recipe | None) -> tuple[Recipe, list[str]]:
             hint="\n".join(
                 [
                     *refused,
-                    "A resume may change train.epochs, train.cache, train.workers, [watch] and out; "
-                    "else start a new run.",
+                    "A resume may change train.epochs, train.cache, train.workers, [watch], out.",
+                    "For another change start a new run.",
                 ]
             ),
         )
