@@ -74,6 +74,21 @@ def test_two_ranks_equal_one_on_the_joined_batch(tiny):
     assert worst(weights(half, 20), weights(one, 20)) > 1e-5
 
 
+def test_two_ranks_that_accumulate_equal_one_that_does(tiny):
+    """No gradient of the batches before the last is lost, or counted twice, in DDP's buckets."""
+    exact = (*EXACT, "train.precision=fp64", "train.epochs=8")
+    two = train(
+        tiny, "two", *exact, "train.batch_size=1", "train.accumulate=2", processes=2, steps=10
+    )
+    one = train(
+        tiny, "one", *exact, "train.batch_size=2", "train.accumulate=2", processes=1, steps=10
+    )
+    assert worst(weights(two, 10), weights(one, 10)) < 1e-8
+    # The control: the last batch of each step alone, of as many images.
+    single = train(tiny, "single", *exact, "train.batch_size=2", processes=1, steps=10)
+    assert worst(weights(single, 10), weights(one, 10)) > 1e-5
+
+
 def test_first_losses_of_two_ranks_in_fp32(tiny):
     exact = (*EXACT, "train.precision=fp32")
     two = train(tiny, "two", *exact, "train.batch_size=1", processes=2, steps=1)
