@@ -9,36 +9,52 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "tests" / "benchmarks"
 TINY = {
+    "data": "--rounds 1",
+    "engine": "tiny --rounds 1",
     "growth": "--sweeps drift --drift-steps 20",
     "light_commands": "--rounds 1",
     "memory": "--rounds 1 --steps 1 --size 32 --width 4 --precisions fp32",
     "ranks": "--rounds 1 --steps 1 --size 32 --width 4 --precisions fp32 --no-single",
     "inference": "--rounds 1 --images 2",
     "start": "--rounds 1 gan_ring",
+    "step": "--rounds 1 --precisions fp32 --set augment=[] --set data.size=32 "
+    "--set generator.width=4 --set generator.depth=3 "
+    "--set discriminator.width=4 --set discriminator.receptive_field=16",
 }
 """Flags with which each takes seconds."""
-SLOW = {"growth", "inference", "memory", "start"}
-"""Those that start several interpreters with torch one after the other."""
+SLOW = {"growth", "inference", "light_commands", "memory", "ranks", "start", "step"}
+"""Those that take longer than 5 s; most start several interpreters one after the other."""
 
 
 def with_main() -> list[str]:
     """Names of the modules that are run by `python -m tests.benchmarks.NAME --json`."""
-    files = sorted(FOLDER.glob("*.py"))
-    return [f.stem for f in files if "--json" in f.read_text(encoding="utf-8")]
+    texts = {file.stem: file.read_text(encoding="utf-8") for file in FOLDER.glob("*.py")}
+    return [name for name, text in texts.items() if "--json" in text and "__main__" in text]
+
+
+def test_each_benchmark_has_a_tiny_setting():
+    assert set(with_main()) == set(TINY)
+    assert set(TINY) >= SLOW
+
+
+@pytest.fixture
+def threads():
+    """Threads of torch as they were, when the test is over."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
-        for name in sorted(set(with_main()) & set(TINY))
-    ],
+    [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in TINY],
 )
-def test_a_benchmark_prints_json(name, monkeypatch, capsys):
+def test_a_benchmark_prints_json(name, monkeypatch, capsys, threads):
     monkeypatch.delenv("GANZOO_DATA", raising=False)
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(sys, "argv", [name, "--json", *TINY[name].split()])

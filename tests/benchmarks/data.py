@@ -3,13 +3,18 @@
 Measures images per second of one process (each pair counts as one), then how long a training step
 waits for its batch behind loaders with 0 and 1 workers.
 
-    GANZOO_DATA=... python -m tests.benchmarks.data [--rounds N] [--json] [--step SECONDS]
+    python -m tests.benchmarks.data [--rounds N] [--json] [--step SECONDS]
+
+The data are `$GANZOO_DATA/facades` where that is, else pictures of blocks, whose figures
+are others.
 """
 
 from __future__ import annotations
 
+import argparse
 import random
 import resource
+import tempfile
 import time
 from collections.abc import Iterator
 from itertools import islice
@@ -25,9 +30,11 @@ from ganzoo.data.loader import batches
 from ganzoo.data.pipeline import PreparedData, open_data
 from ganzoo.data.sampler import StreamSampler
 from ganzoo.recipe import load_recipe
+from tests.benchmarks.facades import prepare
 from tests.benchmarks.timing import Spread, alternate, arguments, ratio, show
 
-PAIRS = 400
+_WAITS = 60
+"""Steps of which each waits for its batch, at most."""
 
 
 class PlainPairs:
@@ -63,17 +70,17 @@ class PlainPairs:
 def images_per_second(data: PreparedData, rounds: int) -> dict[str, Spread]:
     """Seconds of one pair, by way: Pillow's, and ours in the first epoch and in later ones."""
     plain = PlainPairs(list(data.source.files))
-    order = np.random.default_rng(0).permutation(PAIRS)
+    order = np.random.default_rng(0).permutation(len(data))
     count = iter(range(10**9))
     cache = open_cache(len(data), 600)
     assert cache is not None
-    for index in range(PAIRS):
+    for index in range(len(data)):
         data.batch([(0, index)], cache)
     turn = {"epoch": 0}
 
     def ten(way: str) -> None:
         for _ in range(10):
-            index = int(order[next(count) % PAIRS])
+            index = int(order[next(count) % len(data)])
             if way == "plain":
                 plain.batch(index)
             elif way == "first":
@@ -91,15 +98,16 @@ def images_per_second(data: PreparedData, rounds: int) -> dict[str, Spread]:
     }
 
 
-def waits(data: PreparedData, workers: int, step: float, steps: int) -> dict[str, Spread]:
+def waits(data: PreparedData, workers: int, step: float) -> dict[str, Spread]:
     """Seconds spent in `next` before each step, in the first epoch and in the second.
 
     A step is `step` seconds of matrix products in this thread.
     """
+    steps = min(_WAITS, len(data) - 1)
     loader = _loader(data, workers)
     next(loader)  # what starts workers is no wait of a step
     first = _waited(loader, step, steps)
-    for _ in islice(loader, PAIRS - steps - 1):
+    for _ in islice(loader, len(data) - steps - 1):
         pass
     later = _waited(loader, step, steps)
     loader.close()
@@ -124,7 +132,7 @@ def throughput(data: PreparedData, workers: int) -> dict[str, float]:
     loader = _loader(data, workers)
     next(loader)
     figures = {}
-    for name, count in (("first", PAIRS - 1), ("later", PAIRS)):
+    for name, count in (("first", len(data) - 1), ("later", len(data))):
         began = time.perf_counter()
         for _ in islice(loader, count):
             pass
@@ -135,26 +143,28 @@ def throughput(data: PreparedData, workers: int) -> dict[str, float]:
 
 def _loader(data: PreparedData, workers: int) -> Iterator[dict[str, Tensor]]:
     sampler = StreamSampler(
-        length=PAIRS, batch_size=1, rank=0, world=1, seed=0, start=0, stop=3 * PAIRS
+        length=len(data), batch_size=1, rank=0, world=1, seed=0, start=0, stop=3 * len(data)
     )
     return batches(data, sampler, workers=workers, pin=False)
 
 
-def main() -> None:
+def opened(folder: Path) -> PreparedData:
+    """The paper's training data; `folder` is for what must lie on disk."""
+    recipe = folder / "recipe.toml"
+    text = prepare(folder, size=256, width=64)["recipe"].format(precision="fp32")
+    recipe.write_text(text, encoding="utf-8")
+    return open_data(load_recipe(recipe), "train", stand_in=False)
+
+
+def measure(data: PreparedData, given: argparse.Namespace) -> None:
     """Measure and print."""
-    given = arguments(
-        __doc__,
-        rounds=20,
-        extra=[("--step", {"type": float, "default": 0.01, "help": "seconds of a step (0.01)"})],
-    )
-    torch.set_num_threads(1)  # as a loader worker has it
-    data = open_data(load_recipe("pix2pix_facades"), "train", stand_in=False)
     grown = -resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     pairs = images_per_second(data, given.rounds)
     grown += resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    waiting = {workers: waits(data, workers, given.step, 60) for workers in (0, 1)}
+    waiting = {workers: waits(data, workers, given.step) for workers in (0, 1)}
     through = {workers: throughput(data, workers) for workers in (0, 1)}
     document = {
+        "data": {"use": data.chosen.id, "pairs": len(data)},
         "pairs": {name: one.document() for name, one in pairs.items()},
         "ratio_first": ratio(pairs["plain"], pairs["first"]),
         "ratio_later": ratio(pairs["plain"], pairs["later"]),
@@ -165,7 +175,8 @@ def main() -> None:
         },
         "pairs_per_second": through,
     }
-    lines = [f"{name}: {one.words('ms a pair', 1e3, 2)}" for name, one in pairs.items()]
+    lines = [f"{len(data)} pairs of {data.chosen.id}"]
+    lines += [f"{name}: {one.words('ms a pair', 1e3, 2)}" for name, one in pairs.items()]
     lines.append(
         f"plain / ours: first epoch {document['ratio_first']:.2f}x, "
         f"later {document['ratio_later']:.2f}x (goal 3x); "
@@ -178,6 +189,18 @@ def main() -> None:
                 f"{one.words('ms', 1e3, 2)}; {through[workers][name]:.0f} pairs/s with no steps"
             )
     show(document, lines, as_json=given.json)
+
+
+def main() -> None:
+    """Find the data, measure and print."""
+    given = arguments(
+        __doc__,
+        rounds=20,
+        extra=[("--step", {"type": float, "default": 0.01, "help": "seconds of a step (0.01)"})],
+    )
+    torch.set_num_threads(1)  # as a loader worker has it
+    with tempfile.TemporaryDirectory() as folder:
+        measure(opened(Path(folder)), given)
 
 
 if __name__ == "__main__":
