@@ -120,14 +120,67 @@ def test_weights_rounded_once_give_what_autocast_gives():
     lower_weights(lowered, "bf16")
     assert torch.equal(used(lowered), used(plain))
     assert not torch.equal(used(plain), used(plain, "fp32").to(torch.bfloat16))
-    kinds = {type(module).__name__: module for module in lowered}
-    halves = {name for name, one in kinds.items() if one_dtype(one) == torch.bfloat16}
+    seen = []
+    for module in lowered:  # while it's called
+        module.register_forward_pre_hook(lambda one, _: seen.append((one, one_dtype(one))))
+    used(lowered)
+    halves = {type(one).__name__ for one, dtype in seen if dtype == torch.bfloat16}
     assert halves == {"Conv2d", "ConvTranspose2d", "Linear"}
     rounded_all = make_net()
     for module in rounded_all:  # negative control: what does more than multiply mustn't be rounded
         if isinstance(module, nn.Conv2d):
             module.to(torch.bfloat16)
     assert not torch.equal(used(rounded_all), used(plain))
+
+
+class Delicate(nn.Module):
+    """Uses its layers as other people's networks do: without autocast, and their weights alone."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(3)
+        self.conv, self.fc, self.unused = nn.Conv2d(3, 8, 3), nn.Linear(8, 8), nn.Linear(8, 8)
+
+    def forward(self, x):
+        h = self.conv(x).mean((2, 3))
+        with torch.autocast("cpu", enabled=False):
+            h = self.fc(h.float())
+        return h + torch.lerp(h, self.unused.bias[None], 0.5) * self.unused.weight.norm()
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_a_network_that_looks_after_its_own_precision_gets_its_own_weights(double):
+    plain, lowered = Delicate(), Delicate()
+    image = IMAGE.double() if double else IMAGE
+    for net in (plain, lowered):
+        net.to(image.dtype)
+    lower_weights(lowered, "bf16")
+    made = []
+    for net in (plain, lowered):
+        with torch.no_grad(), computing_in("bf16", net):
+            if double:  # which autocast leaves alone
+                made.append(net.conv(image))
+            else:
+                made.append(net(image))
+    assert torch.equal(*made)
+    with torch.no_grad():  # outside of it the network is as it was
+        assert torch.equal(plain.conv(image), lowered.conv(image))
+    rounded = plain.bfloat16()  # negative control: it has none of this with rounded weights
+    with (
+        pytest.raises(RuntimeError, match="dtype"),
+        torch.no_grad(),
+        computing_in("bf16", rounded),
+    ):
+        rounded(IMAGE)
+
+
+def test_a_call_that_fails_leaves_a_layer_its_own_weights():
+    net = make_net()
+    own = [id(parameter) for parameter in net.parameters()]
+    lower_weights(net, "bf16")
+    with pytest.raises(RuntimeError), torch.no_grad(), computing_in("bf16", net):
+        net[0](IMAGE[:, :2])
+    assert own == [id(parameter) for parameter in net.parameters()]
 
 
 def one_dtype(module):
@@ -245,7 +298,11 @@ def test_a_value_that_overflows_names_its_file_and_the_precision(tmp_path, weigh
 def test_the_file_keeps_its_weights(weights):
     before = weights.read_bytes()
     _, trained = load_trained(weights, device="cpu", precision="bf16")
-    assert trained.net[0].weight.dtype == torch.bfloat16
+    trained.net[0].register_forward_pre_hook(lambda one, _: seen.append(one.weight.dtype))
+    seen = []
+    with torch.no_grad(), computing_in("bf16", trained.net):
+        trained.net[0](IMAGE)
+    assert seen == [torch.bfloat16]
     assert trained.net[1].weight.dtype == torch.float32
     assert dataclasses.replace(trained, precision="fp32").precision == "fp32"
     assert weights.read_bytes() == before

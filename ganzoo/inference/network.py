@@ -185,7 +185,7 @@ def load_network(
 ) -> tuple[WeightsCard, Chosen, nn.Module, Precision]:
     """The card of a weights file, its task, its network on the device, and what it computes in.
 
-    The network is ready for that precision, and of no use for a higher one.
+    The network is ready for that precision.
 
     Raises:
         UsageError: there is no such file, or its task doesn't serve its role.

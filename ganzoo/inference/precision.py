@@ -57,25 +57,55 @@ def _multiplies_bf16(device: torch.device) -> bool:
 
 
 def lower_weights(net: nn.Module, precision: Precision) -> None:
-    """Round once, in place, what autocast would round anew for each image; results stay the same.
+    """Round once what autocast would round anew for each image; results stay the same.
 
     That is the weights of torch's own convolutions and linear layers. A subclass with a `forward`
     of its own may do more with them than a product, so it keeps them, as do norms and embeddings.
     So does a weight that is computed from others (spectral norm).
+
+    Rounded weights take the place of a layer's own only while it is called under autocast: a
+    network may read weights itself, or switch autocast off for what is delicate.
     """
     if precision == "fp32":
         return
     for module in net.modules():
         if _only_multiplies(module):
-            for name, parameter in module.named_parameters(recurse=False):
-                rounded = parameter.detach().to(_HALF[precision])
-                module.register_parameter(name, nn.Parameter(rounded, requires_grad=False))
+            swap = _Swap(module, _HALF[precision])
+            module.register_forward_pre_hook(swap.begin)
+            module.register_forward_hook(swap.end, always_call=True)
+
+
+class _Swap:
+    """A layer's weights and their rounded copies, which change places around each call."""
+
+    def __init__(self, layer: nn.Module, half: torch.dtype) -> None:
+        self._half = half
+        self._own = dict(layer.named_parameters(recurse=False))
+        self._rounded = {
+            name: nn.Parameter(own.detach().to(half), requires_grad=False)
+            for name, own in self._own.items()
+        }
+        self._device = next(iter(self._own.values())).device.type
+
+    def begin(self, layer: nn.Module, _: tuple[Any, ...]) -> None:
+        """Before a call."""
+        on = torch.is_autocast_enabled(self._device)
+        if on and torch.get_autocast_dtype(self._device) == self._half:
+            for name, rounded in self._rounded.items():
+                setattr(layer, name, rounded)
+
+    def end(self, layer: nn.Module, _: tuple[Any, ...], __: Any) -> None:
+        """After a call, also one that failed."""
+        for name, own in self._own.items():
+            setattr(layer, name, own)
 
 
 def _only_multiplies(module: nn.Module) -> bool:
-    names = [name for name, _ in module.named_parameters(recurse=False)]
-    if not isinstance(module, _ConvNd | nn.Linear) or "weight" not in names:
+    own = dict(module.named_parameters(recurse=False))
+    if not isinstance(module, _ConvNd | nn.Linear) or "weight" not in own:
         return False
+    if own["weight"].dtype != torch.float32:
+        return False  # autocast rounds no float64
     used = (getattr(type(module), name, None) for name in ("forward", "_conv_forward"))
     homes = [method.__module__ for method in used if method is not None]
     return all(home.startswith(("torch.nn.modules.", "ganzoo.nn.")) for home in homes)
