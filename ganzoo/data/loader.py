@@ -18,7 +18,7 @@ from ganzoo.data.cache import SampleCache, open_cache
 from ganzoo.data.handover import PREFETCH, Handover, Letter, open_handover
 from ganzoo.data.pipeline import PreparedData
 from ganzoo.data.sampler import Position, StreamSampler
-from ganzoo.errors import GanzooError
+from ganzoo.errors import EnvironmentFault, GanzooError
 
 
 class _Batches(Dataset[Any]):
@@ -103,3 +103,14 @@ def batches(
         for file in (cache, handover):
             if file:
                 file.close()
+
+
+def lost_worker(error: RuntimeError) -> EnvironmentFault | None:
+    """What it means that torch found a worker dead, which it says at any moment of the training."""
+    if not str(error).startswith("DataLoader worker (pid"):
+        return None
+    return EnvironmentFault(
+        f"a process that loads data has ended: {str(error).strip()}",
+        hint="Systems kill processes where memory is short: free some, or set train.workers lower "
+        "(0: no such processes). Then go on with --resume, if there is a checkpoint.",
+    )

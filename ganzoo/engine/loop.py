@@ -12,6 +12,7 @@ from typing import Any
 import pluggy
 
 from ganzoo import hookspecs
+from ganzoo.data.loader import lost_worker
 from ganzoo.data.pipeline import PreparedData, open_data
 from ganzoo.engine import checkpoint, provenance, rundir
 from ganzoo.engine.clocks import Limits, StopFlag, Ticker, stop_on_signals
@@ -95,8 +96,12 @@ class Loop:
             outcome, error = "diverged", self._last_good(fault)
         except GanzooError as fault:
             error = fault
-        except OSError as fault:
-            error = rundir.fault_of(self.run.path, fault)
+        except (OSError, RuntimeError) as fault:
+            error = (
+                rundir.fault_of(self.run.path, fault)
+                if isinstance(fault, OSError)
+                else lost_worker(fault)
+            )
             if error is None:
                 self._end(outcome)
                 raise
