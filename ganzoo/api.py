@@ -23,6 +23,7 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
+from ganzoo.docstrings import Described
 from ganzoo.errors import GanzooError, PluginError
 
 API_VERSION = 1
@@ -50,18 +51,14 @@ hookimpl = pluggy.HookimplMarker("ganzoo")
 """Marks a function or method as an implementation of one of ganzoo's hooks."""
 
 
-class Options(BaseModel):
+class Options(Described):
     """Base of every component's options: immutable, and unknown keys are refused.
 
     The docstring under a field is its help text; give each field one.
     """
 
     model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        use_attribute_docstrings=True,
-        validate_default=True,
-        allow_inf_nan=False,
+        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False
     )
 
 
@@ -212,16 +209,14 @@ def set_resolver(resolver: Callable[[Kind, Any], Chosen]) -> None:
     _resolver = resolver
 
 
-class Scalar(BaseModel):
+class Scalar(Described):
     """An option's number that may change with training.
 
     A recipe writes a number, or `{ from = 10, to = 1, until = 0.5, shape = "linear" }`; code reads
     `options.gamma.at(inputs.clock)`. `Field(ge=0)` and its like hold both ends to a limit.
     """
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     start: float = Field(alias="from")
     """Value at the beginning of training."""

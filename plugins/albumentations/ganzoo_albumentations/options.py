@@ -34,9 +34,8 @@ _BOUNDS = {"min": "ge", "above": "gt", "max": "le", "below": "lt"}
 class TransformOptions(Options):
     """Base of all of them: rules between arguments, and the way back to albumentations."""
 
-    # Nearly a hundred of these are made for a schema: none needs a source searched for docstrings,
-    # nor a validator before something is validated.
-    model_config = ConfigDict(use_attribute_docstrings=False, defer_build=True)
+    # Nearly a hundred of these are made for a schema, which needs no validator.
+    model_config = ConfigDict(defer_build=True)
 
     name: ClassVar[str] = ""
     """The transform's id without its namespace, such as `horizontal_flip`."""
