@@ -1,5 +1,6 @@
 """`ganzoo check` refuses what wouldn't make a step, and nothing else."""
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from ganzoo.engine.run import run
 from ganzoo.engine.session import Session, resolve
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import ExitCode, PluginError, RecipeError
+from ganzoo.interfaces import NetIO
 from ganzoo.recipe import load_recipe
 
 TOYS = Path(__file__).parent / "toys"
@@ -70,7 +72,7 @@ def test_what_makes_steps_is_legal(tiny, sets):
                 "pix2pix/paired can't make a step with pix2pix/unet, pix2pix/patchgan, "
                 "fitting_toy/features: IndexError: tuple index out of range"
             ),
-            "fitting_toy, line 21",
+            "fitting_toy, line 23",
         ),
         (
             ("discriminator=fitting_toy/narrow",),
@@ -128,6 +130,18 @@ def test_a_run_on_the_cpu_plays_with_its_whole_batch_and_copies_of_its_networks(
     assert not (tmp_path / "odd").exists()
     even = load_recipe(tiny, (pairs, "train.batch_size=4", "train.precision=fp64"))
     assert run(even, out=tmp_path / "even", limits=Limits(1)).exit_code == ExitCode.DONE
+
+
+def test_a_network_that_cannot_be_copied_runs_all_the_same(tiny, tmp_path):
+    recipe = load_recipe(tiny, ("discriminator=fitting_toy/normed",))
+    assert run(recipe, out=tmp_path / "run", limits=Limits(1)).exit_code == ExitCode.DONE
+    chosen = recipe.networks["discriminator"]
+    network = chosen.build(NetIO((6, 8, 8), (1,)))
+    with pytest.raises(RuntimeError, match="deepcopy"):  # the control: it can't
+        copy.deepcopy(network)
+    refused = load_recipe(tiny, ("discriminator=fitting_toy/normed", "loss=broken_toy/detached"))
+    with pytest.raises(PluginError, match="don't depend on its weights"):  # still played
+        run(refused, out=tmp_path / "refused", limits=Limits(1))
 
 
 def test_copies_play_and_the_networks_stay(tiny):

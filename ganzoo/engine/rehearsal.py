@@ -98,10 +98,11 @@ def rehearse(
     """
     with isolated(0):
         try:
-            if networks is None:
+            copies = None if networks is None else _copied(networks)
+            if copies is None:
                 _without_numbers(recipe, plan)
             else:
-                copies, count = copy.deepcopy(dict(networks)), recipe.train.batch_size
+                count = recipe.train.batch_size
                 _step(recipe, plan, copies, torch.device("cpu"), dtype, count)
         except GanzooError:
             raise
@@ -114,6 +115,14 @@ def rehearse(
                 where=_last_plugin_line(error),
                 hint="take another component; if these should fit, tell their authors",
             ) from error
+
+
+def _copied(networks: Mapping[str, nn.Module]) -> dict[str, nn.Module] | None:
+    """Copies of networks; None where one can't be copied (`torch.nn.utils.weight_norm`)."""
+    try:
+        return copy.deepcopy(dict(networks))
+    except Exception:  # noqa: BLE001  # whatever a plugin's network holds
+        return None
 
 
 def _without_numbers(recipe: Recipe, plan: Plan) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 from torch import nn
 
 from ganzoo.api import Component, hookimpl
@@ -63,6 +65,19 @@ class Pairs(nn.Conv2d):
         return super().forward(x.reshape(-1, 4 * self.channels, *x.shape[2:]))
 
 
+class Normed(nn.Module):
+    """A sound discriminator that can't be copied: torch's first weight norm."""
+
+    def __init__(self, options, io):
+        super().__init__()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # torch would have its second one used
+            self.body = nn.utils.weight_norm(nn.Conv2d(io.inputs[0], 1, 3, 1, 1))
+
+    def forward(self, x, y=None):
+        return self.body(x)
+
+
 def _one(kind, name, target):
     return Component(kind=kind, name=name, target=f"{__name__}:{target}")
 
@@ -74,5 +89,6 @@ def ganzoo_components():
         _one("discriminator", "critic", "Critic"),
         _one("discriminator", "narrow", "Narrow"),
         _one("discriminator", "pairs", "Pairs"),
+        _one("discriminator", "normed", "Normed"),
         _one("generator", "looking", "Looking"),
     ]
