@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import weakref
 
 import pytest
@@ -88,3 +90,27 @@ def test_who_took_it_in_hand_keeps_it():
         assert gc.get_freeze_count() > 0
     finally:
         gc.unfreeze()
+
+
+ENDING = """
+import atexit, gc, sys, types
+atexit.register(lambda: print("kept out:", gc.get_freeze_count() > 1000, file=sys.stderr))
+from ganzoo.cli.main import main
+{before}
+main(["--help"])
+print("before:", gc.get_freeze_count() > 1000, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "kept_out"),
+    [("", True), ('sys.modules["torch"] = types.ModuleType("torch")', False)],
+)
+def test_a_light_command_ends_without_a_search(before, kept_out):
+    done = subprocess.run(
+        [sys.executable, "-c", ENDING.format(before=before)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr.splitlines()[-2:] == ["before: False", f"kept out: {kept_out}"]

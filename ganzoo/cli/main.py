@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -115,6 +117,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001  # the last resort: say whose bug it is
         report_bug(error, as_json=as_json)
         code = int(ExitCode.BUG)
+    if "torch" not in sys.modules:  # what a run leaves may have something to finish
+        # Python's last search for garbage would take longer than all that `ganzoo --help` does.
+        atexit.register(gc.freeze)
     return code
 
 
