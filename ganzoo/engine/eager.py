@@ -1,4 +1,4 @@
-"""Optimizers of torch.optim without their ties to torch.compile, which no run uses.
+"""Optimizers of torch.optim without their ties to torch.compile, which runs use for networks alone.
 
 torch guards an optimizer's methods against its compiler: whoever first calls one imports all of
 torch._dynamo, with sympy, triton and torch.distributed, to say that it isn't to be compiled. That
