@@ -173,6 +173,18 @@ def test_a_map_too_small_for_the_kernel_is_refused_as_by_torch():
     assert str(mine.value) == str(theirs.value)
 
 
+@pytest.mark.parametrize("kind", [Conv2d, ConvTranspose2d])
+def test_other_channels_are_refused_as_by_torch(kind):
+    said = []
+    for layer in twins(kind, 512, 512, 3):
+        layer(torch.zeros(1, 512, 3, 3, dtype=torch.float64))  # the control: these are taken
+        with pytest.raises(RuntimeError) as caught:
+            layer(torch.zeros(1, 256, 3, 3, dtype=torch.float64))
+        said.append(str(caught.value))
+    assert said[0] == said[1]
+    assert "512 channels" in said[0]
+
+
 def test_other_devices_are_left_to_torch():
     layer = Conv2d(64, 64, 3, device="meta")
     assert layer(torch.empty(1, 64, 3, 3, device="meta")).shape == (1, 64, 1, 1)

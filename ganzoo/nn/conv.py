@@ -74,6 +74,8 @@ class Conv2d(nn.Conv2d):
         """Height and width of the output; (0, 0) of what is torch's affair."""
         if x.ndim != 4 or self.groups != 1 or self.padding_mode != "zeros":
             return 0, 0
+        if x.shape[1] != self.in_channels:  # whose message says so
+            return 0, 0
         if isinstance(self.padding, str):
             return 0, 0
         height, width = (
@@ -96,6 +98,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:  # noqa: A002
         """Map N x C x H x W to what `torch.nn.ConvTranspose2d` makes of it."""
         plain = input.ndim != 4 or self.groups != 1 or output_size is not None
+        plain = plain or input.shape[1] != self.in_channels  # whose message says so
         count, channels, height, width = (0, 0, 0, 0) if plain else input.shape
         self.way = choose_way(input, channels, count * height * width)
         if self.way == "native":
