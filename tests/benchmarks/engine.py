@@ -270,7 +270,7 @@ def main() -> None:
         __doc__,
         rounds=24,
         extra=(
-            ("models", {"nargs": "*", "choices": [*MODELS, []], "default": [*MODELS]}),
+            ("models", {"nargs": "*", "choices": [*MODELS, []], "default": []}),
             ("--precision", {"default": "auto", "help": "as in [train] (auto)"}),
             ("--terminal", {"action": "store_true", "help": "with the live bar of a terminal"}),
         ),
