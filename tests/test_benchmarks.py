@@ -14,6 +14,7 @@ import torch
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "tests" / "benchmarks"
 TINY = {
+    "convolutions": "--rounds 1 --largest 2",
     "data": "--rounds 1",
     "engine": "tiny --rounds 1",
     "growth": "--sweeps drift --drift-steps 20",
