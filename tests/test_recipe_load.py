@@ -537,6 +537,9 @@ def test_spelling_does_not_change_the_hash_and_meaning_does() -> None:
     recipe = read(BASE)
     assert read(BASE.replace("epochs = 3", "epochs = 3\nbatch_size = 1")).sha256 == recipe.sha256
     assert read(BASE.replace("epochs = 3", "epochs = 4")).sha256 != recipe.sha256
+    # Keys that came later: their defaults are what runs did before.
+    assert read(BASE.replace("epochs = 3", "epochs = 3\ntf32 = false")).sha256 == recipe.sha256
+    assert read(BASE.replace("epochs = 3", "epochs = 3\ntf32 = true")).sha256 != recipe.sha256
 
 
 def test_a_documents_problems_name_it() -> None:

@@ -218,6 +218,11 @@ Path_ = tuple[str | int, ...]
 """Keys from the top of a recipe to a value: `("augment", 0, "height")`."""
 
 
+_BEFORE = {"tf32": False, "compile": "off"}
+"""Keys of `[train]` that came later, and what runs did before. A recipe that says so, or nothing,
+means what it meant then, and has the hash that it had."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """A valid recipe: every table checked against the component that it names.
@@ -261,6 +266,9 @@ class Recipe:
 
         train = dict(self.document.get("train", {}))
         train.pop("cache", None)  # changes no result
+        for key, before in _BEFORE.items():
+            if train.get(key) == before:
+                del train[key]
         meant = {**self.document, "train": train}
         canonical = json.dumps(meant, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
