@@ -59,9 +59,9 @@ def _multiplies_bf16(device: torch.device) -> bool:
 def lower_weights(net: nn.Module, precision: Precision) -> None:
     """Round once what autocast would round anew for each image; results stay the same.
 
-    That is the weights of torch's own convolutions and linear layers. A subclass with a `forward`
-    of its own may do more with them than a product, so it keeps them, as do norms and embeddings.
-    So does a weight that is computed from others (spectral norm).
+    That is the weights of convolutions and linear layers, torch's and `ganzoo.nn`'s. A subclass
+    with a `forward` of its own may do more with them than a product, so it keeps them, as do norms
+    and embeddings. So does a weight that is computed from others (spectral norm).
 
     Rounded weights take the place of a layer's own only while it is called under autocast: a
     network may read weights itself, or switch autocast off for what is delicate.
