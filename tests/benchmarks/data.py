@@ -1,7 +1,7 @@
 """The data path: pairs of facades to batches, beside Pillow's way as the reference goes it.
 
-Measures images per second of one process (each pair counts as one), then how long a training step
-waits for its batch behind loaders with 0 and 1 workers.
+Measures how long one process takes for a pair, then how long a training step waits for its batch
+behind loaders with 0 and 1 workers.
 
     python -m tests.benchmarks.data [--rounds N] [--json] [--step SECONDS]
 
@@ -12,17 +12,16 @@ are others.
 from __future__ import annotations
 
 import argparse
-import random
+import itertools
 import resource
 import tempfile
 import time
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from ganzoo.data.cache import open_cache
@@ -30,48 +29,18 @@ from ganzoo.data.loader import batches
 from ganzoo.data.pipeline import PreparedData, open_data
 from ganzoo.data.sampler import StreamSampler
 from ganzoo.recipe import load_recipe
-from tests.benchmarks.facades import prepare
+from tests.benchmarks.facades import plain_pair, prepare
 from tests.benchmarks.timing import Spread, alternate, arguments, ratio, show
 
 _WAITS = 60
 """Steps of which each waits for its batch, at most."""
 
 
-class PlainPairs:
-    """What the reference implementation does to a pair, with Pillow and torch alone.
-
-    Args:
-        files: images of two halves, side by side.
-        seed: of the crops and flips.
-    """
-
-    def __init__(self, files: list[Path], seed: int = 0) -> None:
-        self.files = files
-        self.random = random.Random(seed)
-
-    def batch(self, index: int) -> dict[str, Tensor]:
-        """One pair: open, split, resize both to 286, cut out 256, mirror, normalise to [-1, 1]."""
-        both = Image.open(self.files[index]).convert("RGB")
-        half = both.width // 2
-        left, top = self.random.randint(0, 30), self.random.randint(0, 30)
-        mirrored = self.random.random() < 0.5
-        pair = {}
-        for name, start in (("target", 0), ("source", half)):
-            image = both.crop((start, 0, start + half, both.height))
-            image = image.resize((286, 286), Image.Resampling.BICUBIC)
-            image = image.crop((left, top, left + 256, top + 256))
-            if mirrored:
-                image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-            planes = torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
-            pair[name] = planes.float().div(255).sub(0.5).div(0.5)[None]
-        return pair
-
-
-def images_per_second(data: PreparedData, rounds: int) -> dict[str, Spread]:
+def seconds_a_pair(data: PreparedData, rounds: int) -> dict[str, Spread]:
     """Seconds of one pair, by way: Pillow's, and ours in the first epoch and in later ones."""
-    plain = PlainPairs(list(data.source.files))
+    files, random = list(data.source.files), Random(0)
     order = np.random.default_rng(0).permutation(len(data))
-    count = iter(range(10**9))
+    number = itertools.count()
     cache = open_cache(len(data), 600)
     assert cache is not None
     for index in range(len(data)):
@@ -80,9 +49,9 @@ def images_per_second(data: PreparedData, rounds: int) -> dict[str, Spread]:
 
     def ten(way: str) -> None:
         for _ in range(10):
-            index = int(order[next(count) % len(data)])
+            index = int(order[next(number) % len(data)])
             if way == "plain":
-                plain.batch(index)
+                plain_pair(files[index], 256, random)
             elif way == "first":
                 data.batch([(turn["epoch"], index)])
             else:
@@ -107,7 +76,7 @@ def waits(data: PreparedData, workers: int, step: float) -> dict[str, Spread]:
     loader = _loader(data, workers)
     next(loader)  # what starts workers is no wait of a step
     first = _waited(loader, step, steps)
-    for _ in islice(loader, len(data) - steps - 1):
+    for _ in itertools.islice(loader, len(data) - steps - 1):
         pass
     later = _waited(loader, step, steps)
     loader.close()
@@ -134,7 +103,7 @@ def throughput(data: PreparedData, workers: int) -> dict[str, float]:
     figures = {}
     for name, count in (("first", len(data) - 1), ("later", len(data))):
         began = time.perf_counter()
-        for _ in islice(loader, count):
+        for _ in itertools.islice(loader, count):
             pass
         figures[name] = count / (time.perf_counter() - began)
     loader.close()
@@ -159,7 +128,7 @@ def opened(folder: Path) -> PreparedData:
 def measure(data: PreparedData, given: argparse.Namespace) -> None:
     """Measure and print."""
     grown = -resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    pairs = images_per_second(data, given.rounds)
+    pairs = seconds_a_pair(data, given.rounds)
     grown += resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     waiting = {workers: waits(data, workers, given.step) for workers in (0, 1)}
     through = {workers: throughput(data, workers) for workers in (0, 1)}
@@ -168,7 +137,7 @@ def measure(data: PreparedData, given: argparse.Namespace) -> None:
         "pairs": {name: one.document() for name, one in pairs.items()},
         "ratio_first": ratio(pairs["plain"], pairs["first"]),
         "ratio_later": ratio(pairs["plain"], pairs["later"]),
-        "memory_grown_mb": grown / 1024,
+        "memory_grown_mb": grown * 1024 / 1e6,
         "waits": {
             workers: {name: one.document() for name, one in both.items()}
             for workers, both in waiting.items()

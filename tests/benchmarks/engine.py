@@ -270,6 +270,7 @@ def main() -> None:
         __doc__,
         rounds=24,
         extra=(
+            # []: Python 3.11 looks for the default itself among the choices.
             ("models", {"nargs": "*", "choices": [*MODELS, []], "default": []}),
             ("--precision", {"default": "auto", "help": "as in [train] (auto)"}),
             ("--terminal", {"action": "store_true", "help": "with the live bar of a terminal"}),

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 RECIPE = """
@@ -42,44 +43,60 @@ enabled = false
 """The paper's, at the size that is asked for."""
 
 
-def plain_batches(root: Path, size: int, batch: int = 1) -> Iterator[tuple[Any, Any]]:
-    """Batches of label maps and photographs without end, jittered as the reference does it.
+def plain_pair(file: Path, size: int, random: Random) -> tuple[Any, Any]:
+    """A label map and a photograph as the reference reads them, with Pillow and torch alone.
+
+    Open, split, resize both, cut out, mirror, normalise to [-1, 1].
 
     Args:
-        root: folder of the training files, each photograph | label map.
+        file: photograph | label map.
         size: pixels that are cut out of a picture enlarged by 286 / 256.
-        batch: pairs of a batch.
-    """
-    import random
+        random: of the place and the mirroring.
 
+    Returns:
+        Two tensors of 3 x size x size.
+    """
     import numpy as np
     import torch
     from PIL import Image
+
+    with Image.open(file) as opened:
+        both = opened.convert("RGB")
+    half, large = both.width // 2, size * 286 // 256
+    x, y = random.randint(0, large - size), random.randint(0, large - size)
+    mirrored = random.random() > 0.5
+    pair = []
+    for left in (half, 0):
+        image = both.crop((left, 0, left + half, both.height))
+        image = image.resize((large, large), Image.Resampling.BICUBIC)
+        image = image.crop((x, y, x + size, y + size))
+        if mirrored:
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
+        pair.append(pixels.contiguous().float().div(255).sub(0.5).div(0.5))
+    return pair[0], pair[1]
+
+
+def plain_batches(root: Path, size: int, batch: int = 1) -> Iterator[tuple[Any, Any]]:
+    """Batches of label maps and photographs without end, as `plain_pair` makes them.
+
+    Args:
+        root: folder of the training files.
+        size: as of `plain_pair`.
+        batch: pairs of a batch.
+    """
     from torch.utils.data import DataLoader, Dataset
 
-    class Pairs(Dataset[tuple[torch.Tensor, torch.Tensor]]):
+    class Pairs(Dataset[tuple[Any, Any]]):
         def __init__(self) -> None:
             self.files = sorted(path for path in root.iterdir() if path.is_file())
+            self.random = Random()
 
         def __len__(self) -> int:
             return len(self.files)
 
-        def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-            with Image.open(self.files[index]) as file:
-                both = file.convert("RGB")
-            half, large = both.width // 2, size * 286 // 256
-            x, y = random.randint(0, large - size), random.randint(0, large - size)
-            mirrored = random.random() > 0.5
-            pair = []
-            for left in (half, 0):
-                image = both.crop((left, 0, left + half, both.height))
-                image = image.resize((large, large), Image.Resampling.BICUBIC)
-                image = image.crop((x, y, x + size, y + size))
-                if mirrored:
-                    image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-                pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
-                pair.append(pixels.contiguous().float().div(255).sub(0.5).div(0.5))
-            return pair[0], pair[1]
+        def __getitem__(self, index: int) -> tuple[Any, Any]:
+            return plain_pair(self.files[index], size, self.random)
 
     loader = DataLoader(Pairs(), batch_size=batch, shuffle=True, drop_last=True)
     while True:

@@ -86,28 +86,18 @@ class PlainStep:
     Args:
         generator, discriminator: called as in a plain loop; DDP's wrappers will do as well.
         bf16: run the networks under autocast.
-        fused: Adam's fused kernel, which is not torch's default on a CPU.
     """
 
     def __init__(
-        self,
-        generator: nn.Module,
-        discriminator: nn.Module,
-        *,
-        bf16: bool = False,
-        fused: bool | None = None,
+        self, generator: nn.Module, discriminator: nn.Module, *, bf16: bool = False
     ) -> None:
         self.generator, self.discriminator = generator, discriminator
         # In the generator's turn DDP would wait for gradients of the discriminator's weights.
         wrapped = isinstance(discriminator, DistributedDataParallel)
         self.frozen: nn.Module = discriminator.module if wrapped else discriminator
         self.bf16 = bf16
-        self.g_adam = torch.optim.Adam(
-            generator.parameters(), 2e-4, betas=(0.5, 0.999), fused=fused
-        )
-        self.d_adam = torch.optim.Adam(
-            discriminator.parameters(), 2e-4, betas=(0.5, 0.999), fused=fused
-        )
+        self.g_adam = torch.optim.Adam(generator.parameters(), 2e-4, betas=(0.5, 0.999))
+        self.d_adam = torch.optim.Adam(discriminator.parameters(), 2e-4, betas=(0.5, 0.999))
 
     def __call__(self, source: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Move both players once; returns their terms."""
@@ -140,15 +130,8 @@ class PlainStep:
         return F.binary_cross_entropy_with_logits(logits, goal)
 
 
-def make_step(
-    *,
-    width: int = 64,
-    depth: int = 8,
-    bf16: bool = False,
-    fused: bool | None = None,
-    dropout: float = 0.5,
-) -> PlainStep:
+def make_step(*, width: int = 64, depth: int = 8, dropout: float = 0.5) -> PlainStep:
     """Both networks with fresh weights, and their step."""
     generator = draw_weights(PlainUNet(width, depth, dropout))
     discriminator = draw_weights(PlainPatchGAN(width))
-    return PlainStep(generator, discriminator, bf16=bf16, fused=fused)
+    return PlainStep(generator, discriminator)

@@ -70,10 +70,8 @@ def make_plain(recipe: Recipe) -> Callable[[], object]:
     torch.set_num_threads(resolve(recipe.train).threads)
     generator: Any = recipe.networks["generator"]
     settings = {name: getattr(generator.options, name) for name in ("width", "depth", "dropout")}
-    step, batch = (
-        plain.make_step(**settings),
-        one_batch(open_data(recipe, "train").fields["source"].shape[1]),
-    )
+    step = plain.make_step(**settings)
+    batch = one_batch(open_data(recipe, "train").fields["source"].shape[1])
     return lambda: step(**batch)
 
 
@@ -165,9 +163,9 @@ def serve(contender: str, precision: str, sets: list[str]) -> None:
     here = Here(contender, recipe_of(precision, sets))
     for line in sys.stdin:
         question = line.strip()
-        answer: Any = here.seconds() if question == "step" else None
-        if answer is None:
-            answer = here.details(profiled=question == "sums")
+        answer: Any = (
+            here.seconds() if question == "step" else here.details(profiled=question == "sums")
+        )
         print(json.dumps(answer), flush=True)
 
 
