@@ -97,7 +97,7 @@ def prepared(source, augments, cache=1, seed=0):
         seed=seed,
         split="train",
         one_size=True,
-        cache=cache,
+        cache_mb=cache,
     )
 
 
@@ -317,7 +317,7 @@ def test_processes_share_one_file_however_they_start():
 
 def test_prepared_data_take_no_cache_along(tiny):
     data = open_data(load_recipe(tiny), "train")
-    cache = open_cache(len(data), data.cache)
+    cache = open_cache(len(data), data.cache_mb)
     data.batch([(0, 0)], cache)
     assert len(pickle.dumps(data)) < 20_000
     cache.close()
@@ -325,8 +325,9 @@ def test_prepared_data_take_no_cache_along(tiny):
 
 def test_the_recipe_says_how_much_of_the_training_data_only(tiny):
     recipe = load_recipe(tiny, ("train.cache=7",))
-    assert open_data(recipe, "train").cache == 7
-    assert open_data(recipe, "val").cache == open_for_evaluation(recipe, "train").cache == 0
+    assert open_data(recipe, "train").cache_mb == 7
+    for data in (open_data(recipe, "val"), open_for_evaluation(recipe, "train")):
+        assert data.cache_mb == 0
     # It changes no result, so the recipe means the same; the seed is the control.
     assert recipe.sha256 == load_recipe(tiny).sha256
     assert load_recipe(tiny, ("train.seed=7",)).sha256 != recipe.sha256

@@ -33,7 +33,7 @@ class Counted:
 
 def loaded(workers):
     data = PreparedData(
-        chosen=None, source=Counted(), augments=(), seed=0, split="train", one_size=True, cache=1
+        chosen=None, source=Counted(), augments=(), seed=0, split="train", one_size=True, cache_mb=1
     )
     sampler = StreamSampler(length=12, batch_size=2, rank=0, world=1, seed=3, start=0, stop=24)
     return [batch["image"] for batch in batches(data, sampler, workers=workers, pin=False)]

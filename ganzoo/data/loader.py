@@ -78,7 +78,7 @@ def batches(
     Raises:
         DataError: naming the sample that can't be read.
     """
-    cache = open_cache(len(data), data.cache)
+    cache = open_cache(len(data), data.cache_mb)
     # Where batches are pinned, torch does that and what comes before in a thread beside the steps.
     handover = open_handover() if workers and not pin else None
     loader: DataLoader[Any] = DataLoader(

@@ -31,7 +31,7 @@ class PreparedData:
         one_size: refuse samples that differ in size from the first, since they go into batches.
         stand_in: True when the recipe's own data are missing and the fallback is used.
         notes: sentences that the user must see.
-        cache: size in MB of the cache that a loader should give to `batch`.
+        cache_mb: size of the cache that a loader should give to `batch`, in 10^6 bytes.
 
     Raises:
         DataError: when there are no samples, or the first one can't be read.
@@ -49,7 +49,7 @@ class PreparedData:
         one_size: bool,
         stand_in: bool = False,
         notes: Sequence[str] = (),
-        cache: int = 0,
+        cache_mb: int = 0,
     ) -> None:
         self.chosen = chosen
         self.source = source
@@ -59,7 +59,7 @@ class PreparedData:
         self.one_size = one_size
         self.stand_in = stand_in
         self.notes = tuple(notes)
-        self.cache = cache
+        self.cache_mb = cache_mb
         if len(source) == 0:
             raise DataError(f"{chosen.id} has no images in its {split} split")
         first = self._arrays(0, 0)
@@ -243,7 +243,7 @@ def _open(recipe: Recipe, split: Split, phase: str, *, settled: bool | None) -> 
         one_size=phase == "train",
         stand_in=stand_in,
         notes=notes,
-        cache=recipe.train.cache if phase == "train" else 0,
+        cache_mb=recipe.train.cache if phase == "train" else 0,
     )
 
 

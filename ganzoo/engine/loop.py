@@ -129,8 +129,8 @@ class Loop:
         while not spent and not trainer.done and trainer.steps < self.run.last_step:
             epoch, before = trainer.clock.epoch, trainer.images
             trainer.step()
-            if trainer.steps == self.first_step + 1:
-                self._note_fast_paths()
+            if self.session.main and trainer.steps == self.first_step + 1:
+                provenance.note_fast_paths(self.run.path, trainer.fast_paths())
             step, after = trainer.steps, trainer.images
             agree = self._agree_now(step)
             now = self._due(step, before, after, agree=agree)
@@ -153,10 +153,6 @@ class Loop:
             if out_of_time:
                 break
         return False
-
-    def _note_fast_paths(self) -> None:
-        if self.session.main:
-            provenance.note_fast_paths(self.run.path, self.trainer.fast_paths())
 
     def _agree_now(self, step: int) -> bool:
         # On an accelerator agreeing waits for the device, so processes do it now and then.
