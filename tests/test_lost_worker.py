@@ -27,7 +27,7 @@ class Watch:
     def ganzoo_step_done(self, step):
         if step == 2:
             workers = multiprocessing.active_children()
-            assert len(workers) == 1
+            assert len(workers) == 2
             if self.kills:
                 os.kill(workers[0].pid, signal.SIGKILL)
 
@@ -37,7 +37,7 @@ class Watch:
 
 
 def train(tiny, out, watch):
-    recipe = load_recipe(tiny, ["train.workers=1"])
+    recipe = load_recipe(tiny, ["train.workers=2"])
     voice = Voice(quiet=True)
     return run(recipe, out=out, limits=Limits(6), voice=voice, observers=[watch])
 
@@ -49,6 +49,8 @@ def test_a_worker_that_was_killed_ends_the_run_in_words(tiny, tmp_path):
     assert re.search("killed by signal|exited unexpectedly", result.error.message)  # torch's words
     assert "train.workers" in result.error.hint
     assert result.outcome == watch.outcome == "failed"
+    # The other one is over too: Python would wait for it at its end, and it heeds no signal.
+    assert not multiprocessing.active_children()
     unhurt = train(tiny, tmp_path / "unhurt", Watch(kills=False))  # negative control
     assert unhurt.error is None
 
@@ -65,6 +67,8 @@ class Breaks(Watch):
 def test_other_errors_of_a_run_are_themselves(tiny, tmp_path):
     assert lost_worker(RuntimeError("CUDA error: DataLoader worker (pid 1)")) is None
     watch = Breaks(kills=False)
-    with pytest.raises(RuntimeError, match="not a worker's"):
+    with pytest.raises(RuntimeError, match="not a worker's") as caught:
         train(tiny, tmp_path / "run", watch)
     assert watch.outcome == "failed"
+    assert not multiprocessing.active_children()  # though the error's frames live
+    assert caught.value.__traceback__

@@ -155,6 +155,8 @@ def _begin(
         folder, problems = checkpoint.newest_good(resume / "checkpoints")
     # Before there is a directory: what can't be built, or make a step, leaves nothing behind.
     trainer = Trainer(recipe, data, session, restored=folder is not None)
+    # Before Python ends: it would wait for loader workers, which heed no signal, for ever.
+    stack.callback(trainer.close)
     if resume is None:
         on_cpu = session.device.type == "cpu"
         rehearse(recipe, trainer.plan, trainer.nets if on_cpu else None, session.dtype)

@@ -139,6 +139,10 @@ class Trainer:
         """Read on from where `images` stands, at the next step."""
         self._stream = None
 
+    def close(self) -> None:
+        """End the stream of batches, and its workers."""
+        self._stream = None
+
     def _open_stream(self) -> Iterator[dict[str, Tensor]]:
         train = self.recipe.train
         last = self.planned_steps * self.images_per_step
