@@ -1,7 +1,7 @@
 """How a worker's batch reaches a CPU's training: through one piece of memory, used again and again.
 
 By torch's own way each tensor is a new piece of shared memory, whose pages both processes must be
-given anew, and a connection to ask for it: 2 to 4 ms for a pair of images, this way 0.5.
+given anew, and a connection to ask for it: 2.3 ms for a pair of images, this way 0.6 to 0.7.
 """
 
 from __future__ import annotations

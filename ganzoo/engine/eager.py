@@ -2,7 +2,7 @@
 
 torch guards an optimizer's methods against its compiler: whoever first calls one imports all of
 torch._dynamo, with sympy, triton and torch.distributed, to say that it isn't to be compiled. That
-takes as long as half of torch itself, and 100 MB.
+takes 0.8 s and 150 MB.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ What a network takes and a loss wants is known to nobody but them, so the only h
 play a step. It is played on the meta device, where tensors have shapes and no numbers, so that it
 costs nothing; and once more with numbers if that fails, since code may look at them. A run on the
 CPU has networks with numbers already and plays with copies of them: less than its first step costs,
-where on the meta device torch would first import its compiler, for 0.7 s.
+where on the meta device torch would first import its compiler, for 0.8 s.
 """
 
 from __future__ import annotations
