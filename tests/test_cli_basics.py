@@ -273,7 +273,7 @@ def test_check_syntax(ganzoo: Callable) -> None:
     assert (code, out) == (0, "")
     assert "no problems" in err
     code, out, _ = ganzoo("check", "--syntax", "--json", "toy")
-    assert json.loads(out) == {"networks": {}, "problems": [], "notes": []}
+    assert json.loads(out) == {"networks": {}, "machine": {}, "problems": [], "notes": []}
 
 
 def test_check_shows_all_problems(ganzoo: Callable, tmp_path: Path) -> None:
@@ -305,7 +305,9 @@ def test_check_without_syntax_asks_the_engine(
             "receptive_field": 70,
         }
         problem = {"message": "no data", "where": "toys", "hint": "get it", "exit_code": 5}
-        return {"networks": {"generator": network}, "problems": [problem], "notes": ["a note"]}
+        machine = {"device": "cuda", "precision": "fp16"}
+        found = {"networks": {"generator": network}, "machine": machine}
+        return {**found, "problems": [problem], "notes": ["a note"]}
 
     module = type(sys)("ganzoo.engine.check")
     module.inspect_recipe = inspect
@@ -315,6 +317,7 @@ def test_check_without_syntax_asks_the_engine(
     assert "1,234 parameters  3x8x8 -> 1x2x2  receptive field 70" in out
     assert "toys: no data\n  get it" in err
     assert "note: a note" in err
+    assert "A run here trains on cuda in fp16." in out
 
 
 def test_errors_become_json_and_exit_codes(

@@ -117,7 +117,14 @@ def test_max_time_is_a_total(tiny, here, capsys):
 def test_a_dry_run_writes_nothing(tiny, here, capsys):
     told = answer(capsys, "run", str(tiny), "--dry-run", "--json")
     assert told["networks"]["discriminator"]["receptive_field"] == 16
+    assert told["machine"] == {"device": "cpu", "precision": "fp32"}
     assert not (here / "runs").exists()
+
+
+def test_a_recipe_for_another_machine_is_no_faulty_recipe(tiny, here, capsys):
+    told = answer(capsys, "check", str(tiny), "--set", "train.precision=fp16", "--json")
+    assert (told["machine"], told["problems"]) == ({}, [])
+    assert any("fp16 needs CUDA" in note for note in told["notes"])
 
 
 def test_seeds_give_a_mean_and_a_spread(tiny, here, capsys):

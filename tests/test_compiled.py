@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -111,6 +112,17 @@ def test_runs_from_before_there_was_a_choice_resume():
     stored = Resolved("cpu", "fp32", threads=1, ranks=1, workers=0, channels_last=False)
     train = Train(device="cpu", threads=1, precision="fp32", workers=0)
     assert stored.differences(resolve(train, stored)) == []
+
+
+@pytest.mark.parametrize("tf32", [False, True])
+def test_torch_before_2_9_has_flags_instead(monkeypatch, tf32):
+    matmul, cudnn = SimpleNamespace(allow_tf32=False), SimpleNamespace(allow_tf32=True)
+    monkeypatch.setattr(torch.backends.cuda, "matmul", matmul)
+    monkeypatch.setattr(torch.backends, "cudnn", cudnn)
+    session = Session(resolve(Train(device="cpu", tf32=tf32)), accumulate=1)
+    assert (matmul.allow_tf32, cudnn.allow_tf32) == (tf32, tf32)
+    session.close()
+    assert (matmul.allow_tf32, cudnn.allow_tf32) == (False, True)
 
 
 @pytest.mark.parametrize(("tf32", "said"), [(False, "ieee"), (True, "tf32")])

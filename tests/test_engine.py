@@ -31,6 +31,7 @@ from ganzoo.errors import (
     RecipeError,
     UsageError,
 )
+from ganzoo.inference.precision import pick_precision
 from ganzoo.interfaces import Clock
 from ganzoo.observers import Voice
 from ganzoo.recipe import load_recipe
@@ -490,8 +491,24 @@ def test_fp16_on_a_cpu_is_refused():
 
 @pytest.mark.parametrize(("fast", "precision"), [(True, "bf16"), (False, "fp32")])
 def test_auto_precision_follows_the_cpu(monkeypatch, fast, precision):
-    monkeypatch.setattr("ganzoo.engine.session.fast_bf16_cpu", lambda: fast)
+    monkeypatch.setattr("ganzoo.hardware.multiplies_bf16", lambda _: fast)
     assert resolve(Train.model_validate({"device": "cpu"})).precision == precision
+
+
+@pytest.mark.parametrize(
+    ("device", "bf16", "precision"),
+    [
+        *[("cuda", True, "bf16"), ("cuda", False, "fp16")],
+        *[("cpu", True, "bf16"), ("cpu", False, "fp32"), ("mps", True, "fp32")],
+    ],
+)
+def test_training_and_use_agree_about_auto(monkeypatch, device, bf16, precision):
+    monkeypatch.setattr("ganzoo.engine.session._device", lambda _: device)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: bf16)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: bf16)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    assert resolve(Train()).precision == precision
+    assert pick_precision("auto", torch.device(device)) == precision
 
 
 def test_a_resume_keeps_what_auto_became():

@@ -20,7 +20,7 @@ LAYERS = (
     ("registry", "plugins", "answers", "guard", "choosing", "wording", "builtin"),
     ("recipe",),
     ("interfaces",),
-    ("data", "metrics", "nn"),
+    ("data", "hardware", "metrics", "nn"),
     ("engine", "inference", "observers"),
     ("testing",),
     ("cli", "__main__"),

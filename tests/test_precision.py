@@ -236,15 +236,17 @@ def test_inputs_are_not_rounded_before_the_network():
     ],
 )
 def test_auto(monkeypatch, wanted, fast, eight_bits, becomes):
-    monkeypatch.setattr("ganzoo.engine.session.fast_bf16_cpu", lambda: fast)
+    monkeypatch.setattr("ganzoo.hardware.multiplies_bf16", lambda _: fast)
     assert pick_precision(wanted, CPU, eight_bits=eight_bits) == becomes
 
 
 def test_auto_elsewhere(monkeypatch):
-    monkeypatch.setattr("ganzoo.engine.session.fast_bf16_cpu", lambda: True)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
+    assert pick_precision("auto", CPU) == "bf16"
     assert pick_precision("auto", torch.device("mps")) == "fp32"
-    assert pick_precision("auto", torch.device("cuda")) == "fp32"
+    assert pick_precision("auto", torch.device("cuda")) == "fp16"
+    assert pick_precision("auto", torch.device("cuda"), eight_bits=False) == "fp32"
     assert pick_precision("fp16", torch.device("cuda")) == "fp16"
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
     assert pick_precision("auto", torch.device("cuda")) == "bf16"
@@ -257,7 +259,7 @@ def test_results_say_their_precision(tmp_path, monkeypatch, weights, picture):
     from ganzoo.cli.predict import command
 
     for fast, expected in ((True, "bf16"), (False, "fp32")):
-        monkeypatch.setattr("ganzoo.engine.session.fast_bf16_cpu", lambda fast=fast: fast)
+        monkeypatch.setattr("ganzoo.hardware.multiplies_bf16", lambda _, fast=fast: fast)
         out = tmp_path / f"{expected}.png"
         arguments = [weights, picture, "-o", out, "--device", "cpu", "--json"]
         result = CliRunner().invoke(command, [str(one) for one in arguments])

@@ -33,7 +33,7 @@ def command(
     """
     from ganzoo.recipe import load_recipe
 
-    report: dict[str, Any] = {"networks": {}, "problems": [], "notes": []}
+    report: dict[str, Any] = {"networks": {}, "machine": {}, "problems": [], "notes": []}
     try:
         checked = load_recipe(recipe, overrides)
         if not syntax:
@@ -61,6 +61,8 @@ def command(
         print_json(report)
     elif report["networks"]:
         print_columns([_row(role, network) for role, network in report["networks"].items()])
+        if report["machine"]:
+            click.echo("A run here trains on {device} in {precision}.".format(**report["machine"]))
     codes = {problem["exit_code"] for problem in report["problems"]}
     if codes:
         # As everywhere: a recipe's own mistakes come before what a plugin or the data lack.

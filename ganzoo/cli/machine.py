@@ -60,7 +60,8 @@ def devices() -> Iterator[Finding]:
             "compare `nvidia-smi` with the CUDA of torch: " + str(torch.version.cuda),
         )
     try:
-        from ganzoo.engine.session import fast_bf16_cpu, resolve
+        from ganzoo.engine.session import resolve
+        from ganzoo.hardware import multiplies_bf16
         from ganzoo.recipe.model import Train
 
         auto = resolve(Train())
@@ -72,10 +73,9 @@ def devices() -> Iterator[Finding]:
         yield Finding("auto", "broken", "", message, "reinstall ganzoo and what it requires")
         return
     yield Finding("device", "ok", f"auto is {auto.device}")
-    bf16 = ", which multiplies bf16 in hardware" if fast_bf16_cpu() else ""
-    because = {"fp16": "a CUDA device", "bf16": f"a CPU{bf16}", "fp32": f"{auto.device}{bf16}"}
-    reason = because.get(auto.precision, auto.device)
-    yield Finding("precision", "ok", f"auto is {auto.precision}", f"on {reason}")
+    does = "multiplies" if multiplies_bf16(auto.device) else "doesn't multiply"
+    reason = f"{auto.device} {does} bf16 in hardware"
+    yield Finding("precision", "ok", f"auto is {auto.precision}", reason)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     yield Finding("threads", "ok", f"auto is {auto.threads}", f"{cores} cores for this process")
 

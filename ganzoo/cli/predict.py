@@ -13,8 +13,9 @@ PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 """`auto` and those of `ganzoo.inference.precision`, likewise."""
 
 PRECISION_HELP = (
-    "What to multiply in. auto: bf16 where the device has it in hardware, which moves images by a"
-    " few of 255 levels; else fp32. fp16: CUDA alone."
+    "The number format of multiplications. auto: as in training, which is bf16 where the hardware"
+    " multiplies it, fp16 on older NVIDIA GPUs, and fp32 elsewhere. 16 bits move images by a few of"
+    " 255 levels. fp16 needs CUDA."
 )
 
 

@@ -12,7 +12,8 @@ from ganzoo.api import Chosen, NetOptions
 from ganzoo.data.pipeline import open_data
 from ganzoo.engine.build import Plan, build_loss, build_network, check_outputs, plan_networks
 from ganzoo.engine.rehearsal import in_words, rehearse
-from ganzoo.errors import GanzooError, RecipeError
+from ganzoo.engine.session import resolve
+from ganzoo.errors import EnvironmentFault, GanzooError, RecipeError
 from ganzoo.interfaces import NetIO, as_output
 from ganzoo.nn import weights_follow
 from ganzoo.recipe.model import Recipe
@@ -23,14 +24,18 @@ def inspect_recipe(recipe: Recipe) -> dict[str, Any]:
 
     Returns:
         `{"networks": {ROLE: {"id", "parameters", "flops", "input", "outputs", "receptive_field"?}},
-        "problems": [...], "notes": [...]}`; shapes have no batch axis, `outputs` is a list of
-        shapes, one per scale, and `flops` is one image's forward pass. A problem is
+        "machine": {"device", "precision"}, "problems": [...], "notes": [...]}`; shapes have no
+        batch axis, `outputs` is a list of shapes, one per scale, and `flops` is one image's forward
+        pass. `machine` says what a run on this machine would use; it is empty, with a note, where
+        the recipe asks for what this machine hasn't. A problem is
         `{"message", "where", "hint", "exit_code"}`.
     """
-    report: dict[str, Any] = {"networks": {}, "problems": [], "notes": []}
+    report: dict[str, Any] = {"networks": {}, "machine": {}, "problems": [], "notes": []}
     try:
         data = open_data(recipe, "train")
         report["notes"] = list(data.notes)
+        report["machine"], notes = _machine(recipe)
+        report["notes"] += notes
         plan = plan_networks(recipe, data.fields)
         build_loss(recipe, plan, torch.device("cpu"), torch.float32)
         report["networks"] = _describe(plan, recipe.train.batch_size)
@@ -45,6 +50,18 @@ def inspect_recipe(recipe: Recipe) -> dict[str, Any]:
             }
         )
     return report
+
+
+def _machine(recipe: Recipe) -> tuple[dict[str, str], list[str]]:
+    """Device and precision of a run on this machine, and notes.
+
+    A recipe for another machine is no faulty recipe, so what is missing here is a note.
+    """
+    try:
+        resolved = resolve(recipe.train)
+    except EnvironmentFault as error:
+        return {}, [f"a run on this machine would be refused: {error.message}"]
+    return {"device": resolved.device, "precision": resolved.precision}, []
 
 
 def network_costs(recipe: Recipe, *, stand_in: bool | None = None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from accelerate.utils import DistributedDataParallelKwargs, GradientAccumulation
 
 from ganzoo.engine.allocator import keep_freed_memory
 from ganzoo.errors import EnvironmentFault
+from ganzoo.hardware import auto_precision
 from ganzoo.recipe.model import Train
 
 _AUTOCAST = {"fp64": "no", "fp32": "no", "bf16": "bf16", "fp16": "fp16"}
@@ -41,14 +42,8 @@ class Resolved:
         ]
 
 
-def fast_bf16_cpu() -> bool:
-    """Whether this CPU multiplies bf16 in hardware (AMX or AVX512-BF16)."""
-    probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-    return any(bool(getattr(torch.cpu, name, lambda: False)()) for name in probes)
-
-
 def set_fp32(products: str, convolutions: str | None = None) -> tuple[str, str]:
-    """Say how exact CUDA is in fp32, and return how exact it was; not run on a GPU yet.
+    """Say how exact CUDA is in fp32, and return how exact it was.
 
     `torch.backends.cudnn.benchmark` stays off, as torch has it: it chooses kernels by timing, so
     that a resume would no more have the same bits.
@@ -58,10 +53,14 @@ def set_fp32(products: str, convolutions: str | None = None) -> tuple[str, str]:
         convolutions: the same if not given.
     """
     cudnn: Any = torch.backends.cudnn  # whose `conv` mypy doesn't know
-    matmul, conv = torch.backends.cuda.matmul, cudnn.conv
-    before = (str(matmul.fp32_precision), str(conv.fp32_precision))
-    matmul.fp32_precision = products
-    conv.fp32_precision = convolutions or products
+    matmul: Any = torch.backends.cuda.matmul
+    wanted = (products, convolutions or products)
+    if not hasattr(matmul, "fp32_precision"):  # torch before 2.9
+        before = ("tf32" if matmul.allow_tf32 else "ieee", "tf32" if cudnn.allow_tf32 else "ieee")
+        matmul.allow_tf32, cudnn.allow_tf32 = (value == "tf32" for value in wanted)
+        return before
+    before = (str(matmul.fp32_precision), str(cudnn.conv.fp32_precision))
+    matmul.fp32_precision, cudnn.conv.fp32_precision = wanted
     return before
 
 
@@ -131,12 +130,7 @@ def _device(train: Train) -> str:
 def _precision(train: Train, device: str, same: Resolved | None) -> str:
     precision: str = train.precision
     if precision == "auto":
-        if same is not None:
-            precision = same.precision
-        elif device == "cuda":
-            precision = "fp16"
-        else:
-            precision = "bf16" if device == "cpu" and fast_bf16_cpu() else "fp32"
+        precision = auto_precision(device) if same is None else same.precision
     if precision == "fp16" and device != "cuda":
         raise EnvironmentFault(
             f"precision fp16 needs CUDA, and this run is on {device}",

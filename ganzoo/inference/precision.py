@@ -12,6 +12,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.dropout import _DropoutNd
 
 from ganzoo.errors import EnvironmentFault
+from ganzoo.hardware import auto_precision
 
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
 """`fp32`: the weights' own; the others under autocast: products in 16 bits, sums, statistics and
@@ -26,10 +27,9 @@ def pick_precision(wanted: str, device: torch.device, *, eight_bits: bool = True
     """Settle `auto`; what was asked for by name stays that.
 
     Args:
-        wanted: `auto` or one of `Precision`. `auto` is bf16 where the device multiplies it in
-            hardware (a CPU with AMX or AVX512-BF16, CUDA from Ampere on) and the result is put on
-            the 8-bit grid, which is about as coarse; fp32 otherwise. Training's `auto` has been as
-            coarse on the same hardware.
+        wanted: `auto` or one of `Precision`. Where results are put on the 8-bit grid, which is
+            about as coarse as 16-bit floats, `auto` is that of training (`auto_precision` in
+            `ganzoo.hardware`). Elsewhere it is fp32.
         device: where the network is.
         eight_bits: whether results are images of 8 bits. Points are kept as they come out, and
             bf16 has three digits.
@@ -45,15 +45,7 @@ def pick_precision(wanted: str, device: torch.device, *, eight_bits: bool = True
     for precision in PRECISIONS:
         if precision == wanted:
             return precision
-    return "bf16" if eight_bits and _multiplies_bf16(device) else "fp32"
-
-
-def _multiplies_bf16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    from ganzoo.engine.session import fast_bf16_cpu
-
-    return device.type == "cpu" and fast_bf16_cpu()
+    return auto_precision(device.type) if eight_bits else "fp32"
 
 
 def lower_weights(net: nn.Module, precision: Precision) -> None:

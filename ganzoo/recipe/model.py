@@ -114,7 +114,8 @@ class Train(Options):
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Initial weights come from (seed, role), order and augmentation from (seed, epoch, index)."""
     precision: Literal["auto", "fp64", "fp32", "bf16", "fp16"] = "auto"
-    """`auto`: fp16 on CUDA, bf16 on a CPU with AMX or AVX512-BF16, else fp32; fp64 for proofs."""
+    """`auto` is bf16 where the hardware multiplies it (NVIDIA GPUs from Ampere on, CPUs with AMX or
+    AVX512-BF16), fp16 on older NVIDIA GPUs, and fp32 elsewhere. fp64 is for proofs."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train; `auto` takes an accelerator if there is one."""
     workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"

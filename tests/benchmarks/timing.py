@@ -84,13 +84,13 @@ def machine() -> dict[str, Any]:
     """What the figures were made on."""
     import torch
 
-    from ganzoo.engine.session import fast_bf16_cpu
+    from ganzoo.hardware import multiplies_bf16
 
     return {
         "processor": processor(),
         "cores": len(os.sched_getaffinity(0)),
         "threads": torch.get_num_threads(),
-        "bf16_in_hardware": fast_bf16_cpu(),
+        "bf16_in_hardware": multiplies_bf16("cpu"),
         "amx": bool(torch.cpu._is_amx_tile_supported()),
         "torch": torch.__version__,
         "python": platform.python_version(),
