@@ -17,6 +17,7 @@ import ganzoo
 from ganzoo.cli.console import report_bug, report_error, report_usage, results_apart
 from ganzoo.cli.lazy import LazyGroup
 from ganzoo.errors import ExitCode, GanzooError
+from ganzoo.memory import out_of_memory
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("ganzoo.cli.run", "Train as a recipe says, or go on with a run."),
@@ -112,15 +113,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
             click.echo("error: no space is left for what is written", err=True)
             code = int(ExitCode.ENVIRONMENT)
         else:
-            report_bug(error, as_json=as_json)
-            code = int(ExitCode.BUG)
+            code = _report_unforeseen(error, as_json=as_json, debug=debug)
     except Exception as error:  # noqa: BLE001  # the last resort: say whose bug it is
-        report_bug(error, as_json=as_json)
-        code = int(ExitCode.BUG)
+        code = _report_unforeseen(error, as_json=as_json, debug=debug)
     if "torch" not in sys.modules:  # what a run leaves may have something to finish
         # Python's last search for garbage would take longer than all that `ganzoo --help` does.
         atexit.register(gc.freeze)
     return code
+
+
+def _report_unforeseen(error: Exception, *, as_json: bool, debug: bool) -> int:
+    """Say whose bug an error is, unless it only says that memory didn't suffice."""
+    fault = out_of_memory(
+        error,
+        "this command",
+        hint="End other programs, or make smaller what it works on: images, batches, networks.",
+    )
+    if fault is None:
+        report_bug(error, as_json=as_json)
+        return int(ExitCode.BUG)
+    report_error(fault, as_json=as_json, debug=debug)
+    return int(fault.exit_code)
 
 
 def _abandon_stdout() -> None:

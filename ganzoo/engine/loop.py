@@ -12,10 +12,10 @@ from typing import Any
 import pluggy
 
 from ganzoo import hookspecs
-from ganzoo.data.loader import lost_worker
 from ganzoo.data.pipeline import PreparedData, open_data
-from ganzoo.engine import checkpoint, provenance, rundir
+from ganzoo.engine import checkpoint, provenance
 from ganzoo.engine.clocks import Limits, StopFlag, Ticker, stop_on_signals
+from ganzoo.engine.faults import fault_of
 from ganzoo.engine.state import capture
 from ganzoo.engine.view import Result, Run, data_identity
 from ganzoo.errors import (
@@ -96,12 +96,8 @@ class Loop:
             outcome, error = "diverged", self._last_good(fault)
         except GanzooError as fault:
             error = fault
-        except (OSError, RuntimeError) as fault:
-            error = (
-                rundir.fault_of(self.run.path, fault)
-                if isinstance(fault, OSError)
-                else lost_worker(fault)
-            )
+        except (OSError, RuntimeError, MemoryError) as fault:
+            error = fault_of(fault, self.run.path, trainer)
             if error is None:
                 self._end(outcome)
                 raise

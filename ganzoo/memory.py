@@ -1,0 +1,101 @@
+"""Errors that mean "there is no more memory": recognised whoever raises them, and said in words."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ganzoo.errors import EnvironmentFault
+
+_SAID = re.compile(
+    r"out of memory|can't allocate memory|cannot allocate memory|not enough memory"
+    r"|insufficient memory|unable to allocate|failed to allocate|bad_alloc|_ALLOC_FAILED"
+    r"|can't start new thread",
+    re.IGNORECASE,
+)
+"""What torch's allocators, CUDA's libraries, NumPy, OpenCV and Python say in their messages."""
+
+_ASKED = re.compile(r"allocate (\d+(?:\.\d*)?) ?(bytes|KiB|MiB|GiB|TiB|PiB|EiB)?\b", re.IGNORECASE)
+
+_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+
+
+@dataclass(frozen=True)
+class Shortage:
+    """Memory that was asked for and not given.
+
+    Args:
+        device: `the CUDA device`, `the Apple GPU`, or `this machine` for the host's memory.
+        asked: how much the last request was for, such as `1.5 GiB`; empty where it isn't said.
+    """
+
+    device: str
+    asked: str = ""
+
+    def __str__(self) -> str:
+        more = f" ({self.asked} more were asked for)" if self.asked else ""
+        return f"{self.device} has no memory left{more}"
+
+
+def shortage(error: BaseException) -> Shortage | None:
+    """What an error says of memory that is lacking; None if it is about something else.
+
+    The errors that it was raised from are looked at too, since a library may wrap the one that
+    tells.
+    """
+    for one in _chain(error):
+        text = str(one)
+        if isinstance(one, OSError):
+            if one.errno == errno.ENOMEM:
+                return Shortage("this machine")
+        elif isinstance(one, MemoryError) or (
+            # torch.OutOfMemoryError is a RuntimeError; cv2.error is an Exception of its own.
+            (isinstance(one, RuntimeError) or type(one).__module__.startswith("cv2"))
+            and _SAID.search(text)
+        ):
+            return Shortage(_device(text), _asked(text))
+    return None
+
+
+def out_of_memory(
+    error: BaseException, doing: str, *, hint: str, where: str = ""
+) -> EnvironmentFault | None:
+    """The error to raise in place of one that is about memory; None if it is about something else.
+
+    Args:
+        error: what was caught.
+        doing: what needed the memory, with its sizes: `a training step of 4 images of 256 x 256`.
+        hint: what to make smaller.
+        where: the file or sample concerned.
+    """
+    short = shortage(error)
+    if short is None:
+        return None
+    return EnvironmentFault(f"{doing} needs more memory: {short}", hint=hint, where=where)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        yield error
+        seen.add(id(error))
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _device(text: str) -> str:
+    if re.search(r"CUDA|CUBLAS|CUDNN|NCCL|HIP\b", text):
+        return "the CUDA device"
+    return "the Apple GPU" if "MPS backend" in text else "this machine"
+
+
+def _asked(text: str) -> str:
+    match = _ASKED.search(text)
+    if match is None:
+        return ""
+    size, unit = float(match[1]), match[2] or "bytes"
+    place = [one.lower() for one in _UNITS].index(unit.lower())
+    while size >= 1024 and place + 1 < len(_UNITS):
+        size, place = size / 1024, place + 1
+    return f"{size:.4g} {_UNITS[place]}"
