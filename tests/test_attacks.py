@@ -31,7 +31,7 @@ from ganzoo.errors import (
     RecipeError,
     UsageError,
 )
-from ganzoo.inference.weights import find_weights
+from ganzoo.inference.find import find_weights
 from ganzoo.observers import Voice
 from ganzoo.observers.base import Observer
 from ganzoo.observers.metrics_log import MetricsLog

@@ -19,9 +19,10 @@ from ganzoo.api import Options
 from ganzoo.data.pipeline import open_for_evaluation
 from ganzoo.errors import DataMissing, UsageError
 from ganzoo.inference import controls
+from ganzoo.inference.card import WeightsCard
 from ganzoo.inference.evaluate import evaluate_run, score_nets
 from ganzoo.inference.judging import NETWORK, judge, metrics_for
-from ganzoo.inference.weights import WeightsCard, build_network, save_weights
+from ganzoo.inference.weights import build_network, save_weights
 from ganzoo.interfaces import Field, NetIO
 from ganzoo.metrics.image import L1
 from ganzoo.recipe import load_recipe

@@ -14,11 +14,12 @@ from torch import nn
 
 from ganzoo import api, registry
 from ganzoo.errors import DivergedError, EnvironmentFault, ExitCode
+from ganzoo.inference.card import WeightsCard
 from ganzoo.inference.modes import inference_mode
 from ganzoo.inference.network import as_given, load_trained
 from ganzoo.inference.precision import PRECISIONS, computing_in, lower_weights, pick_precision
 from ganzoo.inference.predict import predict
-from ganzoo.inference.weights import WeightsCard, build_network, load_weights, save_weights
+from ganzoo.inference.weights import build_network, load_weights, save_weights
 from ganzoo.interfaces import Field, NetIO
 
 TOY = registry.__file__.replace("ganzoo/registry.py", "tests/toys/inference_toy.py")

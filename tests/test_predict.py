@@ -16,9 +16,10 @@ from ganzoo import api, registry
 from ganzoo.data.convert import to_tensor, to_uint8
 from ganzoo.errors import DataError, ExitCode, UsageError
 from ganzoo.inference import modes
+from ganzoo.inference.card import WeightsCard
 from ganzoo.inference.network import load_trained
 from ganzoo.inference.predict import plan, predict
-from ganzoo.inference.weights import WeightsCard, build_network, load_weights, save_weights
+from ganzoo.inference.weights import build_network, load_weights, save_weights
 from ganzoo.interfaces import Field, NetIO
 
 TOY = Path(__file__).parent / "toys" / "inference_toy.py"

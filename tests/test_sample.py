@@ -18,10 +18,11 @@ from ganzoo.data.pipeline import open_for_evaluation
 from ganzoo.engine.clocks import Limits
 from ganzoo.engine.run import run
 from ganzoo.errors import DivergedError, UsageError
+from ganzoo.inference.find import find_weights
 from ganzoo.inference.neighbours import find_neighbours
 from ganzoo.inference.sample import sample
 from ganzoo.inference.walks import STEPS, slerp
-from ganzoo.inference.weights import find_weights, load_weights, save_weights
+from ganzoo.inference.weights import load_weights, save_weights
 from ganzoo.observers import Voice
 from ganzoo.recipe import load_recipe
 

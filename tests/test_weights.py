@@ -25,15 +25,11 @@ from ganzoo.errors import (
     UsageError,
 )
 from ganzoo.files import replacing
+from ganzoo.inference import card as cards
 from ganzoo.inference import weights
-from ganzoo.inference.weights import (
-    WeightsCard,
-    build_network,
-    find_weights,
-    load_weights,
-    read_card,
-    save_weights,
-)
+from ganzoo.inference.card import WeightsCard
+from ganzoo.inference.find import find_weights
+from ganzoo.inference.weights import build_network, load_weights, read_card, save_weights
 from ganzoo.interfaces import Field, NetIO
 
 
@@ -190,7 +186,7 @@ def test_what_is_not_ours_is_refused_by_name(tmp_path):
 
 
 def test_a_newer_format_says_upgrade(tmp_path):
-    values = json.loads(make_card().to_json()) | {"format": weights.FORMAT + 1, "ganzoo": "9.0"}
+    values = json.loads(make_card().to_json()) | {"format": cards.FORMAT + 1, "ganzoo": "9.0"}
     path = tmp_path / "new.safetensors"
     save_file({"a": torch.zeros(1)}, path, metadata={"ganzoo": json.dumps(values)})
     with pytest.raises(EnvironmentFault, match=r"ganzoo 9\.0") as caught:
@@ -293,9 +289,109 @@ def test_find_weights_passes_over_a_damaged_checkpoint_and_says_so(tmp_path, toy
     content = bytearray(path.read_bytes())
     content[-1] ^= 1  # still a readable file: only its hash tells
     path.write_bytes(content)
-    load_weights(path)
+    read_card(path)
     assert find_weights(tmp_path) == old / "generator.safetensors"
     assert "step_1000" in caplog.text
+
+
+def damage_last_byte(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1  # still a readable file: only hashes tell
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("named", ["generator.safetensors", "generator.ema.safetensors", ""])
+@pytest.mark.parametrize("role", [None, "generator"])
+def test_a_manifest_is_heeded_wherever_a_path_leads(tmp_path, toy_registry, named, role):
+    folder = write_checkpoint(tmp_path, 5, ["generator", "generator.ema"])
+    assert find_weights(folder / named, role) == folder / (named or "generator.ema.safetensors")
+    for path in folder.glob("generator*"):
+        damage_last_byte(path)
+    with pytest.raises(DataError, match="sha256 differs") as caught:
+        find_weights(folder / named, role)
+    assert caught.value.exit_code == ExitCode.DATA
+    (folder / "manifest.json").write_text("{}")
+    with pytest.raises(DataError, match=r"manifest\.json"):
+        find_weights(folder / named, role)
+
+
+def test_a_damaged_average_is_not_replaced_by_the_plain_weights(tmp_path, toy_registry, caplog):
+    both = ["generator", "generator.ema"]
+    old, new = write_checkpoint(tmp_path, 900, both), write_checkpoint(tmp_path, 1000, both)
+    damage_last_byte(new / "generator.ema.safetensors")
+    assert find_weights(tmp_path) == old / "generator.ema.safetensors"
+    assert "step_1000" in caplog.text
+    assert find_weights(tmp_path, ema=False) == new / "generator.safetensors"
+    (new / "generator.safetensors").write_bytes(b"no card: the role is unknown")
+    assert find_weights(tmp_path) == old / "generator.ema.safetensors"
+    damage_last_byte(old / "generator.ema.safetensors")
+    with pytest.raises(DataError, match="whole") as caught:
+        find_weights(tmp_path, "generator")
+    assert "step_900" in caught.value.hint
+
+
+def test_a_file_without_a_manifest_is_known_by_the_hash_in_its_card(tmp_path):
+    path = tmp_path / "mailed.safetensors"
+    state = {"a": torch.randn(3), "count": torch.tensor(7), "none": torch.zeros(0)}
+    save_weights(path, state, make_card())
+    load_weights(path)
+    whole = path.read_bytes()
+    damage_last_byte(path)
+    with pytest.raises(DataError, match="sha256 in its card"):
+        load_weights(path)
+    # the card is held to it as well
+    path.write_bytes(whole.replace(b'\\"size_multiple\\":4', b'\\"size_multiple\\":8'))
+    assert read_card(path).size_multiple == 8
+    with pytest.raises(DataError, match="sha256 in its card"):
+        load_weights(path)
+    # a file of before there were hashes is believed, as it always was
+    card = json.loads(make_card().to_json()) | {"format": 1}
+    del card["sha256"]
+    save_file(state, path, metadata={"ganzoo": json.dumps(card)})
+    assert load_weights(path)[0] == dataclasses.replace(make_card(), format=1)
+
+
+WRONG = {
+    "role": [5, None, "../../x", "a/b"],
+    "kind": ["loss", 1],
+    "network": ["toy/net", [], None],
+    "revision": ["1", 1.5, True],
+    "io": [{}, [], {"inputs": [3, 8], "outputs": "x", "classes": 0}],
+    "task": [1, None],
+    "fields": [[], {"source": 1}, {"source": {"shape": [3, -8, 8], "kind": "image"}}],
+    "data": ["x"],
+    "size_multiple": [0, -4, "4", 10**9],
+    "inference": [{"mode": "x", "seed": 0}, {"mode": "paper"}, {"mode": "paper", "seed": "0"}],
+    "plugin": [{"version": 3}],
+    "ema": ["yes", 1],
+    "step": [-1, "12"],
+    "images": [1.5],
+    "recipe": ["../../x", 3],
+    "recipe_sha256": [1],
+    "ganzoo": [2],
+    "format": [0, "1", None],
+    "sha256": [0],
+    "stranger": [1],
+}
+
+
+@pytest.mark.parametrize("key", sorted(WRONG))
+def test_a_card_of_wrong_values_is_refused_in_words(tmp_path, key):
+    path = tmp_path / "forged.safetensors"
+    for value in WRONG[key]:
+        values = json.loads(make_card().to_json()) | {key: value}
+        save_file({"a": torch.zeros(1)}, path, metadata={"ganzoo": json.dumps(values)})
+        with pytest.raises(DataError, match="card can't be read") as caught:
+            read_card(path)
+        assert key in caught.value.hint, value
+        assert caught.value.where == str(path)
+    assert {one.name for one in dataclasses.fields(WeightsCard)} <= WRONG.keys()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "5", "{", "[" * 5000, '{"format": 1}'])
+def test_what_is_no_card_is_refused(text):
+    with pytest.raises(ValueError, match=r"\w"):
+        WeightsCard.from_json(text)
 
 
 def test_find_weights_says_what_is_missing(tmp_path, toy_registry):
@@ -303,6 +399,11 @@ def test_find_weights_says_what_is_missing(tmp_path, toy_registry):
         find_weights(tmp_path)
     with pytest.raises(UsageError, match="no such run"):
         find_weights(tmp_path / "nowhere")
+    write_checkpoint(tmp_path / "name" / "20260101-120000", 5, ["generator"])
+    for folder in (tmp_path, tmp_path / "name"):
+        with pytest.raises(UsageError, match="no complete checkpoint") as caught:
+            find_weights(folder)
+        assert str(tmp_path / "name" / "20260101-120000") in caught.value.hint
     write_checkpoint(tmp_path, 5, ["generator"])
     with pytest.raises(UsageError, match="averaged"):
         find_weights(tmp_path, ema=True)

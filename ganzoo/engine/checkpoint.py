@@ -21,7 +21,8 @@ from torch import Tensor
 from ganzoo.engine.rundir import now
 from ganzoo.errors import DataError, EnvironmentFault, GanzooError
 from ganzoo.files import read_json, replacing, write_json, write_text
-from ganzoo.inference.weights import WeightsCard, load_weights, save_weights, writable
+from ganzoo.inference.card import WeightsCard
+from ganzoo.inference.weights import load_weights, save_weights, writable
 
 FORMAT = 1
 LATEST = "LATEST"

@@ -15,7 +15,8 @@ from ganzoo.api import NetOptions
 from ganzoo.engine import checkpoint, rng
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import DataError, GanzooError, PluginError
-from ganzoo.inference.weights import WeightsCard, fill
+from ganzoo.inference.card import WeightsCard
+from ganzoo.inference.weights import fill
 from ganzoo.registry import current
 
 

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from ganzoo.api import Chosen
 from ganzoo.data.sampler import seed_for
 from ganzoo.errors import PluginError, UsageError
+from ganzoo.inference.card import WeightsCard
 from ganzoo.inference.modes import Mode, inference_mode
 from ganzoo.inference.network import as_given, draws, load_network, served
 from ganzoo.inference.precision import Precision, computing_in
-from ganzoo.inference.weights import WeightsCard
 from ganzoo.interfaces import NetIO
 
 CHUNK = 64

@@ -14,7 +14,9 @@ from ganzoo.data.pipeline import PreparedData, open_for_evaluation
 from ganzoo.errors import DataError, UsageError
 from ganzoo.files import write_json
 from ganzoo.inference import controls
+from ganzoo.inference.card import WeightsCard
 from ganzoo.inference.drawing import Sampler, load_sampler
+from ganzoo.inference.find import find_weights, runs_below
 from ganzoo.inference.judging import (
     NETWORK,
     Made,
@@ -28,7 +30,7 @@ from ganzoo.inference.judging import (
 from ganzoo.inference.modes import Mode
 from ganzoo.inference.network import Trained, draws, load_trained, task_of
 from ganzoo.inference.report import Gallery, results_of, together
-from ganzoo.inference.weights import WeightsCard, find_weights, read_card
+from ganzoo.inference.weights import read_card
 from ganzoo.interfaces import NetIO, Split
 from ganzoo.recipe import Recipe, load_recipe
 
@@ -124,7 +126,9 @@ def run_recipe(run: Path) -> Recipe:
     resolved = run / "recipe.resolved.toml"
     if not resolved.is_file():
         raise UsageError(
-            "this is no run directory", where=str(run), hint=f"It holds no {resolved.name}."
+            "this is no run directory",
+            where=str(run),
+            hint=runs_below(run) or f"It holds no {resolved.name}.",
         )
     return load_recipe(resolved)
 
@@ -167,7 +171,7 @@ def evaluate_run(
         limit: score this many samples alone.
         device: `auto`, `cpu`, `cuda` or `mps`.
         role: the network to score; None: each that the task serves.
-        ema: see `ganzoo.inference.weights.find_weights`.
+        ema: see `ganzoo.inference.find.find_weights`.
         done: called with the number of samples done and their total.
 
     Returns:

@@ -13,10 +13,11 @@ from torch.nn import functional
 
 from ganzoo.api import Chosen
 from ganzoo.data.sampler import seed_for
-from ganzoo.errors import EnvironmentFault, UsageError
+from ganzoo.errors import DataError, EnvironmentFault, UsageError
+from ganzoo.inference.card import WeightsCard
 from ganzoo.inference.modes import Mode, inference_mode
 from ganzoo.inference.precision import Precision, computing_in, lower_weights, pick_precision
-from ganzoo.inference.weights import WeightsCard, build_network, load_weights
+from ganzoo.inference.weights import build_network, load_weights
 from ganzoo.interfaces import Field
 
 
@@ -210,11 +211,23 @@ def task_of(card: WeightsCard) -> Chosen:
     Raises:
         UsageError: it doesn't serve their role.
         PluginError: its plugin is missing.
+        DataError: what the card says of the data and the shapes doesn't fit the task.
     """
     from ganzoo import registry
 
     task = registry.current().choose("task", dict(card.task))
-    served(task, card.role)
+    taken, made = served(task, card.role)
+    if made not in card.fields:
+        raise DataError(
+            f"its card doesn't say what {made!r} is, which {task.id} makes with {card.role!r}",
+            hint=f"Its fields are: {', '.join(card.fields) or 'none'}.",
+        )
+    for name, shape in ((taken, card.io.inputs), (made, card.io.outputs)):
+        if name in card.fields and len(shape) != len(card.fields[name].shape):
+            raise DataError(
+                f"its card says that {name!r} is of kind {card.fields[name].kind}, and that its"
+                f" network has the shape {list(shape)} there"
+            )
     return task
 
 

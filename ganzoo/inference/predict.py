@@ -9,10 +9,11 @@ from typing import Any
 
 from ganzoo.data.decode import IMAGE_SUFFIXES
 from ganzoo.errors import DataError, UsageError
+from ganzoo.inference.find import find_weights
 from ganzoo.inference.modes import Mode
 from ganzoo.inference.network import load_trained, refuse_drawing, served, task_of
 from ganzoo.inference.stream import ARRAY, PICTURE_CHANNELS, Job, make_all
-from ganzoo.inference.weights import find_weights, read_card
+from ganzoo.inference.weights import read_card
 
 SUFFIXES = IMAGE_SUFFIXES | {ARRAY}
 
@@ -125,7 +126,7 @@ def predict(
     """Generate an image for every input file.
 
     Args:
-        run_or_weights: see `ganzoo.inference.weights.find_weights`.
+        run_or_weights: see `ganzoo.inference.find.find_weights`.
         inputs: files and folders (read recursively).
         out: a folder, or a `.png` for a single file; `.npy` where the network makes other than 1,
             3 or 4 channels.

@@ -18,8 +18,8 @@ from ganzoo.data.decode import decode_image
 from ganzoo.data.pixels import Channels
 from ganzoo.errors import DataError, DivergedError, EnvironmentFault
 from ganzoo.files import replacing
+from ganzoo.inference.card import WeightsCard
 from ganzoo.inference.network import Trained
-from ganzoo.inference.weights import WeightsCard
 
 log = logging.getLogger(__name__)
 
