@@ -443,7 +443,7 @@ class Task(ABC):
 
     @abstractmethod
     def step(self, batch: Mapping[str, Tensor], optimize: Optimize) -> None:
-        """One step of every player."""
+        """One step of every player; at least one of them must have its turn."""
 
     @abstractmethod
     def sample(

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 import click
 
+from ganzoo.blame import culprit
 from ganzoo.errors import ExitCode, GanzooError
 
 
@@ -135,27 +136,9 @@ def report_usage(error: click.ClickException, *, as_json: bool = False) -> None:
 def report_bug(error: Exception, *, as_json: bool = False) -> None:
     """An error that nobody foresaw, with its traceback and its owner."""
     sys.stderr.write("".join(traceback.format_exception(error)))
-    message = f"this is a bug in {_owner(error)}: {type(error).__name__}: {error}"
+    message = f"this is a bug in {culprit(error) or 'ganzoo'}: {type(error).__name__}: {error}"
     hint = "please report it with the traceback above and the command"
     click.echo(f"{_error()}: {message}\n  {hint}", err=True)
     if as_json:
         document = {"message": message, "hint": hint, "where": "", "exit_code": int(ExitCode.BUG)}
         print_json({"error": document})
-
-
-def _owner(error: Exception) -> str:
-    """The plugin in whose code the error arose, or ganzoo."""
-    from ganzoo import registry
-
-    modules = {
-        record.module.partition(":")[0].partition(".")[0]: record
-        for record in registry.current().records
-    }
-    for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
-        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-        if package == "ganzoo":
-            break
-        if package in modules:
-            record = modules[package]
-            return f'the plugin "{record.namespace}" ({record.distribution} {record.version})'
-    return "ganzoo"

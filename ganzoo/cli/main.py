@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 import ganzoo
+from ganzoo.blame import left_by
 from ganzoo.cli.console import report_bug, report_error, report_usage, results_apart
 from ganzoo.cli.lazy import LazyGroup
 from ganzoo.errors import ExitCode, GanzooError
@@ -104,6 +105,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         code = int(ExitCode.INTERRUPTED)
+    except SystemExit as left:  # ours are click's; this is some plugin's
+        report_error(left_by(left), as_json=as_json, debug=debug)
+        code = int(ExitCode.PLUGIN)
     except BrokenPipeError:
         _abandon_stdout()  # its reader has seen enough, which is no error
         code = int(ExitCode.DONE)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
+from ganzoo.blame import culprit, left_by
 from ganzoo.data.cache import SampleCache, open_cache
 from ganzoo.data.handover import PREFETCH, Handover, Letter, open_handover
 from ganzoo.data.pipeline import PreparedData
@@ -36,12 +37,16 @@ class _Batches(Dataset[Any]):
             return self._made(positions)
         except GanzooError as error:
             return error
-        except Exception:
+        except SystemExit as left:
+            return left_by(left)
+        except Exception as error:
             if get_worker_info() is None:
                 raise
             # As a value too: an error of the loader's own keeps it alive, and with it workers that
             # heed no signal, so that the process would never end.
-            return RuntimeError(f"in a loader worker:\n{traceback.format_exc()}")
+            told = RuntimeError(f"in a loader worker:\n{traceback.format_exc()}")
+            told.culprit = culprit(error)  # type: ignore[attr-defined]  # read by `culprit` again
+            return told
 
     def _made(self, positions: Sequence[Position]) -> dict[str, Tensor] | Letter:
         batch = self.data.batch(positions, self.cache)

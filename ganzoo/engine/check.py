@@ -9,9 +9,11 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from ganzoo.api import Chosen, NetOptions
+from ganzoo.blame import in_words
 from ganzoo.data.pipeline import open_data
 from ganzoo.engine.build import Plan, build_loss, build_network, check_outputs, plan_networks
-from ganzoo.engine.rehearsal import in_words, rehearse
+from ganzoo.engine.looking import open_watched
+from ganzoo.engine.rehearsal import rehearse
 from ganzoo.engine.session import resolve
 from ganzoo.errors import EnvironmentFault, GanzooError, RecipeError
 from ganzoo.interfaces import NetIO, as_output
@@ -36,6 +38,7 @@ def inspect_recipe(recipe: Recipe) -> dict[str, Any]:
         report["notes"] = list(data.notes)
         report["machine"], notes = _machine(recipe)
         report["notes"] += notes
+        open_watched(recipe, stand_in=data.stand_in)
         plan = plan_networks(recipe, data.fields)
         build_loss(recipe, plan, torch.device("cpu"), torch.float32)
         report["networks"] = _describe(plan, recipe.train.batch_size)

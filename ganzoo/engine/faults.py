@@ -1,17 +1,18 @@
-"""What errors of the system mean for a training: its disk, its loader workers, its memory."""
+"""What errors mean for a training: its disk, loader workers and memory, plugins that exit."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from ganzoo.blame import left_by
 from ganzoo.data.loader import lost_worker
 from ganzoo.engine import rundir
 from ganzoo.engine.trainer import Trainer
-from ganzoo.errors import EnvironmentFault
+from ganzoo.errors import EnvironmentFault, GanzooError
 from ganzoo.memory import out_of_memory
 
 
-def fault_of(error: Exception, path: Path, trainer: Trainer) -> EnvironmentFault | None:
+def fault_of(error: Exception | SystemExit, path: Path, trainer: Trainer) -> GanzooError | None:
     """What the user can do about an error of a training; None if it is a bug somewhere.
 
     Args:
@@ -19,6 +20,10 @@ def fault_of(error: Exception, path: Path, trainer: Trainer) -> EnvironmentFault
         path: the run directory.
         trainer: the training that it happened to.
     """
+    if isinstance(error, GanzooError):
+        return error
+    if isinstance(error, SystemExit):
+        return left_by(error)
     found = None
     if isinstance(error, OSError):
         found = rundir.fault_of(path, error)

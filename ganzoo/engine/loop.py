@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import time
@@ -12,10 +11,12 @@ from typing import Any
 import pluggy
 
 from ganzoo import hookspecs
-from ganzoo.data.pipeline import PreparedData, open_data
+from ganzoo.blame import in_words
+from ganzoo.data.pipeline import PreparedData
 from ganzoo.engine import checkpoint, provenance
 from ganzoo.engine.clocks import Limits, StopFlag, Ticker, stop_on_signals
 from ganzoo.engine.faults import fault_of
+from ganzoo.engine.looking import Looks
 from ganzoo.engine.state import capture
 from ganzoo.engine.view import Result, Run, data_identity
 from ganzoo.errors import (
@@ -24,9 +25,8 @@ from ganzoo.errors import (
     ExitCode,
     GanzooError,
     PluginError,
-    RecipeError,
 )
-from ganzoo.interfaces import Outcome, Split
+from ganzoo.interfaces import Outcome
 from ganzoo.observers import Observer, default_observers
 
 
@@ -52,13 +52,13 @@ class Loop:
         self.first_step = self.trainer.steps
         # A resumed run stands where its checkpoint is; newer ones, if any, are damaged.
         self.saved_step: int | None = self.trainer.steps or None
-        self.metrics: dict[str, float] = {}
-        self.validation: PreparedData | None = None
+        self._unsaved_step: int | None = None
         self.hooks = pluggy.PluginManager("ganzoo")
         self.hooks.add_hookspecs(hookspecs.RunSpecs)
         self.samplers: list[Observer] = []
         if self.session.main:
             self._register(observers)
+        self.looks = Looks(this, self.hooks.hook, self.samplers)
 
     def _register(self, observers: Sequence[object] | None) -> None:
         mine = default_observers(self.run) if observers is None else list(observers)
@@ -94,9 +94,8 @@ class Loop:
                 outcome = ended
         except DivergedError as fault:
             outcome, error = "diverged", self._last_good(fault)
-        except GanzooError as fault:
-            error = fault
-        except (OSError, RuntimeError, MemoryError) as fault:
+        except (Exception, SystemExit) as fault:
+            self._rescue()
             error = fault_of(fault, self.run.path, trainer)
             if error is None:
                 self._end(outcome)
@@ -109,10 +108,9 @@ class Loop:
         if error is not None:
             code = error.exit_code
         elif recipe.watch.evaluate != "never" and outcome == "finished" and trainer.done:
-            try:
-                self._evaluate(recipe.watch.evaluate)
-            except GanzooError as fault:  # the training is done and saved all the same
-                error, code = fault, fault.exit_code
+            error = self.looks.evaluate(recipe.watch.evaluate)
+            if error is not None:  # the training is done and saved all the same
+                code = error.exit_code
         if error is not None:
             self.voice.note(f"error: {error}")
         return Result(self.run.path, outcome, code, self._document(outcome), error)
@@ -168,19 +166,9 @@ class Loop:
     def _act(self, now: Mapping[Ticker, bool]) -> None:
         if now[self.log_clock]:
             self._log(partial=False)
-        better = False
-        try:
-            if now[self.sample_clock]:
-                self._sample()
-            better = now[self.validate_clock] and self._validate()
-        except DivergedError:
-            raise
-        except Exception:
-            # Looking failed, and the weights are good. Not with several processes: the others
-            # know nothing of it and would not take part.
-            if self.session.world == 1:
-                self._save()
-            raise
+        if now[self.sample_clock]:
+            self.looks.sample()
+        better = now[self.validate_clock] and self.looks.validate()
         if now[self.save_clock] or better:
             self._save()
 
@@ -196,59 +184,11 @@ class Loop:
             self.hooks.hook.ganzoo_logs(run=self.run, step=step, logs=logs)
             self._status("running")
 
-    def _sample(self) -> None:
-        self.trainer.check_finite()
-        for observer in self.samplers:
-            for path in observer.sample(self.run):
-                self.hooks.hook.ganzoo_saved(run=self.run, path=path, what="sample")
-
-    def _validate(self) -> bool:
-        """Score the validation split; True when it is the best so far."""
-        from ganzoo.inference.evaluate import score_nets
-
-        self.trainer.check_finite()
-        better = False
-        if self.session.main:
-            if self.validation is None:
-                recipe = self.run.recipe
-                self.validation = open_data(recipe, "val", stand_in=self.data.stand_in)
-            self.metrics = score_nets(
-                self.run.recipe,
-                self.trainer.shown,
-                "val",
-                data=self.validation,
-                io=self.trainer.plan.io,
-            )
-            self.hooks.hook.ganzoo_metrics(
-                run=self.run, step=self.trainer.steps, metrics=self.metrics
-            )
-            better = self._is_better()
-        better = bool(self.session.share(better))
-        self.trainer.best = self.session.share(self.trainer.best)
-        return better
-
-    def _is_better(self) -> bool:
-        wanted = self.run.recipe.checkpoints
-        if not wanted.best:
-            return False
-        if wanted.best not in self.metrics:
-            raise RecipeError(
-                f"checkpoints.best = {wanted.best!r} is no metric of the validation",
-                hint=f"Its metrics are: {', '.join(sorted(self.metrics))}.",
-            )
-        value, best = self.metrics[wanted.best], self.trainer.best
-        sign = 1 if wanted.best_is == "highest" else -1
-        if not math.isfinite(value):
-            return False
-        if best is not None and sign * value <= sign * best["value"]:
-            return False
-        self.trainer.best = {"step": self.trainer.steps, "value": value, "metric": wanted.best}
-        return True
-
     def _save(self) -> None:
         trainer = self.trainer
         if self.saved_step == trainer.steps:
             return
+        self._unsaved_step = trainer.steps
         trainer.check_finite()
         state = capture(trainer)
         if self.session.main:
@@ -264,17 +204,41 @@ class Loop:
                     where=str(root),
                     hint="Free some space, then go on with --resume; older checkpoints are whole.",
                 ) from error
-            self.hooks.hook.ganzoo_saved(run=self.run, path=path, what="checkpoint")
+            self.saved_step = trainer.steps
             self._status("running", checkpoint=path.name)
+            self.hooks.hook.ganzoo_saved(run=self.run, path=path, what="checkpoint")
         self.saved_step = trainer.steps
+
+    def _rescue(self) -> None:
+        """Save the weights of a training that a fault ends: a broken file says nothing of them.
+
+        Not with several processes: the others know nothing of the fault, and would not take part.
+        """
+        trainer = self.trainer
+        done = trainer.steps in (0, self.saved_step, self._unsaved_step)
+        if done or self.session.world > 1 or not self.run.path.is_dir():
+            return
+        try:
+            self._save()
+        except Exception as error:  # noqa: BLE001  # the first fault is the one to tell
+            self.voice.warn(f"no checkpoint of step {trainer.steps:,}: {in_words(error)}")
+            return
+        self.voice.say(f"saved before the end: step {trainer.steps:,}")
+        if not trainer.between_steps:
+            self.voice.warn(
+                f"step {trainer.steps + 1:,} had begun: what follows a resume isn't bit for bit "
+                "what it would have been"
+            )
 
     def _finish(self, outcome: Outcome) -> None:
         """What is written when training stops, for whatever good reason."""
         self._log(partial=True)
         if self.trainer.steps:
             self._save()  # first: a sample that fails must not cost the weights
+        if self.trainer.done:
+            self.trainer.check_turns()
         if outcome == "finished" and self.trainer.steps:
-            self._sample()
+            self.looks.sample()
 
     def _end(self, outcome: Outcome) -> None:
         self.run.outcome = outcome
@@ -313,17 +277,6 @@ class Loop:
             **more,
         )
 
-    def _evaluate(self, split: Split) -> None:
-        if not self.session.main:
-            return
-        from ganzoo.inference.evaluate import evaluate_run
-        from ganzoo.inference.report import print_report
-
-        self.voice.say(f"evaluating the {split} split")
-        report = evaluate_run(self.run.path, split, device=self.session.device.type)
-        self.metrics = {name: value["mean"] for name, value in report["metrics"].items()}
-        print_report(report)
-
     def _document(self, outcome: Outcome) -> dict[str, Any]:
         trainer = self.trainer
         seconds = max(time.monotonic() - self.began, 1e-9)
@@ -341,5 +294,5 @@ class Loop:
             "images_per_second": round((trainer.images - self.first_images) / seconds, 4),
             "data": {"use": self.data.chosen.id, "stand_in": self.data.stand_in},
             "weights": weights,
-            "metrics": self.metrics,
+            "metrics": self.looks.metrics,
         }

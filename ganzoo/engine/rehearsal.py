@@ -17,10 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ganzoo.blame import in_words, last_line
 from ganzoo.engine.build import Plan, build_diffaugments, build_loss, build_network
 from ganzoo.engine.nets import Promise
 from ganzoo.engine.rng import isolated
-from ganzoo.engine.stepper import total_of, trained
+from ganzoo.engine.stepper import idle, total_of, trained
 from ganzoo.errors import GanzooError, PluginError, RecipeError
 from ganzoo.interfaces import Clock, DiffAugment
 from ganzoo.nn import weights_follow
@@ -69,6 +70,7 @@ class _Optimize:
     def __init__(self, players: Mapping[str, tuple[str, ...]]) -> None:
         self.players = players
         self.moved: set[str] = set()
+        self.turns = 0
 
     def __call__(self, player: str, terms: Mapping[str, Tensor]) -> None:
         if player not in self.players:
@@ -76,6 +78,7 @@ class _Optimize:
             raise PluginError(f"the task optimises {player!r}, and its players are: {known}")
         total_of(player, terms)
         self.moved.add(player)
+        self.turns += 1
 
 
 def rehearse(
@@ -93,9 +96,13 @@ def rehearse(
         dtype: theirs.
 
     Raises:
-        RecipeError: networks, loss and task don't fit together, with the cause.
-        PluginError: a term is no single number, or doesn't depend on its player's weights.
+        RecipeError: networks, loss and task don't fit together, with the cause; or networks that
+            are used would have no moving average, though the recipe wants averages.
+        PluginError: a term is no single number, or doesn't depend on its player's weights; a step
+            gives no player a turn.
     """
+    if recipe.ema.enabled:
+        _check_averages(recipe, plan)
     with isolated(0):
         try:
             copies = None if networks is None else _copied(networks)
@@ -112,9 +119,22 @@ def rehearse(
             parts += [chosen.id for chosen in recipe.diffaugment]
             raise RecipeError(
                 f"{recipe.task.id} can't make a step with {', '.join(parts)}: {in_words(error)}",
-                where=_last_plugin_line(error),
+                where=last_line(error),
                 hint="take another component; if these should fit, tell their authors",
             ) from error
+
+
+def _check_averages(recipe: Recipe, plan: Plan) -> None:
+    """Refuse averages that a network wouldn't have: its plain weights would be used in silence."""
+    averaged = [role for role in plan.chosen if plan.task.roles[role] == "generator"]
+    plain = [role for role in plan.task.serves if role in plan.chosen and role not in averaged]
+    if plain or not averaged:
+        where = f"{plain[0]} is a [{plan.task.roles[plain[0]]}]" if plain else "it has none"
+        raise RecipeError(
+            f"[ema] averages the weights of generators; of {recipe.task.id} {where}",
+            where=recipe.name,
+            hint="Set ema.enabled = false.",
+        )
 
 
 def _copied(networks: Mapping[str, nn.Module]) -> dict[str, nn.Module] | None:
@@ -174,7 +194,10 @@ def _step(
         task.clock = optimize.clock = Clock(step, 0, 0.0)
         for net in nets.values():
             net.clock = task.clock
+        before = optimize.turns
         task.step(batch, optimize)
+        if optimize.turns == before:
+            raise idle(recipe.task.id, step + 1)
         if optimize.moved.issuperset(plan.players):
             break
 
@@ -190,20 +213,3 @@ def _batch(plan: Plan, count: int, device: torch.device, dtype: torch.dtype) -> 
             batch[name] = torch.rand((count, *field.shape), device=device, dtype=dtype)
             batch[name] = field.low + (field.high - field.low) * batch[name]
     return batch
-
-
-def in_words(error: Exception) -> str:
-    """An exception's kind and its first line."""
-    first = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
-
-
-def _last_plugin_line(error: Exception) -> str:
-    """Where a plugin's code was when it failed: `ganzoo_foo.losses, line 12`."""
-    place, at = "", error.__traceback__
-    while at is not None:
-        module = at.tb_frame.f_globals.get("__name__", "")
-        if module.split(".")[0] not in {"ganzoo", "torch"}:
-            place = f"{module}, line {at.tb_lineno}"
-        at = at.tb_next
-    return place

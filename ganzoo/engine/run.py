@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 
+from ganzoo.blame import left_by
 from ganzoo.data.pipeline import PreparedData, open_data
 from ganzoo.engine import checkpoint, provenance, rundir
 from ganzoo.engine.clocks import Limits
+from ganzoo.engine.looking import open_watched
 from ganzoo.engine.loop import Loop
 from ganzoo.engine.rehearsal import rehearse
 from ganzoo.engine.session import Resolved, Session, resolve, world_from_environment
@@ -108,17 +110,20 @@ def run(
             in its result instead.
     """
     with ExitStack() as stack:
-        with unsearched():
-            loop = _begin(
-                recipe,
-                stack,
-                out=out,
-                resume=resume,
-                limits=limits or Limits(),
-                voice=voice,
-                observers=observers,
-                overrides=overrides,
-            )
+        try:
+            with unsearched():
+                loop = _begin(
+                    recipe,
+                    stack,
+                    out=out,
+                    resume=resume,
+                    limits=limits or Limits(),
+                    voice=voice,
+                    observers=observers,
+                    overrides=overrides,
+                )
+        except SystemExit as left:
+            raise left_by(left) from left
         return loop.execute()
 
 
@@ -144,6 +149,7 @@ def _begin(
     stored = provenance.stored_resolved(resume) if resume is not None else None
     resolved = resolve(recipe.train, stored)
     data = open_data(recipe, "train", stand_in=_settled(resume))
+    open_watched(recipe, stand_in=data.stand_in)
     session = Session(resolved, accumulate=recipe.train.accumulate)
     stack.callback(session.close)
     folder: Path | None = None

@@ -63,6 +63,8 @@ class Stepper:
         self._sums: dict[str, float] = {}
         self._counts: dict[str, int] = {}
         self._first_bad: dict[str, int] = {}
+        self.turns = dict.fromkeys(players, 0)
+        """How often each player's weights were moved, in earlier parts of the run too."""
 
     def __call__(self, player: str, terms: Mapping[str, Tensor]) -> None:
         """Minimise the sum of `terms` over the player's weights."""
@@ -88,6 +90,12 @@ class Stepper:
     def _move(self, player: str) -> None:
         """One step of the player's optimizer, whose gradients are complete."""
         optimizer, parameters = self.optimizers[player], self._parameters[player]
+        if all(parameter.grad is None for parameter in parameters):
+            raise PluginError(
+                f"the terms of player {player!r} don't depend on its weights: they get no gradient",
+                hint="The loss or its task took them from another player's networks.",
+            )
+        self.turns[player] += 1
         options, scaler = self.options[player], self.session.accelerator.scaler
         if options.clip is not None:
             if scaler is not None:
@@ -180,7 +188,7 @@ class Stepper:
                         tensors[f"optimizer/{player}/{name}/{key}"] = value
         for key, value in self._sums.items():
             tensors[f"window/{key}"] = torch.tensor(value, dtype=torch.float64)
-        plain: dict[str, Any] = {"window_counts": dict(self._counts)}
+        plain: dict[str, Any] = {"window_counts": dict(self._counts), "turns": dict(self.turns)}
         scaler = self.session.accelerator.scaler
         if scaler is not None:
             plain["scaler"] = scaler.state_dict()
@@ -206,12 +214,24 @@ class Stepper:
                 {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
             )
         counts = plain["window_counts"]
+        # Checkpoints from before turns were counted: their runs are believed to have had some.
+        known = plain.get("turns", dict.fromkeys(self.turns, 1))
+        self.turns = {player: int(known.get(player, 0)) for player in self.turns}
         self._waiting.clear()
         self._counts = {key: int(count) for key, count in counts.items()}
         self._sums = {key: tensors[f"window/{key}"].item() for key in counts}
         scaler = self.session.accelerator.scaler
         if scaler is not None and "scaler" in plain:
             scaler.load_state_dict(plain["scaler"])
+
+
+def idle(task: str, step: int) -> PluginError:
+    """The error for a task whose step moved nobody's weights."""
+    return PluginError(
+        f"{task} optimised no player in step {step}: no weight was moved",
+        hint=f"Its `step` must call `optimize` each time. The fault lies in its plugin; "
+        f"`ganzoo show {task}` says whose it is.",
+    )
 
 
 def trained(player: str, nets: Mapping[str, nn.Module]) -> list[tuple[str, nn.Parameter]]:

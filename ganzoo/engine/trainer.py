@@ -24,8 +24,8 @@ from ganzoo.engine.build import (
 from ganzoo.engine.ema import Ema
 from ganzoo.engine.nets import PreparedNet, Promise
 from ganzoo.engine.session import Session
-from ganzoo.engine.stepper import Stepper
-from ganzoo.errors import DivergedError
+from ganzoo.engine.stepper import Stepper, idle
+from ganzoo.errors import DivergedError, PluginError
 from ganzoo.interfaces import Clock
 from ganzoo.nn import ways, weights_follow
 from ganzoo.recipe.model import Recipe
@@ -79,6 +79,8 @@ class Trainer:
         self.steps = 0
         self.seconds = 0.0
         """Time spent in training loops, earlier parts of the run included."""
+        self.between_steps = True
+        """False in the middle of a step, where some players have moved and others haven't."""
         self.best: dict[str, Any] | None = None
         # Dropout and the like differ between ranks, and don't depend on how networks were built.
         rng.seed_all(rng.seed_for(seed, "training", session.rank))
@@ -116,6 +118,7 @@ class Trainer:
 
         Raises:
             DataError: naming a sample that can't be read.
+            PluginError: the task gave no player a turn.
         """
         if self._stream is None:
             self._stream = self._open_stream()
@@ -126,12 +129,17 @@ class Trainer:
             net.begin_step(clock)
         accelerator = self.session.accelerator
         wrapped = [net.wrapped for net in self.prepared.values()]
+        before = sum(self.stepper.turns.values())
         for _ in range(self.recipe.train.accumulate):
             batch = self.session.move(next(self._stream))
+            self.between_steps = False
             with accelerator.accumulate(*wrapped):
                 self.task.step(batch, self.stepper)
+        if sum(self.stepper.turns.values()) == before:
+            raise idle(self.recipe.task.id, self.steps + 1)
         self.steps += 1
         self.images += self.images_per_step
+        self.between_steps = True
         for role, ema in self.ema.items():
             ema.update(self.prepared[role].module, self.images_per_step, clock)
 
@@ -168,6 +176,22 @@ class Trainer:
     def done(self) -> bool:
         """Whether every planned image has been seen."""
         return self.images >= self.planned_images
+
+    def check_turns(self) -> None:
+        """Make sure that each player has had a turn; at the end of the plan.
+
+        Raises:
+            PluginError: naming those whose weights are the ones that they began with.
+        """
+        without = [player for player, turns in self.stepper.turns.items() if not turns]
+        if without:
+            task = self.recipe.task.id
+            raise PluginError(
+                f"{task} never optimised {', '.join(without)} in {self.steps} steps: the weights "
+                "are those that training began with",
+                hint="A player that has a turn every so many steps needs a longer training. Else "
+                f"the fault lies in the task's plugin; `ganzoo show {task}` says whose it is.",
+            )
 
     def check_finite(self) -> None:
         """Make sure that no term and no weight is poisoned; before anything is saved or shown.

@@ -1,0 +1,227 @@
+"""What plugins do wrong in a run: who is blamed, when, and what is saved before the end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from ganzoo import registry
+from ganzoo.cli.main import main
+from ganzoo.engine import checkpoint
+from ganzoo.engine.check import inspect_recipe
+from ganzoo.engine.clocks import Limits
+from ganzoo.engine.run import run
+from ganzoo.errors import DataError, ExitCode, PluginError, RecipeError
+from ganzoo.observers import Voice
+from ganzoo.recipe import load_recipe
+
+QUIET = Voice(quiet=True)
+TOY = Path(__file__).parent / "toys" / "faulty_toy.py"
+
+RECIPE = """
+name = "faulty"
+task = "faulty_toy/paired"
+data = "faulty_toy/data"
+generator = "faulty_toy/net"
+loss = "faulty_toy/l1"
+[train]
+epochs = 1
+device = "cpu"
+precision = "fp32"
+threads = 1
+[watch]
+log = "2 steps"
+samples = "never"
+[checkpoints]
+every = "never"
+"""
+
+
+@pytest.fixture(autouse=True)
+def _toy():
+    before = registry.current()
+    registry.activate(files=[TOY])
+    yield
+    registry.activate(records=before.records)
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "faulty.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+def go(recipe, out, *sets, steps=None, voice=QUIET):
+    return run(load_recipe(recipe, sets), out=out, limits=Limits(steps), voice=voice)
+
+
+def table(kind, fault, at=0):
+    return f'{kind}={{use="faulty_toy/{kind}", fault="{fault}", at={at}}}'
+
+
+def state(out):
+    return json.loads((out / "status.json").read_text())["state"]
+
+
+# --- plugins that end the process ------------------------------------------------------------
+
+
+def test_a_callback_that_exits_is_named_and_the_weights_are_saved(recipe, tmp_path):
+    result = go(recipe, tmp_path / "run", table("callback", "exit", 3))
+    assert (result.outcome, result.exit_code) == ("failed", ExitCode.PLUGIN)
+    assert 'plugin "faulty_toy"' in result.error.message
+    assert "sys.exit()" in result.error.message
+    assert state(tmp_path / "run") == "failed"
+    assert checkpoint.steps(tmp_path / "run" / "checkpoints") == [3]
+    assert go(recipe, tmp_path / "sound", table("callback", "")).exit_code == 0  # the control
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_data_that_exit_are_named(recipe, tmp_path, workers):
+    result = go(recipe, tmp_path / "run", "data.fault=exit", f"train.workers={workers}", steps=2)
+    assert result.exit_code == ExitCode.PLUGIN
+    assert "sys.exit('enough')" in result.error.message
+    assert "faulty_toy" in str(result.error)
+    assert checkpoint.steps(tmp_path / "run" / "checkpoints") in ([], [1])
+
+
+def test_a_task_that_exits_is_named_before_the_run_and_in_it(recipe, tmp_path, capsys):
+    command = ["--plugin", str(TOY), "run", str(recipe), "--out", str(tmp_path / "run")]
+    assert main([*command, "--set", "task.fault=exit"]) == ExitCode.PLUGIN
+    assert 'the plugin "faulty_toy"' in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    result = go(recipe, tmp_path / "late", "task.fault=exit", "task.at=2")
+    assert (result.exit_code, state(tmp_path / "late")) == (ExitCode.PLUGIN, "failed")
+
+
+def test_a_check_that_a_plugin_ends_is_no_success(recipe, capsys):
+    command = ["--plugin", str(TOY), "check", str(recipe)]
+    assert main([*command, "--set", "task.fault=exit"]) == ExitCode.PLUGIN
+    assert "sys.exit()" in capsys.readouterr().err
+    assert main(command) == 0  # the control
+
+
+# --- tasks that don't train ------------------------------------------------------------------
+
+
+def test_a_task_that_never_optimises_is_refused(recipe, tmp_path):
+    checked = inspect_recipe(load_recipe(recipe, ("task.fault=idle",)))
+    (problem,) = checked["problems"]
+    assert problem["message"].startswith("faulty_toy/paired optimised no player in step 1")
+    assert problem["exit_code"] == ExitCode.PLUGIN
+    with pytest.raises(PluginError, match="no weight was moved"):
+        go(recipe, tmp_path / "run", "task.fault=idle")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_task_that_stops_optimising_never_finishes(recipe, tmp_path):
+    result = go(recipe, tmp_path / "run", "task.fault=idle", "task.at=3")
+    assert (result.outcome, result.exit_code) == ("failed", ExitCode.PLUGIN)
+    assert "faulty_toy/paired optimised no player in step 4" in result.error.message
+    assert checkpoint.steps(tmp_path / "run" / "checkpoints") == [3]
+
+
+def test_a_player_without_a_turn_is_no_finished_training(recipe, tmp_path):
+    two = ("task=faulty_toy/two", "network=faulty_toy/net")
+    result = go(recipe, tmp_path / "run", *two)
+    assert (result.outcome, result.exit_code) == ("failed", ExitCode.PLUGIN)
+    assert "never optimised helper in 24 steps" in result.error.message
+    assert checkpoint.steps(tmp_path / "run" / "checkpoints") == [24]
+    # A part of the plan proves nothing, and turns are remembered by the next part.
+    assert go(recipe, tmp_path / "part", *two, steps=2).exit_code == 0
+    assert go(recipe, tmp_path / "whole").exit_code == 0
+
+
+def test_terms_of_another_players_network_are_refused(recipe, tmp_path):
+    two = ("task=faulty_toy/two", "network=faulty_toy/net", "task.fault=other")
+    error = go(recipe, tmp_path / "run", *two).error
+    assert isinstance(error, PluginError)
+    assert "'helper' don't depend on its weights: they get no gradient" in error.message
+
+
+def test_turns_of_earlier_parts_count(recipe, tmp_path):
+    go(recipe, tmp_path / "run", steps=20)
+    plain = json.loads((tmp_path / "run/checkpoints/step_20/training_state.json").read_text())
+    assert plain["stepper"]["turns"] == {"generator": 20}
+    resumed = run(None, resume=tmp_path / "run", voice=QUIET)
+    assert resumed.outcome == "finished"
+
+
+# --- what is saved when a fault ends a training ----------------------------------------------
+
+
+def test_a_broken_file_costs_no_steps(recipe, tmp_path):
+    """The checkpoint at the stop is what the whole run would have had there."""
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    go(recipe, whole)
+    result = go(recipe, parts, "data.broken=11")
+    assert isinstance(result.error, DataError)
+    assert result.error.where == "000011"
+    (saved,) = checkpoint.steps(parts / "checkpoints")
+    assert 1 <= saved < 24
+    resolved = parts / "recipe.resolved.toml"
+    resolved.write_text(resolved.read_text().replace("broken = 11", "broken = -1"))
+    assert run(None, resume=parts, voice=QUIET).outcome == "finished"
+    name = "checkpoints/step_24/generator.safetensors"
+    one, two = load_file(whole / name), load_file(parts / name)
+    assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_a_fault_inside_a_step_is_said_to_make_a_resume_inexact(recipe, tmp_path):
+    with pytest.raises(ValueError, match="too late"):
+        go(recipe, tmp_path / "run", "task.fault=late", "task.at=3", voice=Voice())
+    assert checkpoint.steps(tmp_path / "run" / "checkpoints") == [3]
+    assert "step 4 had begun" in (tmp_path / "run" / "log.txt").read_text()
+
+
+# --- looking never ends a training -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "sets"),
+    [
+        ("watch.samples", ("watch.samples=2 steps", "data.val=0")),
+        ("watch.validate", ("watch.validate=2 steps", "data.val=0")),
+        ("watch.evaluate", ("watch.evaluate=test", "data.test=0")),
+    ],
+)
+def test_held_out_data_that_are_missing_are_refused_at_the_start(recipe, tmp_path, key, sets):
+    with pytest.raises(DataError, match="has no images in its") as caught:
+        go(recipe, tmp_path / "run", *sets)
+    assert key in caught.value.hint
+    assert not (tmp_path / "run").exists()
+    (problem,) = inspect_recipe(load_recipe(recipe, sets))["problems"]
+    assert key in problem["hint"]
+    assert go(recipe, tmp_path / "run", sets[-1]).exit_code == 0  # nobody looks
+
+
+def test_a_grid_that_fails_is_said_once_and_the_training_goes_on(recipe, tmp_path):
+    sets = ("watch.samples=2 steps", "task.fault=sample")
+    assert go(recipe, tmp_path / "run", *sets, voice=Voice()).outcome == "finished"
+    log = (tmp_path / "run" / "log.txt").read_text()
+    said = "no sample of step 2; the training goes on: the plugin"
+    assert log.count("the training goes on") == log.count(said) == 1
+    assert "ValueError: no picture today" in log
+
+
+def test_a_metric_that_fails_costs_no_training(recipe, tmp_path):
+    sets = ("watch.validate=2 steps", 'metric=[{use="faulty_toy/figure", fault="raise"}]')
+    assert go(recipe, tmp_path / "run", *sets, voice=Voice()).outcome == "finished"
+    assert "no validation of step 2" in (tmp_path / "run" / "log.txt").read_text()
+
+
+# --- averages --------------------------------------------------------------------------------
+
+
+def test_averages_that_no_used_network_would_have_are_refused(recipe, tmp_path):
+    text = recipe.read_text().replace("generator =", "network =")
+    recipe.with_name("encoding.toml").write_text(text.replace("/paired", "/encoding"))
+    with pytest.raises(RecipeError, match=r"generator is a \[network\]"):
+        go(recipe.with_name("encoding.toml"), tmp_path / "run", "ema.enabled=true")
+    assert go(recipe.with_name("encoding.toml"), tmp_path / "run", steps=1).exit_code == 0
+    assert go(recipe, tmp_path / "ema", "ema.enabled=true", steps=1).exit_code == 0

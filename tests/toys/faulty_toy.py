@@ -1,0 +1,266 @@
+"""A plugin whose parts do, when asked, what no plugin should: to see who is blamed, and when."""
+
+from __future__ import annotations
+
+import sys
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from ganzoo.api import Component, Options, hookimpl
+from ganzoo.errors import DataError
+from ganzoo.interfaces import Field, NetIO, Score, Task
+
+NOTHING = {"none": None, "list": [], "text": "text"}
+
+
+class Faulty(Options):
+    fault: str = ""
+    at: int = 0
+
+
+class Wide(Options):
+    """Options of the data: how many samples, and which is broken."""
+
+    count: int = 24
+    broken: int = -1
+    val: int = 2
+    test: int = 2
+    fault: str = ""
+    low: float = -1.0
+
+
+class Net(nn.Conv2d):
+    def __init__(self, options, io):
+        super().__init__(io.inputs[0], io.outputs[0], 1)
+
+
+class Mixing(nn.Module):
+    """A sound network of three inputs."""
+
+    def __init__(self, options, io):
+        super().__init__()
+        self.body = nn.Conv2d(io.inputs[0], io.outputs[0], 1)
+
+    def forward(self, x, y, z):
+        return self.body(x + y * z)
+
+
+class FromConstant(nn.Module):
+    """A sound network that begins with an expanded constant, which torch's counter can't take."""
+
+    def __init__(self, options, io):
+        super().__init__()
+        self.constant = nn.Parameter(torch.zeros(1, *io.inputs))
+        self.body = nn.Conv2d(io.inputs[0], io.outputs[0], 1)
+
+    def forward(self, x, y=None):
+        return self.body(self.constant.expand(len(x), *self.constant.shape[1:]) + x)
+
+
+class Paired(Task):
+    roles: ClassVar = {"generator": "generator"}
+    players: ClassVar = {"generator": ("generator",)}
+    needs: ClassVar = frozenset({"source", "target"})
+    serves: ClassVar = {"generator": ("source", "target")}
+
+    @classmethod
+    def io(cls, role, options, fields):
+        if options.fault in NOTHING:
+            return NOTHING[options.fault]
+        return NetIO(fields["source"].shape, fields["target"].shape)
+
+    def _make(self, net, source):
+        return net(source)
+
+    def step(self, batch, optimize):
+        fault = self.options.fault if self.clock.step >= self.options.at else ""
+        if fault == "exit":
+            sys.exit()
+        if fault == "fail":
+            raise ValueError("no step today")
+        fake = self._make(self.nets["generator"], batch["source"])
+        if fault == "idle":
+            return
+        terms = self.loss.generator(self.look("generator", None, batch["target"], fake))
+        if fault == "late":
+            optimize("generator", terms)
+            raise ValueError("too late")
+        optimize("generator", terms)
+
+    def sample(self, batch, nets):
+        if self.options.fault == "sample":
+            raise ValueError("no picture today")
+        if self.options.fault == "sample none":
+            return None
+        if self.options.fault == "sample array":
+            return {"made": np.zeros(3)}
+        return {"made": self._make(nets["generator"], batch["source"])}
+
+    def state_dict(self):
+        return None if self.options.fault == "state" else {}
+
+    @classmethod
+    def predict(cls, options, role, net, inputs):
+        if options.fault == "predict":
+            return None
+        return net(inputs["source"])
+
+
+class Threefold(Paired):
+    """Gives its network three inputs."""
+
+    def _make(self, net, source):
+        return net(source, source, source)
+
+
+class Encoding(Paired):
+    """Its network is of no kind that has averages."""
+
+    roles: ClassVar = {"generator": "network"}
+
+
+class Two(Paired):
+    """Its second player never has a turn, or gets terms of the first one's network."""
+
+    roles: ClassVar = {"generator": "generator", "helper": "network"}
+    players: ClassVar = {"generator": ("generator",), "helper": ("helper",)}
+
+    def step(self, batch, optimize):
+        super().step(batch, optimize)
+        if self.options.fault == "other":
+            optimize("helper", {"far": self.nets["generator"](batch["source"]).mean()})
+
+
+class L1:
+    needs_discriminator = False
+
+    def __init__(self, options):
+        self.fault = options.fault
+
+    def discriminator(self, inputs):
+        return {}
+
+    def generator(self, inputs):
+        if self.fault in NOTHING:
+            return NOTHING[self.fault]
+        return {"l1": (inputs.fake - inputs.real).abs().mean()}
+
+
+class Data:
+    """Images of noise, 4 x 4."""
+
+    def __init__(self, options, split):
+        self.options = options
+        self.split = split
+        self.count = {"train": options.count, "val": options.val, "test": options.test}[split]
+
+    @property
+    def fields(self):
+        if self.options.fault == "fields":
+            return None
+        field = Field((3, 4, 4), "image", low=self.options.low)
+        return {"source": field, "target": field}
+
+    def __len__(self):
+        return self.count
+
+    def load(self, index, rng):
+        if self.options.fault == "exit" and index:
+            sys.exit("enough")
+        if self.options.fault in NOTHING:
+            return NOTHING[self.options.fault]
+        if self.split == "train" and index == self.options.broken:
+            raise DataError("is broken", where=self.name(index))
+        image = np.random.default_rng(index).integers(0, 256, (4, 4, 3), np.uint8)
+        if self.options.fault == "fieldless":
+            return {"source": image}
+        if self.options.fault == "nested":
+            return {"source": image, "target": image.tolist()}
+        return {"source": image, "target": 255 - image}
+
+    def name(self, index):
+        return None if self.options.fault == "nameless" else f"{index:06d}"
+
+
+class Augment:
+    def __init__(self, options):
+        self.fault = options.fault
+
+    def __call__(self, sample, rng):
+        if self.fault in NOTHING:
+            return NOTHING[self.fault]
+        return {name: value for name, value in sample.items() if name != self.fault}
+
+
+class Metric:
+    protocol = "whatever it was told"
+    needs = frozenset({"target"})
+
+    def __init__(self, options):
+        self.fault = options.fault
+
+    def update(self, batch, generated):
+        if self.fault == "exit":
+            sys.exit(0)
+        if self.fault == "raise":
+            raise ValueError("no figure today")
+
+    def compute(self):
+        numbers = {"nan": float("nan"), "inf": float("inf")}
+        if self.fault in NOTHING:
+            return NOTHING[self.fault]
+        if self.fault == "number":
+            return {"figure": 3.0}
+        if self.fault == "words":
+            return {"figure": Score("three")}
+        if self.fault == "tensor":
+            return {"figure": Score(torch.tensor(3.0), (np.float32(3), torch.tensor(3.0)))}
+        value = numbers.get(self.fault, 1.0)
+        return {"figure": Score(value, (value,)), "sound": Score(2.0)}
+
+
+class Callback:
+    def __init__(self, options):
+        self.options = options
+
+    @hookimpl
+    def ganzoo_step_done(self, run, step):
+        if self.options.fault == "exit" and step == self.options.at:
+            sys.exit()
+        if self.options.fault == "fail" and step == self.options.at:
+            raise ValueError("not this step")
+
+
+def nobody(options):
+    """A callback's target that returns nothing."""
+    return
+
+
+@hookimpl
+def ganzoo_components():
+    here = __name__
+    options = {
+        ("task", "paired"): "Paired",
+        ("task", "threefold"): "Threefold",
+        ("task", "encoding"): "Encoding",
+        ("task", "two"): "Two",
+        ("loss", "l1"): "L1",
+        ("augment", "augment"): "Augment",
+        ("metric", "figure"): "Metric",
+        ("callback", "callback"): "Callback",
+    }
+    return [
+        *(
+            Component(kind=kind, name=name, target=f"{here}:{target}", options=f"{here}:Faulty")
+            for (kind, name), target in options.items()
+        ),
+        Component(kind="data", name="data", target=f"{here}:Data", options=f"{here}:Wide"),
+        Component(kind="generator", name="net", target=f"{here}:Net"),
+        Component(kind="network", name="net", target=f"{here}:Net"),
+        Component(kind="generator", name="mixing", target=f"{here}:Mixing"),
+        Component(kind="generator", name="constant", target=f"{here}:FromConstant"),
+        Component(kind="callback", name="nobody", target=f"{here}:nobody"),
+    ]
