@@ -1,23 +1,22 @@
-"""Fetching an archive: resumable, with a progress bar, and unpacked without trusting it."""
+"""Fetching an archive: resumable, with a progress bar, and within limits of bytes and time."""
 
 from __future__ import annotations
 
 import math
 import queue
 import shutil
-import tarfile
 import threading
 import time
 import urllib.error
 import urllib.request
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any, Protocol
 
 from ganzoo.errors import DataError, DataMissing
+from ganzoo_images.unpack import unpack
 
 CONNECT_SECONDS = 5.0
 """Longest wait for the name lookup and connection, and between two blocks of data."""
@@ -26,9 +25,37 @@ RETRY_SECONDS = 60.0
 several splits, and each would wait."""
 ATTEMPTS = 5
 """Times that a dropped connection is taken up again without any new byte coming in."""
-MAX_UNPACKED = 2 * 1024**3
-"""Bytes that an archive may unpack to; more is taken for an attack or a mistake."""
+MAX_DOWNLOADED = 256 * 1024**2
+"""Bytes that an archive may have; more is taken for an attack or a mistake. Facades are 29 MB."""
+SLOW_SECONDS = 30.0
+SLOW_BYTES = 128 * 1024
+"""A server that sends less than `SLOW_BYTES` within `SLOW_SECONDS` is given up; together with
+`MAX_DOWNLOADED` this limits the time that a download can take."""
 _BLOCK = 256 * 1024
+
+
+class _TooMuch(Exception):  # noqa: N818  # internal; `download` says it as a DataError
+    """More bytes came, or are announced, than an archive may have."""
+
+
+class _TooSlow(Exception):  # noqa: N818  # internal; `download` says it as a DataMissing
+    """Hardly any bytes came within `SLOW_SECONDS`."""
+
+
+class _Pace:
+    """How many bytes came lately, over all connections of a download."""
+
+    def __init__(self) -> None:
+        self.since, self.bytes = time.monotonic(), 0
+
+    def count(self, received: int) -> None:
+        self.bytes += received
+        now = time.monotonic()
+        if now - self.since < SLOW_SECONDS:
+            return
+        if self.bytes < SLOW_BYTES:
+            raise _TooSlow
+        self.since, self.bytes = now, 0
 
 
 class _Progress(Protocol):
@@ -71,19 +98,31 @@ def download(url: str, part: Path, progress: _Progress | None = None) -> None:
     """Fetch `url` into `part`, going on where an earlier attempt stopped.
 
     Raises:
-        DataMissing: when the server can't be reached, answers with an error, or breaks off
-            `ATTEMPTS` times in a row without sending anything new.
+        DataMissing: when the server can't be reached, answers with an error, is too slow, or breaks
+            off `ATTEMPTS` times in a row without sending anything new.
+        DataError: when it sends more than `MAX_DOWNLOADED` bytes, which are removed.
     """
     since, reason = _unreachable.get(url, (-math.inf, ""))
     if time.monotonic() - since < RETRY_SECONDS:
         raise DataMissing(reason)
-    idle = 0
+    idle, pace = 0, _Pace()
     while True:
-        before = part.stat().st_size if part.exists() else 0
+        before = _size(part)
         try:
-            if _receive(url, part, progress):
+            if _receive(url, part, progress, pace):
                 return
             reason = "the connection was dropped"
+        except _TooMuch as error:
+            part.unlink(missing_ok=True)
+            raise DataError(
+                f"{url}: the server sends more than {MAX_DOWNLOADED:,} bytes",
+                hint="That can't be the set, so what came was removed.",
+            ) from error
+        except _TooSlow as error:
+            raise DataMissing(
+                f"{url}: fewer than {SLOW_BYTES:,} bytes came within {SLOW_SECONDS:g} seconds "
+                f"({_kept(part)})"
+            ) from error
         except urllib.error.HTTPError as error:
             raise DataMissing(f"{url}: the server answers {error.code} {error.reason}") from error
         except (OSError, HTTPException) as error:
@@ -93,18 +132,23 @@ def download(url: str, part: Path, progress: _Progress | None = None) -> None:
                 # Nothing ever came: the machine is offline, and a stand-in shouldn't wait.
                 _unreachable[url] = time.monotonic(), f"{url}: {reason}"
                 raise DataMissing(f"{url}: {reason}") from error
-        after = part.stat().st_size if part.exists() else 0
-        idle = 0 if after > before else idle + 1
+        idle = 0 if _size(part) > before else idle + 1
         if idle >= ATTEMPTS:
-            raise DataMissing(
-                f"{url}: {reason} ({after:,} bytes are kept, the next attempt goes on there)"
-            )
+            raise DataMissing(f"{url}: {reason} ({_kept(part)})")
         time.sleep(min(0.1 * 2**idle, 2.0))
 
 
-def _receive(url: str, part: Path, progress: _Progress | None) -> bool:
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
+
+
+def _kept(part: Path) -> str:
+    return f"{_size(part):,} bytes are kept, the next attempt goes on there"
+
+
+def _receive(url: str, part: Path, progress: _Progress | None, pace: _Pace) -> bool:
     """One connection. Return whether the file is complete."""
-    have = part.stat().st_size if part.exists() else 0
+    have = _size(part)
     request = urllib.request.Request(url, headers={"User-Agent": "ganzoo"})  # noqa: S310  # the options admit http and https only
     if have:
         request.add_header("Range", f"bytes={have}-")
@@ -123,14 +167,20 @@ def _receive(url: str, part: Path, progress: _Progress | None) -> bool:
             part.unlink()
             return False
         have = have if resumed else 0
-        length = response.headers.get("Content-Length")
-        total = have + int(length) if length else None
+        length = response.headers.get("Content-Length", "")
+        total = have + int(length) if length.isdecimal() else None
+        if (total or 0) > MAX_DOWNLOADED:
+            raise _TooMuch
         with part.open("ab" if resumed else "wb") as file:
-            while block := response.read(_BLOCK):
-                file.write(block)
+            # `read` would wait until a whole block is there, however slowly it comes.
+            while block := response.read1(_BLOCK):
                 have += len(block)
+                if have > MAX_DOWNLOADED:
+                    raise _TooMuch
+                file.write(block)
                 if progress:
                     progress(have, total)
+                pace.count(len(block))
         # Without a length, the end of the stream is all there is to go by; unpacking will tell.
         return total is None or have == total
 
@@ -159,55 +209,6 @@ def _within(seconds: float, call: Callable[[], HTTPResponse]) -> HTTPResponse:
     if isinstance(answer, BaseException):
         raise answer
     return answer  # type: ignore[no-any-return]
-
-
-def unpack(archive: Path, folder: Path) -> None:
-    """Unpack regular files and folders of a tar archive, and nothing else.
-
-    Every member is judged before its bytes are written; files are written by us, so that neither
-    owners, modes nor times of the archive count.
-
-    Raises:
-        DataError: naming the member, for an absolute path, `..`, a link, a device, or too much
-            data; or when the archive is damaged.
-    """
-    unpacked = 0
-    try:
-        with tarfile.open(archive, "r:*") as tar:
-            for member in tar:
-                problem = _unsafe(member)
-                unpacked += member.size
-                if not problem and unpacked > MAX_UNPACKED:
-                    problem = f"takes the archive beyond {MAX_UNPACKED:,} bytes"
-                if problem:
-                    raise DataError(
-                        f"refused to unpack: {member.name!r} {problem}", where=str(archive)
-                    )
-                place = folder / member.name
-                if member.isdir():
-                    place.mkdir(parents=True, exist_ok=True)
-                    continue
-                place.parent.mkdir(parents=True, exist_ok=True)
-                content = tar.extractfile(member)
-                if content is not None:
-                    with content, place.open("wb") as file:
-                        shutil.copyfileobj(content, file)
-    except (tarfile.TarError, EOFError, zlib.error) as error:
-        raise DataError(f"this archive is damaged: {error}", where=str(archive)) from error
-
-
-def _unsafe(member: tarfile.TarInfo) -> str:
-    """What is wrong with a member of an archive; "" if nothing is."""
-    if member.issym() or member.islnk():
-        return f"is a link to {member.linkname!r}"
-    if not (member.isfile() or member.isdir()):
-        return "is neither a file nor a folder"
-    for path in (PurePosixPath(member.name), PureWindowsPath(member.name)):
-        if path.is_absolute() or path.anchor:
-            return "has an absolute path"
-        if ".." in path.parts:
-            return "leads out of the folder"
-    return ""
 
 
 def _unpack_to(archive: Path, target: Path, check: Callable[[Path], None]) -> None:
