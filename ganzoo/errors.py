@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Any
 
+from ganzoo.names import printable
+
 
 class ExitCode(IntEnum):
     """What the process returns to the shell; `docs/cli.md` explains each."""
@@ -23,6 +25,9 @@ class ExitCode(IntEnum):
 class GanzooError(Exception):
     """A mistake or a condition that the user can do something about.
 
+    File names in it may hold anything: what isn't UTF-8 is escaped here, so that logs, JSON and
+    terminals can hold every error.
+
     Args:
         message: what is wrong, in one sentence.
         hint: what to do next; may have several lines.
@@ -40,10 +45,10 @@ class GanzooError(Exception):
         where: str = "",
         exit_code: ExitCode | None = None,
     ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-        self.where = where
+        self.message = printable(message)
+        self.hint = printable(hint)
+        self.where = printable(where)
+        super().__init__(self.message)
         if exit_code is not None:
             self.exit_code = exit_code
 

@@ -256,7 +256,9 @@ class DataSource(Protocol):
     data add to an evaluation: ids of metrics, or tables (`{"use": ID, ...}`); `notes`, sentences
     that the user should see once; `arrays`, the whole split in memory by field, one row a sample
     and equal to what `load` gives, which draws nothing then: batches are cut out of it at once
-    where a recipe has no augments.
+    where a recipe has no augments; `sizes`, a method: height and width of each image of sample
+    `index` by field, before augmentation, from headers alone, by which `ganzoo check` finds the
+    samples that a crop doesn't fit.
     """
 
     @property

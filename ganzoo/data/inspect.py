@@ -14,9 +14,10 @@ from PIL import Image
 
 from ganzoo.data.convert import to_uint8
 from ganzoo.data.pictures import grid, scatter
-from ganzoo.data.pipeline import PreparedData, open_data
+from ganzoo.data.pipeline import PreparedData, open_data, unreadable
 from ganzoo.errors import DataError, DataMissing
 from ganzoo.interfaces import DataSource, Field, Split
+from ganzoo.names import printable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -110,8 +111,8 @@ def _look_at_broken(
     """List what is wrong with a split that can't be used: perhaps just its first sample."""
     try:
         source: DataSource = recipe.data.build(split)
-    except DataError as error:
-        reason = str(error)
+    except (DataError, OSError):  # `reason` says which
+        pass
     else:
         look(source, split)
     if reason not in {problem.reason for problem in report.problems if problem.split == split}:
@@ -142,8 +143,10 @@ def _look_at_samples(
             if prepared is not None and shapes not in known:
                 known.add(shapes)
                 prepared.sample(index)
-        except DataError as error:
-            report.problems.append(Problem(split, source.name(index), str(error)))
+        except (DataError, OSError) as error:
+            name = printable(source.name(index))
+            said = unreadable(error, name) if isinstance(error, OSError) else error
+            report.problems.append(Problem(split, name, str(said)))
         if progress:
             progress(split, index + 1, looked_at)
 

@@ -16,6 +16,7 @@ from ganzoo.data.records import pack
 from ganzoo.data.sampler import Position, drawn, generator_for
 from ganzoo.errors import DataError, DataMissing, PluginError
 from ganzoo.interfaces import Augment, DataSource, Field, Split
+from ganzoo.names import printable
 from ganzoo.recipe.model import Recipe
 
 
@@ -58,7 +59,7 @@ class PreparedData:
         self.split = split
         self.one_size = one_size
         self.stand_in = stand_in
-        self.notes = tuple(notes)
+        self.notes = tuple(printable(note) for note in notes)
         self.cache_mb = cache_mb
         if len(source) == 0:
             raise DataError(f"{chosen.id} has no images in its {split} split")
@@ -75,7 +76,7 @@ class PreparedData:
 
     def name(self, index: int) -> str:
         """Name of a sample, for files and messages."""
-        return self.source.name(index)
+        return printable(self.source.name(index))
 
     def _arrays(
         self, index: int, epoch: int, cache: SampleCache | None = None
@@ -96,7 +97,15 @@ class PreparedData:
         Sums over an array may differ in their last bits with its layout in memory, and what a cache
         gives back has this one.
         """
-        made = self.augments[stage - 1](sample, rng) if stage else self.source.load(index, rng)
+        try:
+            made = self.augments[stage - 1](sample, rng) if stage else self.source.load(index, rng)
+        except DataError as error:
+            if stage == 0:  # the source has named the file
+                raise
+            message = ": ".join(filter(None, (error.where, error.message)))
+            raise DataError(message, where=self.name(index), hint=error.hint) from error
+        except OSError as error:
+            raise unreadable(error, self.name(index)) from error
         return {name: np.asarray(array, order="C") for name, array in made.items()}
 
     def _watched(
@@ -195,6 +204,12 @@ class PreparedData:
         return {name: to_tensors(arrays[name][rows], field) for name, field in self.fields.items()}
 
 
+def unreadable(error: OSError, place: str) -> DataError:
+    """What the system refuses to read, as an error of the data; `place` counts if it names none."""
+    named = error.filename if isinstance(error.filename, str) else place
+    return DataError(f"can't be read: {error.strerror or error}", where=named)
+
+
 def _size(shape: Sequence[int]) -> str:
     return " x ".join(map(str, shape)) or "a number"
 
@@ -259,6 +274,8 @@ def _source(
         if recipe.fallback is None or settled is False:
             raise
         return recipe.fallback, recipe.fallback.build(split), missing.message
+    except OSError as error:
+        raise unreadable(error, recipe.data.id) from error
 
 
 def collate(samples: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

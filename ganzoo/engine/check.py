@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ganzoo.api import Chosen, NetOptions
 from ganzoo.blame import in_words
+from ganzoo.data.headers import try_extremes
 from ganzoo.data.pipeline import open_data
 from ganzoo.engine.build import Plan, build_loss, build_network, check_outputs, plan_networks
 from ganzoo.engine.looking import open_watched
@@ -39,6 +40,7 @@ def inspect_recipe(recipe: Recipe) -> dict[str, Any]:
         report["machine"], notes = _machine(recipe)
         report["notes"] += notes
         open_watched(recipe, stand_in=data.stand_in)
+        try_extremes(data)
         plan = plan_networks(recipe, data.fields)
         build_loss(recipe, plan, torch.device("cpu"), torch.float32)
         report["networks"] = _describe(plan, recipe.train.batch_size)

@@ -140,6 +140,10 @@ class ImageFolder:
             sample["label"] = np.array(image.label, np.int64)
         return sample
 
+    def sizes(self, index: int) -> Mapping[str, tuple[int, int]]:
+        """Height and width of the image, from its header."""
+        return {"real": image_size(self.images[index].path)}
+
     def name(self, index: int) -> str:
         """Where the file is below its split's folder, without its ending."""
         return self.images[index].name

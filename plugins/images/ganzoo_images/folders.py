@@ -66,7 +66,9 @@ def deal(names: Sequence[str], seed: int, root: Path) -> dict[str, list[str]]:
     tenth = max(1, round(len(names) / 10))
 
     def rank(name: str) -> str:
-        return hashlib.sha256(f"{seed}/{name}".encode()).hexdigest()
+        # Names that aren't UTF-8 are hashed as the bytes that they are.
+        whole = f"{seed}/{name}".encode("utf-8", "surrogateescape")
+        return hashlib.sha256(whole).hexdigest()
 
     dealt = sorted(names, key=rank)
     parts = {"test": dealt[:tenth], "val": dealt[tenth : 2 * tenth], "train": dealt[2 * tenth :]}

@@ -70,6 +70,11 @@ class SideBySide:
             return {"source": left, "target": right}
         return {"source": right, "target": left}
 
+    def sizes(self, index: int) -> Mapping[str, tuple[int, int]]:
+        """Height and width of both halves, from the file's header."""
+        half = self._half(self.files[index])
+        return {"source": half, "target": half}
+
     def name(self, index: int) -> str:
         """Stem of the file."""
         return self.files[index].stem

@@ -99,6 +99,11 @@ class TwoFolders:
             "target": decode_image(pair.target, self.options.target_channels),
         }
 
+    def sizes(self, index: int) -> Mapping[str, tuple[int, int]]:
+        """Height and width of both images, from their headers."""
+        pair = self.pairs[index]
+        return {"source": image_size(pair.source), "target": image_size(pair.target)}
+
     def name(self, index: int) -> str:
         """Stem that both files share."""
         return self.pairs[index].name

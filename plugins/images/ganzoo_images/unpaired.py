@@ -111,6 +111,14 @@ class Unpaired:
             "target": decode_image(self.targets[target], self.options.target_channels),
         }
 
+    def sizes(self, index: int) -> Mapping[str, tuple[int, int]]:
+        """Height and width of two images from their headers; all indices together show every file.
+
+        In training, what stands beside the longer folder's file is another one than here.
+        """
+        sides = {"source": self.sources, "target": self.targets}
+        return {name: image_size(files[index % len(files)]) for name, files in sides.items()}
+
     def name(self, index: int) -> str:
         """Stem of the longer folder's file (its whole name, where two share the stem)."""
         return self.names[index]

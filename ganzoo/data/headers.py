@@ -1,0 +1,47 @@
+"""What the headers of a split's files tell before training: is each readable, and large enough?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from ganzoo.data.pipeline import PreparedData, unreadable
+from ganzoo.errors import DataError
+
+Sizes = Callable[[int], Mapping[str, tuple[int, int]]]
+
+MOST = 20_000
+"""Samples whose headers are read: some seconds' worth; of larger splits, spread over all."""
+
+
+def try_extremes(data: PreparedData) -> None:
+    """Put the samples with the smallest and largest images through the augmentation.
+
+    Sizes are those of the headers, where the data can tell them (`DataSource.sizes`).
+
+    Raises:
+        DataError: naming the sample that can't be read, is too small for a crop, or comes out in
+            another size than the first.
+    """
+    sizes: Sizes | None = getattr(data.source, "sizes", None)
+    if sizes is None:
+        return
+    looked_at = np.linspace(0, len(data) - 1, min(len(data), MOST)).round().astype(int).tolist()
+    extremes: dict[tuple[str, int, bool], tuple[int, int]] = {}
+    for index in looked_at:
+        try:
+            found = sizes(index)
+        except OSError as error:
+            raise unreadable(error, data.name(index)) from error
+        for name, sides in found.items():
+            for axis, side in enumerate(sides):
+                for largest in (False, True):
+                    key, value = (name, axis, largest), -side if largest else side
+                    extremes[key] = min(extremes.get(key, (value, index)), (value, index))
+    try:
+        for index in sorted({index for _, index in extremes.values()}):
+            data.sample(index)
+    except DataError as error:
+        hint = "\n".join(filter(None, (error.hint, "`ganzoo data inspect` looks at every sample.")))
+        raise DataError(error.message, where=error.where, hint=hint) from error

@@ -1,0 +1,17 @@
+"""File names as text: what can be printed, written down and compared."""
+
+from __future__ import annotations
+
+import re
+
+_FOREIGN_BYTE = re.compile("[\udc80-\udcff]")
+
+
+def printable(text: str) -> str:
+    """Text that every file and terminal of UTF-8 can hold.
+
+    A byte of a file name that isn't UTF-8, which Python keeps as a lone surrogate, becomes `%E9`.
+    All other text stays as it is.
+    """
+    escaped = _FOREIGN_BYTE.sub(lambda found: f"%{ord(found[0]) - 0xDC00:02X}", text)
+    return escaped.encode("utf-8", "replace").decode()
