@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from ganzoo.inference import modes
 from ganzoo.inference.card import WeightsCard
 from ganzoo.inference.network import load_trained
 from ganzoo.inference.predict import plan, predict
+from ganzoo.inference.stream import brought_to
 from ganzoo.inference.weights import build_network, load_weights, save_weights
 from ganzoo.interfaces import Field, NetIO
 
@@ -275,3 +278,113 @@ def test_five_channels_in_and_two_out_go_as_arrays(tmp_path):
     for name in ("rgb.png", "rgb.npy"):
         predict(rgb, [tmp_path / name], tmp_path / f"out_{name}.png", mode="running", device="cpu")
     assert np.array_equal(read(tmp_path / "out_rgb.png.png"), read(tmp_path / "out_rgb.npy.png"))
+
+
+def reasons_of(told):
+    return {Path(one["input"]).name: one["reason"] for one in told["failed"]}
+
+
+def test_arrays_that_are_none_are_named_and_the_rest_is_done(tmp_path, weights):
+    folder = tmp_path / "in"
+    good = read(write_image(folder / "good.png"))
+    np.save(folder / "nan.npy", np.where(good == good[0, 0, 0], np.nan, 0.5).astype(np.float32))
+    np.save(folder / "infinite.npy", np.full((12, 20, 3), np.inf))
+    np.save(folder / "levels.npy", good.astype(np.float32))
+    np.save(folder / "empty.npy", np.zeros((0, 0, 3), np.uint8))
+    np.savez(folder / "several.npz", a=good)
+    (folder / "several.npz").rename(folder / "several.npy")
+    np.save(folder / "short.npy", good)
+    content = (folder / "short.npy").read_bytes()
+    (folder / "short.npy").write_bytes(content[:-1])
+    lying = content.replace(b"(12, 20, 3), }", b"(1200000, 2000000, 3), }")
+    (folder / "lying.npy").write_bytes(lying)
+    nested = b"{'descr': '|u1', 'fortran_order': False, 'shape': " + b"(" * 9000
+    header = b"\x93NUMPY\x01\x00" + len(nested).to_bytes(2, "little") + nested
+    (folder / "nested.npy").write_bytes(header)
+    np.save(folder / "fine.npy", good.astype(np.float64) / 127.5 - 1)
+    result = run_command(weights, folder, "-o", tmp_path / "out", "--device", "cpu", "--json")
+    assert result.exit_code == ExitCode.DATA
+    told = json.loads(result.stdout)
+    assert [Path(one["output"]).name for one in told["outputs"]] == ["fine.png", "good.png"]
+    said = reasons_of(told)
+    assert sorted(said) == sorted(
+        f"{name}.npy"
+        for name in ("nan", "infinite", "levels", "empty", "several", "short", "lying", "nested")
+    )
+    assert "not finite" in said["nan.npy"]
+    assert "inf" in said["infinite.npy"]
+    assert "go from 0 to 255" in said["levels.npy"]
+    assert "0 x 0 x 3" in said["empty.npy"]
+
+
+def test_hidden_folders_are_left_out_unless_they_are_named(tmp_path, weights):
+    write_image(tmp_path / "in" / "1.png")
+    write_image(tmp_path / "in" / ".ipynb_checkpoints" / "1-checkpoint.png")
+    write_image(tmp_path / "in" / "sub" / ".hidden" / "deep" / "2.png")
+    write_image(tmp_path / "in" / "sub" / "3.png")
+    told = predict(weights, [tmp_path / "in"], tmp_path / "out", device="cpu")
+    outputs = [Path(one["output"]).relative_to(tmp_path / "out") for one in told["outputs"]]
+    assert list(map(str, outputs)) == ["1.png", "sub/3.png"]
+    hidden = tmp_path / "in" / ".ipynb_checkpoints"
+    assert len(predict(weights, [hidden], tmp_path / "more", device="cpu")["outputs"]) == 1
+
+
+def test_a_folder_that_cannot_be_looked_into_is_named_and_the_rest_is_done(
+    tmp_path, weights, monkeypatch
+):
+    write_image(tmp_path / "in" / "1.png")
+    write_image(tmp_path / "in" / "closed" / "2.png")
+    scandir = os.scandir
+
+    def refuse(path):  # to root, as whom tests may run, no folder is closed
+        if str(path).endswith("closed"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    told = predict(weights, [tmp_path / "in"], tmp_path / "out", device="cpu")
+    assert [Path(one["output"]).name for one in told["outputs"]] == ["1.png"]
+    assert "Permission denied" in reasons_of(told)["closed"]
+    told = predict(weights, [tmp_path / "in" / "closed"], tmp_path / "none", device="cpu")
+    assert (len(told["outputs"]), len(told["failed"])) == (0, 1)
+
+
+def test_several_images_never_go_into_a_folder_that_is_called_like_a_file(tmp_path, weights):
+    write_image(tmp_path / "my in" / "1.png")
+    write_image(tmp_path / "my in" / "2.png")
+    with pytest.raises(UsageError, match="a folder to go to") as caught:
+        predict(weights, [tmp_path / "my in"], tmp_path / "my x.png", device="cpu")
+    assert f"'{tmp_path / 'my x'}'" in caught.value.hint
+    assert not (tmp_path / "my x.png").exists()
+
+
+def test_a_name_that_is_not_utf8_is_a_name(tmp_path, weights):
+    source = write_image(tmp_path / "in" / "1.png")
+    named = os.fsdecode(os.fsencode(source.parent) + b"/caf\xe9.png")
+    source.rename(named)
+    told = predict(weights, [source.parent], tmp_path / "out", device="cpu")
+    assert os.path.exists(told["outputs"][0]["output"])  # noqa: PTH110
+    assert not told["failed"]
+
+
+def test_a_size_is_brought_to_and_a_far_one_is_said_once(tmp_path, weights, caplog):
+    for index in range(3):
+        write_image(tmp_path / "in" / f"{index}.png", 60, 90)
+    predict(weights, [tmp_path / "in"], tmp_path / "out", device="cpu")
+    assert read(tmp_path / "out" / "0.png").shape == (60, 90, 3)
+    assert [record.getMessage().count("--size 20") for record in caplog.records] == [1]
+    caplog.clear()
+    told = predict(weights, [tmp_path / "in"], tmp_path / "small", device="cpu", size=20)
+    assert told["size"] == 20
+    assert read(tmp_path / "small" / "0.png").shape == (13, 20, 3)
+    assert json.loads(Image.open(tmp_path / "small" / "0.png").text["ganzoo"])["size"] == 20
+    write_image(tmp_path / "near.png", 20, 36)
+    predict(weights, [tmp_path / "near.png"], tmp_path / "near_out.png", device="cpu")
+    assert not caplog.records
+
+
+def test_a_picture_of_classes_gets_no_colours_between_them():
+    image = torch.randint(0, 2, (3, 9, 14)).float() * 2 - 1
+    assert set(brought_to(image, 5, coded=True).unique().tolist()) <= {-1.0, 1.0}
+    assert brought_to(image, 5).shape == (3, 3, 5)
+    assert len(brought_to(image, 5).unique()) > 2  # the control: others are averaged

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ganzoo.errors import DataError, EnvironmentFault
+from ganzoo.errors import DataError, EnvironmentFault, ExitCode
 from ganzoo.inference import stream
 from ganzoo.inference.stream import Job, make_all, one_behind
 from ganzoo.interfaces import Field, NetIO
@@ -156,12 +156,35 @@ def test_ctrl_c_and_bugs_end_it_at_once(jobs, error):
     assert not list(Path(jobs[0].output.parent).glob(".*"))
 
 
-def test_no_memory_names_the_file(jobs):
+CPU_HAS_NONE = RuntimeError(
+    "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: "
+    "you tried to allocate 3221225472 bytes. Error code 12 (Cannot allocate memory)"
+)
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory."), MemoryError(), CPU_HAS_NONE]
+)
+def test_no_memory_names_the_file_its_size_and_what_to_lower(jobs, error):
     def fail(name):
-        raise torch.OutOfMemoryError
+        if name == "1":
+            raise error
 
     with pytest.raises(EnvironmentFault, match="4 x 4 pixels") as caught:
         list(run(Network(fail), jobs))
+    assert caught.value.exit_code == ExitCode.ENVIRONMENT
+    assert caught.value.where == str(jobs[1].source)
+    assert "--size" in caught.value.hint
+    assert there(jobs)[0]
+
+
+def test_no_memory_for_reading_is_no_fault_of_the_file(jobs, monkeypatch):
+    def none(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(Image.Image, "convert", none)
+    with pytest.raises(EnvironmentFault, match="reading it needs more memory") as caught:
+        list(run(Network(), jobs))
     assert caught.value.where == str(jobs[0].source)
 
 

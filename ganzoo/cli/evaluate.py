@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from ganzoo.cli.predict import MODE_HELP, MODES
+
 
 @click.command("evaluate")
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
@@ -18,8 +20,8 @@ import click
 )
 @click.option(
     "--mode",
-    type=click.Choice(("paper", "deterministic", "running")),
-    help="As `ganzoo predict` has it. Default: what the recipe said.",
+    type=click.Choice(MODES),
+    help=MODE_HELP,
 )
 @click.option(
     "--seed",

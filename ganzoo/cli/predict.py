@@ -19,6 +19,15 @@ PRECISION_HELP = (
 )
 
 
+MODE_HELP = (
+    "paper: statistics of each image and seeded dropout, as in training with one image a batch;"
+    " deterministic: the same without dropout, for one result whatever the seed; running: the"
+    " statistics stored in training, for networks trained with larger batches, and for parts of one"
+    " picture or frames of a film, which should look alike. Without batch norm and dropout all"
+    " three are the same. Default: what the recipe said."
+)
+
+
 @click.command("predict")
 @click.argument("weights", metavar="RUN_OR_WEIGHTS", type=click.Path(path_type=Path))
 @click.argument("inputs", metavar="IN...", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -33,8 +42,7 @@ PRECISION_HELP = (
 @click.option(
     "--mode",
     type=click.Choice(MODES),
-    help="paper: statistics of each image, seeded dropout; deterministic: the same without dropout;"
-    " running: stored statistics. Default: what the recipe said.",
+    help=MODE_HELP,
 )
 @click.option("--seed", type=int, help="Seed of the dropout in the mode paper.  [default: 0]")
 @click.option(
@@ -50,6 +58,13 @@ PRECISION_HELP = (
     default="auto",
     show_default=True,
     help=PRECISION_HELP,
+)
+@click.option(
+    "--size",
+    metavar="PIXELS",
+    type=click.IntRange(min=1),
+    help="Bring the longer side of each image to so many pixels first: to what the network was"
+    " trained at, or lower where there is too little memory.  [default: the image's own]",
 )
 @click.option("--role", metavar="NAME", help="The network to use, of a run that serves several.")
 @click.option(
@@ -67,6 +82,7 @@ def command(  # click passes by name
     seed: int | None,
     device: str,
     precision: str,
+    size: int | None,
     role: str | None,
     ema: bool | None,  # noqa: FBT001  # click passes everything by name
     overwrite: bool,  # noqa: FBT001
@@ -98,6 +114,7 @@ def command(  # click passes by name
         seed=seed,
         device=device,
         precision=precision,
+        size=size,
         role=role,
         ema=ema,
         overwrite=overwrite,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ganzoo.cli.predict import MODES, PRECISION_HELP, PRECISIONS
+from ganzoo.cli.predict import MODE_HELP, MODES, PRECISION_HELP, PRECISIONS
 
 
 @click.command("sample")
@@ -45,9 +45,7 @@ from ganzoo.cli.predict import MODES, PRECISION_HELP, PRECISIONS
     help="Show each image beside the 3 training images nearest to it: is it a copy? The median"
     " distance is compared with that of real images held out from training. Needs the run's data.",
 )
-@click.option(
-    "--mode", type=click.Choice(MODES), help="As `ganzoo predict` has it. Default: the recipe's."
-)
+@click.option("--mode", type=click.Choice(MODES), help=MODE_HELP)
 @click.option(
     "--device",
     type=click.Choice(("auto", "cpu", "cuda", "mps")),

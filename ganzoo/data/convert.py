@@ -36,9 +36,12 @@ def to_tensor(array: np.ndarray, field: Field) -> Tensor:
         class: int64. points: float32.
 
     Raises:
-        DataError: when the array isn't what the field says.
+        DataError: when the array isn't what the field says, or holds floats that aren't finite.
     """
-    return to_tensors(np.asarray(array)[None], field)[0]
+    array = np.asarray(array)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise DataError("it holds values that are not finite (NaN or infinity)")
+    return to_tensors(array[None], field)[0]
 
 
 def to_tensors(arrays: np.ndarray | Sequence[np.ndarray], field: Field) -> Tensor:

@@ -20,6 +20,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ganzoo.data.pixels import Channels, upright, with_channels
 from ganzoo.errors import DataError
+from ganzoo.memory import shortage
 
 IMAGE_SUFFIXES = frozenset(
     (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -140,6 +141,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise
     # What a decoder raises for a damaged file may be anything, TypeError and KeyError included.
     except Exception as error:
+        if shortage(error):
+            raise
         raise _refusal(path, str(error) or type(error).__name__) from error
 
 

@@ -142,7 +142,11 @@ class PreparedData:
             DataError: naming the sample, when it can't be read or, in training, differs in size.
         """
         arrays = self._checked(index, epoch, None)
-        return {name: to_tensor(arrays[name], field) for name, field in self.fields.items()}
+        try:
+            return {name: to_tensor(arrays[name], field) for name, field in self.fields.items()}
+        except DataError as error:
+            error.where = error.where or self.name(index)
+            raise
 
     def _checked(self, index: int, epoch: int, cache: SampleCache | None) -> dict[str, np.ndarray]:
         arrays = self._arrays(index, epoch, cache)

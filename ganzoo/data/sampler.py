@@ -19,9 +19,13 @@ Position = tuple[int, int]
 
 
 def seed_for(*parts: int | str) -> int:
-    """A 63-bit seed from numbers and names, well mixed and the same on every platform."""
+    """A 63-bit seed from numbers and names, well mixed and the same on every platform.
+
+    A name may be a file's that isn't UTF-8, whose bytes Python keeps as surrogates.
+    """
     text = "\x1f".join(f"{type(part).__name__}:{part}" for part in parts)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+    data = text.encode("utf-8", "surrogateescape")
+    return int.from_bytes(hashlib.sha256(data).digest()[:8], "big") >> 1
 
 
 def generator_for(*parts: int | str) -> np.random.Generator:

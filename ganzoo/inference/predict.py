@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,36 @@ from ganzoo.inference.modes import Mode
 from ganzoo.inference.network import load_trained, refuse_drawing, served, task_of
 from ganzoo.inference.stream import ARRAY, PICTURE_CHANNELS, Job, make_all
 from ganzoo.inference.weights import read_card
+from ganzoo.wording import typed
 
 SUFFIXES = IMAGE_SUFFIXES | {ARRAY}
 
 
+Unread = Callable[[Path, str], None]
+"""Told of what can't be looked at, and why."""
+
+
 def plan(
-    inputs: Sequence[Path], out: Path, *, overwrite: bool = False, ending: str = ".png"
+    inputs: Sequence[Path],
+    out: Path,
+    *,
+    overwrite: bool = False,
+    ending: str = ".png",
+    unread: Unread = lambda *_: None,
 ) -> list[Job]:
     """Decide where each result goes, before anything is computed.
 
     A single file goes to `out` itself when that ends in `ending`; otherwise `out` is a folder, and
     names and subfolders are kept: `in/a/1.jpg` of the folder `in` becomes `out/a/1.png`. Files of
-    one folder that differ in their endings alone keep these: `1_jpg.png`, `1_png.png`.
+    one folder that differ in their endings alone keep these: `1_jpg.png`, `1_png.png`. Hidden files
+    and folders (`.ipynb_checkpoints`) are left out unless they are named themselves.
+
+    Args:
+        inputs: files and folders.
+        out: see above.
+        overwrite: let results replace what exists.
+        ending: of the results.
+        unread: told of each folder that can't be looked into; the others are read.
 
     Raises:
         UsageError: an input doesn't exist, nothing is found, two results would have one name, a
@@ -38,16 +57,26 @@ def plan(
             )
         jobs = [Job(inputs[0], out)]
     else:
-        jobs = _into_folder(inputs, out, ending)
+        jobs = _into_folder(inputs, out, ending, unread)
     _check_free(jobs, overwrite=overwrite)
     return jobs
 
 
-def _into_folder(inputs: Sequence[Path], out: Path, ending: str) -> list[Job]:
-    if out.exists() and not out.is_dir():
-        raise UsageError("several images need a folder to go to", where=str(out))
-    found = [pair for path in inputs for pair in _images(path, out)]
-    if not found:
+def _into_folder(inputs: Sequence[Path], out: Path, ending: str, unread: Unread) -> list[Job]:
+    if not out.is_dir() and (out.exists() or out.suffix.lower() in SUFFIXES):
+        raise UsageError(
+            "several images need a folder to go to, and this is a file's name",
+            where=str(out),
+            hint=f"Name a folder: -o {typed(out.with_suffix(''))}",
+        )
+    refused = []
+
+    def told(path: Path, reason: str) -> None:
+        refused.append(path)
+        unread(path, reason)
+
+    found = [pair for path in inputs for pair in _images(path, out, told)]
+    if not found and not refused:
         raise UsageError(
             "no images found",
             where=", ".join(map(str, inputs)),
@@ -70,21 +99,35 @@ def _into_folder(inputs: Sequence[Path], out: Path, ending: str) -> list[Job]:
     return jobs
 
 
-def _images(path: Path, out: Path) -> Iterable[tuple[Path, Path]]:
+def _images(path: Path, out: Path, unread: Unread) -> Iterable[tuple[Path, Path]]:
     """(file, the part of its path that is kept); earlier results in `out` are left out."""
-    if path.is_file():
-        return [(path, Path(path.name))]
-    if not path.is_dir():
-        raise UsageError("no such file or folder", where=str(path))
+    try:
+        if path.is_file():
+            return [(path, Path(path.name))]
+        if not path.is_dir():
+            raise UsageError("no such file or folder", where=str(path))
+    except OSError as error:  # the folder that it is in may not be looked into
+        unread(path, str(error.strerror))
+        return []
     earlier = None if out.resolve() == path.resolve() else out.resolve()
     return [
         (file, file.relative_to(path))
-        for file in sorted(path.rglob("*"))
+        for file in sorted(_visible(path, unread))
         if file.suffix.lower() in SUFFIXES
         and file.is_file()
-        and not file.name.startswith(".")
         and earlier not in file.resolve().parents
     ]
+
+
+def _visible(folder: Path, unread: Unread) -> Iterator[Path]:
+    """All files below a folder but hidden ones and those in hidden folders."""
+
+    def refused(error: OSError) -> None:
+        unread(Path(error.filename), f"can't look into this folder: {error.strerror}")
+
+    for parent, folders, names in os.walk(folder, onerror=refused):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(parent, name) for name in names if not name.startswith("."))
 
 
 def _check_free(jobs: Sequence[Job], *, overwrite: bool) -> None:
@@ -118,6 +161,7 @@ def predict(
     seed: int | None = None,
     device: str = "auto",
     precision: str = "auto",
+    size: int | None = None,
     role: str | None = None,
     ema: bool | None = None,
     overwrite: bool = False,
@@ -136,12 +180,14 @@ def predict(
         ema: see `find_weights`.
         device: `auto`, `cpu`, `cuda` or `mps`.
         precision: `auto`, `fp32`, `bf16` or `fp16`; see `ganzoo.inference.precision`.
+        size: longer side in pixels that each image is brought to first; None: its own.
         overwrite: replace results that exist.
         done: called after each input, in their order, with a broken one too.
 
     Returns:
-        `{"weights", "role", "ema", "mode", "seed", "device", "precision", "outputs": [{"input",
-        "output"}], "failed": [{"input", "reason"}]}`; a broken input doesn't stop the others.
+        `{"weights", "role", "ema", "mode", "seed", "device", "precision", "size", "outputs":
+        [{"input", "output"}], "failed": [{"input", "reason"}]}`; a broken input doesn't stop the
+        others.
 
     Raises:
         GanzooError: before anything is written, as `plan`, `find_weights` and `load_trained`;
@@ -149,11 +195,17 @@ def predict(
     """
     path = find_weights(run_or_weights, role, ema=ema)
     ending = _ending(path)
-    jobs = plan(inputs, out, overwrite=overwrite, ending=ending)
+    failed: list[dict[str, str]] = []
+    jobs = plan(
+        inputs,
+        out,
+        overwrite=overwrite,
+        ending=ending,
+        unread=lambda path, reason: failed.append({"input": str(path), "reason": reason}),
+    )
     card, trained = load_trained(path, mode=mode, seed=seed, device=device, precision=precision)
     outputs: list[dict[str, str]] = []
-    failed: list[dict[str, str]] = []
-    for job, refusal in make_all(trained, card, jobs, str(path)):
+    for job, refusal in make_all(trained, card, jobs, str(path), size):
         if refusal is None:
             outputs.append({"input": str(job.source), "output": str(job.output)})
         else:
@@ -167,6 +219,7 @@ def predict(
         "seed": trained.seed,
         "device": next((str(p.device) for p in trained.net.parameters()), "cpu"),
         "precision": trained.precision,
+        "size": size,
         "outputs": outputs,
         "failed": failed,
     }

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ganzoo.data.convert import save_image, to_tensor, to_uint8
 from ganzoo.data.decode import decode_image
@@ -20,6 +21,7 @@ from ganzoo.errors import DataError, DivergedError, EnvironmentFault
 from ganzoo.files import replacing
 from ganzoo.inference.card import WeightsCard
 from ganzoo.inference.network import Trained
+from ganzoo.memory import out_of_memory
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +33,9 @@ PICTURE_CHANNELS: dict[int, Channels] = {1: "gray", 3: "rgb", 4: "rgba"}
 ARRAY = ".npy"
 """NumPy's file of one array, for channel counts that no picture has: H x W x C."""
 
+FLOAT_LIMIT = 1 + 1e-4
+"""Floats of an array may be as large: what was rounded on the way counts as 1."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -40,8 +45,16 @@ class Job:
     output: Path
 
 
+FAR = 2
+"""An image that is so many times larger or smaller than those of training is worth a warning."""
+
+
 def make_all(
-    trained: Trained, card: WeightsCard, jobs: Sequence[Job], weights: str
+    trained: Trained,
+    card: WeightsCard,
+    jobs: Sequence[Job],
+    weights: str,
+    size: int | None = None,
 ) -> Iterator[tuple[Job, DataError | None]]:
     """Make each job's image; the next is read and the last one saved in threads meanwhile.
 
@@ -53,6 +66,7 @@ def make_all(
         card: of its weights.
         jobs: what to make.
         weights: their file's name, for the note in a picture.
+        size: longer side in pixels that each image is brought to first; None: its own.
 
     Yields:
         Each job in turn once its file is there, and None; or why its input can't be used.
@@ -70,6 +84,9 @@ def make_all(
         "precision": trained.precision,
         "step": card.step,
     }
+    if size is not None:
+        note["size"] = size
+    watch = _SizeWatch(card)
     with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "save") as saver:
 
         def read(job: Job) -> Future[np.ndarray]:
@@ -77,10 +94,18 @@ def make_all(
 
         def save(job: Job, reading: Future[np.ndarray]) -> Future[None]:
             try:
-                array = reading.result()
+                with _memory_for(job, "reading it"):
+                    array = reading.result()
                 if job is jobs[0]:
                     _note_pairs(jobs, card, *array.shape[:2])
-                made = _run(trained, to_tensor(array, field), job)
+                height, width = array.shape[:2]
+                with _memory_for(job, f"an image of {width} x {height} pixels"):
+                    image = to_tensor(array, field)
+                    if size is None:
+                        watch.look(job, height, width)
+                    else:
+                        image = brought_to(image, size, coded=bool(field.palette))
+                    made = _run(trained, image, job)
             except DataError as error:
                 refused: Future[None] = Future()
                 refused.set_exception(error)
@@ -90,7 +115,8 @@ def make_all(
         read_ones = one_behind((job, read(job)) for job in jobs)
         for job, saving in one_behind((job, save(job, reading)) for job, reading in read_ones):
             try:
-                saving.result()
+                with _memory_for(job, "saving its result"):
+                    saving.result()
             except DataError as error:
                 yield job, error
             else:
@@ -110,21 +136,72 @@ def one_behind(things: Iterable[T]) -> Iterator[T]:
     yield from waiting
 
 
+@contextmanager
+def _memory_for(job: Job, what: str) -> Iterator[None]:
+    """Say of a job what there is no memory for, whoever notices it first."""
+    try:
+        yield
+    except Exception as error:
+        fault = out_of_memory(
+            error,
+            what,
+            where=str(job.source),
+            hint="Give a smaller image, or let --size bring it down; results so far are kept.",
+        )
+        if fault is None:
+            raise
+        raise fault from error
+
+
 def _run(trained: Trained, image: Tensor, job: Job) -> np.ndarray:
     try:
         return to_uint8(trained({trained.fields[0]: image}, job.source.stem))
-    except torch.OutOfMemoryError as error:
-        height, width = image.shape[-2:]
-        raise EnvironmentFault(
-            f"the device has no memory for an image of {width} x {height} pixels",
-            where=str(job.source),
-            hint="Use --device cpu, or a smaller image; results so far are kept.",
-        ) from error
     except DivergedError as error:
         error.where = str(job.source)
         if trained.precision != "fp32":
             error.hint = f"Try --precision fp32: this was {trained.precision}. {error.hint}"
         raise
+
+
+def brought_to(image: Tensor, size: int, *, coded: bool = False) -> Tensor:
+    """An image whose longer side has `size` pixels, in its own proportions.
+
+    Args:
+        image: C x H x W.
+        size: at least 1.
+        coded: the colours stand for classes: none is mixed from two.
+    """
+    height, width = image.shape[-2:]
+    scale = size / max(height, width)
+    shape = max(1, round(height * scale)), max(1, round(width * scale))
+    if coded:
+        return functional.interpolate(image[None], shape, mode="nearest-exact")[0]
+    return functional.interpolate(image[None], shape, mode="bilinear", antialias=True)[0]
+
+
+class _SizeWatch:
+    """Says once when an image is far from the size that the network was trained at."""
+
+    def __init__(self, card: WeightsCard) -> None:
+        self.trained = card.io.inputs[1:]
+        self.said = False
+
+    def look(self, job: Job, height: int, width: int) -> None:
+        """Look at the size of one image."""
+        usual = max(self.trained)
+        if self.said or usual / FAR <= max(height, width) <= usual * FAR:
+            return
+        self.said = True
+        log.warning(
+            "%s is %d x %d pixels, and the network was trained at %d x %d: unless those were parts"
+            " of such images, it sees everything at another scale than it knows. --size %d brings"
+            " images to its own.",
+            job.source,
+            width,
+            height,
+            *self.trained[::-1],
+            usual,
+        )
 
 
 def read_image(path: Path, channels: int) -> np.ndarray:
@@ -149,12 +226,25 @@ def read_image(path: Path, channels: int) -> np.ndarray:
 
 def _read_array(path: Path, channels: int) -> np.ndarray:
     try:
-        array: np.ndarray = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"can't read this array: {error}", where=str(path)) from error
-    if array.ndim != 3 or array.shape[2] != channels:
-        shape = " x ".join(map(str, array.shape))
+        # Mapped first: a header that promises more than the file holds is noticed before memory
+        # is asked for.
+        mapped: Any = np.load(path, mmap_mode="r", allow_pickle=False)
+    # What a forged header leads to may be anything: RecursionError, SyntaxError, MemoryError.
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise DataError(f"can't read this array: {reason}", where=str(path)) from error
+    if not isinstance(mapped, np.ndarray):
+        raise DataError("can't read this array: it is an archive of several", where=str(path))
+    array = np.array(mapped)
+    if array.ndim != 3 or array.shape[2] != channels or not array.size:
+        shape = " x ".join(map(str, array.shape)) or "a single number"
         raise DataError(f"must be H x W x {channels}, and it is {shape}", where=str(path))
+    if array.dtype.kind == "f" and (np.abs(array) > FLOAT_LIMIT).any():
+        low, high = array.min(), array.max()
+        raise DataError(
+            f"floats must lie between -1 and 1, and these go from {low:g} to {high:g}",
+            where=str(path),
+        )
     return array
 
 
