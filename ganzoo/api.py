@@ -235,9 +235,13 @@ class Scalar(Described):
         return value
 
     @model_validator(mode="after")
-    def _logarithm_needs_positive_ends(self) -> Scalar:
+    def _every_value_between_is_finite(self) -> Scalar:
         if self.shape == "log" and min(self.start, self.end) <= 0:
             message = "shape = 'log' needs two positive values"
+            raise ValueError(message)
+        ratio = self.end / self.start if self.shape == "log" else 1.0
+        if ratio in {0.0, math.inf} or math.isinf(self.end - self.start):
+            message = "must go from one value to another that isn't so far away"
             raise ValueError(message)
         return self
 

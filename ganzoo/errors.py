@@ -22,6 +22,14 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+def one_line(text: str, most: int = 300) -> str:
+    """Text as a message may quote it: control characters escaped, and cut after `most` signs."""
+    cut = text if len(text) <= most else text[: most - 3] + "..."
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in cut
+    )
+
+
 class GanzooError(Exception):
     """A mistake or a condition that the user can do something about.
 

@@ -53,6 +53,12 @@ _LIMITS = {
 }
 
 
+_MOST = 200
+"""Errors of one table that are explained."""
+QUOTES = "put it in quotes"
+"""The hint for what would be text if it stood in quotes."""
+
+
 @dataclass(frozen=True)
 class OptionProblem:
     """One thing that is wrong with a table.
@@ -102,7 +108,7 @@ def explain(
     arms said of one value becomes one sentence.
     """
     found: dict[Loc, list[tuple[OptionProblem, bool]]] = {}
-    for one in error.errors(include_url=False):
+    for one in error.errors(include_url=False)[:_MOST]:
         loc = one["loc"]
         missing = one["type"] == "missing"
         path = _existing(data, loc[:-1] if missing else loc)
@@ -144,7 +150,7 @@ def _problem(one: Mapping[str, Any], path: Loc, model: type[BaseModel]) -> Optio
         )
         return OptionProblem(path, "unknown option", hint, on_key=True)
     if kind in _FIXED:
-        hint = "put it in quotes" if kind == "string_type" else ""
+        hint = QUOTES if kind == "string_type" else ""
         if kind.startswith("model_") and model_at(model, path) is Scalar:
             return OptionProblem(path, "must be a number, or a table like { from = 10, to = 1 }")
         return OptionProblem(path, _FIXED[kind], hint)

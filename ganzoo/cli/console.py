@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import click
 
 from ganzoo.blame import culprit
-from ganzoo.errors import ExitCode, GanzooError
+from ganzoo.errors import ExitCode, GanzooError, one_line
 
 
 class _Notes(logging.StreamHandler[Any]):
@@ -110,6 +110,10 @@ def report_error(error: GanzooError, *, as_json: bool = False, debug: bool = Fal
         print_json(error_document(error))
 
 
+_MOST = 1000
+"""Signs of an error's message that are shown: what is quoted in it may have any length."""
+
+
 def _error() -> str:
     """The word that errors begin with; red, except where https://no-color.org is asked for."""
     return "error" if os.environ.get("NO_COLOR") else click.style("error", fg="red", bold=True)
@@ -120,8 +124,9 @@ def _explained(error: GanzooError) -> str:
 
     if isinstance(error, RecipeProblems):
         return "\n".join(filter(None, (error.message, str(error), error.hint)))
-    head = f"{error.where}: {error.message}" if error.where else error.message
-    return head + "".join(f"\n  {line}" for line in error.hint.splitlines())
+    # Names of files may have line ends and codes for the terminal in them.
+    head = ": ".join(one_line(part, _MOST) for part in (error.where, error.message) if part)
+    return head + "".join(f"\n  {one_line(line, _MOST)}" for line in error.hint.splitlines())
 
 
 def report_usage(error: click.ClickException, *, as_json: bool = False) -> None:

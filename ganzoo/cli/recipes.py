@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ganzoo.cli.console import print_columns, print_json
-from ganzoo.errors import UsageError
+from ganzoo.errors import RecipeError, UsageError
 from ganzoo.recipe import Recipe, find_recipe, load_recipe, shipped_recipes
 from ganzoo.recipe.document import leaves
 from ganzoo.registry import Registry, current
@@ -38,7 +38,8 @@ def _extending(extends: list[str]) -> str:
 
 
 def _rows(registry: Registry) -> list[dict[str, Any]]:
-    import tomllib
+    from ganzoo.recipe.load import read_text
+    from ganzoo.recipe.parse import NotReadError, parse
 
     owners = {
         f"{record.namespace}/{recipe.name.removesuffix('.toml')}": record.namespace
@@ -48,8 +49,8 @@ def _rows(registry: Registry) -> list[dict[str, Any]]:
     rows = []
     for name, file in shipped_recipes(registry).items():
         try:
-            table = tomllib.loads(file.read_text(encoding="utf-8-sig"))
-        except (OSError, ValueError) as error:
+            table, _ = parse(read_text(file), places=False)
+        except (RecipeError, NotReadError) as error:
             click.echo(f"warning: the recipe {name} can't be read: {error}", err=True)
             continue
         extends = table.get("extends", [])

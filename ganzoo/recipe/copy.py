@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from ganzoo.recipe.document import KEYS
 from ganzoo.recipe.find import find_recipe, shipped_recipes
-from ganzoo.recipe.load import read_merged
-from ganzoo.recipe.locate import locate
+from ganzoo.recipe.load import read_merged, read_text
+from ganzoo.recipe.parse import parse
 from ganzoo.recipe.schema import schema_line
 from ganzoo.registry import Registry
 
@@ -47,9 +46,9 @@ def copied(file: Traversable, folder: Path, registry: Registry, *, flat: bool = 
 
 
 def _with_extends(file: Traversable, folder: Path, registry: Registry) -> str:
-    text = file.read_text(encoding="utf-8-sig").replace("\r\n", "\n")
-    extends = tomllib.loads(text).get("extends", [])
-    spans = locate(text)
+    text = read_text(file).replace("\r\n", "\n")
+    data, spans = parse(text)  # which `read_merged` has done without complaint
+    extends = data.get("extends", [])
     places = (
         [(("extends",), extends)]
         if isinstance(extends, str)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from difflib import get_close_matches
 from importlib.resources.abc import Traversable
+from itertools import islice
 from pathlib import Path
 
 import ganzoo
-from ganzoo.errors import PluginError, RecipeError
+from ganzoo.errors import PluginError, RecipeError, one_line
 from ganzoo.registry import Registry
-from ganzoo.wording import did_you_mean
+from ganzoo.wording import quoted
 
 _PLUGIN_RECIPE = re.compile(r"[a-z][a-z0-9_]*/[^/.]+")
 
@@ -44,32 +48,73 @@ def find_recipe(ref: str, registry: Registry, beside: Path | None = None) -> Tra
             working directory, so that where a command is given doesn't change what it means.
 
     Raises:
-        RecipeError: nothing is there; the nearest names are in the hint.
+        RecipeError: nothing is there, or a folder; the nearest names are in the hint.
         PluginError: nothing is there, and the plugin that the name begins with is absent or broken.
     """
-    itself = False
+    if not ref.strip():
+        raise RecipeError("no recipe is named", hint=_LISTED)
+    itself, refused = False, ""
     for candidate in _candidates(ref, registry, beside):
-        if not candidate.is_file():
-            continue
-        if beside is not None and isinstance(candidate, Path) and candidate.samefile(beside):
-            itself = True  # a recipe may extend a shipped one of its own name
+        try:
+            if not candidate.is_file():
+                continue
+            if beside is not None and isinstance(candidate, Path) and candidate.samefile(beside):
+                itself = True  # a recipe may extend a shipped one of its own name
+                continue
+        except OSError as error:  # too long a name, or a folder that may not be read
+            refused = f": {error.strerror}"
             continue
         return candidate
     if itself:
-        raise RecipeError(f'"{ref}" is this recipe itself')
-    if (Path(ref).expanduser() / "recipe.toml").is_file():
-        raise RecipeError(
-            f'"{ref}" is a folder', hint=f"the recipe in it is {Path(ref, 'recipe.toml')}"
-        )
+        raise RecipeError(f"{quoted(ref)} is this recipe itself")
+    with suppress(OSError):
+        _refuse_folder(ref, beside)
     names = shipped_recipes(registry)
-    near = did_you_mean(_shipped_name(ref), names)
+    near = _nearest(ref, names, beside)
     folders = {one.partition("/")[0] for one in names if "/" in one}
     if ref.partition("/")[0] not in folders:
         _refuse_absent_plugin(ref, registry, near)
-    raise RecipeError(
-        f'no recipe "{ref}"',
-        hint=near or ("shipped: " + ", ".join(sorted(names)) if names else ""),
-    )
+    raise RecipeError(f"no recipe {quoted(one_line(ref, 100))}{refused}", hint=near or _LISTED)
+
+
+_LISTED = "`ganzoo recipes` lists those that are shipped; one of your own is named by its path"
+
+
+def _refuse_folder(ref: str, beside: Path | None) -> None:
+    """Raise a RecipeError where `ref` is a folder, with what in it could be meant."""
+    folder = next((one for one in _paths(ref, beside) if one.is_dir()), None)
+    if folder is None:
+        return
+    recipes = _recipes_in(folder)
+    if "recipe.toml" in recipes:
+        hint = f"the recipe in it is {Path(ref, 'recipe.toml')}"
+    elif recipes:
+        more = ", ..." if len(recipes) > 3 else ""
+        hint = f"recipes in it: {', '.join(str(Path(ref, one)) for one in recipes[:3])}{more}"
+    elif beside is None:
+        hint = f"`ganzoo init {shlex.quote(ref)}` writes a recipe for a folder of pictures"
+    else:
+        hint = _LISTED
+    raise RecipeError(f"{quoted(ref)} is a folder, not a recipe", hint=hint)
+
+
+def _nearest(ref: str, names: Iterable[str], beside: Path | None) -> str:
+    """`did you mean ...?` for files where one was looked for, and for shipped recipes."""
+    known = {_shipped_name(name): name for name in names}
+    for path in _paths(ref, beside):
+        for name in _recipes_in(path.parent):
+            end = name if path.suffix == ".toml" else name.removesuffix(".toml")
+            one = str(Path(ref).with_name(end))
+            known.setdefault(one.removesuffix(".toml"), one)
+    near = get_close_matches(str(Path(_shipped_name(ref))), known)
+    return f"did you mean {' or '.join(quoted(known[one]) for one in near)}?" if near else ""
+
+
+def _recipes_in(folder: Path) -> list[str]:
+    """Names of the TOML files in a folder, of at most 1,000."""
+    with suppress(OSError, ValueError):
+        return sorted(one.name for one in islice(folder.glob("*.toml"), 1000))
+    return []
 
 
 def _refuse_absent_plugin(ref: str, registry: Registry, near: str) -> None:
@@ -89,12 +134,19 @@ def _refuse_absent_plugin(ref: str, registry: Registry, near: str) -> None:
         )
 
 
+def _paths(ref: str, beside: Path | None) -> list[Path]:
+    """Where a path leads: from the folder of the file that extends, and from where one is."""
+    path = Path(ref)
+    with suppress(RuntimeError):  # `~name` of nobody
+        path = path.expanduser()
+    return [path] if beside is None or path.is_absolute() else [beside.parent / path, path]
+
+
 def _candidates(ref: str, registry: Registry, beside: Path | None) -> Iterator[Traversable]:
-    path = Path(ref).expanduser()
-    paths = [path] if path.suffix == ".toml" else [path, path.with_name(path.name + ".toml")]
-    if beside is not None and not path.is_absolute():
-        yield from (beside.parent / one for one in paths)
-    yield from paths
+    for path in _paths(ref, beside):
+        yield path
+        if path.suffix != ".toml" and path.name:
+            yield path.with_name(path.name + ".toml")
     names = shipped_recipes(registry)
     name = _shipped_name(ref)
     if name in names:

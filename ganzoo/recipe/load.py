@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
@@ -13,9 +11,9 @@ from typing import Any
 from ganzoo import registry as registries
 from ganzoo.errors import RecipeError
 from ganzoo.recipe.find import find_recipe
-from ganzoo.recipe.locate import locate
 from ganzoo.recipe.model import Recipe
 from ganzoo.recipe.override import apply_override
+from ganzoo.recipe.parse import MOST_BYTES, NotReadError, parse
 from ganzoo.recipe.problems import Problem, RecipeProblems, at
 from ganzoo.recipe.tree import Node, Source, build, merge, plain
 from ganzoo.recipe.validate import normalise, validate
@@ -106,6 +104,30 @@ def _finish(
     return validate(normalise(tree), reader.registry, problems, stem=stem, text=text, path=path)
 
 
+MOST_PARENTS = 100
+"""Recipes that one may extend, directly and through others."""
+
+
+def read_text(file: Traversable) -> str:
+    """The text of a recipe's file.
+
+    Raises:
+        RecipeError: it can't be read, is too long, or is no text.
+    """
+    where = _shown(file)
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            message = f"is too long for a recipe: more than {MOST_BYTES:,} bytes"
+            raise RecipeError(message, where=where)
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"is no UTF-8 text: {error.reason}", where=where) from error
+    except OSError as error:
+        raise RecipeError(f"can't be read: {error.strerror}", where=where) from error
+
+
 @dataclass
 class _Reader:
     registry: registries.Registry
@@ -113,17 +135,18 @@ class _Reader:
     """Whether to find the place of each value."""
     count: int = 0
     """Files read so far."""
+    parents: int = 0
+    """Recipes named by `extends` so far."""
     above: list[Path] = field(default_factory=list)
     """Files whose `extends` are being followed."""
+    seen: dict[Traversable, Node] = field(default_factory=dict)
+    """What files say that were read already: two parents may have one in common."""
 
     def read(self, file: Traversable) -> Node:
-        try:
-            text = file.read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise RecipeError(f"is no UTF-8 text: {error.reason}", where=_shown(file)) from error
-        except OSError as error:
-            raise RecipeError(f"can't be read: {error.strerror}", where=_shown(file)) from error
-        return self.parse(text, _shown(file), file if isinstance(file, Path) else None)
+        if file not in self.seen:
+            path = file if isinstance(file, Path) else None
+            self.seen[file] = self.parse(read_text(file), _shown(file), path)
+        return self.seen[file]
 
     def parse(self, text: str, name: str, path: Path | None) -> Node:
         """A text with all that it extends laid under it."""
@@ -131,10 +154,10 @@ class _Reader:
         source = Source(name, text, self.count)
         self.count += 1
         try:
-            data = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise RecipeProblems([_syntax_problem(error, source)]) from error
-        node = build(data, source, locate(text) if self.places else {})
+            data, spans = parse(text, places=self.places)
+        except NotReadError as error:
+            raise RecipeProblems([error.problem(source)]) from error
+        node = build(data, source, spans)
         extends = node.value.pop("extends", None)
         if extends is None:
             return node
@@ -150,6 +173,9 @@ class _Reader:
 
         if not isinstance(node.value, str):
             raise problem("must be the name or path of a recipe, or an array of them")
+        self.parents += 1
+        if self.parents > MOST_PARENTS:
+            raise problem(f"more than {MOST_PARENTS} recipes are extended, all in all")
         try:
             file = find_recipe(node.value, self.registry, beside=path)
         except RecipeError as error:
@@ -157,6 +183,7 @@ class _Reader:
         here = [] if path is None else [path.resolve()]
         if isinstance(file, Path) and file.resolve() in self.above + here:
             names = [one.name for one in [*self.above, *here, file]]
+            names[1:-4] = ["..."] if len(names) > 6 else names[1:-4]
             raise problem(f"recipes extend each other in a circle: {' -> '.join(names)}")
         self.above += here
         try:
@@ -173,23 +200,3 @@ def _shown(file: Traversable) -> str:
         return str(file.resolve().relative_to(Path.cwd()))
     except ValueError:
         return str(file)
-
-
-def _syntax_problem(error: tomllib.TOMLDecodeError, source: Source) -> Problem:
-    message = str(error)
-    place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", message)
-    lines = source.text.split("\n")
-    line, column = len(lines), len(lines[-1]) + 1
-    if place:
-        message = message[: place.start()]
-        if place[1]:
-            line, column = int(place[1]), int(place[2])
-    return Problem(
-        file=source.name,
-        line=line,
-        column=column,
-        key="not valid TOML",
-        message=message[:1].lower() + message[1:],
-        source_line=source.line(line) or " ",
-        rank=source.rank,
-    )

@@ -17,8 +17,11 @@ from ganzoo.api import Chosen, Options, Scalar
 
 Unit = Literal["steps", "images", "epochs", "minutes"]
 _EVERY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(step|image|epoch|minute)s?\s*")
+_LONGEST = 10**12
+"""Count of a clock that no run reaches."""
 # The same for editors, whose only word is a pattern: positive, and whole but for minutes.
-_WHOLE, _PART = r"0*[1-9][0-9]*(\.0+)?", r"(0*[1-9][0-9]*(\.[0-9]+)?|0+\.[0-9]*[1-9][0-9]*)"
+_WHOLE = r"0*[1-9][0-9]{0,11}(\.0+)?"
+_PART = r"(0*[1-9][0-9]{0,11}(\.[0-9]+)?|0+\.[0-9]*[1-9][0-9]*)"
 _PATTERN = rf"^\s*(never|{_WHOLE}\s*(step|image|epoch)s?|{_PART}\s*minutes?)\s*$"
 
 
@@ -43,6 +46,9 @@ def parse_every(text: str) -> Interval | None:
         message = 'must be like "1000 steps", "5 epochs", "20000 images", "10 minutes" or "never"'
         raise ValueError(message)
     count, unit = float(match[1]), match[2] + "s"
+    if count >= _LONGEST:
+        message = f"must be less than {_LONGEST:,} {unit}"
+        raise ValueError(message)
     if count <= 0 or (unit != "minutes" and count != int(count)):
         message = f'"{text}" must be a positive {"number" if unit == "minutes" else "whole number"}'
         raise ValueError(message)
@@ -104,11 +110,11 @@ class Optimizer(Options):
 class Train(Options):
     """How long and how: none of this is a component's affair."""
 
-    epochs: int = Field(default=200, ge=1)
+    epochs: int = Field(default=200, ge=1, le=10**9)
     """Passes over the training data; with the data's size this fixes the planned images."""
-    batch_size: int = Field(default=1, ge=1)
+    batch_size: int = Field(default=1, ge=1, le=10**6)
     """Images a process takes in one step (before accumulation)."""
-    accumulate: int = Field(default=1, ge=1)
+    accumulate: int = Field(default=1, ge=1, le=10**6)
     """Batches whose gradients are averaged into one step. Players that alternate within a step see
     each other as before it in all batches but the last, so this isn't quite a larger batch."""
     seed: int = Field(default=0, ge=0, lt=2**63)
@@ -118,12 +124,12 @@ class Train(Options):
     AVX512-BF16), fp16 on older NVIDIA GPUs, and fp32 elsewhere. fp64 is for proofs."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train; `auto` takes an accelerator if there is one."""
-    workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    workers: Annotated[int, Field(ge=0, le=1024)] | Literal["auto"] = "auto"
     """Loader processes; `auto`: 0 on a CPU, whose cores the training needs, else up to 4."""
-    cache: int = Field(default=600, ge=0)
+    cache: int = Field(default=600, ge=0, le=10**9)
     """MB of temporary disk ($TMPDIR) on which each process of a run keeps what is the same in every
     epoch: samples up to their first random augment. Never more than a quarter of what is free."""
-    threads: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = "auto"
     """CPU threads of torch in each process; `auto`: the cores shared among the processes."""
     channels_last: bool | Literal["auto"] = "auto"
     """Memory order of images; `auto`: on where it pays (CUDA with fp16 or bf16)."""
@@ -168,7 +174,7 @@ class Checkpoints(Options):
 
     every: Every = "5000 steps"
     """How often a checkpoint is written; one is always written at the end."""
-    keep: int = Field(default=2, ge=1)
+    keep: int = Field(default=2, ge=1, le=10**9)
     """Checkpoints kept besides the last and the best."""
     best: str = ""
     """Metric of `watch.validate` whose best checkpoint is kept, such as `l1`; empty: none."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import replace
+from datetime import date, datetime, time
 from typing import Any
 
-from ganzoo.errors import UsageError
-from ganzoo.recipe.locate import Keys, Span, locate
+from ganzoo.errors import UsageError, one_line
+from ganzoo.recipe.locate import Keys, Span
+from ganzoo.recipe.parse import NotReadError, parse
 from ganzoo.recipe.problems import Problem, at
 from ganzoo.recipe.tree import Node, Source, build, merge
+
+_LEAD = "v = "
+"""What is put before a value, so that it is TOML."""
 
 
 class _CannotSetError(Exception):
@@ -19,8 +23,8 @@ class _CannotSetError(Exception):
 def apply_override(tree: Node, argument: str, rank: int) -> Node | Problem:
     """Lay one override over a recipe, by the rules of `extends`.
 
-    The value is TOML; what isn't valid TOML is taken as text, so that names need no quotes. An
-    index leads into an array: `augment.0.size=64`.
+    The value is TOML; what isn't valid TOML, or is a date, is taken as text, so that names need no
+    quotes. An index leads into an array: `augment.0.size=64`.
 
     Args:
         tree: the recipe, normalised.
@@ -28,7 +32,7 @@ def apply_override(tree: Node, argument: str, rank: int) -> Node | Problem:
         rank: place of the problems of this override among the others.
 
     Returns:
-        The changed recipe, or the problem where the key leads nowhere.
+        The changed recipe, or the problem where the key leads nowhere or the value isn't read.
 
     Raises:
         UsageError: when it isn't like `KEY=VALUE`.
@@ -37,11 +41,14 @@ def apply_override(tree: Node, argument: str, rank: int) -> Node | Problem:
     path = _keys(key) if sign else ()
     if not path:
         raise UsageError(
-            f"--set {argument}: not like KEY=VALUE",
+            f"--set {one_line(argument)}: not like KEY=VALUE",
             hint="for example --set train.epochs=10 or --set data.fallback=none",
         )
     source = Source("--set", argument, rank)
-    value, spans = _value(text, len(key) + 1, len(key.strip()))
+    try:
+        value, spans = _value(text, len(key) + 1, len(key.strip()))
+    except NotReadError as error:
+        return error.problem(source, len(key) + 1 - len(_LEAD))
     over = build(value, source, spans)
     if path == ("extends",):
         return at(over.mark, "extends", "can't be set: name another recipe instead", on_key=True)
@@ -54,8 +61,8 @@ def apply_override(tree: Node, argument: str, rank: int) -> Node | Problem:
 def _keys(text: str) -> tuple[str, ...]:
     """The parts of a dotted key; none if it is no key."""
     try:
-        table: Any = tomllib.loads(f"{text} = 0")
-    except tomllib.TOMLDecodeError:
+        table: Any = parse(f"{text} = 0", places=False)[0]
+    except NotReadError:
         return ()
     path: tuple[str, ...] = ()
     while isinstance(table, dict) and len(table) == 1:
@@ -65,21 +72,25 @@ def _keys(text: str) -> tuple[str, ...]:
 
 
 def _value(text: str, offset: int, key_width: int) -> tuple[Any, dict[Keys, Span]]:
-    """The value, and the places of all its parts in the whole argument."""
-    lead = "v = "
+    """The value, and the places of all its parts in the whole argument.
+
+    Raises:
+        NotReadError: it is too much, or begins with a quote and isn't TOML; offsets are those in
+            `_LEAD` and the value.
+    """
+    data: dict[str, Any] = {}
+    found: dict[Keys, Span] = {}
     try:
-        data = tomllib.loads(lead + text)
-    except tomllib.TOMLDecodeError:
-        data = {}
-    found: dict[Keys, Span]
-    if set(data) != {"v"}:  # no TOML, or more than a value
-        data = {"v": text.strip()}
-        found = {("v",): Span(1, 1, 1, 1, len(lead) + 1, max(1, len(text)), 0, 0)}
-    else:
-        found = locate(lead + text)
+        data, found = parse(_LEAD + text)
+    except NotReadError as error:
+        if not error.syntax or text.strip()[:1] in {'"', "'"}:
+            raise
+    if set(data) != {"v"} or isinstance(data["v"], date | datetime | time):
+        data = {"v": text.strip()}  # no TOML, more than a value, or one that no option takes
+        found = {("v",): Span(1, 1, 1, 1, len(_LEAD) + 1, max(1, len(text)), 0, 0)}
     spans: dict[Keys, Span] = {}
     for keys, span in found.items():
-        shift = offset - len(lead)
+        shift = offset - len(_LEAD)
         moved = replace(span, column=span.column + shift, key_column=span.key_column + shift)
         if len(keys) == 1:
             moved = replace(moved, key_column=1, key_width=key_width)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ganzoo.errors import ExitCode, RecipeError
+from ganzoo.errors import ExitCode, RecipeError, one_line
 from ganzoo.recipe.tree import Mark
+
+_WIDTH, _BEFORE = 120, 60
+"""Signs that are shown of a line, and how many of them before the place of the problem."""
+_SHOWN = 20
+"""Problems that are shown of those that a recipe has."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One problem with its place.
+    """One problem with its place. What a recipe says is cut and escaped, so that a line stays one.
 
     Args:
         file: path of the recipe, or `--set`.
@@ -21,7 +27,7 @@ class Problem:
         key: dotted, such as `discriminator.receptive_field`.
         message: what is wrong.
         hint: the nearest legal name, or what to do.
-        source_line: the line it stands on.
+        source_line: the line it stands on; of a long one, the part around the column is shown.
         width: characters to underline.
         exit_code: 3, or 4 where a plugin is missing or broken.
         rank: order of the files.
@@ -38,6 +44,12 @@ class Problem:
     exit_code: ExitCode = ExitCode.RECIPE
     rank: int = 0
 
+    def __post_init__(self) -> None:
+        for name, most in (("key", 100), ("message", 300)):
+            object.__setattr__(self, name, one_line(getattr(self, name), most))
+        hints = [one_line(line) for line in self.hint.splitlines()[:5]]
+        object.__setattr__(self, "hint", "\n".join(hints))
+
     def as_json(self) -> dict[str, Any]:
         """The stable form of `--json`."""
         return {
@@ -53,20 +65,31 @@ class Problem:
     def __str__(self) -> str:
         if not self.source_line:
             head = ": ".join(filter(None, (self.file, self.key, self.message)))
-            return f"{head}\n      {self.hint}" if self.hint else head
+            return "\n      ".join([head, *self.hint.splitlines()])
         if self.file == "--set":
             head, gutter = f"--set: {self.key}", "      --set "
         else:
             head, gutter = f"{self.file}:{self.line}:{self.column}: {self.key}", ""
         gutter = gutter or f"{self.line:>5} | "
-        before = self.source_line[: self.column - 1]
-        blank = "".join("\t" if sign == "\t" else " " for sign in before)
+        line, column = _part(self.source_line, self.column)
+        blank = re.sub(r"[^\t]", " ", line[: column - 1])
         indent = " " * len(gutter) if self.file == "--set" else "      | "
-        carets = "^" * max(1, min(self.width, len(self.source_line) - self.column + 1))
-        rows = [head, gutter + self.source_line, f"{indent}{blank}{carets} {self.message}"]
-        if self.hint:
-            rows.append(f"{indent}{blank}{' ' * len(carets)} {self.hint}")
+        carets = "^" * max(1, min(self.width, len(line) - column + 1, _BEFORE))
+        rows = [head, gutter + line, f"{indent}{blank}{carets} {self.message}"]
+        rows += [f"{indent}{blank}{' ' * len(carets)} {hint}" for hint in self.hint.splitlines()]
         return "\n".join(rows)
+
+
+def _part(line: str, column: int) -> tuple[str, int]:
+    """What is shown of a line, and where the column is in it; both have no control characters."""
+    start = max(0, column - 1 - _BEFORE) if len(line) > _WIDTH else 0
+    part = line[start : start + _WIDTH]
+    if start + _WIDTH < len(line):
+        part = part[:-3] + "..."
+    if start:
+        part = "..." + part[3:]
+    shown = "".join(sign if sign.isprintable() or sign == "\t" else "?" for sign in part)
+    return shown, column - start
 
 
 class RecipeProblems(RecipeError):  # noqa: N818  # it is what `--json` calls them
@@ -84,7 +107,10 @@ class RecipeProblems(RecipeError):  # noqa: N818  # it is what `--json` calls th
         )
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self.problems))
+        rows = [str(problem) for problem in self.problems[:_SHOWN]]
+        if (more := len(self.problems) - _SHOWN) > 0:
+            rows.append(f"... and {more:,} more")
+        return "\n".join(rows)
 
 
 def at(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ganzoo.recipe.locate import Keys, Span
@@ -26,7 +27,11 @@ class Source:
 
     def line(self, number: int) -> str:
         """Line `number` (from 1) without its end."""
-        return self.text.split("\n")[number - 1]
+        return self._lines[number - 1]
+
+    @cached_property
+    def _lines(self) -> list[str]:
+        return self.text.split("\n")
 
 
 @dataclass(frozen=True)

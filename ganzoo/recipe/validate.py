@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -26,9 +27,10 @@ from ganzoo.recipe.model import (
     Watch,
 )
 from ganzoo.recipe.problems import Problem, RecipeProblems, at
+from ganzoo.recipe.texts import quotes_for, unusable_texts
 from ganzoo.recipe.tree import Node, build, descend, merge, plain
 from ganzoo.registry import ChoiceError, Registry
-from ganzoo.wording import did_you_mean, explain
+from ganzoo.wording import QUOTES, did_you_mean, explain
 
 SETTINGS: dict[str, type[Options]] = {
     "train": Train,
@@ -49,7 +51,9 @@ DEFAULT_METRICS = (
 """What is measured where a recipe has no `[[metric]]`; an empty array measures nothing."""
 
 On = Literal["train", "evaluation", "always"]
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+MOST = 50
+"""Unknown keys that are explained."""
 
 Model = TypeVar("Model", bound=Options)
 
@@ -109,15 +113,18 @@ class _Check:
 
     def recipe(self, stem: str) -> Recipe | None:
         """The recipe, or None if there are problems."""
-        for key in self.table:
-            if key not in KEYS:
-                hint = did_you_mean(key, KEYS) or f"known: {', '.join(KEYS)}"
-                self.complain((key,), "unknown key", hint, on_key=True)
-        name = self.text("name", re.sub(r"[^A-Za-z0-9._-]", "_", stem))
+        for key in [key for key in self.table if key not in KEYS][:MOST]:
+            hint = did_you_mean(key, KEYS) or f"known: {', '.join(KEYS)}"
+            self.complain((key,), "unknown key", hint, on_key=True)
+        for loc, message, hint in unusable_texts(self.tree):
+            self.complain(loc, message, hint)
+        name = self.text("name", re.sub(r"[^A-Za-z0-9._-]", "_", stem)[:200])
         if not NAME.fullmatch(name):
             message = "must have only letters, digits, dots, _ and -, and begin with one of the"
-            self.complain(("name",), f"{message} first two")
+            self.complain(("name",), f"{message} first two; 200 of them at most")
         summary, out = self.text("summary", ""), self.text("out", "runs")
+        if any(len(os.fsencode(part)) > 255 for part in out.split("/")) or len(out) > 1000:
+            self.complain(("out",), "is too long for a folder")
         task = self.component(("task",), "task")
         data = self.component(("data",), "data", ("fallback",))
         fallback = self.fallback()
@@ -162,6 +169,8 @@ class _Check:
     ) -> None:
         """Note a problem at its place, or at the nearest table if nothing is there."""
         node, depth = descend(self.tree, loc)
+        if hint == QUOTES:
+            hint = quotes_for(node)
         at_table = depth < len(loc) and isinstance(node.value, dict | list)
         key = ".".join(map(str, loc))
         self.problems.append(
@@ -194,7 +203,7 @@ class _Check:
         if node is None:
             return default
         if not isinstance(node.value, str):
-            self.complain((key,), "must be text")
+            self.complain((key,), "must be text", QUOTES)
             return default
         return node.value
 
