@@ -12,10 +12,11 @@ from ganzoo.errors import EnvironmentFault
 _SAID = re.compile(
     r"out of memory|can't allocate memory|cannot allocate memory|not enough memory"
     r"|insufficient memory|unable to allocate|failed to allocate|bad_alloc|_ALLOC_FAILED"
-    r"|can't start new thread",
+    r"|can't start new thread|failed to map segment",
     re.IGNORECASE,
 )
-"""What torch's allocators, CUDA's libraries, NumPy, OpenCV and Python say in their messages."""
+"""What torch's allocators, CUDA's libraries, NumPy, OpenCV, Python and the system's loader
+of libraries say in their messages."""
 
 _ASKED = re.compile(r"allocate (\d+(?:\.\d*)?) ?(bytes|KiB|MiB|GiB|TiB|PiB|EiB)?\b", re.IGNORECASE)
 
@@ -52,7 +53,7 @@ def shortage(error: BaseException) -> Shortage | None:
                 return Shortage("this machine")
         elif isinstance(one, MemoryError) or (
             # torch.OutOfMemoryError is a RuntimeError; cv2.error is an Exception of its own.
-            (isinstance(one, RuntimeError) or type(one).__module__.startswith("cv2"))
+            (isinstance(one, RuntimeError | ImportError) or type(one).__module__.startswith("cv2"))
             and _SAID.search(text)
         ):
             return Shortage(_device(text), _asked(text))

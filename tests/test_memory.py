@@ -52,6 +52,7 @@ def test_real_refusals_of_the_system(make, asked):
         (cv2.error("OpenCV(4.9.0): (-4:Insufficient memory) Failed to allocate 9 bytes"), "this"),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "this machine"),
         (RuntimeError("can't start new thread"), "this machine"),
+        (ImportError("libx.so.62: failed to map segment from shared object"), "this machine"),
     ],
 )
 def test_what_libraries_say(error, device):
