@@ -52,6 +52,8 @@ class Field:
         classes: how many there are, of a `class` or of `labels`; 0 if that isn't known.
         aligned: whether it belongs to the sample's other fields. False: drawn apart from them
             (unpaired folders), so that nothing may compare the two.
+        called: what a user calls it, such as its folder's name `cats`; "" where that is the
+            field's own name.
     """
 
     shape: Shape
@@ -61,6 +63,7 @@ class Field:
     palette: tuple[tuple[int, int, int], ...] = ()
     classes: int = 0
     aligned: bool = True
+    called: str = ""
 
 
 @dataclass(frozen=True)
@@ -258,7 +261,9 @@ class DataSource(Protocol):
     and equal to what `load` gives, which draws nothing then: batches are cut out of it at once
     where a recipe has no augments; `sizes`, a method: height and width of each image of sample
     `index` by field, before augmentation, from headers alone, by which `ganzoo check` finds the
-    samples that a crop doesn't fit.
+    samples that a crop doesn't fit. For fields that aren't aligned: `own_names`, the names of each
+    one's own items by field, of which item i is in sample i, so that an evaluation takes each once;
+    `undrawn`, a method: this split with nothing drawn beside a sample, for evaluations of `train`.
     """
 
     @property

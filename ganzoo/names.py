@@ -1,8 +1,9 @@
-"""File names as text: what can be printed, written down and compared."""
+"""File names as text: what can be printed, written down, compared, and made a file of."""
 
 from __future__ import annotations
 
 import re
+from pathlib import PurePath, PureWindowsPath
 
 _FOREIGN_BYTE = re.compile("[\udc80-\udcff]")
 
@@ -15,3 +16,11 @@ def printable(text: str) -> str:
     """
     escaped = _FOREIGN_BYTE.sub(lambda found: f"%{ord(found[0]) - 0xDC00:02X}", text)
     return escaped.encode("utf-8", "replace").decode()
+
+
+def stays_inside(name: str) -> bool:
+    """Whether a name can become a file's below a folder and nowhere else, on any system."""
+    if not name or "\0" in name:
+        return False
+    kinds = (PurePath(name), PureWindowsPath(name))
+    return bool(kinds[0].parts) and not any(path.anchor or ".." in path.parts for path in kinds)

@@ -17,7 +17,8 @@ from PIL import Image
 from ganzoo import api, registry
 from ganzoo.api import Options
 from ganzoo.data.pipeline import open_for_evaluation
-from ganzoo.errors import DataMissing, UsageError
+from ganzoo.engine.build import plan_networks
+from ganzoo.errors import DataMissing, PluginError, UsageError
 from ganzoo.inference import controls
 from ganzoo.inference.card import WeightsCard
 from ganzoo.inference.evaluate import evaluate_run, score_nets
@@ -230,6 +231,25 @@ def test_without_training_data_there_are_no_controls_and_it_is_said(tmp_path):
     document = evaluate_run(run, "test", device="cpu")
     assert set(document["controls"]) == {"ceiling", "floor"}
     assert any("No controls" in note for note in document["notes"])
+
+
+@pytest.mark.parametrize("name", ["../../../x", "/tmp/x", "", 5])
+def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path, monkeypatch, name):
+    run = make_run(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    monkeypatch.setattr(toy().Data, "name", lambda self, index: name)
+    with pytest.raises(PluginError, match=r"inference_toy/data.*name of a file"):
+        evaluate_run(run, "test", device="cpu")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_role_that_leads_out_of_the_folder_is_refused(tmp_path, monkeypatch):
+    recipe = make_recipe(tmp_path)
+    fields = {name: Field((3, 12, 20), "image") for name in ("source", "target")}
+    assert plan_networks(recipe, fields).chosen.keys() == {"generator"}
+    monkeypatch.setattr(toy().Paired, "roles", {"../generator": "generator"})
+    with pytest.raises(PluginError, match=r"inference_toy/task calls a network"):
+        plan_networks(recipe, fields)
 
 
 def run_command(*arguments):

@@ -11,7 +11,7 @@ from PIL import Image
 from ganzoo.cli.main import main
 from ganzoo.data.pipeline import open_data
 from ganzoo.errors import DataError
-from ganzoo.names import printable
+from ganzoo.names import printable, stays_inside
 from ganzoo.recipe import load_recipe
 
 FOREIGN = os.fsdecode(b"caf\xe9")
@@ -95,3 +95,15 @@ def test_what_the_system_refuses_is_named_and_the_other_splits_are_done(
     assert document["splits"]["val"]["count"] == 1
     assert main(["check", str(tiny), "--set", data_of(foreign)]) == 5
     assert "trainB: can't be read: Permission denied" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["1", "000012", "a.b", "seq1/1", "..a", "a..", "Ä 1", " ", "..."])
+def test_names_that_stay_in_a_folder(name):
+    assert stays_inside(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../x", "a/../../x", "/x", "a/..", "..\\x", "C:x", "\\x", "a\0b"]
+)
+def test_names_that_lead_elsewhere(name):
+    assert not stays_inside(name)

@@ -66,7 +66,12 @@ MODE_HELP = (
     help="Bring the longer side of each image to so many pixels first: to what the network was"
     " trained at, or lower where there is too little memory.  [default: the image's own]",
 )
-@click.option("--role", metavar="NAME", help="The network to use, of a run that serves several.")
+@click.option(
+    "--role",
+    metavar="NAME",
+    help="The network to use, of a run that serves several. Without it they are listed, with what"
+    " each turns into what, such as cats -> dogs.",
+)
 @click.option(
     "--ema/--no-ema",
     default=None,
@@ -127,7 +132,7 @@ def command(  # click passes by name
             click.echo(entry["output"])
     seeded = f", seed {document['seed']}" if document["mode"] == "paper" else ""
     click.echo(
-        f"{len(document['outputs'])} images with {document['weights']},"
+        f"{len(document['outputs'])} images, {document['direction']}, with {document['weights']},"
         f" mode {document['mode']}{seeded}, on {document['device']} in {document['precision']}",
         err=True,
     )

@@ -16,7 +16,7 @@ from ganzoo.data.records import pack
 from ganzoo.data.sampler import Position, drawn, generator_for
 from ganzoo.errors import DataError, DataMissing, PluginError
 from ganzoo.interfaces import Augment, DataSource, Field, Split
-from ganzoo.names import printable
+from ganzoo.names import printable, stays_inside
 from ganzoo.recipe.model import Recipe
 
 
@@ -75,8 +75,41 @@ class PreparedData:
         return len(self.source)
 
     def name(self, index: int) -> str:
-        """Name of a sample, for files and messages."""
-        return printable(self.source.name(index))
+        """Name of a sample, for files and messages.
+
+        Raises:
+            PluginError: the data component gives what no file in a folder can be called.
+        """
+        return self._checked_name(self.source.name(index))
+
+    def own_names(self, field: str) -> list[str]:
+        """Names of all that there is of a field, each once; item i is in sample i.
+
+        Of fields that aren't aligned there may be fewer than samples, and they have names of their
+        own where the source says so (`DataSource.own_names`); else these are the samples' names.
+
+        Raises:
+            PluginError: as `name`, or there are more of them than samples.
+        """
+        told: Mapping[str, Sequence[str]] = getattr(self.source, "own_names", {})
+        if field not in told:
+            return [self.name(index) for index in range(len(self))]
+        names = [self._checked_name(name) for name in told[field]]
+        if not 0 < len(names) <= len(self):
+            raise PluginError(
+                f"{self.chosen.id} has {len(names)} `own_names` of {field!r} and {len(self)}"
+                " samples: there must be one at least, and no more than samples"
+            )
+        return names
+
+    def _checked_name(self, name: object) -> str:
+        if isinstance(name, str) and stays_inside(name):
+            return printable(name)
+        raise PluginError(
+            f"{self.chosen.id} calls a sample {name!r}, which can't be the name of a file in a"
+            " folder",
+            hint="The fault lies in its plugin: tell its authors. Nothing was written under it.",
+        )
 
     def _arrays(
         self, index: int, epoch: int, cache: SampleCache | None = None
@@ -237,7 +270,10 @@ def open_data(recipe: Recipe, split: Split, *, stand_in: bool | None = None) -> 
 def open_for_evaluation(
     recipe: Recipe, split: Split, *, stand_in: bool | None = None
 ) -> PreparedData:
-    """Open any split, `train` too, with the augments of evaluation and no random ones."""
+    """Open any split, `train` too, with the augments of evaluation and no random ones.
+
+    What the source itself draws in training (`DataSource.undrawn`) isn't drawn either.
+    """
     return _open(recipe, split, "evaluation", settled=stand_in)
 
 
@@ -250,6 +286,8 @@ def _open(recipe: Recipe, split: Split, phase: str, *, settled: bool | None) -> 
             f"STAND-IN DATA: {recipe.data.id} is missing ({reason}); {chosen.id} stands in for it."
         )
     notes.extend(getattr(source, "notes", ()))
+    if phase == "evaluation" and hasattr(source, "undrawn"):
+        source = source.undrawn()
     augments: list[Any] = [
         entry.chosen.build() for entry in recipe.augment if entry.on in (phase, "always")
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from ganzoo.engine.rng import isolated, seed_for
 from ganzoo.errors import DataError, GanzooError, PluginError, RecipeError
 from ganzoo.interfaces import DiffAugment, Field, Loss, LossInputs, NetIO, Shape, Task
 from ganzoo.recipe.model import Optimizer, Recipe
+
+_ROLE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class SummedLoss:
@@ -72,6 +75,7 @@ def plan_networks(recipe: Recipe, fields: Mapping[str, Field]) -> Plan:
     for other in (*recipe.metrics, *recipe.callbacks):
         other.load()
     task: type[Task] = recipe.task.load()
+    _check_roles(recipe.task.id, task)
     missing = sorted(task.needs - set(fields))
     if missing:
         raise DataError(
@@ -118,6 +122,16 @@ def plan_networks(recipe: Recipe, fields: Mapping[str, Field]) -> Plan:
     for role, component in chosen.items():
         _check_size(task.roles[role], component, io[role])
     return Plan(task, chosen, io, players, fields)
+
+
+def _check_roles(component: str, task: type[Task]) -> None:
+    """Roles become names of files and folders."""
+    for role in (*task.roles, *task.serves):
+        if not _ROLE.fullmatch(role):
+            raise PluginError(
+                f"{component} calls a network {role!r}: letters, digits, - and _ are allowed",
+                hint="The fault lies in its plugin: tell its authors.",
+            )
 
 
 def _check_size(table: str, component: Chosen, io: NetIO) -> None:

@@ -28,7 +28,7 @@ from ganzoo.inference.judging import (
     without_bounds,
 )
 from ganzoo.inference.modes import Mode
-from ganzoo.inference.network import Trained, draws, load_trained, task_of
+from ganzoo.inference.network import Trained, direction, draws, load_trained, task_of
 from ganzoo.inference.report import Gallery, results_of, together
 from ganzoo.inference.weights import read_card
 from ganzoo.interfaces import NetIO, Split
@@ -176,10 +176,11 @@ def evaluate_run(
 
     Returns:
         `{"run", "file", "weights", "step", "split", "mode", "seed", "n", "data", "stand_in",
-        "notes", "names", "metrics": {NAME: {"mean", "per_image"}}, "controls": {CONTROL: {NAME:
-        mean}}, "headlines", "protocol": {NAME: sentence}}`. A NAME whose `per_image` is empty is a
-        figure of the whole set. Of a task that serves several roles, NAME is `ROLE/NAME`, and
-        `weights`, `n` and `names` are tables by role.
+        "direction", "notes", "names", "metrics": {NAME: {"mean", "per_image"}},
+        "controls": {CONTROL: {NAME: mean}}, "headlines", "protocol": {NAME: sentence}}`.
+        A NAME whose `per_image` is empty is a figure of the whole set. Of a task that serves
+        several roles, NAME is `ROLE/NAME`, and `weights`, `n`, `direction` and `names` are tables
+        by role.
 
     Raises:
         UsageError: this is no run directory, or holds no weights.
@@ -251,6 +252,7 @@ def _evaluate_weights(
         "n": len(judgement.names),
         "data": data.chosen.id,
         "stand_in": data.stand_in,
+        "direction": direction(recipe.task, card.role, data.fields),
         "notes": notes + judgement.notes,
         "names": judgement.names,
         **results_of(judgement),

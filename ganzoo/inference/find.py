@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ganzoo.errors import DataError, UsageError
 from ganzoo.files import read_json
+from ganzoo.inference.network import direction
 from ganzoo.inference.weights import read_card
 
 log = logging.getLogger(__name__)
@@ -155,12 +156,14 @@ def _served_role(folder: Path, faults: list[str]) -> str:
         except DataError as error:
             faults.append(f"{file}: {error.message}")
             continue
-        serves = registry.current().choose("task", dict(card.task)).load().serves
+        task = registry.current().choose("task", dict(card.task))
+        serves = task.load().serves
         if len(serves) == 1:
             return str(next(iter(serves)))
+        lines = [f"  --role {role}  ({direction(task, role, card.fields)})" for role in serves]
         raise UsageError(
-            f"its task serves {len(serves)} networks: {', '.join(serves)}",
+            f"its task serves {len(serves)} networks, and which is meant isn't said",
             where=str(folder),
-            hint="Name one with --role.",
+            hint="\n".join(["Name one:", *lines]),
         )
     return ""

@@ -119,7 +119,8 @@ def judge(
     """Let every contestant make something of each sample, and score them all alike.
 
     Args:
-        data: the samples; they are taken in the order of their names.
+        data: the samples, in the order of their names. Of fields that aren't aligned, each item
+            of what goes in is taken once, under its own name.
         make: gives what each contestant makes; an image is put into metrics as its 8-bit file is
             read.
         metrics: those whose fields the data lack are left out, which is said; so are those that
@@ -141,9 +142,10 @@ def judge(
     judges: dict[str, list[Metric]] = {}
     # by name as text (1, 10, 100, 2): an order of the files, not of the data component, so that
     # figures which compare neighbours can be computed from the saved files alone
-    order = sorted(range(len(data)), key=data.name)[:limit]
+    names = data.own_names(fields[0])
+    order = sorted(range(len(names)), key=names.__getitem__)[:limit]
     for count, index in enumerate(order, 1):
-        name = data.name(index)
+        name = names[index]
         sample = data.sample(index)
         batch = {key: _on_grid(value, data.fields[key])[None] for key, value in sample.items()}
         batch |= {"source": batch[fields[0]], "target": batch[fields[1]]}

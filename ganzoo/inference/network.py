@@ -127,6 +127,17 @@ def served(task: Chosen, role: str) -> tuple[str, str]:
     return fields
 
 
+def direction(task: Chosen, role: str, fields: Mapping[str, Field]) -> str:
+    """What a role's network turns into what, as the data's user calls it: `cats -> dogs`.
+
+    Raises:
+        UsageError: as `served`.
+    """
+    return " -> ".join(
+        (fields[name].called if name in fields else "") or name for name in served(task, role)
+    )
+
+
 def any_size(net: Callable[..., Tensor], multiple: int) -> Callable[..., Tensor]:
     """The network for images of any size: what it can't take is padded, and the result cropped.
 

@@ -12,7 +12,7 @@ from ganzoo.data.decode import IMAGE_SUFFIXES
 from ganzoo.errors import DataError, UsageError
 from ganzoo.inference.find import find_weights
 from ganzoo.inference.modes import Mode
-from ganzoo.inference.network import load_trained, refuse_drawing, served, task_of
+from ganzoo.inference.network import direction, load_trained, refuse_drawing, served, task_of
 from ganzoo.inference.stream import ARRAY, PICTURE_CHANNELS, Job, make_all
 from ganzoo.inference.weights import read_card
 from ganzoo.wording import typed
@@ -185,9 +185,9 @@ def predict(
         done: called after each input, in their order, with a broken one too.
 
     Returns:
-        `{"weights", "role", "ema", "mode", "seed", "device", "precision", "size", "outputs":
-        [{"input", "output"}], "failed": [{"input", "reason"}]}`; a broken input doesn't stop the
-        others.
+        `{"weights", "role", "direction", "ema", "mode", "seed", "device", "precision", "size",
+        "outputs": [{"input", "output"}], "failed": [{"input", "reason"}]}`; a broken
+        input doesn't stop the others.
 
     Raises:
         GanzooError: before anything is written, as `plan`, `find_weights` and `load_trained`;
@@ -214,6 +214,7 @@ def predict(
     return {
         "weights": str(path),
         "role": card.role,
+        "direction": direction(trained.task, card.role, card.fields),
         "ema": card.ema,
         "mode": trained.mode,
         "seed": trained.seed,

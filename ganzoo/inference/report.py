@@ -79,7 +79,7 @@ def results_of(judgement: Judgement) -> dict[str, Any]:
 def together(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Documents of several networks of a run as one."""
     document = dict(next(iter(parts.values())))
-    for key in ("weights", "n", "names"):
+    for key in ("weights", "n", "direction", "names"):
         document[key] = {role: part[key] for role, part in parts.items()}
     document |= {"metrics": {}, "controls": {}, "headlines": [], "protocol": {}, "notes": []}
     for role, part in parts.items():
@@ -121,6 +121,9 @@ def print_report(document: Mapping[str, Any]) -> None:
         table.add_row(name, f"{score['mean']:.4f}", *cells)
     if document["metrics"]:
         console.print(table)
+    if isinstance(document["direction"], Mapping):
+        for role, direction in document["direction"].items():
+            console.print(f"{role}: {direction}")
     for sentence in document["headlines"]:
         console.print(sentence)
     for note in document["notes"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -72,11 +73,12 @@ def _picture(run: Run, data: PreparedData, caption: str) -> Image.Image:
         )
     if any(draws(recipe.task, role, data.fields) for role in serves):
         shown = _shown(run, data, range(count))
-        return grid([{name: block(_images(run, name, v)) for name, v in shown.items()}], caption)
+        blocks = {_in_words(n, data): block(_images(run, n, v)) for n, v in shown.items()}
+        return grid([blocks], caption)
     table = []
     for index in range(count):  # images of the split may differ in size
         shown = _shown(run, data, range(index, index + 1))
-        table.append({name: _images(run, name, value)[0] for name, value in shown.items()})
+        table.append({_in_words(n, data): _images(run, n, v)[0] for n, v in shown.items()})
     return grid(table, caption)
 
 
@@ -97,6 +99,12 @@ def _shown(run: Run, data: PreparedData, indices: range) -> dict[str, Tensor]:
                 nets[role] = _one_by_one(nets[role])
         shown = trainer.task.sample(batch, nets)
     return {name: value.float().cpu() for name, value in shown.items()}
+
+
+def _in_words(caption: str, data: PreparedData) -> str:
+    """A caption in which fields are called what the data's user calls them: `cats to dogs`."""
+    called = {name: one.called for name, one in data.fields.items() if one.called}
+    return re.sub(r"\w+", lambda word: called.get(word[0], word[0]), caption)
 
 
 def _one_by_one(net: Callable[..., Tensor]) -> Callable[..., Tensor]:

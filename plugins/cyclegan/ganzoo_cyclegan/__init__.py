@@ -29,7 +29,8 @@ def ganzoo_components() -> Iterable[Component]:
             name="unpaired",
             target="ganzoo_cyclegan.task:Unpaired",
             options=_OPTIONS + "UnpairedOptions",
-            summary="Two translators that undo each other, learnt without pairs.",
+            summary="Two translators without pairs: generator_ab (source to target), generator_ba"
+            " (target to source).",
             paper=_PAPER,
             presets={"tiny": {"pool_size": 4}},
         ),

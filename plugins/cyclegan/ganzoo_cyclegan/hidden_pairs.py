@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -38,7 +39,7 @@ class HiddenPairs:
                 f"{options.pairs.id} has no {absent[0]}: there are no pairs to be hidden",
                 hint=f"Its fields are: {', '.join(self.pairs.fields)}.",
             )
-        self.apart = split == "train"
+        self.apart = self.drawn = split == "train"
         self.notes: tuple[str, ...] = tuple(getattr(self.pairs, "notes", ()))
         self.metrics: tuple[object, ...] = tuple(getattr(self.pairs, "metrics", ()))
         order = np.arange(len(self.pairs))
@@ -70,6 +71,22 @@ class HiddenPairs:
     def __len__(self) -> int:
         return len(self.sources)
 
+    @property
+    def own_names(self) -> dict[str, list[str]]:
+        """Of the two halves, where nothing is drawn: pair i of each is shown by sample i."""
+        if self.drawn or not self.apart:
+            return {}
+        halves = {"source": self.sources, "target": self.targets}
+        return {
+            name: [self.pairs.name(int(index)) for index in half] for name, half in halves.items()
+        }
+
+    def undrawn(self) -> HiddenPairs:
+        """The same with nothing drawn: the targets of other pairs follow each other."""
+        other = copy.copy(self)
+        other.drawn = False
+        return other
+
     def load(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Pair `index`; in training with the target of another one, drawn from `rng`.
 
@@ -82,7 +99,8 @@ class HiddenPairs:
             raise IndexError(message)
         sample = dict(self.pairs.load(int(self.sources[index]), rng))
         if self.apart:
-            other = int(self.targets[rng.integers(len(self.targets))])
+            place = rng.integers(len(self.targets)) if self.drawn else index % len(self.targets)
+            other = int(self.targets[place])
             sample["target"] = self.pairs.load(other, rng)["target"]
         return sample
 

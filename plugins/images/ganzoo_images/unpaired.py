@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -52,14 +53,9 @@ class Unpaired:
             )
             notes = (*notes, said)
         self.sources, self.targets = sides
+        self.names = {"source": _names(self.sources), "target": _names(self.targets)}
         self.notes = notes
         self.drawn = split == "train"
-        longer = self.sources if len(self.sources) >= len(self.targets) else self.targets
-        stems = Counter(path.stem for path in longer)
-        # 1.jpg beside 1.png: here they are two images, and need two names.
-        self.names = [
-            path.stem if stems[path.stem] == 1 else path.name.replace(".", "_") for path in longer
-        ]
         self._fields: dict[str, Field] = {}
 
     @classmethod
@@ -79,14 +75,28 @@ class Unpaired:
             )
             self._fields = {
                 name: Field(
-                    (CHANNEL_COUNT[channels], *image_size(files[0])), "image", aligned=False
+                    (CHANNEL_COUNT[channels], *image_size(files[0])),
+                    "image",
+                    aligned=False,
+                    called=getattr(self.options, name),
                 )
                 for name, files, channels in sides
             }
         return self._fields
 
     def __len__(self) -> int:
-        return len(self.names)
+        return max(len(self.sources), len(self.targets))
+
+    @property
+    def own_names(self) -> dict[str, list[str]]:
+        """The files of each folder, where sample i shows file i of both."""
+        return {} if self.drawn else self.names
+
+    def undrawn(self) -> Unpaired:
+        """The same with nothing drawn: as val and test are."""
+        other = copy.copy(self)
+        other.drawn = False
+        return other
 
     def load(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Two images, H x W x C; in training the shorter folder's is drawn from `rng`.
@@ -121,7 +131,14 @@ class Unpaired:
 
     def name(self, index: int) -> str:
         """Stem of the longer folder's file (its whole name, where two share the stem)."""
-        return self.names[index]
+        longer = "source" if len(self.sources) >= len(self.targets) else "target"
+        return self.names[longer][index]
+
+
+def _names(files: Sequence[Path]) -> list[str]:
+    """Stems; 1.jpg beside 1.png are two images here, and need two names."""
+    stems = Counter(path.stem for path in files)
+    return [path.stem if stems[path.stem] == 1 else path.name.replace(".", "_") for path in files]
 
 
 def _dealt(

@@ -1,0 +1,77 @@
+"""Trained translators in use: each image once, under its own name, in the words of the data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ganzoo.engine.clocks import Limits
+from ganzoo.engine.run import run
+from ganzoo.errors import UsageError
+from ganzoo.inference.evaluate import evaluate_run
+from ganzoo.inference.find import find_weights
+from ganzoo.inference.predict import predict
+from ganzoo.observers import Voice, samples
+from ganzoo.recipe import load_recipe
+
+RECIPE = """
+name = "beasts"
+task = "cyclegan/unpaired"
+data = { use = "images/unpaired", root = "beasts", source = "cats", target = "dogs" }
+generator = { use = "cyclegan/resnet", preset = "tiny" }
+discriminator = { use = "pix2pix/patchgan", receptive_field = 16, width = 4 }
+loss = "gan/lsgan"
+metric = ["ganzoo/l1"]
+train = { device = "cpu", threads = 1, precision = "fp32" }
+"""
+COUNTS = {"train": (2, 3), "test": (4, 7)}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of one step, and the captions of its sample grid."""
+    folder = tmp_path_factory.mktemp("use")
+    for split, counts in COUNTS.items():
+        for side, count in zip(("cats", "dogs"), counts, strict=True):
+            for index in range(count):
+                path = folder / "beasts" / split / side / f"{side[:-1]}{index}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                pixels = np.random.default_rng(index).integers(0, 256, (32, 32, 3), np.uint8)
+                Image.fromarray(pixels).save(path)
+    recipe = folder / "beasts.toml"
+    recipe.write_text(RECIPE.replace('"beasts",', f'"{folder / "beasts"}",', 1))
+    captions, grid = [], samples.grid
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(samples, "grid", lambda rows, note: captions.append(rows) or grid(rows, note))
+        run(load_recipe(recipe), out=folder / "run", limits=Limits(1), voice=Voice(quiet=True))
+    return folder / "run", list(captions[0][0])
+
+
+@pytest.mark.parametrize("split", COUNTS)
+def test_each_source_once_under_its_own_name(trained, split):
+    path, _ = trained
+    document = evaluate_run(path, split, device="cpu")
+    for role, side, count in zip(
+        ("generator_ab", "generator_ba"), ("cat", "dog"), COUNTS[split], strict=True
+    ):
+        names = [f"{side}{index}" for index in range(count)]
+        assert document["names"][role] == names
+        made = path / "evaluation" / f"{split}_paper" / role
+        assert sorted(file.stem for file in made.iterdir()) == names
+        sources = [path.parent / "beasts" / split / f"{side}s" / f"{name}.png" for name in names]
+        predict(path, sources, made.parent / f"again_{role}", role=role, precision="fp32")
+        for name in names:  # what stands under a name is what its own image became
+            other = np.asarray(Image.open(made.parent / f"again_{role}" / f"{name}.png"))
+            assert np.array_equal(np.asarray(Image.open(made / f"{name}.png")), other)
+
+
+def test_directions_are_said_by_the_names_of_the_data(trained):
+    path, captions = trained
+    assert captions[:4] == ["cats", "cats to dogs", "dogs", "dogs to cats"]
+    with pytest.raises(UsageError, match="2 networks") as caught:
+        find_weights(path)
+    assert "--role generator_ab  (cats -> dogs)" in caught.value.hint
+    assert "--role generator_ba  (dogs -> cats)" in caught.value.hint
+    document = evaluate_run(path, "test", device="cpu", limit=1)
+    assert document["direction"]["generator_ba"] == "dogs -> cats"
