@@ -2,14 +2,47 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ganzoo.errors import DataError
+from ganzoo.errors import DataError, EnvironmentFault
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says when a disk, a quota or a limit on the size of a file leaves no room."""
+
+REFUSED = (errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM)
+"""What it says when a file can't be written, or not even read, whatever the program does."""
+
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+_TEMPORARY = re.compile(r"\..+\.(\d+)\.tmp")
+
+
+@contextmanager
+def naming(path: Path, *aliases: Path) -> Iterator[None]:
+    """Let the system's errors in a block that writes `path` name this file.
+
+    An error that names no file, or one of `aliases`, gets the name. So does an error of another
+    library that quotes the system's (safetensors' SafetensorError): it becomes an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, *map(str, aliases), *aliases):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    except Exception as error:
+        quoted = _OS_ERROR.search(str(error))
+        if quoted is None:
+            raise
+        number = int(quoted[1])
+        raise OSError(number, os.strerror(number), str(path)) from error
 
 
 @contextmanager
@@ -18,20 +51,98 @@ def replacing(path: Path) -> Iterator[Path]:
 
     An error, or a process killed in the middle, leaves what was at `path` as it was. The file gets
     the permissions that any new file has here.
+
+    Raises:
+        OSError: naming `path`, when the disk is full or the file can't be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with naming(path, temporary):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            # Some writers (safetensors) make files that only their owner may read; these keep ours.
+            temporary.touch()
+            permissions = temporary.stat().st_mode
+            yield temporary
+            temporary.chmod(permissions)
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files in a folder whose writers were killed.
+
+    Those of a process that still runs on this machine stay, since it may be writing them.
+    """
+    for file in folder.glob(".*.tmp"):
+        made = _TEMPORARY.fullmatch(file.name)
+        if made and not _runs(int(made[1])):
+            file.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    """Whether another process has this id."""
+    if process == os.getpid():
+        return False  # a process of the past had the id that this one has now
     try:
-        # Some writers (safetensors) make files that only their owner may read; these keep ours.
-        temporary.touch()
-        permissions = temporary.stat().st_mode
-        yield temporary
-        temporary.chmod(permissions)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def cannot_write(error: OSError, path: Path, needed: int | None = None) -> EnvironmentFault:
+    """What an error of the system means to the user whose file couldn't be written.
+
+    Args:
+        error: what the system said.
+        path: the file or folder that was to be written, if the error names none.
+        needed: bytes that it takes, where that is known.
+    """
+    path = Path(os.fsdecode(error.filename)) if error.filename else path
+    message = f"can't be written: {error.strerror or error}"
+    if error.errno in FULL:
+        takes = f"it takes {needed:,} bytes, and " if needed is not None else ""
+        message += f" ({takes}{_room(error, path)})"
+        hint = "Free some space or raise the limit, or write to another place."
+    else:
+        hint = "See to its permissions, or write to another place."
+    return EnvironmentFault(message, where=str(path), hint=hint)
+
+
+def refusal(error: OSError) -> EnvironmentFault | None:
+    """What an error of the system means that nobody on its way knew more of.
+
+    Returns:
+        None where it isn't the machine that refuses a file.
+    """
+    if error.filename is None:
+        return None
+    path = Path(os.fsdecode(error.filename))
+    if error.errno in (*FULL, errno.EROFS):
+        return cannot_write(error, path)
+    if error.errno in REFUSED:
+        return EnvironmentFault(
+            f"can't be used: {error.strerror}", where=str(path), hint="See to its permissions."
+        )
+    return None
+
+
+def _room(error: OSError, path: Path) -> str:
+    """How much the disk, or the limit on the size of a file, leaves; in words."""
+    if error.errno == errno.EFBIG:
+        import resource  # only systems that have it say EFBIG
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+        if limit != resource.RLIM_INFINITY:
+            return f"a file may have {limit:,} bytes (ulimit -f)"
+        return "a file of that size can't be on this disk"
+    there = next((one for one in (path, *path.absolute().parents) if one.exists()), Path())
+    return f"{shutil.disk_usage(there).free:,} bytes are free"
 
 
 def write_text(path: Path, text: str) -> None:
@@ -55,7 +166,7 @@ def read_json(path: Path) -> dict[str, Any]:
         return {}
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"is damaged: {error}", where=str(path)) from error
     if not isinstance(document, dict):
         raise DataError("is damaged: it holds no JSON object", where=str(path))

@@ -18,6 +18,7 @@ from ganzoo.blame import left_by
 from ganzoo.cli.console import report_bug, report_error, report_usage, results_apart
 from ganzoo.cli.lazy import LazyGroup
 from ganzoo.errors import ExitCode, GanzooError
+from ganzoo.files import refusal
 from ganzoo.memory import out_of_memory
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -112,10 +113,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _abandon_stdout()  # its reader has seen enough, which is no error
         code = int(ExitCode.DONE)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno == errno.ENOSPC and error.filename is None:  # stdout's
             _abandon_stdout()
             click.echo("error: no space is left for what is written", err=True)
             code = int(ExitCode.ENVIRONMENT)
+        elif (fault := refusal(error)) is not None:
+            report_error(fault, as_json=as_json, debug=debug)
+            code = int(fault.exit_code)
         else:
             code = _report_unforeseen(error, as_json=as_json, debug=debug)
     except Exception as error:  # noqa: BLE001  # the last resort: say whose bug it is

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ganzoo.engine.rundir import now
 from ganzoo.errors import DataError, EnvironmentFault, GanzooError
-from ganzoo.files import read_json, replacing, write_json, write_text
+from ganzoo.files import cannot_write, read_json, replacing, write_json, write_text
 from ganzoo.inference.card import WeightsCard
 from ganzoo.inference.weights import load_weights, save_weights, writable
 
@@ -81,14 +81,34 @@ def save(root: Path, state: State, *, keep: int, best: int | None) -> Path:
         best: step of the best checkpoint, which is always kept.
 
     Raises:
-        OSError: when the disk is full; nothing older has then been touched.
+        EnvironmentFault: with the bytes needed, when the disk is full or can't be written; older
+            checkpoints have then not been touched.
     """
-    root.mkdir(exist_ok=True)
-    for leftover in root.glob("step_*.tmp"):
-        shutil.rmtree(leftover)
     final = root / f"step_{state.step}"
     folder = root / f"step_{state.step}.tmp"
-    folder.mkdir()
+    try:
+        root.mkdir(exist_ok=True)
+        for leftover in root.glob("step_*.tmp"):
+            shutil.rmtree(leftover)
+        folder.mkdir()
+        _write_files(folder, state)
+        if final.exists():
+            shutil.rmtree(final)  # the same step again: a checkpoint that was found damaged
+        folder.rename(final)
+        _sync(root)
+        write_text(root / LATEST, final.name + "\n")
+        _thin_out(root, latest=state.step, keep=keep, best=best)
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)  # what room there is, status.json may need
+        fault = cannot_write(error, final, _bytes_of(state))
+        fault.where = str(final)  # not a file in the folder that is gone
+        fault.message = f"the checkpoint of step {state.step} {fault.message}"
+        fault.hint += "\nThen go on with --resume; older checkpoints are whole."
+        raise fault from error
+    return final
+
+
+def _write_files(folder: Path, state: State) -> None:
     for stem, (card, tensors) in state.weights.items():
         save_weights(folder / f"{stem}.safetensors", tensors, card)
     with replacing(folder / "training_state.safetensors") as temporary:
@@ -105,13 +125,12 @@ def save(root: Path, state: State, *, keep: int, best: int | None) -> Path:
         {"step": state.step, "images": state.images, "created": now(), "files": files},
     )
     _sync(folder)
-    if final.exists():
-        shutil.rmtree(final)  # the same step again: a checkpoint that was found damaged
-    folder.rename(final)
-    _sync(root)
-    write_text(root / LATEST, final.name + "\n")
-    _thin_out(root, latest=state.step, keep=keep, best=best)
-    return final
+
+
+def _bytes_of(state: State) -> int:
+    """What the tensors of a state take; the rest is little beside them."""
+    groups = [*(tensors for _, tensors in state.weights.values()), state.tensors]
+    return sum(t.numel() * t.element_size() for group in groups for t in group.values())
 
 
 def _sync(path: Path) -> None:

@@ -83,7 +83,8 @@ class Loop:
         end = trainer.steps - (-left // trainer.images_per_step)
         self.run.last_step = min(end, self.limits.steps or end)
         self._check_disk()
-        self._status("running", pid=os.getpid())
+        with rundir.writing(self.run.path):
+            self._status("running", pid=os.getpid())
         outcome: Outcome = "failed"
         error: GanzooError | None = None
         try:
@@ -194,16 +195,7 @@ class Loop:
         if self.session.main:
             best = trainer.best["step"] if trainer.best else None
             root = self.run.path / "checkpoints"
-            try:
-                path = checkpoint.save(
-                    root, state, keep=self.run.recipe.checkpoints.keep, best=best
-                )
-            except OSError as error:
-                raise EnvironmentFault(
-                    f"the checkpoint of step {trainer.steps} can't be written: {error}",
-                    where=str(root),
-                    hint="Free some space, then go on with --resume; older checkpoints are whole.",
-                ) from error
+            path = checkpoint.save(root, state, keep=self.run.recipe.checkpoints.keep, best=best)
             self.saved_step = trainer.steps
             self._status("running", checkpoint=path.name)
             self.hooks.hook.ganzoo_saved(run=self.run, path=path, what="checkpoint")

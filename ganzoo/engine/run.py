@@ -178,16 +178,17 @@ def _begin(
         _go_on(trainer, folder, voice)
     this = Run(path, recipe, trainer, voice)
     if session.main:
-        if changes:
-            write_text(path / rundir.RESOLVED, to_toml(recipe))
-        provenance.record(
-            path,
-            recipe,
-            resolved,
-            from_step=trainer.steps,
-            changes=changes,
-            overrides=overrides,
-        )
+        with rundir.writing(path):
+            if changes:
+                write_text(path / rundir.RESOLVED, to_toml(recipe))
+            provenance.record(
+                path,
+                recipe,
+                resolved,
+                from_step=trainer.steps,
+                changes=changes,
+                overrides=overrides,
+            )
     for sentence in _departures(trainer, overrides, changes):
         voice.say(sentence)
     return Loop(this, limits, observers)

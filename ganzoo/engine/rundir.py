@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ganzoo.errors import EnvironmentFault, UsageError
-from ganzoo.files import read_json, write_json, write_text
+from ganzoo.files import FULL, cannot_write, read_json, write_json, write_text
 from ganzoo.recipe.model import Recipe
 from ganzoo.recipe.write import to_toml
 
@@ -38,10 +38,8 @@ def create(recipe: Recipe, out: Path | None) -> Path:
         UsageError: when `out` already holds something.
         EnvironmentFault: when it can't be written.
     """
-    try:
+    with writing(out or Path(recipe.out)):
         return _create(recipe, out)
-    except OSError as error:
-        raise _unusable(out or Path(recipe.out), error) from error
 
 
 def _create(recipe: Recipe, out: Path | None) -> Path:
@@ -108,10 +106,8 @@ def claimed(path: Path) -> Iterator[None]:
     Raises:
         UsageError: when another process is training in it.
     """
-    try:
+    with writing(path):
         file = (path / ".lock").open("w")
-    except OSError as error:
-        raise _unusable(path, error) from error
     with file:
         try:
             # Not flock, which loader workers would inherit and hold beyond a kill -9 of this one.
@@ -140,12 +136,24 @@ def in_use(path: Path) -> bool:
         return False
 
 
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Explain the system's refusals in a block that writes into a run directory.
+
+    Raises:
+        EnvironmentFault: instead of each OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
 def _unusable(path: Path, error: OSError) -> EnvironmentFault:
-    return EnvironmentFault(
-        f"the run directory can't be written: {error.strerror}",
-        where=str(error.filename or path),
-        hint="Free some space, see to its permissions, or put the run elsewhere with --out.",
-    )
+    fault = cannot_write(error, path)
+    fault.message = f"the run directory {fault.message}"
+    fault.hint = f"{fault.hint.removesuffix('.')} (--out)."
+    return fault
 
 
 def fault_of(path: Path, error: OSError) -> EnvironmentFault | None:
@@ -153,7 +161,7 @@ def fault_of(path: Path, error: OSError) -> EnvironmentFault | None:
     inside = False
     if isinstance(error.filename, str | Path):
         inside = Path(error.filename).absolute().is_relative_to(path.absolute())
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+    full = error.errno in (*FULL, errno.EROFS, errno.EIO)
     return _unusable(path, error) if inside or full else None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ganzoo.api import hookimpl
-from ganzoo.files import write_text
+from ganzoo.files import naming, write_text
 from ganzoo.observers.base import Observer
 
 if TYPE_CHECKING:
@@ -64,5 +64,6 @@ class MetricsLog(Observer):
         )
 
     def _append(self, run: Run, entry: dict[str, Any]) -> None:
-        with (run.path / FILE).open("a", encoding="utf-8") as file:
+        path = run.path / FILE
+        with naming(path), path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
