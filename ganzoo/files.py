@@ -10,9 +10,12 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ganzoo.errors import DataError, EnvironmentFault
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What the system says when a disk, a quota or a limit on the size of a file leaves no room."""
@@ -170,4 +173,30 @@ def read_json(path: Path) -> dict[str, Any]:
         raise DataError(f"is damaged: {error}", where=str(path)) from error
     if not isinstance(document, dict):
         raise DataError("is damaged: it holds no JSON object", where=str(path))
+    return document
+
+
+def read_checked(path: Path, shape: type[BaseModel], hint: str) -> dict[str, Any]:
+    """Read a JSON object whose values must be of a model's types; an absent file is an empty one.
+
+    Args:
+        path: the file.
+        shape: keys and their types; it says itself what becomes of other keys.
+        hint: what to do with a file that is wrong.
+
+    Raises:
+        DataError: naming the file, and the first key whose value is wrong.
+    """
+    from pydantic import ValidationError
+
+    try:
+        document = read_json(path)
+        shape.model_validate_json(json.dumps(document))  # as JSON, in which tuples are arrays
+    except DataError as error:
+        error.hint = hint
+        raise
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise DataError(f"is damaged: {key}: {first['msg']}", where=str(path), hint=hint) from error
     return document

@@ -33,7 +33,7 @@ Shape: TypeAlias = tuple[int, ...]
 
 Split = Literal["train", "val", "test"]
 """A part of a data set."""
-Outcome = Literal["finished", "interrupted", "diverged", "failed"]
+Outcome = Literal["finished", "stopped", "interrupted", "diverged", "failed"]
 """How a run ended."""
 Role = Literal["generator", "discriminator", "network"]
 """The table of a recipe that describes the network of one of a task's roles."""

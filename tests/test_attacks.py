@@ -77,7 +77,7 @@ def test_weights_named_at_the_end_are_those_of_this_run_not_damaged_newer_ones(b
 def test_a_resume_with_nothing_to_do_leaves_the_checkpoints_alone(begun, steps):
     before = {p: p.stat().st_mtime_ns for p in (begun / "checkpoints").rglob("*")}
     result = go(None, resume=begun, steps=steps)
-    assert (result.outcome, result.document["step"]) == ("finished", 4)
+    assert (result.outcome, result.document["step"]) == ("stopped", 4)
     assert {p: p.stat().st_mtime_ns for p in (begun / "checkpoints").rglob("*")} == before
     assert "step_4" in result.document["weights"]["generator"]
 
@@ -100,7 +100,7 @@ def test_runs_are_listed_and_compared_while_one_is_damaged(begun, tmp_path):
     assert last_losses(other) == whole != {}
     (other / "status.json").write_text("{")
     assert {row["run"]: row["state"] for row in summaries(tmp_path)} == {
-        str(begun): "finished",
+        str(begun): "stopped",
         str(other): "unreadable",
     }
 

@@ -26,7 +26,7 @@ def test_a_run_leaves_what_it_says(tiny, here, capsys):
     told = answer(
         capsys, "run", str(tiny), "--max-steps", "2", "--json", "--set", "watch.samples=2 steps"
     )
-    assert (told["outcome"], told["step"], told["images"]) == ("finished", 2, 2)
+    assert (told["outcome"], told["step"], told["images"]) == ("stopped", 2, 2)
     assert told["data"] == {"use": "images/procedural_facades", "stand_in": False}
     run = here / told["run"]
     assert run.parent == here / "runs" / "tiny"
@@ -108,7 +108,7 @@ def test_a_resume_keeps_what_was_set_at_the_start(tiny, here, capsys):
 
 def test_max_time_is_a_total(tiny, here, capsys):
     first = answer(capsys, "run", str(tiny), "--max-time", "0.001s", "--json")
-    assert (first["step"], first["outcome"]) == (1, "finished")
+    assert (first["step"], first["outcome"]) == (1, "stopped")
     again = ("run", "--resume", first["run"], "--json")
     assert answer(capsys, *again, "--max-time", "0.001s")["step"] == 1
     assert answer(capsys, *again, "--max-time", "1h", "--max-steps", "3")["step"] == 3

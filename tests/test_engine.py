@@ -169,13 +169,13 @@ def test_a_tick_between_two_agreements_isnt_lost(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("90s", 90), ("10m", 600), ("1h30m", 5400), ("45", 45), ("0.5m", 30)]
+    ("text", "seconds"), [("90s", 90), ("10m", 600), ("1h30m", 5400), ("0.5m", 30)]
 )
 def test_durations(text, seconds):
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["soon", "", "nan", "inf", "-5"])
+@pytest.mark.parametrize("text", ["soon", "", "nan", "inf", "-5", "3", "0m"])
 def test_no_duration_is_explained(text):
     with pytest.raises(UsageError, match=f"'{text}' is no duration"):
         parse_duration(text)

@@ -174,7 +174,7 @@ def test_a_callback_hears_the_life_of_a_run(tiny, tmp_path):
         ("epoch", 1),
         ("checkpoint", "step_1"),
         ("sample", "step_000000001.png"),
-        ("done", "finished"),
+        ("done", "stopped"),
     ]
 
 

@@ -161,7 +161,7 @@ def test_the_core_works_without_pix2pix(packaging, tmp_path):
     out = tmp_path / "run"
     command = ("--plugin", toy, "run", recipe, "--max-steps", 2, "--out", out, "--json")
     document = json.loads(python("-m", "ganzoo", *command, cwd=tmp_path))
-    assert (document["outcome"], document["step"]) == ("finished", 2)
+    assert (document["outcome"], document["step"]) == ("stopped", 2)
     assert set(document["weights"]) == {"generator", "discriminator"}
     assert (out / "metrics.jsonl").stat().st_size > 0
 

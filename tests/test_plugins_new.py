@@ -387,7 +387,7 @@ def test_a_new_plugin_is_green(environment, tmp_path, kinds):
         ganzoo("plugins", "check", namespace, "--fast", cwd=package)  # pytest makes all of them
         run = ("run", f"{namespace}/demo", "--max-steps", 3, "--device", "cpu", "--json")
         document = json.loads(ganzoo(*run, cwd=package).stdout)
-        assert (document["outcome"], document["step"]) == ("finished", 3)
+        assert (document["outcome"], document["step"]) == ("stopped", 3)
         tests = environment.run("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=package).stdout
         assert re.search(r"\d+ passed", tests)
         known = ("--cache-dir", environment.folder / "mypy")  # torch is read once

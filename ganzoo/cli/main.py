@@ -117,9 +117,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _abandon_stdout()
             click.echo("error: no space is left for what is written", err=True)
             code = int(ExitCode.ENVIRONMENT)
-        elif (fault := refusal(error)) is not None:
-            report_error(fault, as_json=as_json, debug=debug)
-            code = int(fault.exit_code)
         else:
             code = _report_unforeseen(error, as_json=as_json, debug=debug)
     except Exception as error:  # noqa: BLE001  # the last resort: say whose bug it is
@@ -131,8 +128,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report_unforeseen(error: Exception, *, as_json: bool, debug: bool) -> int:
-    """Say whose bug an error is, unless it only says that memory didn't suffice."""
-    fault = out_of_memory(
+    """Say whose bug an error is, unless the machine refused a file or had too little memory."""
+    fault = (refusal(error) if isinstance(error, OSError) else None) or out_of_memory(
         error,
         "this command",
         hint="End other programs, or make smaller what it works on: images, batches, networks.",

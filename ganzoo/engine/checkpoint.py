@@ -9,12 +9,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+)
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -26,6 +36,51 @@ from ganzoo.inference.weights import load_weights, save_weights, writable
 
 FORMAT = 1
 LATEST = "LATEST"
+_TRAINING = "training_state"
+_FOLDER = re.compile("step_(0|[1-9][0-9]{0,17})")
+
+
+class _Rank(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    class Generators(BaseModel):
+        """States of numpy's and python's random generators."""
+
+        numpy: tuple[str, list[int], Annotated[int, Field(ge=0, le=624)], int, float]
+        python: tuple[int, list[int], float | None]
+
+    rng: Generators
+    task: Any
+
+
+class _Best(BaseModel):
+    step: NonNegativeInt
+    value: float
+    metric: str
+
+
+class _Stepper(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    window_counts: dict[str, PositiveInt]
+    turns: dict[str, NonNegativeInt] = {}
+    optimizer_tensors: NonNegativeInt = 0
+    scaler: dict[str, float] = {}
+
+
+class _Plain(BaseModel):
+    """What `training_state.json` must hold for `restore` to work with."""
+
+    model_config = ConfigDict(strict=True)
+
+    format: PositiveInt
+    step: PositiveInt
+    images: PositiveInt
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    stepper: _Stepper
+    ranks: Annotated[list[_Rank], Field(min_length=1)]
+    best: _Best | None
+    revisions: dict[str, int]
 
 
 @dataclass
@@ -111,11 +166,11 @@ def save(root: Path, state: State, *, keep: int, best: int | None) -> Path:
 def _write_files(folder: Path, state: State) -> None:
     for stem, (card, tensors) in state.weights.items():
         save_weights(folder / f"{stem}.safetensors", tensors, card)
-    with replacing(folder / "training_state.safetensors") as temporary:
+    with replacing(folder / f"{_TRAINING}.safetensors") as temporary:
         save_file(writable(state.tensors), temporary)
     plain = {"format": FORMAT, "step": state.step, "images": state.images, **state.plain}
     # Not through write_json: a resume needs infinities (a scaler's, a pool's) as they are.
-    write_text(folder / "training_state.json", json.dumps(plain) + "\n")
+    write_text(folder / f"{_TRAINING}.json", json.dumps(plain) + "\n")
     files = {
         file.name: {"sha256": _sha256(file), "bytes": file.stat().st_size}
         for file in sorted(folder.iterdir())
@@ -148,8 +203,8 @@ def _sha256(path: Path) -> str:
 
 def steps(root: Path) -> list[int]:
     """Steps that have a checkpoint folder, newest first."""
-    names = (folder.name.removeprefix("step_") for folder in root.glob("step_*"))
-    return sorted((int(name) for name in names if name.isdigit()), reverse=True)
+    found = (_FOLDER.fullmatch(folder.name) for folder in root.glob("step_*") if folder.is_dir())
+    return sorted((int(name[1]) for name in found if name), reverse=True)
 
 
 def _thin_out(root: Path, *, latest: int, keep: int, best: int | None) -> None:
@@ -159,28 +214,47 @@ def _thin_out(root: Path, *, latest: int, keep: int, best: int | None) -> None:
 
 
 def damage(folder: Path) -> str:
-    """What is wrong with a checkpoint's files; empty when every hash is right."""
+    """What is wrong with a checkpoint; empty when every hash is right, and it has what it needs."""
     manifest = folder / "manifest.json"
     try:
         listed = read_json(manifest)["files"]
         files = {name: (entry["bytes"], entry["sha256"]) for name, entry in listed.items()}
     except (DataError, KeyError, TypeError, AttributeError):
         return "manifest.json is missing or unreadable"
-    if unlisted := {"training_state.json", "training_state.safetensors"} - files.keys():
+    if unlisted := {f"{_TRAINING}.json", f"{_TRAINING}.safetensors"} - files.keys():
         return f"manifest.json doesn't list {min(unlisted)}"
     for name, (size, digest) in files.items():
         path = folder / name
-        if not path.exists():
+        if not path.is_file():
             return f"{name} is missing"
         if path.stat().st_size != size:
             return f"{name} has {path.stat().st_size} bytes, not {size}"
         if _sha256(path) != digest:
             return f"{name} is not what was written (sha256 differs)"
-    return ""
+    return _misfit(folder)
 
 
-def newest_good(root: Path) -> tuple[Path | None, list[str]]:
+def _misfit(folder: Path) -> str:
+    """What is wrong with a training state although it is what was written."""
+    try:
+        plain = read_json(folder / f"{_TRAINING}.json")
+        if isinstance(plain.get("format"), int) and plain["format"] > FORMAT:
+            return ""  # `load` refuses it
+        step = _Plain.model_validate_json(json.dumps(plain)).step
+    except ValidationError as error:
+        first = error.errors()[0]
+        return f"{_TRAINING}.json: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+    except DataError as error:
+        return f"{_TRAINING}.json {error.message}"
+    return "" if step == _step_of(folder) else f"it is a checkpoint of step {step}"
+
+
+def newest_good(root: Path, *, below: Path | None = None) -> tuple[Path | None, list[str]]:
     """The newest checkpoint that is whole, and what was wrong with those after it.
+
+    Args:
+        root: the run's `checkpoints` folder.
+        below: look only at checkpoints older than this one.
 
     Returns:
         The folder, or None when there are no checkpoints at all.
@@ -189,7 +263,7 @@ def newest_good(root: Path) -> tuple[Path | None, list[str]]:
         DataError: when there are some and all are damaged.
     """
     problems: list[str] = []
-    for folder in _candidates(root):
+    for folder in _candidates(root, below):
         problem = damage(folder)
         if not problem:
             return folder, problems
@@ -203,9 +277,38 @@ def newest_good(root: Path) -> tuple[Path | None, list[str]]:
     return None, problems
 
 
-def _candidates(root: Path) -> Iterator[Path]:
+def _candidates(root: Path, below: Path | None) -> Iterator[Path]:
     for step in steps(root):
-        yield root / f"step_{step}"
+        if below is None or step < _step_of(below):
+            yield root / f"step_{step}"
+
+
+def _step_of(folder: Path) -> int:
+    return int(folder.name.removeprefix("step_"))
+
+
+def weights_files(folder: Path) -> dict[str, str]:
+    """The weights of a checkpoint by role, as paths: moving averages where there are any."""
+    found = {}
+    for file in sorted(folder.glob("*.safetensors"), reverse=True):  # x.safetensors, x.ema...
+        if file.stem != _TRAINING:
+            found[file.stem.removesuffix(".ema")] = str(file)
+    return found
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a checkpoint is: `seconds` are those spent in training, of all parts of the run."""
+
+    step: int
+    images: int
+    seconds: float
+
+
+def progress(folder: Path) -> Progress:
+    """How far a checkpoint is whose files are known to be whole."""
+    plain = read_json(folder / f"{_TRAINING}.json")
+    return Progress(plain["step"], plain["images"], plain["seconds"])
 
 
 def load(folder: Path) -> State:
@@ -213,15 +316,20 @@ def load(folder: Path) -> State:
 
     Raises:
         EnvironmentFault: when a newer ganzoo wrote it.
+        DataError: when a file isn't what it should be, though it is what was written.
     """
-    plain = read_json(folder / "training_state.json")
+    plain = read_json(folder / f"{_TRAINING}.json")
     if plain.pop("format") > FORMAT:
         raise EnvironmentFault(
             "a newer ganzoo wrote this checkpoint", where=str(folder), hint="Upgrade ganzoo."
         )
     state = State(step=plain.pop("step"), images=plain.pop("images"), plain=plain)
-    state.tensors = load_file(folder / "training_state.safetensors")
+    file = folder / f"{_TRAINING}.safetensors"
+    try:
+        state.tensors = load_file(file)
+    except SafetensorError as error:
+        raise DataError(f"is no safetensors file ({error})", where=str(file)) from error
     for file in folder.glob("*.safetensors"):
-        if file.stem != "training_state":
+        if file.stem != _TRAINING:
             state.weights[file.stem] = load_weights(file)
     return state

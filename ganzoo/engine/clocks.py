@@ -65,24 +65,27 @@ _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\
 
 
 def parse_duration(text: str) -> float:
-    """Seconds in `90s`, `10m`, `1h30m` or a plain number of seconds.
+    """Seconds in `90s`, `10m` or `1h30m`.
 
     Raises:
-        UsageError: when it is none of these.
+        UsageError: when it is none of these, has no unit, or is no time at all.
     """
     match = _DURATION.fullmatch(text.strip())
-    if match and any(match.groups()):
-        hours, minutes, seconds = (float(part or 0) for part in match.groups())
-        return hours * 3600 + minutes * 60 + seconds
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
+    hours, minutes, seconds = (float(part or 0) for part in match.groups()) if match else (0, 0, 0)
+    total = hours * 3600 + minutes * 60 + seconds
+    if not 0 < total < math.inf:
         raise UsageError(
-            f"{text!r} is no duration", hint="Write 90s, 10m, 1h30m or a number of seconds."
+            f"{text!r} is no duration", hint="Write it with a unit: 90s, 10m or 1h30m."
         )
-    return seconds
+    return total
+
+
+def in_words(seconds: float) -> str:
+    """A duration as `parse_duration` reads it, to the second."""
+    minutes, rest = divmod(max(1, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "m"), (rest, "s"))
+    return "".join(f"{count}{unit}" for count, unit in parts if count)
 
 
 class StopFlag:

@@ -2,37 +2,49 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ganzoo.engine.rundir import RESOLVED, flatten, in_use
+from pydantic import BaseModel
+
+from ganzoo.engine import provenance
+from ganzoo.engine.rundir import RESOLVED, flatten, in_use, read_status
 from ganzoo.errors import DataError, UsageError
-from ganzoo.files import read_json
-from ganzoo.observers.metrics_log import FILE
+from ganzoo.files import read_checked
+from ganzoo.observers.metrics_log import read_lines
+
+
+class _Score(BaseModel):
+    mean: float | None
+
+
+class _Evaluation(BaseModel):
+    metrics: dict[str, _Score]
+
+
+_AGAIN = "Remove it, or write it anew with `ganzoo evaluate`."
 
 
 def last_losses(run: Path) -> dict[str, float]:
     """The last logged mean of each loss term, as `loss/player/term`."""
-    file = run / FILE
     losses: dict[str, float] = {}
-    if file.exists():
-        for line in file.read_text(encoding="utf-8").splitlines():
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue  # the last line of a killed process, or of one that is writing it
-            losses |= {f"loss/{name}": value for name, value in entry.get("losses", {}).items()}
+    for _, entry in read_lines(run).good:
+        named = {f"loss/{name}": value for name, value in entry.get("losses", {}).items()}
+        losses |= {name: value for name, value in named.items() if isinstance(value, int | float)}
     return losses
 
 
 def last_metrics(run: Path) -> dict[str, float]:
-    """Means of every evaluation of a run, as `SPLIT_MODE/METRIC`."""
+    """Means of every evaluation of a run, as `SPLIT_MODE/METRIC`.
+
+    Raises:
+        DataError: naming a document that is no evaluation's.
+    """
     return {
         f"{file.stem}/{name}": value["mean"]
         for file in sorted((run / "evaluation").glob("*.json"))
-        for name, value in read_json(file)["metrics"].items()
+        for name, value in read_checked(file, _Evaluation, _AGAIN)["metrics"].items()
     }
 
 
@@ -53,7 +65,7 @@ def summaries(folder: Path) -> list[dict[str, Any]]:
     for path in paths:
         if (path.parent / RESOLVED).exists():
             try:
-                rows.append(_summary(path.parent, read_json(path)))
+                rows.append(_summary(path.parent, read_status(path.parent)))
             except (DataError, KeyError, TypeError):
                 rows.append(
                     {
@@ -71,14 +83,18 @@ def _summary(run: Path, status: Mapping[str, Any]) -> dict[str, Any]:
     data = status["data"]
     return {
         "run": str(run),
-        "recipe": read_json(run / "provenance.json").get("recipe", ""),
-        "state": _state(run, status["state"]),
+        "recipe": provenance.read(run).get("recipe", ""),
+        "state": _state(run, status),
         "step": status["step"],
         "data": data["use"] + (" (stand-in)" if data["stand_in"] else ""),
     }
 
 
-def _state(run: Path, written: str) -> str:
+def _state(run: Path, status: Mapping[str, Any]) -> str:
+    written = str(status["state"])
+    # Before there was a word for it, a run that a limit had stopped called itself finished.
+    if written == "finished" and not status.get("complete", True):
+        return "stopped"
     # A process that was killed could not write that it ended.
     return "killed" if written == "running" and not in_use(run) else written
 
@@ -106,7 +122,7 @@ def _column(run: Path) -> dict[str, Any]:
         raise UsageError("this is no run directory", where=str(run))
     recipe = load_recipe(run / RESOLVED)
     column: dict[str, Any] = flatten(recipe.document)
-    status = read_json(run / "status.json")
+    status = read_status(run)
     column["data used"] = status.get("data", {}).get("use")
     for role, cost in network_costs(
         recipe, stand_in=status.get("data", {}).get("stand_in")

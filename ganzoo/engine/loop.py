@@ -13,7 +13,7 @@ import pluggy
 from ganzoo import hookspecs
 from ganzoo.blame import in_words
 from ganzoo.data.pipeline import PreparedData
-from ganzoo.engine import checkpoint, provenance
+from ganzoo.engine import checkpoint, provenance, rundir
 from ganzoo.engine.clocks import Limits, StopFlag, Ticker, stop_on_signals
 from ganzoo.engine.faults import fault_of
 from ganzoo.engine.looking import Looks
@@ -90,7 +90,9 @@ class Loop:
         try:
             with stop_on_signals(self.voice.say) as stop:
                 self.hooks.hook.ganzoo_run_started(run=self.run)
-                ended: Outcome = "interrupted" if self._steps(stop) else "finished"
+                signalled = self._steps(stop)
+                ended: Outcome = "finished" if trainer.done else "stopped"
+                ended = "interrupted" if signalled else ended
                 self._finish(ended)
                 outcome = ended
         except DivergedError as fault:
@@ -108,7 +110,7 @@ class Loop:
         code = ExitCode.INTERRUPTED if outcome == "interrupted" else ExitCode.DONE
         if error is not None:
             code = error.exit_code
-        elif recipe.watch.evaluate != "never" and outcome == "finished" and trainer.done:
+        elif recipe.watch.evaluate != "never" and outcome == "finished":
             error = self.looks.evaluate(recipe.watch.evaluate)
             if error is not None:  # the training is done and saved all the same
                 code = error.exit_code
@@ -120,8 +122,7 @@ class Loop:
         """Step until something says stop; True when it was a signal."""
         trainer = self.trainer
         by_time = [c for c in self._clocks() if c.by_time]
-        spent = self.limits.seconds is not None and trainer.seconds >= self.limits.seconds
-        while not spent and not trainer.done and trainer.steps < self.run.last_step:
+        while not trainer.done and trainer.steps < self.run.last_step:
             epoch, before = trainer.clock.epoch, trainer.images
             trainer.step()
             if self.session.main and trainer.steps == self.first_step + 1:
@@ -229,7 +230,7 @@ class Loop:
             self._save()  # first: a sample that fails must not cost the weights
         if self.trainer.done:
             self.trainer.check_turns()
-        if outcome == "finished" and self.trainer.steps:
+        if outcome != "interrupted" and self.trainer.steps:
             self.looks.sample()
 
     def _end(self, outcome: Outcome) -> None:

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
 import ganzoo
 from ganzoo.api import Chosen
 from ganzoo.engine.rundir import now
 from ganzoo.engine.session import Resolved
 from ganzoo.errors import PluginError
-from ganzoo.files import read_json, write_json
+from ganzoo.files import read_checked, write_json
 from ganzoo.recipe.model import Recipe
 from ganzoo.registry import current
 
@@ -26,6 +27,42 @@ _PACKAGES = (
     *("torch", "accelerate", "albumentations", "mlxtend", "numpy", "opencv-python-headless"),
     *("pillow", "scikit-learn", "timm"),
 )
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    from_step: NonNegativeInt
+    resolved: Resolved
+
+
+class _Provenance(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    recipe: str = ""
+    recipe_sha256: str = ""
+    overrides: list[str] = []
+    plugins: dict[str, str] = {}
+    parts: list[_Part] = []
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What the `provenance.json` of a run directory says; nothing where there is none.
+
+    Raises:
+        DataError: when it is no such document.
+    """
+    return read_checked(
+        path / FILE,
+        _Provenance,
+        "Restore it from a backup. Without it a resume works too, but can't tell whether machine "
+        "and plugins are still those of the run.",
+    )
+
+
+def furthest_start(path: Path) -> int:
+    """The furthest step from which a part of the run went on; 0 where none did."""
+    return max((int(part["from_step"]) for part in read(path).get("parts", [])), default=0)
 
 
 def _versions() -> dict[str, str]:
@@ -62,7 +99,7 @@ def _named(recipe: Recipe) -> list[Chosen]:
 def changed_plugins(path: Path) -> list[str]:
     """What is no more as when the run's last part began, as `ganzoo-foo 0.3 -> ganzoo-foo 0.4`."""
     changed = []
-    for namespace, made_with in read_json(path / FILE).get("plugins", {}).items():
+    for namespace, made_with in read(path).get("plugins", {}).items():
         try:
             now = _plugins([namespace])[namespace]
         except PluginError:
@@ -74,18 +111,18 @@ def changed_plugins(path: Path) -> list[str]:
 
 def stored_resolved(path: Path) -> Resolved | None:
     """Device, precision and the rest of a run's first part, if it has begun."""
-    parts = read_json(path / FILE).get("parts", [])
-    return Resolved(**parts[0]["resolved"]) if parts else None
+    parts = read(path).get("parts", [])
+    return _Part.model_validate(parts[0], strict=False).resolved if parts else None
 
 
 def stored_overrides(path: Path) -> list[str]:
     """Every `--set` of the run's parts so far, oldest first."""
-    return list(read_json(path / FILE).get("overrides", []))
+    return list(read(path).get("overrides", []))
 
 
 def edited(path: Path, recipe: Recipe) -> bool:
     """Whether the stored recipe means something else than when the run's last part began."""
-    return bool(read_json(path / FILE).get("recipe_sha256", recipe.sha256) != recipe.sha256)
+    return bool(read(path).get("recipe_sha256", recipe.sha256) != recipe.sha256)
 
 
 def record(
@@ -98,7 +135,7 @@ def record(
     overrides: Sequence[str],
 ) -> None:
     """Add this part of the run to `provenance.json`."""
-    document = read_json(path / FILE)
+    document = read(path)
     named = _named(recipe)
     document.update(
         recipe=recipe.name,
@@ -125,7 +162,7 @@ def record(
 
 def note_fast_paths(path: Path, fast_paths: Mapping[str, Any]) -> None:
     """Add what the last part's steps do in another way than plain PyTorch would."""
-    document = read_json(path / FILE)
+    document = read(path)
     if not document.get("parts"):  # a loop without a run directory of its own: a benchmark's
         return
     document["parts"][-1]["fast_paths"] = dict(fast_paths)

@@ -77,7 +77,7 @@ def execute(request: Request) -> Answer:
 def _settled(request: Request) -> tuple[Recipe | None, Path | None, list[str]]:
     """The recipe, the run directory to go on with, and every `--set` in force."""
     from ganzoo.engine import provenance, rundir
-    from ganzoo.engine.run import stored_recipe
+    from ganzoo.engine.resume import stored_recipe
     from ganzoo.recipe import load_recipe
 
     if request.recipe is None and request.resume is None:

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from ganzoo.errors import EnvironmentFault, UsageError
-from ganzoo.files import FULL, cannot_write, read_json, write_json, write_text
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
+
+from ganzoo.errors import DataError, EnvironmentFault, UsageError
+from ganzoo.files import FULL, cannot_write, read_checked, write_json, write_text
 from ganzoo.recipe.model import Recipe
 from ganzoo.recipe.write import to_toml
 
@@ -20,6 +22,7 @@ except ImportError:  # Windows, where nothing keeps two processes apart
     fcntl = None  # type: ignore[assignment]
 
 RESOLVED = "recipe.resolved.toml"
+STATUS = "status.json"
 
 
 def now() -> str:
@@ -117,12 +120,18 @@ def claimed(path: Path) -> Iterator[None]:
             raise UsageError(
                 "another process is training in this run directory",
                 where=str(path),
-                hint=f"Its id was {read_json(path / 'status.json').get('pid', 'not written')}; "
-                "wait for it, or stop it with Ctrl-C or SIGTERM.",
+                hint=f"{_holder(path)} Wait for it, or stop it with Ctrl-C or SIGTERM.",
             ) from error
         except OSError:
             pass  # a file system without locks
         yield
+
+
+def _holder(path: Path) -> str:
+    try:
+        return f"Its id was {read_status(path)['pid']}."
+    except (DataError, KeyError):
+        return "Its id isn't written."
 
 
 def in_use(path: Path) -> bool:
@@ -165,12 +174,47 @@ def fault_of(path: Path, error: OSError) -> EnvironmentFault | None:
     return _unusable(path, error) if inside or full else None
 
 
+class _Data(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    use: str
+    stand_in: bool
+    length: NonNegativeInt
+
+
+class _Status(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    state: str = ""
+    step: NonNegativeInt = 0
+    images: NonNegativeInt = 0
+    complete: bool = False
+    checkpoint: Annotated[str, Field(pattern="^(step_[0-9]{1,18})?$")] = ""
+    pid: int = 0
+    data: _Data | None = None
+    metrics_lines: NonNegativeInt = 0
+
+
+def read_status(path: Path) -> dict[str, Any]:
+    """What the `status.json` of a run directory says; nothing where there is none.
+
+    Raises:
+        DataError: when it is no such document.
+    """
+    return read_checked(
+        path / STATUS,
+        _Status,
+        "Restore it from a backup. Without it a resume works too, but can't tell whether data and "
+        "checkpoints are still those of the run.",
+    )
+
+
 class Status:
     """`status.json`: the state of a run for whoever looks from outside."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path / "status.json"
-        self.document: dict[str, Any] = read_json(self._file)
+        self._file = path / STATUS
+        self.document = read_status(path)
 
     def update(self, **values: Any) -> None:
         """Set keys and write the file."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState, PartialState
 from accelerate.utils import DistributedDataParallelKwargs, GradientAccumulationPlugin
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from ganzoo.engine.allocator import keep_freed_memory
 from ganzoo.errors import EnvironmentFault
@@ -24,10 +25,10 @@ class Resolved:
     """What `auto` became, once; stored with the run and used again by a resume."""
 
     device: str
-    precision: str
-    threads: int
-    ranks: int
-    workers: int
+    precision: Annotated[str, Field(pattern="^(fp64|fp32|bf16|fp16)$")]
+    threads: Annotated[int, Field(ge=1, le=4096)]
+    ranks: PositiveInt
+    workers: NonNegativeInt
     channels_last: bool
     tf32: bool = False  # this and the next: not in runs from before there was a choice
     compile: str = "off"

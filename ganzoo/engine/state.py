@@ -6,6 +6,8 @@ statistics, log windows and a task's own state are each process's, and are kept 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -97,11 +99,14 @@ def restore(trainer: Trainer, state: checkpoint.State) -> list[str]:
 
     Raises:
         PluginError: when a component's revision isn't the saved one's.
-        DataError: when the weights aren't those of the recipe's networks.
+        DataError: when weights or state aren't those of the recipe's networks and task; the trainer
+            is then of no use until another state is restored.
     """
     notes: list[str] = []
     for role, chosen in trainer.plan.chosen.items():
         saved = state.plain["revisions"].get(role)
+        if saved is None:
+            raise DataError(f"it has no revision of {role}", where=f"step {state.step}")
         if saved != chosen.component.revision:
             raise PluginError(
                 f"the checkpoint has revision {saved} of {chosen.id}, the installed one is "
@@ -112,8 +117,37 @@ def restore(trainer: Trainer, state: checkpoint.State) -> list[str]:
         _fill(trainer, role, net, state, role)
     for role, ema in trainer.ema.items():
         _fill(trainer, role, ema.module, state, f"{role}.ema")
-    ranks = state.plain["ranks"]
-    rank = trainer.session.rank
+    with _fitting(state, "the random generators, optimizers and buffers"):
+        notes += _restore_training(trainer, state)
+    with _fitting(state, f"what {trainer.recipe.task.id} keeps"):
+        _restore_task(trainer, state)
+    trainer.steps, trainer.images = state.step, state.images
+    trainer.best = state.plain["best"]
+    trainer.seconds = state.plain["seconds"]
+    trainer.restart_stream()
+    return notes
+
+
+@contextmanager
+def _fitting(state: checkpoint.State, what: str) -> Iterator[None]:
+    """Name the checkpoint when what it holds can't be put back.
+
+    Its files are what was written and have all keys, so whatever is wrong is their content.
+
+    Raises:
+        DataError: instead of what Python and torch say to it.
+    """
+    try:
+        yield
+    except Exception as error:
+        own = isinstance(error, GanzooError)
+        said = error.message if own else f"{type(error).__name__}: {error}"
+        raise DataError(f"{what} can't be put back ({said})", where=f"step {state.step}") from error
+
+
+def _restore_training(trainer: Trainer, state: checkpoint.State) -> list[str]:
+    """Optimizers, log window, scaler, generators and the buffers that each process keeps."""
+    ranks, rank = state.plain["ranks"], trainer.session.rank
     mine = _of_rank(state, rank)
     known = mine or _of_rank(state, 0)  # a rank that is new takes over the first one's
     windows = {name: tensor for name, tensor in known.items() if name.startswith("window/")}
@@ -121,28 +155,26 @@ def restore(trainer: Trainer, state: checkpoint.State) -> list[str]:
     for name, tensor in _kept_buffers(trainer).items():
         if name in known:  # not in checkpoints from before losses' buffers were saved
             tensor.copy_(known[name])
-    if len(ranks) == trainer.session.world:
-        rng.set_state(
-            {n.removeprefix("rng/"): t for n, t in mine.items() if n.startswith("rng/")},
-            ranks[rank]["rng"],
-        )
-        for name, tensor in mine.items():
-            if name.startswith("buffer/"):
-                _, role, buffer = name.split("/", 2)
-                trainer.nets[role].get_buffer(buffer).copy_(tensor)
-    else:
+    if len(ranks) != trainer.session.world:
         rng.seed_all(rng.seed_for(trainer.recipe.train.seed, "training", rank, state.step))
-        notes.append(
-            f"the run had {len(ranks)} processes and goes on with {trainer.session.world}: "
-            "not bit for bit what it would have been"
-        )
+        note = f"the run had {len(ranks)} processes and goes on with {trainer.session.world}"
+        return [f"{note}: not bit for bit what it would have been"]
+    rng.set_state(
+        {n.removeprefix("rng/"): t for n, t in mine.items() if n.startswith("rng/")},
+        ranks[rank]["rng"],
+    )
+    for name, tensor in mine.items():
+        if name.startswith("buffer/"):
+            _, role, buffer = name.split("/", 2)
+            trainer.nets[role].get_buffer(buffer).copy_(tensor)
+    return []
+
+
+def _restore_task(trainer: Trainer, state: checkpoint.State) -> None:
+    ranks, rank = state.plain["ranks"], trainer.session.rank
     if rank < len(ranks):
+        mine = _of_rank(state, rank)
         trainer.task.load_state_dict(checkpoint.join_tensors(ranks[rank]["task"], mine))
-    trainer.steps, trainer.images = state.step, state.images
-    trainer.best = state.plain["best"]
-    trainer.seconds = state.plain["seconds"]
-    trainer.restart_stream()
-    return notes
 
 
 def _fill(trainer: Trainer, role: str, net: nn.Module, state: checkpoint.State, stem: str) -> None:

@@ -189,6 +189,7 @@ class Stepper:
         for key, value in self._sums.items():
             tensors[f"window/{key}"] = torch.tensor(value, dtype=torch.float64)
         plain: dict[str, Any] = {"window_counts": dict(self._counts), "turns": dict(self.turns)}
+        plain["optimizer_tensors"] = sum(name.startswith("optimizer/") for name in tensors)
         scaler = self.session.accelerator.scaler
         if scaler is not None:
             plain["scaler"] = scaler.state_dict()
@@ -200,19 +201,28 @@ class Stepper:
         Raises:
             GanzooError: when an optimizer's tensors don't fit the networks.
         """
+        left = {name for name in tensors if name.startswith("optimizer/")}
+        if plain.get("optimizer_tensors", len(left)) != len(left):  # absent from older runs
+            raise GanzooError(f"{plain['optimizer_tensors']} tensors of optimizers were saved")
         for player, optimizer in self.optimizers.items():
             state: dict[int, dict[str, Tensor]] = {}
             for index, (name, parameter) in enumerate(self.names[player]):
                 prefix = f"optimizer/{player}/{name}/"
                 entry = {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
+                left -= {prefix + key for key in entry}
                 for key, value in entry.items():
-                    if value.ndim and value.shape != parameter.shape:
-                        raise GanzooError(f"{prefix}{key} has shape {tuple(value.shape)}")
+                    shape = torch.Size() if key == "step" else parameter.shape
+                    if value.shape != shape or not value.is_floating_point():
+                        raise GanzooError(f"{prefix}{key} is {value.dtype}, {tuple(value.shape)}")
                 if entry:
                     state[index] = entry
+            if len({frozenset(entry) for entry in state.values()}) > 1:
+                raise GanzooError(f"{player}'s weights differ in what the optimizer keeps of them")
             optimizer.load_state_dict(
                 {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
             )
+        if left:
+            raise GanzooError(f"there are no weights for {min(left)}")
         counts = plain["window_counts"]
         # Checkpoints from before turns were counted: their runs are believed to have had some.
         known = plain.get("turns", dict.fromkeys(self.turns, 1))

@@ -131,7 +131,7 @@ class ConsoleObserver(Observer):
                 stem = f"{role}.ema" if role in run.trainer.ema else role
                 self.voice.say(f"  weights: {folder / stem}.safetensors")
         self.voice.say(f"  run: {run.path}")
-        if outcome in ("finished", "interrupted") and not run.trainer.done:
+        if outcome in ("stopped", "interrupted") and not run.trainer.done:
             self.voice.say(f"  to go on: ganzoo run --resume {run.path}")
 
     def _picture(self) -> Group:

@@ -4,36 +4,125 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganzoo.api import hookimpl
-from ganzoo.files import naming, write_text
+from ganzoo.files import naming, replacing
 from ganzoo.observers.base import Observer
 
 if TYPE_CHECKING:
     from ganzoo.engine.view import Run
 
 FILE = "metrics.jsonl"
+DAMAGED = "metrics.damaged"
+"""Where lines go that can't be read, as they are."""
+
+
+@dataclass
+class Lines:
+    """The lines of a `metrics.jsonl`.
+
+    Args:
+        good: each line as it stands, and what it says.
+        damaged: other lines, by their number from 1.
+    """
+
+    good: list[tuple[bytes, dict[str, Any]]] = field(default_factory=list)
+    damaged: dict[int, bytes] = field(default_factory=dict)
+
+
+def read_lines(run: Path) -> Lines:
+    """Read the `metrics.jsonl` of a run directory; an absent file has no lines."""
+    lines = Lines()
+    file = run / FILE
+    content = file.read_bytes() if file.exists() else b""
+    for number, line in enumerate(content.splitlines(), 1):
+        if not line.strip():
+            continue
+        entry = _entry(line)
+        if entry is None:
+            lines.damaged[number] = line
+        else:
+            lines.good.append((line, entry))
+    return lines
+
+
+def _entry(line: bytes) -> dict[str, Any] | None:
+    """What a line says; None where it is none of those that this observer writes."""
+    try:
+        entry = json.loads(line.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(entry, dict) or type(entry.get("step")) is not int:
+        return None
+    numbers = (entry.get("losses", {}), entry.get("metrics", {}))
+    return entry if all(isinstance(table, dict) for table in numbers) else None
 
 
 class MetricsLog(Observer):
     """Appends losses (means since the last line), learning rates and metrics."""
 
+    def __init__(self) -> None:
+        self.count = 0
+        """Lines that a resume from here keeps."""
+
     @hookimpl
     def ganzoo_run_started(self, run: Run) -> None:
-        """Drop the lines that the checkpoint doesn't know of; they will be written again."""
-        file = run.path / FILE
-        if not file.exists():
+        """Drop the lines that the checkpoint doesn't know of; they will be written again.
+
+        Damaged lines are put aside, and it is said when lines are gone.
+        """
+        if run.clock.step == 0 and not (run.path / FILE).exists():
             return
-        kept = []
-        for line in file.read_text(encoding="utf-8").splitlines():
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue  # the last line of a killed process
-            if entry["step"] <= run.clock.step and not entry.get("partial"):
-                kept.append(line + "\n")
-        write_text(file, "".join(kept))
+        lines = read_lines(run.path)
+        kept = [
+            line + b"\n"
+            for line, entry in lines.good
+            if entry["step"] <= run.clock.step and not entry.get("partial")
+        ]
+        if lines.damaged:
+            self._put_aside(run, lines.damaged)
+        # The status first: killed in between, it must not tell of lines that were dropped.
+        self._note_count(run, self._warn_of_lost(run, lines, len(kept)))
+        with replacing(run.path / FILE) as temporary:
+            temporary.write_bytes(b"".join(kept))
+
+    @staticmethod
+    def _put_aside(run: Run, damaged: Mapping[int, bytes]) -> None:
+        path = run.path / DAMAGED
+        with naming(path), path.open("ab") as file:
+            file.write(b"".join(line + b"\n" for line in damaged.values()))
+        numbers = ", ".join(map(str, list(damaged)[:10])) + (", ..." if len(damaged) > 10 else "")
+        run.voice.warn(
+            f"{run.path / FILE}: damaged in line {numbers}, which went to {DAMAGED}; the other "
+            "lines are kept"
+        )
+
+    @staticmethod
+    def _warn_of_lost(run: Run, lines: Lines, kept: int) -> int:
+        """Say when there are fewer lines than at the last checkpoint; returns `kept`."""
+        status = run.status.document
+        step = int(str(status.get("checkpoint", "")).removeprefix("step_") or 0)
+        had = int(status.get("metrics_lines", 0))
+        there = sum(e["step"] <= step and not e.get("partial") for _, e in lines.good)
+        if there < had:
+            run.voice.warn(
+                f"{run.path / FILE}: it had {had} lines up to step {step}, and {had - there} of "
+                f"them are gone; the {kept} that are there are kept"
+            )
+        return kept
+
+    def _note_count(self, run: Run, count: int) -> None:
+        self.count = count
+        run.status.update(metrics_lines=count)
+
+    @hookimpl
+    def ganzoo_saved(self, run: Run, what: str) -> None:
+        """Note how many lines a resume from this checkpoint must find."""
+        if what == "checkpoint":
+            self._note_count(run, self.count)
 
     @hookimpl
     def ganzoo_logs(self, run: Run, step: int, logs: Mapping[str, float]) -> None:
@@ -67,3 +156,4 @@ class MetricsLog(Observer):
         path = run.path / FILE
         with naming(path), path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
+        self.count += not entry.get("partial")

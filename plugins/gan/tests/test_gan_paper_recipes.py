@@ -116,7 +116,7 @@ def test_a_recipe_trains_on_images_laid_out_as_it_says(name, data, tmp_path):
     diary = Diary()
     recipe = load_recipe(PAPER / f"{name}.toml", tiny)
     result = run(recipe, out=tmp_path / "run", limits=Limits(steps=5), observers=[diary])
-    assert (result.outcome, result.document["step"]) == ("finished", 5)
+    assert (result.outcome, result.document["step"]) == ("stopped", 5)
     term = f"generator/{TERMS[losses[0]]}"
     turns = [number for number, logs in enumerate(diary.logs, 1) if term in logs]
     assert turns == list(range(critic_steps, 6, critic_steps))

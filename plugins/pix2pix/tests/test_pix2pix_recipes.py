@@ -148,7 +148,7 @@ def test_a_row_of_the_paper_trains_five_steps_and_logs_its_terms(name, tmp_path)
     recipe = load_recipe(RECIPES / "paper" / f"{name}.toml", tiny)
     diary = Diary()
     result = run(recipe, out=tmp_path / "run", limits=Limits(steps=5), observers=[diary])
-    assert (result.outcome, result.document["step"]) == ("finished", 5)
+    assert (result.outcome, result.document["step"]) == ("stopped", 5)
     assert result.document["images"] == 5 * batch_size
     expected = {f"generator/{term}" for term in terms}
     if discriminator is not None:
@@ -178,7 +178,7 @@ def test_the_tutorials_deltas_train_together_even_at_a_1x1_bottleneck(tmp_path):
     recipe = load_recipe(RECIPES / "pix2pix_facades.toml", (*TINY, *deltas))
     diary = Diary()
     result = run(recipe, out=tmp_path / "run", limits=Limits(steps=5), observers=[diary])
-    assert result.outcome == "finished"
+    assert result.outcome == "stopped"
     assert 0.4 < diary.logs[0]["discriminator/real"] < 1  # ln 2, not half of it
 
 
@@ -232,6 +232,6 @@ def test_real_data_train_five_steps(name, tmp_path):
     recipe = load_recipe(RECIPES / f"{name}.toml", tiny)
     diary = Diary()
     result = run(recipe, out=tmp_path / "run", limits=Limits(steps=5), observers=[diary])
-    assert (result.outcome, result.document["step"]) == ("finished", 5)
+    assert (result.outcome, result.document["step"]) == ("stopped", 5)
     assert result.document["data"]["stand_in"] is False
     assert len(diary.logs) == 5

@@ -1,0 +1,273 @@
+"""Going on with a run directory: with which recipe and data, and from which checkpoint."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ganzoo.data.pipeline import PreparedData
+from ganzoo.engine import checkpoint, provenance, rundir
+from ganzoo.engine.clocks import Limits, in_words
+from ganzoo.engine.session import Resolved
+from ganzoo.engine.state import restore
+from ganzoo.engine.trainer import Trainer
+from ganzoo.engine.view import Result, data_identity
+from ganzoo.errors import DataError, ExitCode, GanzooError, RecipeError
+from ganzoo.interfaces import Outcome
+from ganzoo.observers import Voice
+from ganzoo.recipe import load_recipe
+from ganzoo.recipe.model import Recipe
+
+RESUMABLE = ("train.epochs", "train.cache", "train.workers", "watch.", "out")
+"""Keys in which `run RECIPE --resume` may differ from the stored recipe; all but the first change
+no bit of the weights."""
+
+
+def differences(stored: Recipe, wanted: Recipe) -> tuple[list[str], list[str]]:
+    """What `wanted` changes: (allowed in a resume, not allowed), as `key: old -> new`."""
+    old, new = rundir.flatten(stored.document), rundir.flatten(wanted.document)
+    allowed: list[str] = []
+    refused: list[str] = []
+    for key in sorted(old.keys() | new.keys()):
+        if old.get(key) != new.get(key):
+            text = f"{key}: {old.get(key, 'absent')} -> {new.get(key, 'absent')}"
+            (allowed if key.startswith(RESUMABLE) else refused).append(text)
+    return allowed, refused
+
+
+def stored_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe of a run directory.
+
+    Raises:
+        RecipeError: where it can't be used any more; with the plugins that are no more as they
+            were, if that is why.
+    """
+    try:
+        return load_recipe(path / rundir.RESOLVED, overrides)
+    except GanzooError as error:
+        changed = provenance.changed_plugins(path)
+        if error.exit_code == ExitCode.PLUGIN and changed:
+            made_with = ", ".join(one.partition(" -> ")[0] for one in changed)
+            error.hint = f"{error.hint}\nThe run was made with {made_with}.".strip()
+        raise
+
+
+def adopt(path: Path, wanted: Recipe | None) -> tuple[Recipe, list[str]]:
+    """The recipe to go on with: the stored one, with the changes that a resume lets in.
+
+    Raises:
+        RecipeError: listing every other difference.
+    """
+    stored = stored_recipe(path)
+    if wanted is None:
+        return stored, []
+    allowed, refused = differences(stored, wanted)
+    if refused:
+        raise RecipeError(
+            "the recipe isn't the one that this run began with",
+            where=str(path),
+            hint="\n".join(
+                [
+                    *refused,
+                    "A resume may change train.epochs, train.cache, train.workers, [watch], out.",
+                    "For another change start a new run.",
+                ]
+            ),
+        )
+    return wanted, allowed
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a run goes on.
+
+    Args:
+        folder: the checkpoint; None: none was written yet.
+        step, images, seconds: how far it is.
+        problems: what was wrong with later checkpoints, a sentence each.
+        resolved: device, precision and the rest of the run's first part; None: it has not begun.
+        stand_in: whether the run trains on its stand-in; None: it has not begun.
+    """
+
+    folder: Path | None = None
+    step: int = 0
+    images: int = 0
+    seconds: float = 0.0
+    problems: tuple[str, ...] = ()
+    resolved: Resolved | None = None
+    stand_in: bool | None = None
+
+
+def find_start(path: Path) -> Start:
+    """The newest checkpoint of a run directory that is whole.
+
+    Raises:
+        DataError: when all are damaged, or gone although some had been written: nothing is started
+            over unasked.
+    """
+    folder, problems = checkpoint.newest_good(path / "checkpoints")
+    written = _last_written(path)
+    if folder is None:
+        if written:
+            raise DataError(
+                f"its checkpoints are gone: one of step {written} had been written",
+                where=str(path / "checkpoints"),
+                hint="Restore them from a backup. To start over in a new run directory: "
+                f"ganzoo run {shlex.quote(str(path / rundir.RESOLVED))}",
+            )
+        problems.append("no checkpoint had been written: the run begins again at step 0")
+    elif written > max(checkpoint.steps(path / "checkpoints")):
+        problems.insert(0, f"step_{written} is gone, though status.json names it")
+    progress = checkpoint.progress(folder) if folder else checkpoint.Progress(0, 0, 0.0)
+    data = rundir.read_status(path).get("data")
+    return Start(
+        folder,
+        progress.step,
+        progress.images,
+        progress.seconds,
+        tuple(problems),
+        resolved=provenance.stored_resolved(path),
+        stand_in=data["stand_in"] if data else None,
+    )
+
+
+def _last_written(path: Path) -> int:
+    """Step of the last checkpoint that the run says it has written or gone on from; 0: of none."""
+    name = rundir.read_status(path).get("checkpoint") or ""
+    step = name.removeprefix("step_")
+    return max(int(step) if step.isdigit() else 0, provenance.furthest_start(path))
+
+
+def nothing_left(
+    path: Path, recipe: Recipe, start: Start, limits: Limits, voice: Voice
+) -> Result | None:
+    """What a resume comes to that has nothing to train, said with what to type for more.
+
+    Returns:
+        None when there is something to train, or where that isn't known yet.
+    """
+    status = rundir.read_status(path)
+    data = status.get("data")
+    if data is None or start.folder is None:
+        return None
+    outcome: Outcome
+    if start.images >= recipe.train.epochs * data["length"]:
+        outcome = "finished"
+        reason = f"nothing is left to train: all {recipe.train.epochs} epochs are done"
+        more = f"--set train.epochs={2 * recipe.train.epochs}"
+    elif limits.steps is not None and start.step >= limits.steps:
+        outcome = "stopped"
+        reason = f"--max-steps {limits.steps} is a total, and the run has {start.step} steps"
+        more = f"--max-steps {2 * start.step}"
+    elif limits.seconds is not None and start.seconds >= limits.seconds:
+        outcome = "stopped"
+        reason = (
+            f"--max-time {in_words(limits.seconds)} is a total, and the run has trained for "
+            f"{in_words(start.seconds)}"
+        )
+        more = f"--max-time {in_words(2 * start.seconds)}"
+    else:
+        return None
+    if outcome == "finished" and status.get("state") != outcome:  # killed after its last step
+        rundir.Status(path).update(
+            state=outcome, step=start.step, images=start.images, complete=True
+        )
+    for problem in start.problems:
+        voice.warn(problem)
+    voice.say(f"{path}: {reason}")
+    voice.say(f"  for more: ganzoo run --resume {shlex.quote(str(path))} {more}")
+    if outcome == "finished" and recipe.watch.evaluate != "never":
+        voice.say(f"  to score it: ganzoo evaluate {shlex.quote(str(path))}")
+    document = {
+        "run": str(path),
+        "outcome": outcome,
+        "step": start.step,
+        "images": start.images,
+        "images_per_second": 0.0,
+        "data": {key: data[key] for key in ("use", "stand_in")},
+        "weights": checkpoint.weights_files(start.folder),
+        "metrics": {},
+    }
+    return Result(path, outcome, ExitCode.DONE, document)
+
+
+def footing(
+    path: Path,
+    recipe: Recipe,
+    start: Start,
+    resolved: Resolved,
+    changes: Sequence[str],
+) -> list[str]:
+    """What makes a resume inexact, in words."""
+    notes = []
+    if start.resolved is not None and (other := start.resolved.differences(resolved)):
+        notes.append(f"resuming on another footing: {', '.join(other)}")
+    if changed := provenance.changed_plugins(path):
+        notes.append(f"resuming with other plugins: {', '.join(changed)}")
+    if not changes and provenance.edited(path, recipe):
+        notes.append(
+            f"{rundir.RESOLVED} isn't what the last part of this run used (edited, or read by "
+            "another version): what follows isn't bit for bit what it would have been"
+        )
+    return notes
+
+
+def check_same_data(path: Path, data: PreparedData) -> None:
+    """Refuse to go on with other data than the run began with.
+
+    Raises:
+        DataError: when a stand-in would follow the real data, or the other way round.
+    """
+    before = rundir.read_status(path).get("data")
+    if before is None:
+        return
+    now = data_identity(data)
+    if any(before[key] != value for key, value in now.items()):
+        raise DataError(
+            f"the run began with {before['length']} images of {before['use']}, and now there are "
+            f"{now['length']} of {now['use']}",
+            where=str(path),
+            hint="Make its data available again (data.root, GANZOO_DATA), or start a new run.",
+        )
+
+
+def go_on(trainer: Trainer, start: Start, voice: Voice) -> None:
+    """Load the checkpoint of a start, or the one before it if that doesn't fit the run.
+
+    A collective call when there are several processes: they all go on from the same one.
+
+    Raises:
+        DataError: none fits; the fault of the newest one.
+    """
+    folder, first = start.folder, None
+    problems: list[str] = []
+    while folder is not None:
+        notes, fault = [], None
+        try:
+            notes = restore(trainer, checkpoint.load(folder))
+        except DataError as error:
+            fault = error
+        fault = next(filter(None, trainer.session.gather(fault)), None)
+        if fault is None:
+            for note in [*problems, *notes]:
+                voice.warn(note)
+            trainer.stepper.clock = trainer.clock
+            voice.say(f"going on from {folder}")
+            return
+        first = first or fault
+        problems.append(f"{folder.name} doesn't fit this run: {_head(str(fault))}")
+        try:
+            folder, damaged = checkpoint.newest_good(folder.parent, below=folder)
+        except DataError:
+            break
+        problems += damaged
+    if first is not None:
+        raise first
+
+
+def _head(text: str) -> str:
+    """The first lines of a text that may list hundreds of tensors."""
+    lines = text.splitlines()
+    return "\n  ".join(lines[:4] + (["..."] if len(lines) > 4 else []))
