@@ -140,8 +140,9 @@ def _fitting(state: checkpoint.State, what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        own = isinstance(error, GanzooError)
-        said = error.message if own else f"{type(error).__name__}: {error}"
+        said = f"{type(error).__name__}: {error}"
+        if isinstance(error, GanzooError):
+            said = error.message
         raise DataError(f"{what} can't be put back ({said})", where=f"step {state.step}") from error
 
 
