@@ -127,6 +127,8 @@ def discover(
             records.append(PluginRecord(**known, state="blocked", reason=reason))
         else:
             records.append(_load_installed(known, entry.load))
+    if entry_points is None:
+        records += [one for one in _hidden() if one.namespace not in owners]
     for file in files:
         records.append(_load_file(Path(file), {record.namespace for record in records}))
     return tuple(records)
@@ -153,6 +155,34 @@ def _installed(
     yield from sorted(
         seen.values(), key=lambda one: (one[0].name, _normalised(one[1]) != CORE, one[0].value)
     )
+
+
+def _hidden() -> Iterator[PluginRecord]:
+    """Plugins that Python doesn't see, as metadata of the same name without any come before theirs.
+
+    An uninstallation or installation that was broken off leaves such, and the first of a name on
+    `sys.path` is the only one that Python's list of entry points has.
+    """
+    first: dict[str, tuple[Path, bool]] = {}
+    for dist in importlib.metadata.distributions():
+        path = Path(str(getattr(dist, "_path", "")))  # what only Python's own finders have
+        name = _normalised(path.stem.partition("-")[0])
+        if name != CORE and not name.startswith(f"{CORE}-"):
+            continue
+        entries = [one for one in dist.entry_points if one.group == GROUP]
+        hider, has_plugins = first.setdefault(name, (path, bool(entries)))
+        if has_plugins:
+            continue
+        distribution, version = _name_and_version(dist)
+        for entry in entries:
+            yield PluginRecord(
+                namespace=entry.name,
+                distribution=distribution,
+                version=version,
+                module=entry.value,
+                state="quarantined",
+                reason=f"hidden by {hider}, which comes first and names no plugin: remove it",
+            )
 
 
 def _name_and_version(dist: importlib.metadata.Distribution | None) -> tuple[str, str]:

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from ganzoo.cli import diagnosis
 from ganzoo.errors import UsageError
 from ganzoo.plugins import PluginRecord, discover
+from ganzoo.registry import Registry
 
 GOOD = """
 from ganzoo.api import Component, hookimpl
@@ -257,6 +259,51 @@ def test_two_versions_of_one_distribution_are_noted(
     assert records["other"].notes == ()
 
 
+LEFTOVER = "ganzoo_toy-0.0.1.dist-info"
+
+
+@pytest.mark.parametrize("content", [{}, {"METADATA": "Name: ganzoo-toy\nVersion: 0.0.1\n"}])
+def test_a_plugin_behind_leftover_metadata_is_named(
+    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: dict[str, str]
+) -> None:
+    install("toy")
+    monkeypatch.syspath_prepend(tmp_path / "site0")
+    records = {one.namespace: one for one in discover(environ={})}
+    assert records["toy"].state == "ok"  # the control
+    leftover = tmp_path / "before" / LEFTOVER
+    leftover.mkdir(parents=True)
+    for name, text in content.items():
+        (leftover / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path / "before")
+    records = {one.namespace: one for one in discover(environ={})}
+    assert records["toy"].state == "quarantined"
+    assert (records["toy"].distribution, records["toy"].version) == ("ganzoo-toy", "1.0")
+    assert f"hidden by {leftover}" in records["toy"].reason
+    assert records["images"].state == "ok"
+    # What doctor, lists and errors say all comes from the record.
+    (finding,) = [
+        one for one in diagnosis.plugins(Registry(records.values())) if "toy" in one.value
+    ]
+    assert finding.state == "warning"
+    assert str(leftover) in finding.message
+
+
+def test_a_newer_version_before_an_older_one_hides_nothing(
+    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An environment with another below it: what the newer one no longer has isn't missed."""
+    install("toy")
+    install("gone", distribution="ganzoo-toy")
+    newer = tmp_path / "before" / "ganzoo_toy-2.0.dist-info"
+    newer.mkdir(parents=True)
+    (newer / "METADATA").write_text("Name: ganzoo-toy\nVersion: 2.0\n")
+    text = (tmp_path / "site0" / "ganzoo_toy-1.0.dist-info" / "entry_points.txt").read_text()
+    (newer / "entry_points.txt").write_text("".join(text.splitlines(keepends=True)[:2]))
+    monkeypatch.syspath_prepend(tmp_path / "site0")
+    monkeypatch.syspath_prepend(tmp_path / "before")
+    assert "gone" not in {one.namespace for one in discover(environ={})}
+
+
 MEDDLING = """
 import logging, os, sys
 print("hello")
@@ -328,7 +375,8 @@ def test_torch_at_start_is_noted_and_its_defaults_are_undone(
     torch.are_deterministic_algorithms_enabled = lambda: False
     torch.set_grad_enabled = torch.use_deterministic_algorithms = lambda value: None
     torch.float32 = "torch.float32"
-    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", torch)  # so that it is as before in the end
+    del sys.modules["torch"]
     monkeypatch.setattr(sys, "fake_torch", torch, raising=False)
     heavy = "import sys\ntorch = sys.modules['torch'] = sys.fake_torch\n"
     changes = "torch.set_default_dtype('torch.float64')\ntorch.set_default_device('cuda')\n"
