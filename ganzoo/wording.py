@@ -55,6 +55,7 @@ _LIMITS = {
 
 _MOST = 200
 """Errors of one table that are explained."""
+UNKNOWN = "unknown option"
 QUOTES = "put it in quotes"
 """The hint for what would be text if it stood in quotes."""
 
@@ -148,7 +149,7 @@ def _problem(one: Mapping[str, Any], path: Loc, model: type[BaseModel]) -> Optio
         hint = did_you_mean(str(path[-1]), known) or (
             f"known: {', '.join(sorted(known))}" if known else "it has no options"
         )
-        return OptionProblem(path, "unknown option", hint, on_key=True)
+        return OptionProblem(path, UNKNOWN, hint, on_key=True)
     if kind in _FIXED:
         hint = QUOTES if kind == "string_type" else ""
         if kind.startswith("model_") and model_at(model, path) is Scalar:

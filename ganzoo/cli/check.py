@@ -54,6 +54,9 @@ def command(
                     exit_code=ExitCode(problem["exit_code"]),
                 )
             )
+    codes = {problem["exit_code"] for problem in report["problems"]}
+    if not codes and not as_json:  # the answer comes before what goes with it
+        click.echo(f"{recipe}: no problems", err=True)
     for note in report["notes"]:
         click.echo(f"note: {note}", err=True)
     if as_json:
@@ -63,12 +66,9 @@ def command(
         print_columns([_row(role, network) for role, network in report["networks"].items()])
         if report["machine"]:
             click.echo("A run here trains on {device} in {precision}.".format(**report["machine"]))
-    codes = {problem["exit_code"] for problem in report["problems"]}
     if codes:
         # As everywhere: a recipe's own mistakes come before what a plugin or the data lack.
         raise click.exceptions.Exit(min(codes))
-    if not as_json:
-        click.echo(f"{recipe}: no problems", err=True)
 
 
 def _row(role: str, network: dict[str, Any]) -> tuple[str, ...]:

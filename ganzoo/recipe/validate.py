@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from ganzoo.api import Chosen, Kind, Options
 from ganzoo.errors import ExitCode
 from ganzoo.recipe.document import KEYS, NETWORKS, document_of, dump, mistyped, origins_of
+from ganzoo.recipe.elsewhere import belongs
 from ganzoo.recipe.locate import Keys
 from ganzoo.recipe.model import (
     AugmentEntry,
@@ -30,7 +31,7 @@ from ganzoo.recipe.problems import Problem, RecipeProblems, at
 from ganzoo.recipe.texts import quotes_for, unusable_texts
 from ganzoo.recipe.tree import Node, build, descend, merge, plain
 from ganzoo.registry import ChoiceError, Registry
-from ganzoo.wording import QUOTES, did_you_mean, explain
+from ganzoo.wording import QUOTES, UNKNOWN, did_you_mean, explain
 
 SETTINGS: dict[str, type[Options]] = {
     "train": Train,
@@ -115,7 +116,7 @@ class _Check:
         """The recipe, or None if there are problems."""
         for key in [key for key in self.table if key not in KEYS][:MOST]:
             hint = did_you_mean(key, KEYS) or f"known: {', '.join(KEYS)}"
-            self.complain((key,), "unknown key", hint, on_key=True)
+            self.complain((key,), "unknown key", self.home((key,), hint), on_key=True)
         for loc, message, hint in unusable_texts(self.tree):
             self.complain(loc, message, hint)
         name = self.text("name", re.sub(r"[^A-Za-z0-9._-]", "_", stem)[:200])
@@ -182,10 +183,17 @@ class _Check:
             return self.registry.choose(kind, value, loc)
         except ChoiceError as error:
             for one in error.problems:
+                hint = self.home(one.loc, one.hint) if one.message == UNKNOWN else one.hint
                 self.complain(
-                    one.loc, one.message, one.hint, on_key=one.on_key, exit_code=one.exit_code
+                    one.loc, one.message, hint, on_key=one.on_key, exit_code=one.exit_code
                 )
             return None
+
+    def home(self, loc: Keys, hint: str) -> str:
+        """The hint for an unknown key: the nearest that is known, and where it would be known."""
+        near = hint if hint.startswith("did you mean") else ""
+        there = belongs(loc, self.tree, self.registry, SETTINGS)
+        return "\n".join(filter(None, (there, near))) or hint
 
     def component(self, loc: Keys, kind: Kind, core: tuple[str, ...] = ()) -> Chosen | None:
         """The component of a table, less the keys that are the core's own."""
@@ -294,7 +302,9 @@ class _Check:
             return model.model_validate(value)
         except ValidationError as error:
             for one in explain(error, model, value):
-                self.complain((*loc, *one.loc), one.message, one.hint, on_key=one.on_key)
+                place = (*loc, *one.loc)
+                hint = self.home(place, one.hint) if one.message == UNKNOWN else one.hint
+                self.complain(place, one.message, hint, on_key=one.on_key)
             return None
 
     def players(self, optimizer: Optimizer | None) -> dict[str, Optimizer]:
