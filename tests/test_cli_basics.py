@@ -358,7 +358,7 @@ def test_errors_become_json_and_exit_codes(
 
 
 def test_a_plugins_bug_is_called_so(ganzoo: Callable, tmp_path: Path) -> None:
-    faulty = tmp_path / "faulty_toy.py"
+    faulty = tmp_path / "wordless_toy.py"
     faulty.write_text(
         "from typing import Any\n"
         "from ganzoo.api import Component, Options, hookimpl\n"
@@ -371,9 +371,9 @@ def test_a_plugins_bug_is_called_so(ganzoo: Callable, tmp_path: Path) -> None:
         "    options = f'{__name__}:Choices'\n"
         "    return [Component(kind='loss', name='x', target='a:b', options=options)]\n"
     )
-    code, _, err = ganzoo("--plugin", str(faulty), "show", "faulty_toy/x")
+    code, _, err = ganzoo("--plugin", str(faulty), "show", "wordless_toy/x")
     assert code == ExitCode.BUG
-    assert 'this is a bug in the plugin "faulty_toy"' in err
+    assert 'this is a bug in the plugin "wordless_toy"' in err
 
 
 def test_with_json_what_a_plugins_processes_print_is_no_result(tmp_path: Path) -> None:
