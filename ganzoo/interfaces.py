@@ -347,7 +347,8 @@ class Metric(Protocol):
 
     Optional attributes: `samples: int`, how many it wants of a network that draws its inputs (as
     many as the split has, unless it says); `headline(scores) -> str`, a sentence for the end of a
-    run.
+    run; `better`, of the class: which way each value is better, `{"l1": "lower"}`: `lower`,
+    `higher`, or what it should be near, `near 1`.
     """
 
     needs: frozenset[str]

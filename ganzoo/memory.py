@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ganzoo.errors import EnvironmentFault
@@ -75,6 +76,27 @@ def out_of_memory(
     if short is None:
         return None
     return EnvironmentFault(f"{doing} needs more memory: {short}", hint=hint, where=where)
+
+
+@contextmanager
+def memory_for(doing: str, *, hint: str, where: str = "") -> Iterator[None]:
+    """Say what there is no memory for, whoever notices it first; other errors pass unchanged.
+
+    Args:
+        doing: as of `out_of_memory`, and so are the others.
+        hint: what to make smaller.
+        where: the file or sample concerned.
+
+    Raises:
+        EnvironmentFault: the memory isn't there.
+    """
+    try:
+        yield
+    except Exception as error:
+        fault = out_of_memory(error, doing, hint=hint, where=where)
+        if fault is None:
+            raise
+        raise fault from error
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

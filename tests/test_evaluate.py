@@ -121,6 +121,8 @@ def test_document_and_pictures(tmp_path):
     assert document["controls"]["ceiling"] == {"recovered": 0.9}
     assert document["controls"]["floor"] == {"recovered": 0.1}
     assert document["headlines"] == ["half of the way to 0.9"]
+    ways = {"l1": "lower", "psnr": "higher", "ssim": "higher", "gradient_energy": "near 1"}
+    assert document["better"] == ways | {"own_other": "lower"}  # the toy's own metric says none
     assert evaluate_run(run, "test", device="cpu") == document
     assert evaluate_run(run, "test", device="cpu", seed=1)["metrics"] != document["metrics"]
     fewer = evaluate_run(run, "test", device="cpu", limit=2)
@@ -264,7 +266,7 @@ def test_command(tmp_path):
     assert result.exit_code == 0, result.exception
     document = json.loads(result.stdout)
     assert (document["split"], document["mode"]) == ("val", "running")
-    for word in ("mean photo", "ceiling", "l1", "half of the way"):
+    for word in ("mean photo", "ceiling", "l1", "half of the way", "better", "lower"):
         assert word in result.stderr
     assert (run / "evaluation" / "val_running.json").is_file()
     result = run_command(tmp_path, "--device", "cpu")

@@ -32,6 +32,7 @@ from ganzoo.inference.network import Trained, direction, draws, load_trained, ta
 from ganzoo.inference.report import Gallery, results_of, together
 from ganzoo.inference.weights import read_card
 from ganzoo.interfaces import NetIO, Split
+from ganzoo.memory import memory_for
 from ganzoo.recipe import Recipe, load_recipe
 
 log = logging.getLogger(__name__)
@@ -110,9 +111,11 @@ def _contestants(
 
     def make(sample: Mapping[str, Tensor], name: str) -> dict[str, Made]:
         inputs = {key: value for key, value in sample.items() if key != made_field}
-        made = as_made(trained(inputs, name), data.fields[made_field])
-        keep(name, made)
-        return {NETWORK: made, **(fitted.images(sample) if fitted else {})}
+        hint = "Use --device cpu, or data of smaller images (an [[augment]] that resizes)."
+        with memory_for("a sample of this size", hint=hint, where=name):
+            made = as_made(trained(inputs, name), data.fields[made_field])
+            keep(name, made)
+            return {NETWORK: made, **(fitted.images(sample) if fitted else {})}
 
     return make
 
@@ -177,7 +180,8 @@ def evaluate_run(
     Returns:
         `{"run", "file", "weights", "step", "split", "mode", "seed", "n", "data", "stand_in",
         "direction", "notes", "names", "metrics": {NAME: {"mean", "per_image"}},
-        "controls": {CONTROL: {NAME: mean}}, "headlines", "protocol": {NAME: sentence}}`.
+        "controls": {CONTROL: {NAME: mean}}, "headlines", "better": {NAME: "lower"},
+        "protocol": {NAME: sentence}}`.
         A NAME whose `per_image` is empty is a figure of the whole set. Of a task that serves
         several roles, NAME is `ROLE/NAME`, and `weights`, `n`, `direction` and `names` are tables
         by role.
@@ -255,7 +259,7 @@ def _evaluate_weights(
         "direction": direction(recipe.task, card.role, data.fields),
         "notes": notes + judgement.notes,
         "names": judgement.names,
-        **results_of(judgement),
+        **results_of(judgement, metrics),
     }
 
 

@@ -141,7 +141,7 @@ def _checkpoint_folders(path: Path) -> list[Path]:
     steps = {
         int(folder.name.removeprefix("step_")): folder
         for folder in (path / "checkpoints").glob("step_*")
-        if folder.name.removeprefix("step_").isdigit() and (folder / MANIFEST).is_file()
+        if folder.name.removeprefix("step_").isdecimal() and (folder / MANIFEST).is_file()
     }
     return [steps[step] for step in sorted(steps, reverse=True) if _weights_in(steps[step])]
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ganzoo.api import Chosen
 from ganzoo.data.convert import save_image
 from ganzoo.files import replacing
 from ganzoo.inference import controls
@@ -48,8 +49,13 @@ class Gallery:
             stale.unlink()
 
 
-def results_of(judgement: Judgement) -> dict[str, Any]:
+def results_of(judgement: Judgement, metrics: Sequence[Chosen]) -> dict[str, Any]:
     """The part of an evaluation's document that its metrics make."""
+    ways = {
+        name: way
+        for metric in metrics
+        for name, way in getattr(metric.load(), "better", {}).items()
+    }
     own = judgement.scores.get(NETWORK, {})
     beside = {
         name: means(without_bounds(scores))
@@ -71,6 +77,7 @@ def results_of(judgement: Judgement) -> dict[str, Any]:
             for name, score in without_bounds(own).items()
         },
         "controls": beside,
+        "better": {name: ways[name] for name in without_bounds(own) if name in ways},
         "headlines": judgement.headlines,
         "protocol": protocol,
     }
@@ -81,9 +88,11 @@ def together(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     document = dict(next(iter(parts.values())))
     for key in ("weights", "n", "direction", "names"):
         document[key] = {role: part[key] for role, part in parts.items()}
-    document |= {"metrics": {}, "controls": {}, "headlines": [], "protocol": {}, "notes": []}
+    document |= {"metrics": {}, "controls": {}, "better": {}, "headlines": []}
+    document |= {"protocol": {}, "notes": []}
     for role, part in parts.items():
-        document["metrics"] |= {f"{role}/{name}": one for name, one in part["metrics"].items()}
+        for key in ("metrics", "better"):
+            document[key] |= {f"{role}/{name}": one for name, one in part[key].items()}
         for control, values in part["controls"].items():
             mine = document["controls"].setdefault(control, {})
             mine |= {f"{role}/{name}": value for name, value in values.items()}
@@ -113,12 +122,13 @@ def print_report(document: Mapping[str, Any]) -> None:
         f" step {document['step']}"
     )
     table.add_column("")
+    table.add_column("better")
     table.add_column("this run", justify="right", style="bold")
     for name in beside:
         table.add_column(name.replace("_", " "), justify="right")
     for name, score in document["metrics"].items():
         cells = [f"{beside[c][name]:.4f}" if name in beside[c] else "" for c in beside]
-        table.add_row(name, f"{score['mean']:.4f}", *cells)
+        table.add_row(name, document["better"].get(name, ""), f"{score['mean']:.4f}", *cells)
     if document["metrics"]:
         console.print(table)
     if isinstance(document["direction"], Mapping):

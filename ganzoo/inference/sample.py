@@ -23,6 +23,7 @@ from ganzoo.inference.find import find_weights
 from ganzoo.inference.judging import finite
 from ganzoo.inference.modes import Mode
 from ganzoo.inference.walks import STEPS, walk
+from ganzoo.memory import memory_for
 
 MOST_CLASSES = 16
 """Up to so many classes each has a column of its own in a grid, or a colour in a scatter plot."""
@@ -101,11 +102,13 @@ def sample(
         raise UsageError("--neighbours and --interpolate make different pictures: take one of them")
     run = _run_of(path, output.kind) if neighbours else None
     _check_free(output, count, overwrite=overwrite)
-    drawn = walk(sampler, count, seed) if interpolate else sampler.draw(count, seed)
-    if label is not None:
-        _set_label(drawn, label, sampler, path)
-    made = _make(sampler, drawn, seed)
-    shown = to_uint8(made) if output.kind == "image" else made.numpy()
+    hint = "Make fewer at once: lower -n, with another --seed for more."
+    with memory_for(f"making {count} samples at once", hint=hint):
+        drawn = walk(sampler, count, seed) if interpolate else sampler.draw(count, seed)
+        if label is not None:
+            _set_label(drawn, label, sampler, path)
+        made = finite(torch.cat(list(sampler(drawn, seed))))
+        shown = to_uint8(made) if output.kind == "image" else made.numpy()
     labels = drawn[LABEL].tolist() if LABEL in drawn else None
     note = {
         "weights": str(path),
@@ -209,15 +212,6 @@ def _set_label(drawn: dict[str, Tensor], label: int, sampler: Sampler, path: Pat
             where=str(path),
         )
     drawn[LABEL] = torch.full_like(drawn[LABEL], label)
-
-
-def _make(sampler: Sampler, drawn: Mapping[str, Tensor], seed: int) -> Tensor:
-    try:
-        return finite(torch.cat(list(sampler(drawn, seed))))
-    except torch.OutOfMemoryError as error:
-        raise EnvironmentFault(
-            "the device has no memory for these samples", hint="Use --device cpu."
-        ) from error
 
 
 def _columns(sampler: Sampler, count: int, label: int | None) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +21,7 @@ from ganzoo.errors import DataError, DivergedError, EnvironmentFault
 from ganzoo.files import replacing
 from ganzoo.inference.card import WeightsCard
 from ganzoo.inference.network import Trained
-from ganzoo.memory import out_of_memory
+from ganzoo.memory import memory_for
 
 log = logging.getLogger(__name__)
 
@@ -136,21 +136,9 @@ def one_behind(things: Iterable[T]) -> Iterator[T]:
     yield from waiting
 
 
-@contextmanager
-def _memory_for(job: Job, what: str) -> Iterator[None]:
-    """Say of a job what there is no memory for, whoever notices it first."""
-    try:
-        yield
-    except Exception as error:
-        fault = out_of_memory(
-            error,
-            what,
-            where=str(job.source),
-            hint="Give a smaller image, or let --size bring it down; results so far are kept.",
-        )
-        if fault is None:
-            raise
-        raise fault from error
+def _memory_for(job: Job, what: str) -> AbstractContextManager[None]:
+    hint = "Give a smaller image, or let --size bring it down; results so far are kept."
+    return memory_for(what, where=str(job.source), hint=hint)
 
 
 def _run(trained: Trained, image: Tensor, job: Job) -> np.ndarray:

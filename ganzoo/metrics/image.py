@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -112,6 +112,7 @@ class L1(_Pairwise):
     """Mean absolute error to the target."""
 
     name = "l1"
+    better: ClassVar[Mapping[str, str]] = {"l1": "lower"}
     protocol = "mean |generated - target| / 127.5 on 8-bit values (0 to 2, lower is nearer)"
 
     def of(self, generated: np.ndarray, target: np.ndarray) -> float:
@@ -123,6 +124,7 @@ class PSNR(_Pairwise):
     """Peak signal-to-noise ratio."""
 
     name = "psnr"
+    better: ClassVar[Mapping[str, str]] = {"psnr": "higher"}
     protocol = "scikit-image peak_signal_noise_ratio, data_range 255, in dB (higher is nearer)"
 
     def of(self, generated: np.ndarray, target: np.ndarray) -> float:
@@ -134,6 +136,7 @@ class SSIM(_Pairwise):
     """Structural similarity."""
 
     name = "ssim"
+    better: ClassVar[Mapping[str, str]] = {"ssim": "higher"}
     protocol = (
         "scikit-image structural_similarity, channel_axis 2, data_range 255, 7x7 uniform window"
         " (1 is equal)"
@@ -148,6 +151,7 @@ class GradientEnergy:
     """How much the image changes from pixel to pixel, beside the targets: blur is below 1."""
 
     needs = frozenset({"target"})
+    better: ClassVar[Mapping[str, str]] = {"gradient_energy": "near 1"}
     protocol = (
         "mean |dx| + mean |dy| on 8-bit values: each generated image's, divided by the mean of the"
         " targets' (1 is as sharp as the real ones)"
@@ -173,6 +177,7 @@ class OwnOther:
     """Whether an image is nearer to its own target than to others': 1 means that it ignores it."""
 
     needs = frozenset({"target"})
+    better: ClassVar[Mapping[str, str]] = {"own_other": "lower"}
     protocol = (
         "L1 to the own target, divided by the set's mean L1 to the targets of images i+1, i+7 and"
         " i+23 of the set, counted round its end (1: the input is ignored; lower follows it)"

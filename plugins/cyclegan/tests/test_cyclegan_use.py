@@ -75,3 +75,4 @@ def test_directions_are_said_by_the_names_of_the_data(trained):
     assert "--role generator_ba  (dogs -> cats)" in caught.value.hint
     document = evaluate_run(path, "test", device="cpu", limit=1)
     assert document["direction"]["generator_ba"] == "dogs -> cats"
+    assert document["better"].keys() <= document["metrics"].keys()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -21,6 +22,7 @@ class ClassAccuracy:
     """
 
     needs = frozenset({"label"})
+    better: ClassVar[Mapping[str, str]] = {"class_accuracy": "higher"}
     protocol = (
         "share of generated digits read as the class asked for by a small net trained on the real "
         "training digits; ceiling: the same net on real test digits; floor: a net trained with "

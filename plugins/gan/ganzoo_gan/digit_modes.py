@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -36,6 +37,7 @@ class DigitModes:
     Even perfect samples have a divergence: about (modes - 1) / (2 samples), 0.0195 of 25,600.
     """
 
+    better: ClassVar[Mapping[str, str]] = {"modes": "higher", "kl": "lower"}
     needs = frozenset({"real"})  # not to read it: what is generated must be like it
     protocol = (
         "each channel is read by a small net trained on the real training digits; modes with at "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Score
@@ -21,6 +21,7 @@ class Modes:
     """
 
     needs: frozenset[str] = frozenset()
+    better: ClassVar[Mapping[str, str]] = {"modes": "higher", "high_quality": "higher"}
 
     def __init__(self, options: ModesOptions) -> None:
         self.options = options

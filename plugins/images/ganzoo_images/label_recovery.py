@@ -12,6 +12,7 @@ import logging
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from safetensors import SafetensorError
@@ -39,6 +40,9 @@ class LabelRecovery:
     """
 
     needs = frozenset({"labels", "target"})
+    better: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("pixel_accuracy", "class_accuracy", "class_iou"), "higher"
+    )
     protocol = (
         "labels recovered by a small segmentation net that was trained on procedural training "
         "photographs (the FCN-score idea of arXiv 1611.07004); ceiling: true photographs; floor: "
