@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import shlex
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -88,11 +87,6 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
 def quoted(name: str) -> str:
     """A name in the quotes that TOML would give it."""
     return f'"{name}"'
-
-
-def typed(*words: object) -> str:
-    """A command, or a part of one, as it is typed into a shell: a path with spaces is quoted."""
-    return shlex.join(map(str, words))
 
 
 def key_of(name: str, info: FieldInfo) -> str:

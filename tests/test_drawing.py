@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -341,19 +342,24 @@ def test_what_is_no_pair_is_compared_with_nothing(tmp_path, hidden):
 
 
 def test_predict_and_sample_send_each_other_their_weights(tmp_path):
-    path = train(tmp_path, DRAWS)
+    own = tmp_path / "of my own"
+    own.mkdir()
+    path = train(own, DRAWS)
     picture = tmp_path / "in.png"
     Image.new("RGB", (8, 8)).save(picture)
     with pytest.raises(UsageError, match="makes samples from noise") as caught:
         predict(path, [picture], tmp_path / "out.png", device="cpu")
-    assert "ganzoo sample" in caught.value.hint
+    assert f"ganzoo sample {shlex.quote(str(find_weights(path)))} -n" in caught.value.hint
+    assert "'" in caught.value.hint  # the path has spaces, and the command can be typed
     assert not (tmp_path / "out.png").exists()
 
     other = tmp_path / "both"
     other.mkdir()
     path = train(other, BOTH)
-    with pytest.raises(UsageError, match="serves 2 networks: forth, back"):
+    with pytest.raises(UsageError, match="serves 2 networks") as caught:
         predict(path, [picture], tmp_path / "out.png", device="cpu")
+    assert "--role forth" in caught.value.hint
+    assert "--role back" in caught.value.hint
     assert predict(path, [picture], tmp_path / "out.png", device="cpu", role="back")["outputs"]
     with pytest.raises(UsageError, match="draws nothing") as caught:
         load_sampler(find_weights(path, "forth"), device="cpu")

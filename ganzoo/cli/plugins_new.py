@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import keyword
 import re
+import shlex
 from datetime import UTC, datetime
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -224,7 +225,7 @@ def _link(url: str) -> str:
 
 def _next_steps(namespace: str, folder: Path, url: str) -> str:
     steps = [
-        f"cd {folder}",
+        f"cd {shlex.quote(str(folder))}",
         'python -m pip install -e ".[test]"',
         "pytest",
         f"ganzoo plugins check {namespace}",

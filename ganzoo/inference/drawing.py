@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,6 +138,6 @@ def load_sampler(
         raise UsageError(
             f"its network turns each {wanted} into something, and draws nothing",
             where=str(path),
-            hint=f"Use `ganzoo predict {path} IN -o OUT`.",
+            hint=f"Use `ganzoo predict {shlex.quote(str(path))} IN -o OUT`.",
         )
     return card, Sampler(net, task, card.role, card.io, mode or card.inference["mode"], used)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -282,5 +283,5 @@ def refuse_drawing(card: WeightsCard, task: Chosen, path: Path) -> None:
         raise UsageError(
             f"its network makes samples from {wanted}, not from files",
             where=str(path),
-            hint=f"Use `ganzoo sample {path} -n 64`.",
+            hint=f"Use `ganzoo sample {shlex.quote(str(path))} -n 64`.",
         )

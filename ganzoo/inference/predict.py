@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -15,7 +16,6 @@ from ganzoo.inference.modes import Mode
 from ganzoo.inference.network import direction, load_trained, refuse_drawing, served, task_of
 from ganzoo.inference.stream import ARRAY, PICTURE_CHANNELS, Job, make_all
 from ganzoo.inference.weights import read_card
-from ganzoo.wording import typed
 
 SUFFIXES = IMAGE_SUFFIXES | {ARRAY}
 
@@ -67,7 +67,7 @@ def _into_folder(inputs: Sequence[Path], out: Path, ending: str, unread: Unread)
         raise UsageError(
             "several images need a folder to go to, and this is a file's name",
             where=str(out),
-            hint=f"Name a folder: -o {typed(out.with_suffix(''))}",
+            hint=f"Name a folder: -o {shlex.quote(str(out.with_suffix('')))}",
         )
     refused = []
 

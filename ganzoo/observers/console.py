@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -132,7 +133,7 @@ class ConsoleObserver(Observer):
                 self.voice.say(f"  weights: {folder / stem}.safetensors")
         self.voice.say(f"  run: {run.path}")
         if outcome in ("stopped", "interrupted") and not run.trainer.done:
-            self.voice.say(f"  to go on: ganzoo run --resume {run.path}")
+            self.voice.say(f"  to go on: ganzoo run --resume {shlex.quote(str(run.path))}")
 
     def _picture(self) -> Group:
         """The bar, and the last losses below it in as many lines as they need."""
