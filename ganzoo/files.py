@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -154,9 +155,29 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def to_json(document: Any, *, indent: int | None = None, ascii_only: bool = True) -> str:
+    """A document as JSON; NaN and infinity, which it has no word for, become `null`.
+
+    Whatever else it has no word for (a path) becomes text.
+    """
+    return json.dumps(
+        _sayable(document), indent=indent, ensure_ascii=ascii_only, allow_nan=False, default=str
+    )
+
+
+def _sayable(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _sayable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_sayable(item) for item in value]
+    return value
+
+
 def write_json(path: Path, document: Any) -> None:
-    """Write a JSON document atomically; NaN and infinity, which it can't say, raise ValueError."""
-    write_text(path, json.dumps(document, indent=2, allow_nan=False, default=str) + "\n")
+    """Write a JSON document atomically, as `to_json` has it."""
+    write_text(path, to_json(document, indent=2) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -21,9 +21,10 @@ from ganzoo.errors import DataError, DivergedError, PluginError, UsageError
 from ganzoo.inference.drawing import Sampler, load_sampler
 from ganzoo.inference.evaluate import evaluate_run, score_nets
 from ganzoo.inference.find import find_weights
-from ganzoo.inference.judging import NETWORK, REAL, judge_drawn, metrics_for
+from ganzoo.inference.judging import judge_drawn, metrics_for
 from ganzoo.inference.network import Trained
 from ganzoo.inference.predict import predict
+from ganzoo.inference.scores import NETWORK, REAL
 from ganzoo.interfaces import NetIO
 from ganzoo.observers import Voice
 from ganzoo.recipe import load_recipe

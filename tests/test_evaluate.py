@@ -22,7 +22,8 @@ from ganzoo.errors import DataMissing, PluginError, UsageError
 from ganzoo.inference import controls
 from ganzoo.inference.card import WeightsCard
 from ganzoo.inference.evaluate import evaluate_run, score_nets
-from ganzoo.inference.judging import NETWORK, judge, metrics_for
+from ganzoo.inference.judging import judge, metrics_for
+from ganzoo.inference.scores import NETWORK
 from ganzoo.inference.weights import build_network, save_weights
 from ganzoo.interfaces import Field, NetIO
 from ganzoo.metrics.image import L1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import sys
@@ -15,6 +14,7 @@ import click
 
 from ganzoo.blame import culprit
 from ganzoo.errors import ExitCode, GanzooError, one_line
+from ganzoo.files import to_json
 
 
 class _Notes(logging.StreamHandler[Any]):
@@ -74,7 +74,7 @@ def _stdout_for_results() -> Iterator[TextIO]:
 
 def print_json(document: Any) -> None:
     """The one document of `--json`, on stdout."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False), file=_results)
+    click.echo(to_json(document, indent=2, ascii_only=False), file=_results)
 
 
 def print_columns(rows: Sequence[Sequence[str]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import statistics
 import sys
@@ -128,14 +129,20 @@ def _summary(answers: Sequence[Any]) -> dict[str, Any]:
     names = sorted(set.intersection(*(set(table) for table in tables))) if tables else []
     metrics = {}
     for name in names:
-        values = [table[name] for table in tables]
+        # A value that isn't a number is null where a process told it.
+        values = [math.nan if table[name] is None else table[name] for table in tables]
+        numbers = all(map(math.isfinite, values))
         metrics[name] = {
             "mean": statistics.fmean(values),
-            "sd": statistics.stdev(values) if len(values) > 1 else 0.0,
+            "sd": _deviation(values) if numbers else math.nan,
             "n": len(values),
             "values": values,
         }
     return {"runs": documents, "metrics": metrics}
+
+
+def _deviation(values: Sequence[float]) -> float:
+    return statistics.stdev(values) if len(values) > 1 else 0.0
 
 
 def _leave(code: int, launched: int) -> None:

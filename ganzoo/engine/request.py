@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganzoo.errors import ExitCode, GanzooError, UsageError
+from ganzoo.files import to_json
 from ganzoo.garbage import unsearched
 
 if TYPE_CHECKING:
@@ -197,7 +198,7 @@ def _child(argument: str, folder: str) -> int:
     if (fault := answer.error) is not None:
         told["error"] = {"message": fault.message, "hint": fault.hint, "where": fault.where}
     file = Path(folder) / f"{os.environ['RANK']}.json"
-    file.write_text(json.dumps(told), encoding="utf-8")
+    file.write_text(to_json(told), encoding="utf-8")
     return answer.exit_code
 
 

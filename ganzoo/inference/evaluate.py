@@ -17,19 +17,11 @@ from ganzoo.inference import controls
 from ganzoo.inference.card import WeightsCard
 from ganzoo.inference.drawing import Sampler, load_sampler
 from ganzoo.inference.find import find_weights, runs_below
-from ganzoo.inference.judging import (
-    NETWORK,
-    Made,
-    as_made,
-    judge,
-    judge_drawn,
-    means,
-    metrics_for,
-    without_bounds,
-)
+from ganzoo.inference.judging import Made, as_made, judge, judge_drawn, metrics_for
 from ganzoo.inference.modes import Mode
 from ganzoo.inference.network import Trained, direction, draws, load_trained, task_of
 from ganzoo.inference.report import Gallery, results_of, together
+from ganzoo.inference.scores import NETWORK, means, without_bounds
 from ganzoo.inference.weights import read_card
 from ganzoo.interfaces import NetIO, Split
 from ganzoo.memory import memory_for

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -15,14 +14,9 @@ from ganzoo.data.convert import to_tensor, to_uint8
 from ganzoo.data.pipeline import PreparedData, collate
 from ganzoo.errors import DataError, DivergedError
 from ganzoo.inference.drawing import CHUNK, Sampler
-from ganzoo.interfaces import Field, Metric, Score
+from ganzoo.inference.scores import NETWORK, REAL, Judgement, built
+from ganzoo.interfaces import Field, Metric
 from ganzoo.recipe import Recipe
-
-BOUNDS = ("ceiling", "floor")
-"""A metric's values `ceiling_NAME` and `floor_NAME` are shown beside NAME, as controls."""
-
-NETWORK = "generated"
-REAL = "real_data"
 
 Made = np.ndarray
 """What was made of or for one sample: an image H x W x C uint8, or points of float32."""
@@ -34,36 +28,6 @@ class Keep(Protocol):
     """Told of each thing that the network made, by name."""
 
     def __call__(self, name: str, made: Made) -> None: ...
-
-
-@dataclass
-class Judgement:
-    """Scores of everyone who made something of, or like, the same samples.
-
-    Args:
-        names: of the samples, in the order of `Score.per_image`.
-        scores: by contestant, then by metric value.
-        protocol: how each value is made.
-        headlines: what metrics say of the network in a sentence.
-        notes: metrics that were left out.
-    """
-
-    names: list[str] = field(default_factory=list)
-    scores: dict[str, dict[str, Score]] = field(default_factory=dict)
-    protocol: dict[str, str] = field(default_factory=dict)
-    headlines: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def score(self, contestant: str, metrics: Sequence[Metric]) -> None:
-        """Take in what metrics say of a contestant."""
-        self.scores[contestant] = {}
-        for metric in metrics:
-            values = dict(metric.compute())
-            self.scores[contestant] |= values
-            self.protocol |= dict.fromkeys(without_bounds(values), metric.protocol)
-            headline = getattr(metric, "headline", None)
-            if headline is not None and contestant == NETWORK:
-                self.headlines.append(headline(values))
 
 
 def metrics_for(recipe: Recipe, data: PreparedData) -> list[Chosen]:
@@ -151,14 +115,14 @@ def judge(
         batch |= {"source": batch[fields[0]], "target": batch[fields[1]]}
         for contestant, made in make(sample, name).items():
             if contestant not in judges:
-                judges[contestant] = [metric.build() for metric in usable]
+                judges[contestant] = built(usable)
             shown = _as_tensor(made)[None]
             for instance in judges[contestant]:
                 _update(instance, batch, shown, name)
         judgement.names.append(name)
         done(count, len(order))
     for contestant, instances in judges.items():
-        judgement.score(contestant, instances)
+        judgement.score(contestant, usable, instances)
     return judgement
 
 
@@ -199,7 +163,7 @@ def judge_drawn(
     there = {sampler.field, *sampler.draw(1, seed)} - {"target"}
     why = "what a network draws has no target"
     usable = _fitting(metrics, there, judgement, why, "nothing that is drawn or made is called")
-    judges = [metric.build() for metric in usable]
+    judges = built(usable)
     wants = [_wanted(judge, data, limit) for judge in judges]
     count = max(wants, default=min(len(data), limit or len(data)))
     real_wanted = any(sampler.field in judge.needs for judge in judges)
@@ -218,15 +182,15 @@ def judge_drawn(
             keep(name, as_made(one, made_field))
         start = stop
         done(stop, count)
-    judgement.score(NETWORK, judges)
+    judgement.score(NETWORK, usable, judges)
     beside = [metric for metric in usable if not metric.load().needs - set(data.fields)]
     if control and beside:
-        judges = [metric.build() for metric in beside]
+        judges = built(beside)
         wants = [_wanted(judge, data, limit) for judge in judges]
         for indices in _chunks(min(len(data), max(wants))):
             batch = _samples(data, sampler, indices)
             _update_some(judges, wants, indices[0], batch, batch[sampler.field])
-        judgement.score(REAL, judges)
+        judgement.score(REAL, beside, judges)
     return judgement
 
 
@@ -314,14 +278,3 @@ def as_made(made: Tensor, its_field: Field) -> Made:
 
 def _as_tensor(made: Made) -> Tensor:
     return _from_levels(made) if made.dtype == np.uint8 else torch.from_numpy(made)
-
-
-def without_bounds(scores: Mapping[str, Score]) -> dict[str, Score]:
-    """The values that are no ceilings and floors of others."""
-    prefixes = tuple(f"{bound}_" for bound in BOUNDS)
-    return {name: score for name, score in scores.items() if not name.startswith(prefixes)}
-
-
-def means(scores: Mapping[str, Score]) -> dict[str, float]:
-    """The mean of each value."""
-    return {name: score.mean for name, score in scores.items()}

@@ -12,7 +12,8 @@ from ganzoo.api import Chosen
 from ganzoo.data.convert import save_image
 from ganzoo.files import replacing
 from ganzoo.inference import controls
-from ganzoo.inference.judging import BOUNDS, NETWORK, Judgement, Made, means, without_bounds
+from ganzoo.inference.judging import Made
+from ganzoo.inference.scores import BOUNDS, NETWORK, Judgement, means, without_bounds
 
 
 class Gallery:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganzoo.api import hookimpl
-from ganzoo.files import naming, replacing
+from ganzoo.files import naming, replacing, to_json
 from ganzoo.observers.base import Observer
 
 if TYPE_CHECKING:
@@ -155,5 +155,5 @@ class MetricsLog(Observer):
     def _append(self, run: Run, entry: dict[str, Any]) -> None:
         path = run.path / FILE
         with naming(path), path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+            file.write(to_json(entry) + "\n")
         self.count += not entry.get("partial")

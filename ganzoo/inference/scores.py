@@ -1,0 +1,112 @@
+"""What metrics say: looked over as it comes, and gathered by contestant."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ganzoo.api import Chosen
+from ganzoo.errors import PluginError
+from ganzoo.interfaces import Metric, Score
+
+BOUNDS = ("ceiling", "floor")
+"""A metric's values `ceiling_NAME` and `floor_NAME` are shown beside NAME, as controls."""
+
+NETWORK = "generated"
+REAL = "real_data"
+
+
+@dataclass
+class Judgement:
+    """Scores of everyone who made something of, or like, the same samples.
+
+    Args:
+        names: of the samples, in the order of `Score.per_image`.
+        scores: by contestant, then by metric value.
+        protocol: how each value is made.
+        headlines: what metrics say of the network in a sentence.
+        notes: metrics that were left out, and values that are no numbers.
+    """
+
+    names: list[str] = field(default_factory=list)
+    scores: dict[str, dict[str, Score]] = field(default_factory=dict)
+    protocol: dict[str, str] = field(default_factory=dict)
+    headlines: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def score(self, contestant: str, chosen: Sequence[Chosen], metrics: Sequence[Metric]) -> None:
+        """Take in what metrics say of a contestant.
+
+        Raises:
+            PluginError: one of them says something else than scores by name.
+        """
+        self.scores[contestant] = {}
+        for its, metric in zip(chosen, metrics, strict=True):
+            values = scores_of(its.id, metric.compute())
+            self.scores[contestant] |= values
+            self.protocol |= dict.fromkeys(without_bounds(values), metric.protocol)
+            for name, score in values.items():
+                if not all(map(math.isfinite, (score.mean, *score.per_image))):
+                    self.notes.append(
+                        f"{its.id}: {name} of {contestant} has values that are no finite numbers "
+                        f"(mean {score.mean}); they are null in files."
+                    )
+            headline = getattr(metric, "headline", None)
+            if headline is not None and contestant == NETWORK:
+                self.headlines.append(str(headline(values)))
+
+
+def scores_of(metric: str, given: Any) -> dict[str, Score]:
+    """What a metric's `compute` gave, in Python's numbers.
+
+    Raises:
+        PluginError: it isn't scores by name.
+    """
+    hint = f"`compute` gives a Score by name. `ganzoo show {metric}` says whose it is."
+    if not isinstance(given, Mapping):
+        raise PluginError(f"{metric} gives a {type(given).__name__}, not scores", hint=hint)
+    scores = {}
+    for name, score in given.items():
+        if not isinstance(score, Score):
+            raise PluginError(
+                f"{metric} gives a {type(score).__name__} as {name!r}, not a Score", hint=hint
+            )
+        try:
+            scores[str(name)] = Score(float(score.mean), tuple(map(float, score.per_image)))
+        except (TypeError, ValueError) as error:
+            raise PluginError(f"{metric}: {name!r} is no number: {error}", hint=hint) from error
+    return scores
+
+
+def built(metrics: Sequence[Chosen]) -> list[Metric]:
+    """Build metrics.
+
+    Raises:
+        PluginError: one of them lacks what a metric must have.
+    """
+    made: list[Metric] = []
+    for chosen in metrics:
+        metric = chosen.build()
+        missing = [
+            name for name in ("needs", "protocol", "update", "compute") if not hasattr(metric, name)
+        ]
+        if missing:
+            raise PluginError(
+                f"{chosen.id} builds a {type(metric).__name__} without `{missing[0]}`",
+                hint=f"It is no metric. `ganzoo show {chosen.id}` says whose it is.",
+            )
+        made.append(metric)
+    return made
+
+
+def without_bounds(scores: Mapping[str, Score]) -> dict[str, Score]:
+    """The values that are no ceilings and floors of others."""
+    prefixes = tuple(f"{bound}_" for bound in BOUNDS)
+    return {name: score for name, score in scores.items() if not name.startswith(prefixes)}
+
+
+def means(scores: Mapping[str, Score]) -> dict[str, float]:
+    """The mean of each value."""
+    return {name: score.mean for name, score in scores.items()}
