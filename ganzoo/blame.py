@@ -46,6 +46,16 @@ def in_words(error: BaseException) -> str:
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
+def failed(error: Exception) -> PluginError | None:
+    """The error to show in place of one that a plugin's code raised; None if it is ganzoo's own."""
+    who = culprit(error)
+    if not who:
+        return None
+    return PluginError(
+        f"{who} failed: {in_words(error)}", where=last_line(error), hint="Tell its authors."
+    )
+
+
 def left_by(error: SystemExit) -> PluginError:
     """What `sys.exit()` in a plugin's code means, which would end ganzoo."""
     who = culprit(error) or "code that is not ganzoo's"

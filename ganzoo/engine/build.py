@@ -33,7 +33,7 @@ class SummedLoss:
         return {
             f"{name}/{term}": value
             for name, part in self.parts.items()
-            for term, value in part.discriminator(inputs).items()
+            for term, value in _terms(name, part.discriminator(inputs)).items()
         }
 
     def generator(self, inputs: LossInputs) -> dict[str, Tensor]:
@@ -41,8 +41,17 @@ class SummedLoss:
         return {
             f"{name}/{term}": value
             for name, part in self.parts.items()
-            for term, value in part.generator(inputs).items()
+            for term, value in _terms(name, part.generator(inputs)).items()
         }
+
+
+def _terms(loss: str, given: Any) -> Mapping[str, Tensor]:
+    if not isinstance(given, Mapping):
+        raise PluginError(
+            f"the loss {loss!r} gives a {type(given).__name__}, not terms by name",
+            hint="It gives a dict of tensors in each player's turn.",
+        )
+    return given
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,8 @@ def plan_networks(recipe: Recipe, fields: Mapping[str, Field]) -> Plan:
     Raises:
         RecipeError: a table too few or too many, an unknown player, a size the network can't take.
         DataError: data that lack a field of the task.
-        PluginError: a component that can't be imported, those for after the training too.
+        PluginError: a component that can't be imported, those for after the training too; or one
+            that says other than shapes and sizes where it is asked for them.
     """
     for other in (*recipe.metrics, *recipe.callbacks):
         other.load()
@@ -119,6 +129,12 @@ def plan_networks(recipe: Recipe, fields: Mapping[str, Field]) -> Plan:
             hint=f"Its players are: {', '.join(task.players)}.",
         )
     io = {role: task.io(role, recipe.task.options, fields) for role in chosen}
+    for role, given in io.items():
+        if not isinstance(given, NetIO):
+            raise PluginError(
+                f"{recipe.task.id} gives a {type(given).__name__} as the shapes of {role}",
+                hint="Its `io` gives a NetIO; tell its authors.",
+            )
     for role, component in chosen.items():
         _check_size(task.roles[role], component, io[role])
     return Plan(task, chosen, io, players, fields)
@@ -139,6 +155,12 @@ def _check_size(table: str, component: Chosen, io: NetIO) -> None:
     if len(io.inputs) != 3 or not isinstance(options, NetOptions):
         return
     multiple = options.size_multiple()
+    if not isinstance(multiple, int) or multiple < 1:
+        raise PluginError(
+            f"{component.id} says {multiple!r} where its sizes are multiples of a whole number",
+            where=table,
+            hint="Its options' `size_multiple` gives 1 or more; tell its authors.",
+        )
     height, width = io.inputs[1:]
     if height % multiple or width % multiple:
         raise RecipeError(

@@ -30,7 +30,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ganzoo.engine.rundir import now
-from ganzoo.errors import DataError, EnvironmentFault, GanzooError
+from ganzoo.errors import DataError, EnvironmentFault, PluginError
 from ganzoo.files import cannot_write, read_json, replacing, write_json, write_text
 from ganzoo.inference.card import WeightsCard
 from ganzoo.inference.weights import load_weights, save_weights, writable
@@ -113,7 +113,7 @@ def split_tensors(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
         return [split_tensors(item, f"{name}/{i}", tensors) for i, item in enumerate(value)]
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise GanzooError(f"{name}: a task's state can't hold a {type(value).__name__}")
+    raise PluginError(f"{name}: a task's state can't hold a {type(value).__name__}")
 
 
 def join_tensors(value: Any, tensors: Mapping[str, Tensor]) -> Any:

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ganzoo.blame import culprit, in_words
+from ganzoo.blame import culprit, failed, in_words
 from ganzoo.data.pipeline import PreparedData, open_data
 from ganzoo.engine.view import Run
 from ganzoo.errors import DataError, DivergedError, GanzooError, RecipeError
@@ -116,6 +116,12 @@ class Looks:
             report = evaluate_run(self.run.path, split, device=self.run.trainer.session.device.type)
         except GanzooError as error:
             return error
+        except Exception as error:
+            fault = failed(error)
+            if fault is None:
+                raise
+            self.run.voice.note("".join(traceback.format_exception(error)))
+            return fault
         self.metrics = {name: value["mean"] for name, value in report["metrics"].items()}
         print_report(report)
         return None

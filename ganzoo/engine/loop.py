@@ -62,7 +62,8 @@ class Loop:
 
     def _register(self, observers: Sequence[object] | None) -> None:
         mine = default_observers(self.run) if observers is None else list(observers)
-        mine += [chosen.build() for chosen in self.run.recipe.callbacks]
+        callbacks = [(chosen.id, chosen.build()) for chosen in self.run.recipe.callbacks]
+        mine += [callback for _, callback in callbacks]
         try:
             for observer in mine:
                 self.hooks.register(observer)
@@ -74,6 +75,12 @@ class Loop:
                 f"the hooks of {type(error.plugin).__qualname__} can't be called: {error}",
                 hint="`ganzoo.hookspecs.RunSpecs` has the hooks of a run and their arguments.",
             ) from error
+        for name, callback in callbacks:
+            if not self.hooks.get_hookcallers(callback):
+                raise PluginError(
+                    f"{name} builds a {type(callback).__name__} without any hook of a run",
+                    hint="Its methods are called ganzoo_* and marked with `hookimpl`.",
+                )
 
     def execute(self) -> Result:
         """Train to the plan's end, a limit, a signal or a fault."""

@@ -37,7 +37,13 @@ def capture(trainer: Trainer) -> checkpoint.State:
     mine: dict[str, Tensor] = {}
     random_tensors, random_plain = rng.get_state()
     mine.update({f"rng/{name}": tensor for name, tensor in random_tensors.items()})
-    task = checkpoint.split_tensors(trainer.task.state_dict(), "task", mine)
+    kept: Any = trainer.task.state_dict()
+    if not isinstance(kept, dict):
+        raise PluginError(
+            f"{trainer.recipe.task.id} gives a {type(kept).__name__} as its state",
+            hint="Its `state_dict` gives a dict; tell its authors.",
+        )
+    task = checkpoint.split_tensors(kept, "task", mine)
     mine.update(_kept_buffers(trainer))
     if session.world > 1:
         for role, net in trainer.nets.items():

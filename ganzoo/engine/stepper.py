@@ -70,7 +70,7 @@ class Stepper:
         """Minimise the sum of `terms` over the player's weights."""
         if player not in self.optimizers:
             known = ", ".join(self.optimizers)
-            raise GanzooError(f"the task optimises {player!r}, and its players are: {known}")
+            raise PluginError(f"the task optimises {player!r}, and its players are: {known}")
         total = total_of(player, terms)
         accelerator = self.session.accelerator
         self._note(player, terms, total)
@@ -79,7 +79,7 @@ class Stepper:
         except RuntimeError as error:
             if "modified by an inplace operation" not in str(error):
                 raise
-            raise GanzooError(
+            raise PluginError(
                 f"{player}'s gradient needs weights that another player has already changed",
                 hint="Compute both turns first, then optimise the generator, then the other; or "
                 "compute this player's terms after the other's step.",
@@ -266,8 +266,13 @@ def total_of(player: str, terms: Mapping[str, Tensor]) -> Tensor:
 
     Raises:
         RecipeError: there are none.
-        PluginError: one is no single number, or none depends on weights.
+        PluginError: they aren't terms by name, one is no single number, or none depends on weights.
     """
+    if not isinstance(terms, Mapping):
+        raise PluginError(
+            f"player {player!r} is to minimise a {type(terms).__name__}, not terms by name",
+            hint="The loss gives a dict of tensors in each player's turn.",
+        )
     if not terms:
         raise RecipeError(
             f"the loss gives no term for {player}, which has nothing to minimise",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,7 +97,13 @@ def _shown(run: Run, data: PreparedData, indices: range) -> dict[str, Tensor]:
             nets[role] = any_size(nets[role], multiple)
             if mode != "running":
                 nets[role] = _one_by_one(nets[role])
-        shown = trainer.task.sample(batch, nets)
+        shown: Any = trainer.task.sample(batch, nets)
+    for value in shown.values() if isinstance(shown, Mapping) else [shown]:
+        if not isinstance(value, Tensor):
+            raise PluginError(
+                f"{run.recipe.task.id} shows a {type(value).__name__}",
+                hint="its `sample` gives tensors by caption; tell its authors",
+            )
     return {name: value.float().cpu() for name, value in shown.items()}
 
 
