@@ -175,6 +175,26 @@ def _sayable(value: Any) -> Any:
     return value
 
 
+def spelt(value: Any) -> Any:
+    """Plain data with `{"__float__": "inf"}` for the numbers that JSON has no word for."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"__float__": str(value)}
+    if isinstance(value, dict):
+        return {key: spelt(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [spelt(item) for item in value]
+    return value
+
+
+def unspelt(value: Any) -> Any:
+    """Plain data as they were; Python reads what older versions wrote, `Infinity`, by itself."""
+    if isinstance(value, dict):
+        if value.keys() == {"__float__"}:
+            return float(value["__float__"])
+        return {key: unspelt(item) for key, item in value.items()}
+    return [unspelt(item) for item in value] if isinstance(value, list) else value
+
+
 def write_json(path: Path, document: Any) -> None:
     """Write a JSON document atomically, as `to_json` has it."""
     write_text(path, to_json(document, indent=2) + "\n")

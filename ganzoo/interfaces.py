@@ -47,7 +47,8 @@ class Field:
         shape: without the batch axis.
         kind: `image`: float in [low, high]; `labels`: integer map; `points`: float vector;
             `class`: one integer.
-        low, high: range of an image's values.
+        low, high: range of an image's values. -1 and 1 alone for now: what shows, saves and scores
+            images knows no other, so that other ranges are refused.
         palette: RGB colours (0 to 255) of the classes, when the image is a colour-coded label map.
         classes: how many there are, of a `class` or of `labels`; 0 if that isn't known.
         aligned: whether it belongs to the sample's other fields. False: drawn apart from them

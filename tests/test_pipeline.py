@@ -120,7 +120,7 @@ class Held:
 
     fields: ClassVar = {
         "bytes": Field((3, 4, 5), "image"),
-        "deep": Field((1, 2, 2), "image", low=0, high=1),
+        "deep": Field((1, 2, 2), "image"),
         "floats": Field((1, 2, 2), "image"),
         "map": Field((4, 5), "labels"),
         "point": Field((2,), "points"),

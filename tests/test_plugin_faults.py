@@ -225,3 +225,138 @@ def test_averages_that_no_used_network_would_have_are_refused(recipe, tmp_path):
         go(recipe.with_name("encoding.toml"), tmp_path / "run", "ema.enabled=true")
     assert go(recipe.with_name("encoding.toml"), tmp_path / "run", steps=1).exit_code == 0
     assert go(recipe, tmp_path / "ema", "ema.enabled=true", steps=1).exit_code == 0
+
+
+# --- values that are no numbers --------------------------------------------------------------
+
+
+def figure(fault):
+    return f'metric=[{{use="faulty_toy/figure", fault="{fault}"}}]'
+
+
+def strict(text):
+    """JSON as its standard has it: `NaN` and `Infinity` are no part of it."""
+
+    def refuse(word):
+        raise ValueError(word)
+
+    return json.loads(text, parse_constant=refuse)
+
+
+@pytest.mark.parametrize("fault", ["nan", "inf"])
+def test_a_metric_that_is_no_number_is_null_everywhere_and_said(recipe, tmp_path, capsys, fault):
+    sets = ["watch.validate=8 steps", "watch.evaluate=test", "watch.samples=never", figure(fault)]
+    command = ["--plugin", str(TOY), "run", str(recipe), "--json", "--out", str(tmp_path / "run")]
+    assert main([*command, *(part for one in sets for part in ("--set", one))]) == 0
+    told = capsys.readouterr()
+    assert "faulty_toy/figure: figure of generated has values that are no finite" in told.err
+    assert strict(told.out)["metrics"] == {"figure": None, "sound": 2.0}
+    lines = [strict(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert {"figure": None, "sound": 2.0} in [line.get("metrics") for line in lines]
+    (file,) = (tmp_path / "run" / "evaluation").glob("*.json")
+    assert strict(file.read_text())["metrics"]["figure"] == {"mean": None, "per_image": [None]}
+    other = [*command[:-1], str(tmp_path / "other"), "--set", figure("")]
+    assert main([*other, "--set", "watch.evaluate=test"]) == 0
+    capsys.readouterr()
+    compared = [
+        "--plugin",
+        str(TOY),
+        "runs",
+        "compare",
+        str(tmp_path / "run"),
+        str(tmp_path / "other"),
+    ]
+    assert main(compared) == 0
+    assert main([*compared, "--json"]) == 0
+
+
+def test_means_over_seeds_of_a_metric_that_is_no_number(recipe, tmp_path, capsys):
+    command = ["--plugin", str(TOY), "run", str(recipe), "--json", "--seeds", "2", "--set"]
+    sets = [f"out={tmp_path}", "--set", figure("nan"), "--set", "watch.evaluate=test"]
+    assert main([*command, *sets]) == 0
+    means = strict(capsys.readouterr().out)["metrics"]
+    assert means["metric/figure"]["mean"] is means["metric/figure"]["sd"] is None
+    assert means["metric/sound"] == {"mean": 2.0, "sd": 0.0, "n": 2, "values": [2.0, 2.0]}
+
+
+def test_what_a_resume_needs_of_infinities_is_valid_json_too():
+    from ganzoo.files import spelt, unspelt
+
+    state = {"scale": float("inf"), "pool": [1.5, {"low": float("-inf")}], "name": "x"}
+    assert unspelt(strict(json.dumps(spelt(state)))) == state
+    assert unspelt(json.loads('{"scale": Infinity}')) == {"scale": float("inf")}  # older files
+
+
+# --- what is of a wrong type -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("none", "faulty_toy/figure gives a NoneType, not scores"),
+        ("list", "faulty_toy/figure gives a list, not scores"),
+        ("number", "faulty_toy/figure gives a float as 'figure', not a Score"),
+        ("words", "faulty_toy/figure: 'figure' is no number"),
+        ("raise", 'the plugin "faulty_toy"'),
+        ("exit", 'the plugin "faulty_toy"'),
+    ],
+)
+def test_a_metric_of_wrong_types_is_blamed_and_the_training_is_kept(recipe, tmp_path, fault, said):
+    sets = (figure(fault), "watch.evaluate=test")
+    result = go(recipe, tmp_path / "run", *sets)
+    assert (result.outcome, result.exit_code) == ("finished", ExitCode.PLUGIN)
+    assert said in result.error.message
+    assert result.document["weights"]
+
+
+def test_numbers_of_other_libraries_are_numbers(recipe, tmp_path):
+    result = go(recipe, tmp_path / "run", figure("tensor"), "watch.evaluate=test")
+    assert result.document["metrics"] == {"figure": 3.0}
+    (file,) = (tmp_path / "run" / "evaluation").glob("*.json")
+    assert strict(file.read_text())["metrics"]["figure"] == {"mean": 3.0, "per_image": [3.0, 3.0]}
+
+
+@pytest.mark.parametrize(
+    ("sets", "said"),
+    [
+        (("data.fault=none",), "faulty_toy/data gives a NoneType, not a sample"),
+        (("data.fault=text",), "faulty_toy/data gives a str, not a sample"),
+        (("data.fault=fieldless",), "faulty_toy/data gives samples without target"),
+        (("data.fault=fields",), "the `fields` of faulty_toy/data aren't a Field by name"),
+        (("data.low=0",), "images from 0 to 1 as 'source', and ganzoo shows, saves and scores"),
+        (('augment=[{use="faulty_toy/augment", fault="none"}]',), "the augment Augment gives"),
+        (
+            ('augment=[{use="faulty_toy/augment", fault="target"}]',),
+            "the augment Augment gives samples without target",
+        ),
+        (("task.fault=none",), "faulty_toy/paired gives a NoneType as the shapes of generator"),
+        (("callback=faulty_toy/nobody",), "faulty_toy/nobody builds a NoneType without any hook"),
+        (('loss={use="faulty_toy/l1", fault="none"}',), "is to minimise a NoneType"),
+        (
+            ('loss=[{use="faulty_toy/l1", fault="list"}, {use="faulty_toy/l1", name="two"}]',),
+            "the loss 'l1' gives a list, not terms by name",
+        ),
+        (("task.fault=state",), "faulty_toy/paired gives a NoneType as its state"),
+    ],
+)
+def test_what_a_plugin_gives_of_a_wrong_type_is_its_fault(recipe, tmp_path, sets, said):
+    try:
+        error = go(recipe, tmp_path / "run", *sets, steps=2).error
+    except PluginError as raised:
+        error = raised
+    assert isinstance(error, PluginError)
+    assert said in error.message
+
+
+@pytest.mark.parametrize("fault", ["sample none", "sample array"])
+def test_a_task_that_shows_no_tensors_is_named(recipe, tmp_path, fault):
+    go(recipe, tmp_path / "run", f"task.fault={fault}", steps=1, voice=Voice())
+    assert "faulty_toy/paired shows a N" in (tmp_path / "run" / "log.txt").read_text().replace(
+        "ndarray", "N"
+    )
+
+
+def test_a_task_that_predicts_nothing_is_named(recipe, tmp_path):
+    result = go(recipe, tmp_path / "run", "task.fault=predict", "watch.evaluate=test")
+    assert "faulty_toy/paired makes a NoneType of 1 samples" in result.error.message
+    assert (result.outcome, result.exit_code) == ("finished", ExitCode.PLUGIN)

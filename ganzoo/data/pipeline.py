@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ganzoo.api import Chosen
 from ganzoo.data.cache import SampleCache
+from ganzoo.data.contents import fields_of, no_sample
 from ganzoo.data.convert import tensor_shape, to_tensor, to_tensors
 from ganzoo.data.records import pack
 from ganzoo.data.sampler import Position, drawn, generator_for
@@ -63,10 +64,12 @@ class PreparedData:
         self.cache_mb = cache_mb
         if len(source) == 0:
             raise DataError(f"{chosen.id} has no images in its {split} split")
+        given = fields_of(chosen, source.fields)
+        self._names = frozenset(given)
         first = self._arrays(0, 0)
         self.fields: dict[str, Field] = {
             name: replace(field, shape=tuple(to_tensor(first[name], field).shape))
-            for name, field in source.fields.items()
+            for name, field in given.items()
         }
         if self._held is not None:
             self._check(self._held, first)
@@ -139,6 +142,9 @@ class PreparedData:
             raise DataError(message, where=self.name(index), hint=error.hint) from error
         except OSError as error:
             raise unreadable(error, self.name(index)) from error
+        if not isinstance(made, Mapping) or not self._names <= made.keys():
+            maker = self.augments[stage - 1] if stage else self.source
+            raise no_sample(made, maker, self._names, "" if stage else self.chosen.id)
         return {name: np.asarray(array, order="C") for name, array in made.items()}
 
     def _watched(

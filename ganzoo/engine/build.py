@@ -128,13 +128,7 @@ def plan_networks(recipe: Recipe, fields: Mapping[str, Field]) -> Plan:
             where=recipe.name,
             hint=f"Its players are: {', '.join(task.players)}.",
         )
-    io = {role: task.io(role, recipe.task.options, fields) for role in chosen}
-    for role, given in io.items():
-        if not isinstance(given, NetIO):
-            raise PluginError(
-                f"{recipe.task.id} gives a {type(given).__name__} as the shapes of {role}",
-                hint="Its `io` gives a NetIO; tell its authors.",
-            )
+    io = {role: _io(recipe.task, role, fields) for role in chosen}
     for role, component in chosen.items():
         _check_size(task.roles[role], component, io[role])
     return Plan(task, chosen, io, players, fields)
@@ -148,6 +142,16 @@ def _check_roles(component: str, task: type[Task]) -> None:
                 f"{component} calls a network {role!r}: letters, digits, - and _ are allowed",
                 hint="The fault lies in its plugin: tell its authors.",
             )
+
+
+def _io(task: Chosen, role: str, fields: Mapping[str, Field]) -> NetIO:
+    given: Any = task.load().io(role, task.options, fields)
+    if not isinstance(given, NetIO):
+        raise PluginError(
+            f"{task.id} gives a {type(given).__name__} as the shapes of {role}",
+            hint="Its `io` gives a NetIO; tell its authors.",
+        )
+    return given
 
 
 def _check_size(table: str, component: Chosen, io: NetIO) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import re
 import shutil
@@ -31,7 +30,15 @@ from torch import Tensor
 
 from ganzoo.engine.rundir import now
 from ganzoo.errors import DataError, EnvironmentFault, PluginError
-from ganzoo.files import cannot_write, read_json, replacing, write_json, write_text
+from ganzoo.files import (
+    cannot_write,
+    read_json,
+    replacing,
+    spelt,
+    unspelt,
+    write_json,
+    write_text,
+)
 from ganzoo.inference.card import WeightsCard
 from ganzoo.inference.weights import load_weights, save_weights, writable
 
@@ -127,26 +134,6 @@ def join_tensors(value: Any, tensors: Mapping[str, Tensor]) -> Any:
     return value
 
 
-def _spelt(value: Any) -> Any:
-    """Plain data with `{"__float__": "inf"}` for the numbers that JSON has no word for."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return {"__float__": str(value)}
-    if isinstance(value, dict):
-        return {key: _spelt(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_spelt(item) for item in value]
-    return value
-
-
-def _unspelt(value: Any) -> Any:
-    """Plain data as they were; Python reads what older versions wrote, `Infinity`, by itself."""
-    if isinstance(value, dict):
-        if value.keys() == {"__float__"}:
-            return float(value["__float__"])
-        return {key: _unspelt(item) for key, item in value.items()}
-    return [_unspelt(item) for item in value] if isinstance(value, list) else value
-
-
 def save(root: Path, state: State, *, keep: int, best: int | None) -> Path:
     """Write `root/step_N` and thin out older ones.
 
@@ -191,7 +178,7 @@ def _write_files(folder: Path, state: State) -> None:
         save_file(writable(state.tensors), temporary)
     plain = {"format": FORMAT, "step": state.step, "images": state.images, **state.plain}
     # Not through write_json: a resume needs infinities (a scaler's, a pool's) as they are.
-    write_text(folder / f"{_TRAINING}.json", json.dumps(_spelt(plain), allow_nan=False) + "\n")
+    write_text(folder / f"{_TRAINING}.json", json.dumps(spelt(plain), allow_nan=False) + "\n")
     files = {
         file.name: {"sha256": _sha256(file), "bytes": file.stat().st_size}
         for file in sorted(folder.iterdir())
@@ -339,7 +326,7 @@ def load(folder: Path) -> State:
         EnvironmentFault: when a newer ganzoo wrote it.
         DataError: when a file isn't what it should be, though it is what was written.
     """
-    plain = _unspelt(read_json(folder / f"{_TRAINING}.json"))
+    plain = unspelt(read_json(folder / f"{_TRAINING}.json"))
     if plain.pop("format") > FORMAT:
         raise EnvironmentFault(
             "a newer ganzoo wrote this checkpoint", where=str(folder), hint="Upgrade ganzoo."

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ganzoo.blame import culprit, failed, in_words
+from ganzoo.blame import culprit, failed, in_words, left_by
 from ganzoo.data.pipeline import PreparedData, open_data
 from ganzoo.engine.view import Run
 from ganzoo.errors import DataError, DivergedError, GanzooError, RecipeError
@@ -116,6 +116,8 @@ class Looks:
             report = evaluate_run(self.run.path, split, device=self.run.trainer.session.device.type)
         except GanzooError as error:
             return error
+        except SystemExit as left:
+            return left_by(left)
         except Exception as error:
             fault = failed(error)
             if fault is None:

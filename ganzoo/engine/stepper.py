@@ -63,7 +63,7 @@ class Stepper:
         self._sums: dict[str, float] = {}
         self._counts: dict[str, int] = {}
         self._first_bad: dict[str, int] = {}
-        self.turns = dict.fromkeys(players, 0)
+        self.moves = dict.fromkeys(players, 0)
         """How often each player's weights were moved, in earlier parts of the run too."""
 
     def __call__(self, player: str, terms: Mapping[str, Tensor]) -> None:
@@ -95,7 +95,7 @@ class Stepper:
                 f"the terms of player {player!r} don't depend on its weights: they get no gradient",
                 hint="The loss or its task took them from another player's networks.",
             )
-        self.turns[player] += 1
+        self.moves[player] += 1
         options, scaler = self.options[player], self.session.accelerator.scaler
         if options.clip is not None:
             if scaler is not None:
@@ -188,7 +188,7 @@ class Stepper:
                         tensors[f"optimizer/{player}/{name}/{key}"] = value
         for key, value in self._sums.items():
             tensors[f"window/{key}"] = torch.tensor(value, dtype=torch.float64)
-        plain: dict[str, Any] = {"window_counts": dict(self._counts), "turns": dict(self.turns)}
+        plain: dict[str, Any] = {"window_counts": dict(self._counts), "turns": dict(self.moves)}
         plain["optimizer_tensors"] = sum(name.startswith("optimizer/") for name in tensors)
         scaler = self.session.accelerator.scaler
         if scaler is not None:
@@ -225,8 +225,8 @@ class Stepper:
             raise GanzooError(f"there are no weights for {min(left)}")
         counts = plain["window_counts"]
         # Checkpoints from before turns were counted: their runs are believed to have had some.
-        known = plain.get("turns", dict.fromkeys(self.turns, 1))
-        self.turns = {player: int(known.get(player, 0)) for player in self.turns}
+        known = plain.get("turns", dict.fromkeys(self.moves, 1))
+        self.moves = {player: int(known.get(player, 0)) for player in self.moves}
         self._waiting.clear()
         self._counts = {key: int(count) for key, count in counts.items()}
         self._sums = {key: tensors[f"window/{key}"].item() for key in counts}

@@ -129,13 +129,13 @@ class Trainer:
             net.begin_step(clock)
         accelerator = self.session.accelerator
         wrapped = [net.wrapped for net in self.prepared.values()]
-        before = sum(self.stepper.turns.values())
+        before = sum(self.stepper.moves.values())
         for _ in range(self.recipe.train.accumulate):
             batch = self.session.move(next(self._stream))
             self.between_steps = False
             with accelerator.accumulate(*wrapped):
                 self.task.step(batch, self.stepper)
-        if sum(self.stepper.turns.values()) == before:
+        if sum(self.stepper.moves.values()) == before:
             raise idle(self.recipe.task.id, self.steps + 1)
         self.steps += 1
         self.images += self.images_per_step
@@ -183,7 +183,7 @@ class Trainer:
         Raises:
             PluginError: naming those whose weights are the ones that they began with.
         """
-        without = [player for player, turns in self.stepper.turns.items() if not turns]
+        without = [player for player, turns in self.stepper.moves.items() if not turns]
         if without:
             task = self.recipe.task.id
             raise PluginError(

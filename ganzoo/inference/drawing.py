@@ -16,7 +16,7 @@ from ganzoo.data.sampler import seed_for
 from ganzoo.errors import PluginError, UsageError
 from ganzoo.inference.card import WeightsCard
 from ganzoo.inference.modes import Mode, inference_mode
-from ganzoo.inference.network import as_given, draws, load_network, served
+from ganzoo.inference.network import as_given, draws, load_network, predicted, served
 from ganzoo.inference.precision import Precision, computing_in
 from ganzoo.interfaces import NetIO
 
@@ -95,7 +95,6 @@ class Sampler:
         Raises:
             UsageError: the network can't be used one by one.
         """
-        task: Any = self.task.load()
         count = len(next(iter(inputs.values())))
         size = CHUNK if self.mode == "running" else 1
         for start in range(0, count, size):
@@ -108,7 +107,7 @@ class Sampler:
                 computing_in(self.precision, self.net),
             ):
                 try:
-                    made: Tensor = task.predict(self.task.options, self.role, self.net, given)
+                    made = predicted(self.task, self.role, self.net, given)
                 except ValueError as error:  # torch's, of the statistics of a single number
                     if self.mode == "running":
                         raise

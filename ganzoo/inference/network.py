@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from ganzoo.api import Chosen
 from ganzoo.data.sampler import seed_for
-from ganzoo.errors import DataError, EnvironmentFault, UsageError
+from ganzoo.errors import DataError, EnvironmentFault, PluginError, UsageError
 from ganzoo.inference.card import WeightsCard
 from ganzoo.inference.modes import Mode, inference_mode
 from ganzoo.inference.precision import Precision, computing_in, lower_weights, pick_precision
@@ -67,13 +67,12 @@ class Trained:
             UsageError: the task wants a field that `inputs` lacks.
         """
         given = _Inputs({key: as_given(value, self.net)[None] for key, value in inputs.items()})
-        task: Any = self.task.load()
         with (
             inference_mode(self.net, self.mode, seed_for(self.seed, "inference", name)),
             computing_in(self.precision, self.net),
         ):
             net = any_size(self.net, self.size_multiple)
-            output: Tensor = task.predict(self.task.options, self.role, net, given)
+            output = predicted(self.task, self.role, net, given)
         return output[0].float().cpu()
 
 
@@ -86,6 +85,25 @@ class _Inputs(dict[str, Tensor]):
             f"the network wants the field {name!r} too, and it is given {there} alone",
             hint="`ganzoo evaluate RUN` gives a network every field of the run's data.",
         )
+
+
+def predicted(
+    task: Chosen, role: str, net: Callable[..., Any], given: Mapping[str, Tensor]
+) -> Tensor:
+    """What a task makes of a batch with one network.
+
+    Raises:
+        PluginError: it isn't one result a sample.
+    """
+    output: Any = task.load().predict(task.options, role, net, given)
+    count = len(next(iter(given.values())))
+    if not isinstance(output, Tensor) or output.ndim == 0 or len(output) != count:
+        made = tuple(output.shape) if isinstance(output, Tensor) else f"a {type(output).__name__}"
+        raise PluginError(
+            f"{task.id} makes {made} of {count} samples with its {role}",
+            hint="Its `predict` gives a tensor with one result a sample; tell its authors.",
+        )
+    return output
 
 
 def as_given(value: Tensor, net: nn.Module) -> Tensor:
