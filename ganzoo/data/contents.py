@@ -1,4 +1,4 @@
-"""What data components say and give, looked over: fields that ganzoo knows, samples that hold them."""
+"""What data components say and give: fields that ganzoo knows, samples that hold them all."""
 
 from __future__ import annotations
 
