@@ -139,9 +139,13 @@ def test_init_two_kinds_without_pairs(tmp_path, layout):
     for path in (root / layout.format("cats") / "cats0.png", root / layout.format("dogs")):
         name = path if path.suffix else path / "dogs0.png"
         name.rename(name.with_name("same.png"))
-    with pytest.raises(DataError, match="no partner"):
+    with pytest.raises(DataError, match="no partner") as caught:
         init(root, tmp_path / "pairs.toml")
-    assert load_recipe(tmp_path / "pairs.toml").data.id == "images/two_folders"
+    assert not (tmp_path / "pairs.toml").exists()
+    # What the hint says is obeyed.
+    assert "--use images/unpaired: cats and dogs" in caught.value.hint
+    init(root, tmp_path / "kinds.toml", "--use", "images/unpaired")
+    assert load_recipe(tmp_path / "kinds.toml").data.id == "images/unpaired"
 
 
 def test_inspect_decodes_each_file_of_both_kinds(tmp_path):
@@ -180,7 +184,7 @@ def test_init_overwrites_nothing_unasked(pairs, tmp_path):
 
 
 def test_init_component_and_base_by_name(pairs, tmp_path):
-    with pytest.raises(DataError, match="images/two_folders"):
+    with pytest.raises(DataError, match="images/two_folders has no recipe"):
         init(pairs, tmp_path / "my.toml", "--use", "images/two_folders")
     init(pairs, tmp_path / "base.toml", "--use", "images/side_by_side")
     init(pairs, tmp_path / "my.toml", "--base", "base.toml")
@@ -193,7 +197,7 @@ def test_inspect(pairs, tmp_path):
     answer = invoke(data_command, "inspect", tmp_path / "my.toml", "-o", sheet)
     assert answer.exit_code == 0
     assert "train: 5 samples" in answer.stdout
-    assert "16 x 16 x 3 uint8 (5) -> image 3 x 256 x 256" in answer.stdout
+    assert "16 x 16 x 3 uint8 (5), values 0 to 250 -> image 3 x 256 x 256" in answer.stdout
     assert str(sheet) in answer.stdout
     with Image.open(sheet) as image:
         assert image.width > 2 * 256  # after augmentation: 16 pixels became 256
@@ -235,9 +239,13 @@ def test_inspect_lists_unmatched_files_of_a_split(tmp_path):
             path = tmp_path / "set" / split / side / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (16, 16)).save(path)
-    with pytest.raises(DataError, match="no partner"):
+    with pytest.raises(DataError, match="no partner") as caught:
         init(tmp_path / "set", tmp_path / "my.toml")
-    assert (tmp_path / "my.toml").exists()  # the recipe stands, to be mended or told to skip
+    assert "--set data.KEY=VALUE" in caught.value.hint
+    assert not (tmp_path / "my.toml").exists()
+    init(tmp_path / "set", tmp_path / "my.toml", "--set", "data.unmatched=skip")
+    text = (tmp_path / "my.toml").read_text()
+    (tmp_path / "my.toml").write_text(text.replace('unmatched = "skip"\n', ""))
     answer = invoke(data_command, "inspect", tmp_path / "my.toml", "--json")
     assert answer.exit_code == 5
     problems = json.loads(answer.stdout)["problems"]
@@ -278,3 +286,45 @@ def test_inspect_of_missing_data(pairs, tmp_path):
     init(pairs, tmp_path / "my.toml")
     with pytest.raises(DataMissing):
         invoke(data_command, "inspect", tmp_path / "my.toml", "--set", "data.root=/nowhere/at/all")
+
+
+def test_inspect_counts_files_of_unpaired_data(tmp_path):
+    root = two_kinds(tmp_path / "set", counts=(10, 6))
+    two_kinds(root, "test{}", counts=(3, 4))
+    init(root, tmp_path / "my.toml")
+    sheet = tmp_path / "sheet.png"
+    answer = invoke(data_command, "inspect", tmp_path / "my.toml", "-o", sheet)
+    assert "train: 10 samples (10 source, 6 target)" in answer.stdout
+    document = json.loads(
+        invoke(data_command, "inspect", tmp_path / "my.toml", "-o", sheet, "--json").stdout
+    )
+    for split, counts in (("train", (10, 6)), ("test", (3, 4))):
+        found = document["splits"][split]
+        assert found["files"] == dict(zip(("source", "target"), counts, strict=True))
+        sizes = found["sizes"]
+        assert (sum(sizes["source"].values()), sum(sizes["target"].values())) == counts
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "said"),
+    [
+        (range(0, 4001, 500), np.uint16, "from 0 to 4,000, of the 65,535 that 16 bits hold"),
+        (range(3), np.uint8, "from 0 to 2, of the 255 that 8 bits hold"),
+        (range(0, 65536, 8191), np.uint16, ""),
+        (range(0, 256, 5), np.uint8, ""),
+    ],
+)
+def test_values_that_will_look_black_are_measured_and_said(tmp_path, values, dtype, said):
+    for number in range(4):
+        for side in "AB":
+            path = tmp_path / "set" / side / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pixels = np.resize(np.array(values, dtype), (16, 16))
+            Image.fromarray(pixels).save(path)
+    answer = init(tmp_path / "set", tmp_path / "my.toml")
+    inspected = invoke(data_command, "inspect", tmp_path / "my.toml", "-o", tmp_path / "s.png")
+    assert f"values {min(values)} to {max(values)}" in inspected.stdout
+    for text in (answer.stderr, inspected.stderr):
+        assert ("all but black" in text) == bool(said)
+        assert said.partition(", ")[2] in text
+    assert said in inspected.stderr  # of the files, not of what augmentation makes of them

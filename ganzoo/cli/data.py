@@ -117,6 +117,8 @@ def _document(name: str, report: Report, sheet: Path | None) -> dict[str, Any]:
                 "count": found.count,
                 "sizes": {field: dict(sizes) for field, sizes in found.sizes.items()},
                 "fields": found.fields,
+                "files": found.files,
+                "ranges": found.ranges,
             }
             for split, found in report.splits.items()
         },
@@ -131,12 +133,15 @@ def _print(report: Report, sheet: Path | None, limit: int | None) -> None:
     click.echo(f"data {report.use}{' (STAND-IN)' if report.stand_in else ''}")
     for split, found in report.splits.items():
         part = "" if limit is None or limit >= found.count else f", {limit} of them decoded"
-        click.echo(f"{split}: {found.count} samples{part}")
+        files = ", ".join(f"{count} {name}" for name, count in found.files.items())
+        click.echo(f"{split}: {found.count} samples{f' ({files})' if files else ''}{part}")
         for field, sizes in found.sizes.items():
             seen = ", ".join(f"{size} ({count})" for size, count in sizes.most_common(5))
             more = f" and {len(sizes) - 5} more sizes" if len(sizes) > 5 else ""
             becomes = f" -> {found.fields[field]}" if field in found.fields else ""
-            click.echo(f"  {field}: {seen}{more}{becomes}")
+            values = "{} to {}".format(*found.ranges[field]) if field in found.ranges else ""
+            within = f", values {values}" if values else ""
+            click.echo(f"  {field}: {seen}{more}{within}{becomes}")
     for problem in report.problems:
         click.echo(f"PROBLEM in {problem.split}: {problem.reason}")
     if sheet is not None:

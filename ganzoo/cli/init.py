@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from ganzoo.data.pipeline import PreparedData
     from ganzoo.data.proposal import Proposal
+    from ganzoo.recipe import Recipe
 
 
 @click.command("init")
@@ -18,124 +23,269 @@ if TYPE_CHECKING:
     "-o",
     "--out",
     metavar="RECIPE.toml",
-    required=True,
     type=click.Path(path_type=Path),
-    help="The recipe to write.",
+    help="The recipe to write (default: FOLDER's name in the working directory).",
 )
 @click.option("--base", metavar="RECIPE", help="The recipe to extend, instead of the usual one.")
-@click.option("--use", metavar="ID", help="The data component, where several fit the folder.")
+@click.option("--use", metavar="ID", help="The data component to read the folder with.")
 @click.option("--turn", is_flag=True, help="Read the pairs the other way round.")
-@click.option("--overwrite", is_flag=True, help="Replace a recipe that exists already.")
+@click.option(
+    "--set",
+    "overrides",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="A key to write into the recipe's data table, such as data.unmatched=skip.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace a recipe and picture that exist already.")
 def command(  # click passes by name
     folder: Path,
-    out: Path,
+    out: Path | None,
     base: str | None,
     use: str | None,
     turn: bool,  # noqa: FBT001
+    overrides: tuple[str, ...],
     overwrite: bool,  # noqa: FBT001
 ) -> None:
     """Look at FOLDER and write a recipe for it.
 
     FOLDER holds pairs side by side in each file, or in two folders; or two folders of images of two
     kinds, without pairs. They lie in train, val and test folders, or all in one, which is then
-    split 80/10/10. One sample is drawn, beside the recipe, with its direction.
+    split 80/10/10. One sample is drawn, beside the recipe, with its direction. Nothing is written
+    unless the data can be read by the recipe.
     """
-    import numpy as np
-
     from ganzoo.data.convert import save_image
-    from ganzoo.data.inspect import contact_sheet_rows
-    from ganzoo.data.pictures import grid
-    from ganzoo.data.pipeline import open_data
-    from ganzoo.errors import DataMissing, UsageError
-    from ganzoo.recipe import load_recipe
+    from ganzoo.data.pipeline import unreadable
+    from ganzoo.errors import DataError, EnvironmentFault
+    from ganzoo.files import write_text
+    from ganzoo.recipe import loads
 
-    if out.suffix != ".toml":
-        raise UsageError("a recipe's name ends in .toml", where=str(out))
-    if out.exists() and not overwrite:
-        raise UsageError("this file exists", where=str(out), hint="--overwrite replaces it.")
-    if not folder.is_dir():
-        raise DataMissing("there is no such folder", where=str(folder))
-    folder = folder.expanduser().resolve()
-    component, proposal = _choose(folder, use)
-    options = {**proposal.options, **(proposal.turned if turn else {})}
+    try:
+        folder, out = _places(folder, out, overwrite=overwrite)
+        component, proposal, others = _choose(folder, use)
+    except OSError as error:
+        raise unreadable(error, str(folder)) from error
+    options = {**proposal.options, **(proposal.turned if turn else {}), **_data_keys(overrides)}
+    if "root" in options:
+        options["root"] = _root_from(out, Path(options["root"]))
     text = _recipe_text(
         out, base or proposal.extends, {"use": component, **options}, proposal.because
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text, encoding="utf-8")
-    click.echo(f"{proposal.because}.", err=True)
-    click.echo(f"wrote {out}")
-
-    # From here on a mistake of the data is the user's to mend; the recipe stands.
-    recipe = load_recipe(out)
-    for split in ("train", "val", "test"):
-        data = open_data(recipe, split)
-        click.echo(f"{split}: {len(data)} samples")
-        for note in data.notes:
-            click.echo(f"  {note}", err=True)
     picture = out.with_name(f"{out.stem}_pair.png")
+    recipe = loads(text, str(out), path=out)
+    click.echo(f"{proposal.because}.", err=True)
+    try:
+        splits = _open(recipe)
+    except DataError as error:
+        raise _with_ways(error, [] if use else others) from error
     serves = ", ".join(
         f"{source} -> {target}" for source, target in recipe.task.load().serves.values()
     )
-    caption = f"{data.name(0)}: {serves}"
-    save_image(np.asarray(grid(contact_sheet_rows(data, 1), caption)), picture)
+    drawn = _drawn(splits[-1], serves)
+    try:
+        write_text(out, text)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise EnvironmentFault(f"can't be written: {reason}", where=str(out)) from error
+    click.echo(f"wrote {out}")
+    save_image(drawn, picture)
     click.echo(f"one sample, {serves}: {picture}")
     if proposal.turned:
         other = proposal.turned
         if turn:
-            other = {key: proposal.options[key] for key in proposal.turned}
+            other = {key: proposal.options.get(key, "") for key in proposal.turned}
         change = ", ".join(f'data.{key} = "{value}"' for key, value in other.items())
         click.echo(f"the other way round: set {change} in {out}", err=True)
-    click.echo(f"next: ganzoo data inspect {out}; ganzoo run {out}", err=True)
+    for line in [] if use else others:
+        click.echo(f"if that isn't meant: {line}", err=True)
+    name = shlex.quote(str(out))
+    click.echo(f"next: ganzoo data inspect {name}; ganzoo run {name}", err=True)
 
 
-def _choose(folder: Path, use: str | None) -> tuple[str, Proposal]:
-    """The data component that knows the folder, and what it proposes."""
-    from ganzoo.api import load_target
-    from ganzoo.errors import DataError, UsageError
-    from ganzoo.registry import current
+def _places(folder: Path, out: Path | None, *, overwrite: bool) -> tuple[Path, Path]:
+    """The folder, absolute, and the recipe to write.
 
-    found: dict[str, Proposal] = {}
-    asked = []
-    for entry in current().components("data"):
-        try:
-            propose = getattr(load_target(entry.component.target), "propose", None)
-        except Exception as error:  # noqa: BLE001  # a broken plugin mustn't stop the others
-            click.echo(f"{entry.id} can't be imported, so isn't asked: {error}", err=True)
-            continue
-        if propose is None:
-            continue
-        asked.append(entry.id)
-        proposal = propose(folder)
-        if proposal is not None:
-            found[entry.id] = proposal
-    if use is not None:
-        if use not in found:
-            raise DataError(
-                f"{use} doesn't know what to make of this folder",
-                where=str(folder),
-                hint=f"Components that do: {', '.join(found) or 'none'}.",
-            )
-        return use, found[use]
-    if not found:
+    Raises:
+        UsageError, DataError: one of them can't be used.
+    """
+    from ganzoo.data.lookup import nearest
+    from ganzoo.errors import DataError, DataMissing, UsageError
+    from ganzoo.names import printable
+
+    folder = folder.expanduser()
+    if not folder.is_dir():
+        what = "this is no folder" if folder.exists() else "there is no such folder"
+        raise DataMissing(what, where=str(folder), hint=nearest(folder))
+    folder = folder.resolve()
+    if printable(str(folder)) != str(folder):
         raise DataError(
-            "no data component knows what to make of this folder",
+            "a recipe can't name this folder, since its path isn't UTF-8",
             where=str(folder),
-            hint="Expected files that hold two images side by side (twice as wide as high), or two "
+            hint="Rename it.",
+        )
+    if out is None:
+        out = Path(f"{re.sub(r'[^A-Za-z0-9_.-]+', '_', folder.name).strip('_') or 'my'}.toml")
+    out = out.expanduser()
+    if out.suffix != ".toml":
+        raise UsageError("a recipe's name ends in .toml", where=str(out))
+    for path in (out, out.with_name(f"{out.stem}_pair.png")):
+        if path.exists() and not overwrite:
+            raise UsageError(
+                "this file exists",
+                where=str(path),
+                hint="--overwrite replaces it; -o names another.",
+            )
+    return folder, out
+
+
+def _root_from(out: Path, root: Path) -> str:
+    """How the recipe names the folder: from its own place, where that is near, else absolutely."""
+    try:
+        relative = Path(os.path.relpath(root, out.parent.resolve()))
+    except ValueError:  # another drive of Windows
+        return root.as_posix()
+    return relative.as_posix() if relative.parts[:2] != ("..", "..") else root.as_posix()
+
+
+def _data_keys(overrides: Sequence[str]) -> dict[str, Any]:
+    """What `--set` writes into the data table.
+
+    Raises:
+        UsageError: a key of another table, or no KEY=VALUE.
+    """
+    import tomllib
+
+    from ganzoo.errors import UsageError
+
+    keys = {}
+    for argument in overrides:
+        key, sign, value = argument.partition("=")
+        table, _, name = key.strip().partition(".")
+        if not sign or table != "data" or not re.fullmatch(r"[A-Za-z0-9_]+", name):
+            raise UsageError(
+                f"--set {argument}: not like data.KEY=VALUE",
+                hint="All other keys are set in the recipe, or when it is run.",
+            )
+        try:
+            keys[name] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            keys[name] = value.strip()
+    return keys
+
+
+def _choose(folder: Path, use: str | None) -> tuple[str, Proposal, list[str]]:
+    """The data component for the folder, what it proposes, and what `--use` would do instead."""
+    from ganzoo.errors import DataError, UsageError
+
+    known, anyway = _proposals(folder)
+    choices = {**anyway, **known}
+    if use is not None:
+        if use not in choices:
+            can = ", ".join(choices)
+            raise DataError(
+                f"{use} has no recipe for this folder",
+                where=str(folder),
+                hint=f"These have: {can}." if can else _what_is_there(folder),
+            )
+        return use, choices[use], []
+    ways = {name: f"--use {name}: {one.because}" for name, one in choices.items()}
+    if not known:
+        told = [f"  {way}." for way in ways.values()]
+        raise DataError(
+            "no data component recognises this folder",
+            where=str(folder),
+            hint=f"{_what_is_there(folder)}\n"
+            "Expected files that hold two images side by side (twice as wide as high), or two "
             "folders of images, such as A and B: with the same names, if they are pairs, or with "
             "none in common, if not. Either in folders train, val and test, or without.\n"
-            f"Asked: {', '.join(asked)}.\n"
-            "Images of one kind, or of several classes, need no proposal: extend a recipe that "
+            + "\n".join(["These can be told to read it:", *told, ""] if told else [])
+            + "Images of one kind, or of several classes, need no proposal: extend a recipe that "
             "generates from noise (`ganzoo recipes list`), and name data for such a folder "
             "(`ganzoo list data`).",
         )
-    if len(found) > 1:
+    if len(known) > 1:
         raise UsageError(
             "several data components fit this folder",
             where=str(folder),
-            hint="\n".join(f"--use {name}: {one.because}." for name, one in found.items()),
+            hint="\n".join(f"{ways[name]}." for name in known),
         )
-    return next(iter(found.items()))
+    ((name, proposal),) = known.items()
+    return name, proposal, [way for other, way in ways.items() if other != name]
+
+
+def _proposals(folder: Path) -> tuple[dict[str, Proposal], dict[str, Proposal]]:
+    """What each data component proposes by itself, and what it would where it is asked for."""
+    from ganzoo.api import load_target
+    from ganzoo.registry import current
+
+    known: dict[str, Proposal] = {}
+    anyway: dict[str, Proposal] = {}
+    for entry in current().components("data"):
+        try:
+            target = load_target(entry.component.target)
+        except Exception as error:  # noqa: BLE001  # a broken plugin mustn't stop the others
+            click.echo(f"{entry.id} can't be imported, so isn't asked: {error}", err=True)
+            continue
+        for found, name in ((known, "propose"), (anyway, "propose_anyway")):
+            ask = getattr(target, name, None)
+            proposal = None if ask is None else ask(folder)
+            if proposal is not None:
+                found[entry.id] = proposal
+    return known, anyway
+
+
+def _what_is_there(folder: Path) -> str:
+    """How many files of which ending the folder and those right in it hold."""
+    from collections import Counter
+
+    lines = []
+    folders = sorted(one for one in folder.iterdir() if one.is_dir() and one.name[:1] != ".")
+    for place in (folder, *folders[:10]):
+        files = (one for one in place.iterdir() if one.is_file() and one.name[:1] != ".")
+        endings = Counter(one.suffix.lower() or one.name for one in files)
+        inner = sum(one.is_dir() for one in place.iterdir()) if place != folder else 0
+        what = [f"{count} {ending}" for ending, count in endings.most_common(5)]
+        what += [f"{inner} folders"] if inner else []
+        name = "in it" if place == folder else f"in {place.name}"
+        if what or place != folder:
+            lines.append(f"  {name}: {', '.join(what) or 'nothing'}")
+    if len(folders) > 10:
+        lines.append(f"  and {len(folders) - 10} more folders")
+    return "\n".join(["There are:", *lines]) if lines else "It is empty."
+
+
+def _open(recipe: Recipe) -> list[PreparedData]:
+    """Open every split, and say how many samples it has and what there is to know."""
+    from ganzoo.data.pipeline import open_data
+
+    splits, said = [], set()
+    for split in ("train", "val", "test"):
+        data = open_data(recipe, split)
+        click.echo(f"{split}: {len(data)} samples")
+        for note in data.notes:
+            if note not in said:
+                click.echo(f"  {note}", err=True)
+            said.add(note)
+        splits.append(data)
+    return splits
+
+
+def _with_ways(error: Any, others: Sequence[str]) -> Any:
+    """An error of the data, with what `init` itself can be told."""
+    ways = [*([error.hint] if error.hint else []), *others]
+    if re.search(r"\bdata\.\w+ = ", error.hint):
+        ways.append("`ganzoo init` writes such keys: --set data.KEY=VALUE.")
+    ways.append("No recipe was written.")
+    return type(error)(error.message, where=error.where, hint="\n".join(ways))
+
+
+def _drawn(data: PreparedData, serves: str) -> Any:
+    """The first sample with its caption, H x W x 3 uint8."""
+    import numpy as np
+
+    from ganzoo.data.inspect import contact_sheet_rows
+    from ganzoo.data.pictures import grid
+
+    return np.asarray(grid(contact_sheet_rows(data, 1), f"{data.name(0)}: {serves}"))
 
 
 def _recipe_text(out: Path, base: str, data: dict[str, Any], because: str) -> str:

@@ -23,7 +23,7 @@ from ganzoo.errors import DataError
 from ganzoo.memory import shortage
 
 IMAGE_SUFFIXES = frozenset(
-    (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+    (".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 )
 """Lower-case endings of the files that are taken for images."""
 

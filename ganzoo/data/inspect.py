@@ -15,6 +15,7 @@ from PIL import Image
 from ganzoo.data.convert import to_uint8
 from ganzoo.data.pictures import grid, scatter
 from ganzoo.data.pipeline import PreparedData, open_data, unreadable
+from ganzoo.data.ranges import dark
 from ganzoo.errors import DataError, DataMissing
 from ganzoo.interfaces import DataSource, Field, Split
 from ganzoo.names import printable
@@ -47,11 +48,15 @@ class SplitReport:
         sizes: for each field, how many samples have which size and depth before augmentation, such
             as `{"source": {"256 x 256 x 3 uint8": 400}}`.
         fields: for each field, kind and shape as networks get it, after augmentation.
+        files: how many there are of each field, where those aren't as many as samples.
+        ranges: of each image field, the smallest and largest value in the files looked at.
     """
 
     count: int = 0
     sizes: dict[str, Counter[str]] = field(default_factory=dict)
     fields: dict[str, str] = field(default_factory=dict)
+    files: dict[str, int] = field(default_factory=dict)
+    ranges: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass
@@ -131,14 +136,23 @@ def _look_at_samples(
     """Decode samples; those of a size not seen before go through the augmentation too."""
     found = report.splits[split]
     found.count = len(source)
+    if hasattr(source, "undrawn"):
+        source = source.undrawn()
+    own = getattr(source, "own_names", {})
+    found.files = {name: len(names) for name, names in own.items()}
     looked_at = found.count if limit is None else min(limit, found.count)
     known: set[tuple[tuple[int, ...], ...]] = set()
+    types: dict[str, np.dtype] = {}
     for index in range(looked_at):
         try:
             sample = source.load(index, np.random.default_rng(0))
             for name, array in sample.items():
+                if index >= found.files.get(name, found.count):
+                    continue  # a file that was looked at before
                 size = f"{_times(array.shape)} {array.dtype}"
                 found.sizes.setdefault(name, Counter())[size] += 1
+                _widen(found.ranges, name, array)
+                types[name] = array.dtype
             shapes = tuple(array.shape for array in sample.values())
             if prepared is not None and shapes not in known:
                 known.add(shapes)
@@ -149,6 +163,17 @@ def _look_at_samples(
             report.problems.append(Problem(split, name, str(said)))
         if progress:
             progress(split, index + 1, looked_at)
+    for name, (low, high) in found.ranges.items():
+        if black := dark(f"{name} of the {split} split", low, high, types[name]):
+            first = f"{name} of the first {split} sample"  # said better now
+            report.notes = [note for note in report.notes if not note.startswith(first)] + [black]
+
+
+def _widen(ranges: dict[str, tuple[int, int]], name: str, array: np.ndarray) -> None:
+    if array.ndim == 3 and array.dtype.kind == "u" and array.size:
+        low, high = int(array.min()), int(array.max())
+        before = ranges.get(name, (low, high))
+        ranges[name] = min(low, before[0]), max(high, before[1])
 
 
 def _times(shape: tuple[int, ...]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import platformdirs
 
 from ganzoo.errors import DataMissing
+from ganzoo.wording import did_you_mean
 
 
 def cache_folder() -> Path:
@@ -39,6 +40,15 @@ def places(name: str, root: str | None) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
+def nearest(folder: Path) -> str:
+    """`did you mean "my_photos"?` for a folder that isn't there, by the names beside it; or ""."""
+    try:
+        beside = [one.name for one in folder.parent.iterdir() if one.is_dir()]
+    except OSError:
+        return ""
+    return did_you_mean(folder.name, beside)
+
+
 def find_data(name: str, root: str | None, hint: str = "") -> Path:
     """The first existing folder among `places`.
 
@@ -54,7 +64,10 @@ def find_data(name: str, root: str | None, hint: str = "") -> Path:
     for candidate in candidates:
         if candidate.is_dir():
             return candidate
-    looked = "\n".join(f"  looked at {candidate}" for candidate in candidates)
+    looked = "\n".join(
+        "; ".join(filter(None, (f"  looked at {candidate}", nearest(candidate))))
+        for candidate in candidates
+    )
     shared = os.environ.get("GANZOO_DATA")
     label = name or root or "data"
     ways = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from ganzoo.api import Chosen
 from ganzoo.data.cache import SampleCache
 from ganzoo.data.contents import fields_of, no_sample
 from ganzoo.data.convert import tensor_shape, to_tensor, to_tensors
+from ganzoo.data.ranges import dark
 from ganzoo.data.records import pack
 from ganzoo.data.sampler import Position, drawn, generator_for
 from ganzoo.errors import DataError, DataMissing, PluginError
@@ -71,8 +72,17 @@ class PreparedData:
             name: replace(field, shape=tuple(to_tensor(first[name], field).shape))
             for name, field in given.items()
         }
+        self.notes += tuple(self._dark(first))
         if self._held is not None:
             self._check(self._held, first)
+
+    def _dark(self, sample: Mapping[str, np.ndarray]) -> Iterator[str]:
+        for name, field in self.fields.items():
+            if field.kind == "image" and sample[name].size:
+                low, high = int(sample[name].min()), int(sample[name].max())
+                what = f"{name} of the first {self.split} sample, {self.name(0)},"
+                if said := dark(what, low, high, sample[name].dtype):
+                    yield said
 
     def __len__(self) -> int:
         return len(self.source)

@@ -29,7 +29,9 @@ class Proposal:
 class Proposes(Protocol):
     """A data component's target that knows its folders when it sees them.
 
-    Optional: `ganzoo init` asks every data component whose target has `propose`.
+    Optional: `ganzoo init` asks every data component whose target has `propose`. A target may also
+    have `propose_anyway`, of the same signature: what it makes of a folder that `propose` may not
+    recognise, for `ganzoo init --use`; None where nothing can be made of it.
     """
 
     @classmethod

@@ -58,7 +58,7 @@ def find_recipe(ref: str, registry: Registry, beside: Path | None = None) -> Tra
         try:
             if not candidate.is_file():
                 continue
-            if beside is not None and isinstance(candidate, Path) and candidate.samefile(beside):
+            if beside is not None and isinstance(candidate, Path) and _same(candidate, beside):
                 itself = True  # a recipe may extend a shipped one of its own name
                 continue
         except OSError as error:  # too long a name, or a folder that may not be read
@@ -115,6 +115,11 @@ def _recipes_in(folder: Path) -> list[str]:
     with suppress(OSError, ValueError):
         return sorted(one.name for one in islice(folder.glob("*.toml"), 1000))
     return []
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two paths are one file; `other` may not be written yet."""
+    return other.exists() and one.samefile(other)
 
 
 def _refuse_absent_plugin(ref: str, registry: Registry, near: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ganzoo import registry as registries
 from ganzoo.errors import RecipeError
+from ganzoo.recipe.beside import rooted
 from ganzoo.recipe.find import find_recipe
 from ganzoo.recipe.model import Recipe
 from ganzoo.recipe.override import apply_override
@@ -43,7 +44,7 @@ def load_recipe(
     text = tree.mark.source.text
     stem = file.name.removesuffix(".toml")
     path = file if isinstance(file, Path) else None
-    return _finish(reader, tree, overrides, stem=stem, text=text, path=path)
+    return rooted(_finish(reader, tree, overrides, stem=stem, text=text, path=path))
 
 
 def read_merged(
@@ -69,10 +70,20 @@ def loads(
     name: str = "recipe",
     overrides: Sequence[str] = (),
     registry: registries.Registry | None = None,
+    path: Path | None = None,
 ) -> Recipe:
-    """Like `load_recipe`, of a text; `name` stands for the file in messages."""
+    """Like `load_recipe`, of a text; `name` stands for the file in messages.
+
+    Args:
+        text: TOML.
+        name: of the file, or what stands for one.
+        overrides: as of `load_recipe`.
+        registry: as of `load_recipe`.
+        path: the file that the text is going to be; what it names is then looked for beside it.
+    """
     reader = _Reader(registry or registries.current())
-    return _finish(reader, reader.parse(text, name, None), overrides, stem=name, text=text)
+    recipe = _finish(reader, reader.parse(text, name, path), overrides, stem=name, text=text)
+    return recipe if path is None else rooted(recipe)
 
 
 def load_document(

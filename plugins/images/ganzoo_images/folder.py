@@ -12,16 +12,9 @@ import numpy as np
 from ganzoo.data import decode_image, find_data, image_size
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Field
-from ganzoo_images.folders import (
-    deal,
-    dealt_note,
-    find_split,
-    list_images,
-    shown,
-    sort_naturally,
-    split_names,
-)
+from ganzoo_images.folders import deal, look_below, sample_names, shown, sort_naturally
 from ganzoo_images.side_by_side import CHANNEL_COUNT
+from ganzoo_images.splits import dealt_note, find_split, split_names
 
 if TYPE_CHECKING:
     from ganzoo.interfaces import Split
@@ -53,15 +46,18 @@ class ImageFolder:
         self.options = options
         self.root = find_data("", options.root)
         folder, place = find_split(options, split, self.root)
-        files = list_below(folder)
+        found = look_below(folder)
+        files = found.files
         if not files:
+            names = f"{options.train}, {options.val}, {options.test}"
             raise DataError(
                 "neither this folder nor one below it holds images",
                 where=str(folder),
-                hint="Expected images in it, or folders "
-                f"{', '.join(split_names(options).values())} in {self.root}.",
+                hint="\n".join(
+                    (*found.notes, f"Expected images, or folders {names} in {self.root}.")
+                ),
             )
-        notes = list(place.notes)
+        notes = [*place.notes, *found.notes]
         self.classes: tuple[str, ...] = ()
         if options.classes:
             self.classes = self._class_names(folder, files, dealt=not place.split)
@@ -69,7 +65,7 @@ class ImageFolder:
             notes.append(f"The classes of {self.root} are:\n{shown(numbered)}")
         if not place.split:
             parts = deal(list(files), options.split_seed, folder)
-            notes.append(dealt_note(folder, parts, options.split_seed, "images"))
+            notes.append(dealt_note(self.root, parts, options.split_seed, "images"))
             files = {name: files[name] for name in parts[split]}
         self.images = self._named(files)
         missing = set(range(len(self.classes))) - {image.label for image in self.images}
@@ -83,8 +79,12 @@ class ImageFolder:
         """Names of all splits' classes, so that a class has one number everywhere."""
         folders = {folder: files}
         if not dealt:
-            others = (self.root / name for name in split_names(self.options).values())
-            folders |= {one: list_below(one) for one in others if one != folder and one.is_dir()}
+            others = (
+                self.root / name for names in split_names(self.options).values() for name in names
+            )
+            folders |= {
+                one: look_below(one).files for one in others if one != folder and one.is_dir()
+            }
         stray = [
             str(place / name)
             for place, names in folders.items()
@@ -103,17 +103,10 @@ class ImageFolder:
 
     def _named(self, files: Mapping[str, Path]) -> Sequence[_Image]:
         numbers = {name: number for number, name in enumerate(self.classes)}
-        taken: set[str] = set()
-        images = []
-        for below, path in files.items():
-            plain = below[: -len(path.suffix)].replace("/", "_")
-            name, number = plain, 1
-            while name in taken:
-                number += 1
-                name = f"{plain}-{number}"
-            taken.add(name)
-            images.append(_Image(path, name, numbers.get(below.partition("/")[0], 0)))
-        return images
+        return [
+            _Image(path, name, numbers.get(below.partition("/")[0], 0))
+            for name, (below, path) in zip(sample_names(files), files.items(), strict=True)
+        ]
 
     @property
     def fields(self) -> Mapping[str, Field]:
@@ -147,24 +140,3 @@ class ImageFolder:
     def name(self, index: int) -> str:
         """Where the file is below its split's folder, without its ending."""
         return self.images[index].name
-
-
-def list_below(folder: Path) -> dict[str, Path]:
-    """Image files in a folder and all folders below it, hidden ones left out, in natural order.
-
-    A folder that is reached twice, by a link, counts once.
-
-    Returns:
-        Each file by its path below the folder, with `/`.
-    """
-    found: dict[str, Path] = {}
-    waiting, seen = [folder], set()
-    while waiting:
-        place = waiting.pop()
-        if place.resolve() in seen:
-            continue
-        seen.add(place.resolve())
-        found |= {path.relative_to(folder).as_posix(): path for path in list_images(place)}
-        inner = [one for one in place.iterdir() if one.is_dir() and not one.name.startswith(".")]
-        waiting += sorted(inner, reverse=True)
-    return {name: found[name] for name in sort_naturally(found)}

@@ -1,23 +1,18 @@
-"""What the components that read folders share: stable order, splits, lists of names."""
+"""What the components that read folders share: which files they take, their order and names."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ganzoo.data import IMAGE_SUFFIXES
 from ganzoo.errors import DataError
 
-if TYPE_CHECKING:
-    from ganzoo.interfaces import Split
-    from ganzoo_images.options import FolderOptions
-
 _SHOWN = 20
-_SPARE: Mapping[str, str] = {"val": "test", "test": "val"}
 
 
 def sort_naturally(names: Iterable[str]) -> list[str]:
@@ -33,12 +28,100 @@ def sort_naturally(names: Iterable[str]) -> list[str]:
 
 def list_images(folder: Path) -> list[Path]:
     """Image files right inside a folder, by ending, hidden ones left out, in natural order."""
-    names = [
-        entry.name
-        for entry in folder.iterdir()
-        if entry.suffix.lower() in IMAGE_SUFFIXES and not entry.name.startswith(".")
-    ]
+    names = [entry.name for entry in folder.iterdir() if _is_image(entry)]
     return [folder / name for name in sort_naturally(names)]
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+@dataclass(frozen=True)
+class Found:
+    """The images of a folder.
+
+    Args:
+        files: by their path below the folder, with `/`, in natural order.
+        notes: what was left out.
+    """
+
+    files: Mapping[str, Path]
+    notes: tuple[str, ...] = ()
+
+
+def look_into(folder: Path) -> Found:
+    """The images right inside a folder; where there are none, those of all folders below it."""
+    here = list_images(folder)
+    notes = left_out([folder])
+    if not here:
+        return look_below(folder)
+    deeper = {
+        f"{place.name}: {count}"
+        for place in _folders_in(folder)
+        if (count := sum(map(_is_image, place.iterdir())))
+    }
+    if deeper:
+        listed = shown(sort_naturally(deeper))
+        notes += (f"{folder} holds images itself; those of its folders aren't taken:\n{listed}",)
+    return Found({path.name: path for path in here}, notes)
+
+
+def look_below(folder: Path) -> Found:
+    """The images in a folder and all folders below it, hidden ones left out.
+
+    A folder that is reached twice, by a link, counts once.
+    """
+    found: dict[str, Path] = {}
+    waiting, seen = [folder], dict[Path, Path]()
+    while waiting:
+        place = waiting.pop()
+        if place.resolve() in seen:
+            continue
+        seen[place.resolve()] = place
+        found |= {path.relative_to(folder).as_posix(): path for path in list_images(place)}
+        waiting += sorted(_folders_in(place), reverse=True)
+    files = {name: found[name] for name in sort_naturally(found)}
+    return Found(files, left_out(list(seen.values())))
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    return [one for one in folder.iterdir() if one.is_dir() and not one.name.startswith(".")]
+
+
+def left_out(folders: Sequence[Path]) -> tuple[str, ...]:
+    """What is said of files in these folders that are no images, counted by ending."""
+    endings = Counter(
+        path.suffix.lower() or path.name
+        for folder in folders
+        for path in folder.iterdir()
+        if not path.name.startswith(".") and not _is_image(path) and path.is_file()
+    )
+    if not endings:
+        return ()
+    counts = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(8))
+    more = f" and {len(endings) - 8} more endings" if len(endings) > 8 else ""
+    return (f"{folders[0]} has files that aren't read as images: {counts}{more}.",)
+
+
+def sample_names(files: Iterable[str]) -> list[str]:
+    """Names of samples for paths below a folder: without ending, `_` for `/`, each one unique."""
+    taken: set[str] = set()
+    names = []
+    for below in files:
+        plain = without_ending(below).replace("/", "_")
+        name, number = plain, 1
+        while name in taken:
+            number += 1
+            name = f"{plain}-{number}"
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def without_ending(below: str) -> str:
+    """A path with `/` without the ending of its file."""
+    folder, slash, name = below.rpartition("/")
+    return folder + slash + Path(name).stem
 
 
 def shown(names: Sequence[str], limit: int = _SHOWN) -> str:
@@ -73,74 +156,3 @@ def deal(names: Sequence[str], seed: int, root: Path) -> dict[str, list[str]]:
     dealt = sorted(names, key=rank)
     parts = {"test": dealt[:tenth], "val": dealt[tenth : 2 * tenth], "train": dealt[2 * tenth :]}
     return {split: sort_naturally(part) for split, part in parts.items()}
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a split's files are.
-
-    Args:
-        split: name of the folder's split, or "" where the files aren't sorted into splits.
-        notes: what the user should know.
-    """
-
-    split: str
-    notes: tuple[str, ...] = ()
-
-
-def choose_split(present: Sequence[str], split: Split, root: Path, label: str) -> Place:
-    """Decide which of the split folders serves a split.
-
-    Args:
-        present: splits that have a folder; none: the folder is flat.
-        split: the split wanted.
-        root: the set's folder, for messages.
-        label: what the folder of the split is called, for messages.
-
-    Raises:
-        DataError: when neither the split nor its stand-in has a folder.
-    """
-    if not present:
-        return Place("")
-    if split in present:
-        return Place(split)
-    spare = _SPARE.get(split, "")
-    if spare in present:
-        return Place(spare, (f"{root} has no {split} images: its {spare} images are used.",))
-    raise DataError(
-        f"there is no folder {label!r} for the {split} images",
-        where=str(root),
-        hint=f"Folders found: {', '.join(present)}. data.{split} names the folder of the split.",
-    )
-
-
-def split_names(options: FolderOptions) -> dict[str, str]:
-    """Folder name of each split."""
-    return {"train": options.train, "val": options.val, "test": options.test}
-
-
-def find_split(options: FolderOptions, split: Split, root: Path) -> tuple[Path, Place]:
-    """The folder where a split's files are, and which split that folder serves.
-
-    Where the place has no split, the folder's files are to be dealt out.
-
-    Raises:
-        DataError: when neither the split nor its stand-in has a folder.
-    """
-    names = split_names(options)
-    present = [part for part, name in names.items() if (root / name).is_dir()]
-    if present == ["train"]:  # that one is dealt out: nothing else is to be had
-        return root / names["train"], Place("")
-    place = choose_split(present, split, root, names[split])
-    return (root / names[place.split] if place.split else root), place
-
-
-def dealt_note(
-    root: Path, parts: Mapping[str, Sequence[str]], seed: int, what: str = "pairs"
-) -> str:
-    """The sentence that says that the splits were drawn here."""
-    counts = "/".join(str(len(parts[split])) for split in ("train", "val", "test"))
-    return (
-        f"{root} has no split folders: its {what} were dealt {counts} to train/val/test by a hash "
-        f"of their name and data.split_seed = {seed}."
-    )

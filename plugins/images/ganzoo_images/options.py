@@ -21,16 +21,19 @@ class FolderOptions(Options):
     """What every component that reads a folder with splits has."""
 
     root: str
-    """Folder of the set: absolute, or relative to the working directory, to `$GANZOO_DATA` or to
-    ganzoo's cache, whichever has it first."""
+    """Folder of the set: absolute, or relative to the recipe's file, to the working directory, to
+    `$GANZOO_DATA` or to ganzoo's cache, whichever has it first."""
     train: str = "train"
-    """Name of the folder of the training images."""
+    """Name of the folder of the training images; `train` is also found as `Train` or `training`."""
     val: str = "val"
-    """Name of the folder of the validation images; without it `test` is used, and said."""
+    """Name of the folder of the validation images (`val`: also `Validation` or `valid`); without it
+    `test` is used, and said."""
     test: str = "test"
-    """Name of the folder of the test images; without it `val` is used, and said."""
+    """Name of the folder of the test images (`test`: also `Test` or `testing`); without it `val` is
+    used, and said."""
     split_seed: int = Field(default=0, ge=0)
-    """Without split folders, files are dealt 80/10/10 by a hash of this seed and their name."""
+    """Without folders val and test, files are dealt 80/10/10 by a hash of this seed and their
+    name."""
 
     @field_validator("root", "train", "val", "test")
     @classmethod
@@ -75,6 +78,13 @@ class TwoFoldersOptions(SidesOptions):
     unmatched: Literal["error", "skip"] = "error"
     """What to do with files that have no partner, or one of another size: stop and list them, or
     leave them out and say so."""
+    source_suffix: str = ""
+    """What stands in the names of source files after the part that both files of a pair share."""
+    target_suffix: str = ""
+    """The same for target files: `x4` where `A/000.png` belongs to `B/000x4.png`."""
+    sizes: Literal["equal", "resize", "crop"] = "equal"
+    """How both images of a pair get one size. `equal`: they have it; `resize`: the source gets its
+    target's, bicubically; `crop`: both are cut to what they have in common, around the middle."""
 
 
 class UnpairedOptions(SidesOptions):

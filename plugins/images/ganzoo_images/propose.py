@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from ganzoo.data import Proposal, image_size
 from ganzoo.errors import DataError
-from ganzoo_images.folders import list_images, sort_naturally
+from ganzoo_images.folders import list_images, look_below, look_into, sort_naturally
+from ganzoo_images.matching import guess_suffixes, key_of
 from ganzoo_images.options import TwoFoldersOptions
-from ganzoo_images.two_folders import LAYOUTS
+from ganzoo_images.splits import LAYOUTS, split_names
 
 BASE_RECIPE = "pix2pix_facades.toml"
 """The recipe that proposals extend: the general one for pairs of images."""
@@ -17,15 +19,22 @@ BASE_RECIPE = "pix2pix_facades.toml"
 UNPAIRED_RECIPE = "cyclegan_catdog.toml"
 """The one for images of two kinds, without pairs."""
 
-SPLITS = ("train", "val", "test")
+_DEFAULTS = TwoFoldersOptions(root=".")
+_TRAIN = split_names(_DEFAULTS)["train"]
+_SPLITS = frozenset(name for names in split_names(_DEFAULTS).values() for name in names)
 
 _LOOKED_AT = 50
 
 
-def propose_side_by_side(folder: Path) -> Proposal | None:
-    """`images/side_by_side`, where most of the first files are twice as wide as high."""
-    places = [folder / split for split in SPLITS]
-    place = next((one for one in places if one.is_dir() and list_images(one)), folder)
+def propose_side_by_side(folder: Path, *, anyway: bool = False) -> Proposal | None:
+    """`images/side_by_side`, where most of the first files are twice as wide as high.
+
+    Args:
+        folder: the user's.
+        anyway: whatever their shape.
+    """
+    places = [one for one in _folders(folder) if one.name in _SPLITS and list_images(one)]
+    place = next((one for one in places if one.name in _TRAIN), (*places, folder)[0])
     files = list_images(place)
     wide = readable = 0
     for path in files[:_LOOKED_AT]:
@@ -35,37 +44,63 @@ def propose_side_by_side(folder: Path) -> Proposal | None:
             continue
         readable += 1
         wide += width == 2 * height
-    if 2 * wide <= readable:  # none at all included
+    if not files or (2 * wide <= readable and not anyway):
         return None
+    because = f"{wide} of {readable} files looked at in {place} are twice as wide as high"
     return Proposal(
         extends=BASE_RECIPE,
         options={"root": folder.as_posix(), "direction": "left_to_right"},
-        because=f"{wide} of {readable} files looked at in {place} are twice as wide as high: "
-        "two images side by side",
+        because=f"each file in {place} is taken for two images side by side, cut in the middle"
+        if anyway
+        else f"{because}: two images side by side",
         turned={"direction": "right_to_left"},
     )
 
 
-def propose_two_folders(folder: Path) -> Proposal | None:
-    """`images/two_folders`, where there are A and B, or two folders that share names of files."""
-    sides = _sides(folder, _share_names)
+def propose_two_folders(folder: Path, *, anyway: bool = False) -> Proposal | None:
+    """`images/two_folders`, where there are A and B, or two folders that share names of files.
+
+    Args:
+        folder: the user's.
+        anyway: whatever the files' names.
+    """
+    sides = _sides(folder, _are_pairs) or (_sides(folder, _any) if anyway else None)
     if sides is None:
         return None
-    source, target = sides
-    return Proposal(
-        extends=BASE_RECIPE,
-        options={"root": folder.as_posix(), "source": source, "target": target},
-        because=f"{folder} has two folders of images with the same names: {source} and {target}",
-        turned={"source": target, "target": source},
-    )
+    source, target = sides.names
+    options = {"root": folder.as_posix(), "source": source, "target": target}
+    turned = {"source": target, "target": source}
+    because = f"{folder} has two folders of images with the same names: {source} and {target}"
+    ends = None if _share_names(sides) else guess_suffixes(*map(_below, sides.folders))
+    if ends is not None:
+        keys = ("source_suffix", "target_suffix")
+        options |= {key: end for key, end in zip(keys, ends, strict=True) if end}
+        turned |= dict(zip(keys, reversed(ends), strict=True))
+        ended = " and ".join(
+            f"{end!r} at the end of those in {name}"
+            for name, end in zip(sides.names, ends, strict=True)
+            if end
+        )
+        because += f", but for {ended}"
+    elif not _share_names(sides):
+        because = f"{source} and {target} in {folder} are taken for two folders of pairs"
+    return Proposal(extends=BASE_RECIPE, options=options, because=because, turned=turned)
 
 
-def propose_unpaired(folder: Path) -> Proposal | None:
-    """`images/unpaired`, where there are A and B, or two folders, without a name in common."""
-    sides = _sides(folder, _share_no_names)
+def propose_unpaired(folder: Path, *, anyway: bool = False) -> Proposal | None:
+    """`images/unpaired`, where there are A and B, or two folders, without a name in common.
+
+    Args:
+        folder: the user's.
+        anyway: whatever the files' names.
+    """
+    sides = _sides(folder, lambda sides: not _are_pairs(sides))
+    known = sides is not None
+    if sides is None and anyway:
+        sides = _sides(folder, _any)
     if sides is None:
         return None
-    source, target = sides
+    source, target = sides.names
     return Proposal(
         extends=UNPAIRED_RECIPE,
         # The recipe's own fallback, drawn pictures, is no stand-in for somebody's own.
@@ -76,23 +111,35 @@ def propose_unpaired(folder: Path) -> Proposal | None:
             "fallback": "none",
         },
         because=f"{folder} has two folders of images, {source} and {target}, without a file name "
-        "in common: two kinds, not pairs",
+        "in common: two kinds, not pairs"
+        if known
+        else f"{source} and {target} in {folder} are taken for two kinds of images, not pairs",
         turned={"source": target, "target": source},
     )
 
 
-def _sides(root: Path, fits: Callable[[Path, Path], bool]) -> tuple[str, str] | None:
-    """Names of the two sides in whichever layout has some that `fits`."""
-    defaults = TwoFoldersOptions(root=root.as_posix())
-    split = defaults.train
+@dataclass(frozen=True)
+class _Sides:
+    names: tuple[str, str]
+    folders: tuple[Path, Path]
+
+
+def _sides(root: Path, fits: Callable[[_Sides], bool]) -> _Sides | None:
+    """The two sides in whichever layout has some that hold images and that `fits`."""
+    standard = (_DEFAULTS.source, _DEFAULTS.target)
     for layout in (*LAYOUTS, "{side}"):
-        names = _names(root, layout, split)
-        standard = (defaults.source, defaults.target)
-        sides = standard if set(standard) <= set(names) else tuple(names)
-        if len(sides) == 2 and fits(
-            *(root / layout.format(split=split, side=side) for side in sides)
-        ):
-            return sides[0], sides[1]
+        for split in _TRAIN if "split" in layout else ("",):
+            names = _names(root, layout, split)
+            if set(standard) <= set(names):
+                names = list(standard)
+            elif layout == "{side}" and list_images(root):
+                continue  # a mixed folder: what lies beside the two would go unseen
+            if len(names) != 2:
+                continue
+            first, second = (root / layout.format(split=split, side=side) for side in names)
+            sides = _Sides((names[0], names[1]), (first, second))
+            if _any(sides) and fits(sides):
+                return sides
     return None
 
 
@@ -107,23 +154,29 @@ def _names(root: Path, layout: str, split: str) -> list[str]:
         folders = [name for name in folders if (root / f"{split}{name}").is_dir()]
     else:
         # Folders of splits may well hold files of the same names, and are no pairs.
-        others = [one for one in _folders(root) if one.name not in SPLITS]
-        folders = [one.name for one in others if list_images(one)]
+        others = [one for one in _folders(root) if one.name not in _SPLITS]
+        folders = [one.name for one in others if look_below(one).files]
     return sort_naturally(folders)
 
 
 def _folders(root: Path) -> list[Path]:
-    return [one for one in root.iterdir() if one.is_dir()] if root.is_dir() else []
+    if not root.is_dir():
+        return []
+    return [one for one in root.iterdir() if one.is_dir() and not one.name.startswith(".")]
 
 
-def _share_names(source: Path, target: Path) -> bool:
-    return bool(_stems(source) & _stems(target))
+def _below(folder: Path) -> Iterable[str]:
+    return look_into(folder).files
 
 
-def _share_no_names(source: Path, target: Path) -> bool:
-    stems = (_stems(source), _stems(target))
-    return all(stems) and not stems[0] & stems[1]
+def _any(sides: _Sides) -> bool:
+    return all(_below(folder) for folder in sides.folders)
 
 
-def _stems(folder: Path) -> set[str]:
-    return {path.stem for path in list_images(folder)}
+def _share_names(sides: _Sides) -> bool:
+    source, target = ({key_of(below) for below in _below(folder)} for folder in sides.folders)
+    return bool(source & target)
+
+
+def _are_pairs(sides: _Sides) -> bool:
+    return _share_names(sides) or guess_suffixes(*map(_below, sides.folders)) is not None

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from ganzoo.data import decode_image, find_data, image_size
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Field, Split
-from ganzoo_images.folders import deal, dealt_note, find_split, list_images, split_names
+from ganzoo_images.folders import deal, look_into, sample_names
+from ganzoo_images.splits import dealt_note, find_split
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +35,8 @@ class SideBySide:
     def __init__(self, options: SideBySideOptions, split: Split) -> None:
         self.options = options
         self.root = find_data("", options.root)
-        self.files, self.notes = _files_of(self.root, options, split)
+        found, self.notes = _files_of(self.root, options, split)
+        self.files, self.names = list(found.values()), sample_names(found)
         self._fields: dict[str, Field] = {}
 
     @classmethod
@@ -43,6 +45,13 @@ class SideBySide:
         from ganzoo_images.propose import propose_side_by_side
 
         return propose_side_by_side(folder)
+
+    @classmethod
+    def propose_anyway(cls, folder: Path) -> Proposal | None:
+        """What it writes where `--use` names this component."""
+        from ganzoo_images.propose import propose_side_by_side
+
+        return propose_side_by_side(folder, anyway=True)
 
     @property
     def fields(self) -> Mapping[str, Field]:
@@ -76,8 +85,8 @@ class SideBySide:
         return {"source": half, "target": half}
 
     def name(self, index: int) -> str:
-        """Stem of the file."""
-        return self.files[index].stem
+        """Stem of the file; with `_` for `/`, its path where it is in a folder of its own."""
+        return self.names[index]
 
     def _half(self, path: Path) -> tuple[int, int]:
         height, width = image_size(path)
@@ -96,18 +105,18 @@ def _half_width(width: int, path: Path) -> int:
 
 def _files_of(
     root: Path, options: SideBySideOptions, split: Split
-) -> tuple[list[Path], tuple[str, ...]]:
-    names = split_names(options)
+) -> tuple[Mapping[str, Path], tuple[str, ...]]:
     folder, place = find_split(options, split, root)
-    found = list_images(folder)
-    if not found:
+    found = look_into(folder)
+    if not found.files:
+        names = f"{options.train}, {options.val}, {options.test}"
         raise DataError(
             "this folder holds no images",
             where=str(folder),
-            hint=f"Expected images in it, or folders {', '.join(names.values())} in {root}.",
+            hint="\n".join((*found.notes, f"Expected images, or folders {names} in {root}.")),
         )
     if place.split:
-        return found, place.notes
-    parts = deal([path.name for path in found], options.split_seed, folder)
-    note = dealt_note(folder, parts, options.split_seed)
-    return [folder / name for name in parts[split]], (note,)
+        return found.files, (*place.notes, *found.notes)
+    parts = deal(list(found.files), options.split_seed, folder)
+    note = dealt_note(root, parts, options.split_seed, "pairs")
+    return {name: found.files[name] for name in parts[split]}, (note, *found.notes)

@@ -10,26 +10,24 @@ from typing import TYPE_CHECKING
 from ganzoo.data import decode_image, find_data, image_size
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Field
-from ganzoo_images.folders import (
-    choose_split,
-    deal,
-    dealt_note,
-    list_images,
-    shown,
-    sort_naturally,
-    split_names,
-)
+from ganzoo_images.folders import Found, deal, look_into, sample_names, shown
+from ganzoo_images.matching import guess_suffixes, match
 from ganzoo_images.side_by_side import CHANNEL_COUNT
+from ganzoo_images.splits import dealt_note, find_sides
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ganzoo.data import Proposal
     from ganzoo.interfaces import Split
-    from ganzoo_images.options import SidesOptions, TwoFoldersOptions
+    from ganzoo_images.options import TwoFoldersOptions
 
-LAYOUTS = ("{split}/{side}", "{side}/{split}", "{split}{side}")
-"""Where a side's folder of a split may be below the root; tried in this order, then `{side}`."""
+Size = tuple[int, int]
+
+_OF_SIZES = (
+    'data.sizes = "crop" cuts both images of a pair to what they have in common, around their '
+    'middle; data.sizes = "resize" gives the source the size of its target.'
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,8 @@ class TwoFolders:
     """Pairs of files with the same stem (`A/7.jpg` and `B/7.png`), in natural order.
 
     Fields: `source` and `target`, each in the size of its file; both files of a pair must have
-    the same size. Headers of all files of the split are read once, when the source is opened.
+    the same size, unless `sizes` says how they get it. Headers of all files of the split are read
+    once, when the source is opened.
 
     Raises:
         DataMissing: when the folder isn't there.
@@ -55,16 +54,20 @@ class TwoFolders:
         self.options = options
         self.root = find_data("", options.root)
         folders, in_splits, notes = find_sides(self.root, options, split)
-        pairs, match_notes = _matched(*folders, options)
+        pairs, match_notes = _matched(folders, options)
         if not in_splits:
             parts = deal([pair.name for pair in pairs], options.split_seed, self.root)
-            notes = (*notes, dealt_note(self.root, parts, options.split_seed))
+            notes = (*notes, dealt_note(self.root, parts, options.split_seed, "pairs"))
             chosen = set(parts[split])
             pairs = [pair for pair in pairs if pair.name in chosen]
         self.pairs, size_notes = _of_one_size(pairs, options)
         self.notes = (*notes, *match_notes, *size_notes)
         if not self.pairs:
-            raise DataError(f"there are no pairs for the {split} split", where=str(self.root))
+            hint = "\n".join(size_notes)
+            raise DataError(
+                f"there are no pairs for the {split} split", where=str(self.root), hint=hint
+            )
+        self.names = sample_names(f"{pair.name}{pair.source.suffix}" for pair in self.pairs)
         self._fields: dict[str, Field] = {}
 
     @classmethod
@@ -74,143 +77,136 @@ class TwoFolders:
 
         return propose_two_folders(folder)
 
+    @classmethod
+    def propose_anyway(cls, folder: Path) -> Proposal | None:
+        """What it writes where `--use` names this component."""
+        from ganzoo_images.propose import propose_two_folders
+
+        return propose_two_folders(folder, anyway=True)
+
     @property
     def fields(self) -> Mapping[str, Field]:
         """`source` and `target`, in the size of the first pair."""
         if not self._fields:
-            size = image_size(self.pairs[0].source)
-            channels = (self.options.source_channels, self.options.target_channels)
-            source, target = (Field((CHANNEL_COUNT[one], *size), "image") for one in channels)
-            self._fields = {"source": source, "target": target}
+            sizes = self.sizes(0)
+            channels = {
+                "source": self.options.source_channels,
+                "target": self.options.target_channels,
+            }
+            self._fields = {
+                name: Field((CHANNEL_COUNT[channels[name]], *sizes[name]), "image")
+                for name in channels
+            }
         return self._fields
 
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def load(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:  # noqa: ARG002
+    def load(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """The pair as two H x W x C arrays; nothing is drawn from `rng`.
 
         Raises:
             DataError: naming the file, when it can't be decoded.
         """
         pair = self.pairs[index]
-        return {
+        sample = {
             "source": decode_image(pair.source, self.options.source_channels),
             "target": decode_image(pair.target, self.options.target_channels),
         }
+        source, target = (sample[name].shape[:2] for name in ("source", "target"))
+        if source == target or self.options.sizes == "equal":
+            return sample
+        size = self._common(source, target)
+        if self.options.sizes == "crop":
+            return {name: _middle(image, size) for name, image in sample.items()}
+        from ganzoo_images.options import ResizeOptions
+        from ganzoo_images.resize import Resize
 
-    def sizes(self, index: int) -> Mapping[str, tuple[int, int]]:
+        return Resize(ResizeOptions(size=size))(sample, rng)
+
+    def _common(self, source: tuple[int, ...], target: tuple[int, ...]) -> Size:
+        """The size that both images of a pair come out in."""
+        if self.options.sizes == "crop":
+            return min(source[0], target[0]), min(source[1], target[1])
+        return target[0], target[1]
+
+    def sizes(self, index: int) -> Mapping[str, Size]:
         """Height and width of both images, from their headers."""
         pair = self.pairs[index]
-        return {"source": image_size(pair.source), "target": image_size(pair.target)}
+        source, target = image_size(pair.source), image_size(pair.target)
+        if self.options.sizes != "equal":
+            source = target = self._common(source, target)
+        return {"source": source, "target": target}
 
     def name(self, index: int) -> str:
         """Stem that both files share."""
-        return self.pairs[index].name
+        return self.names[index]
 
 
-def find_sides(
-    root: Path, options: SidesOptions, split: Split
-) -> tuple[tuple[Path, Path], bool, tuple[str, ...]]:
-    """Folders of both sides, whether they belong to a split, and what to say about it.
-
-    Where they belong to none, the files are to be dealt out.
-
-    Raises:
-        DataError: when no layout fits.
-    """
-    names = split_names(options)
-
-    def folders(layout: str, part: str) -> tuple[Path, Path]:
-        source, target = (
-            root / layout.format(split=names.get(part, ""), side=side)
-            for side in (options.source, options.target)
-        )
-        return source, target
-
-    for layout in LAYOUTS:
-        present = [part for part in names if all(one.is_dir() for one in folders(layout, part))]
-        if present == ["train"]:  # dealt out, as by `find_split`: nothing else is to be had
-            return folders(layout, "train"), False, ()
-        if present:
-            label = layout.format(split=names[split], side=options.source)
-            place = choose_split(present, split, root, label)
-            return folders(layout, place.split), True, place.notes
-    flat = folders("{side}", "")
-    if all(folder.is_dir() for folder in flat):
-        return flat, False, ()
-    tried = [
-        layout.format(split=options.train, side=side)
-        for layout in (*LAYOUTS, "{side}")
-        for side in (options.source, options.target)
-    ]
-    raise DataError(
-        "found no two folders of images",
-        where=str(root),
-        hint=f"Looked for {' and '.join(tried[:2])}; {' and '.join(tried[2:4])}; "
-        f"{' and '.join(tried[4:6])}; {' and '.join(tried[6:])}.\n"
-        "data.source and data.target name the folders.",
-    )
+def _middle(image: np.ndarray, size: Size) -> np.ndarray:
+    top, left = ((have - want) // 2 for have, want in zip(image.shape[:2], size, strict=True))
+    return image[top : top + size[0], left : left + size[1]]
 
 
 def _matched(
-    source: Path, target: Path, options: TwoFoldersOptions
+    folders: tuple[Path, Path], options: TwoFoldersOptions
 ) -> tuple[list[_Pair], tuple[str, ...]]:
     """Pairs by stem; files without a partner are an error or left out."""
-    sources, targets = _by_stem(source), _by_stem(target)
-    common = sort_naturally([stem for stem in sources if stem in targets])
-    lonely = [
-        f"{path.parent.name}/{path.name}"
-        for files, others in ((sources, targets), (targets, sources))
-        for stem, path in files.items()
-        if stem not in others
-    ]
-    pairs = [_Pair(stem, sources[stem], targets[stem]) for stem in common]
+    source, target = folders
+    found = look_into(source), look_into(target)
+    notes = (*found[0].notes, *found[1].notes)
+    suffixes = options.source_suffix, options.target_suffix
+    matched = match(folders, (found[0].files, found[1].files), suffixes)
+    pairs = [_Pair(name, *files) for name, files in matched.pairs.items()]
+    lonely = matched.lonely
+    for folder, one in zip(folders, found, strict=True):
+        if not one.files:
+            hint = "\n".join(one.notes)
+            raise DataError("this folder holds no images", where=str(folder), hint=hint)
     if not lonely:
-        return pairs, ()
-    message = (
-        f"{len(lonely)} of the files in {source} and {target} have no partner of the same name"
-    )
+        return pairs, notes
+    of = f"of the files in {source} and {target}"
+    ends = " and ".join(f"{end!r} at the end" for end in suffixes if end)
+    kind = f"of the same name (with {ends})" if ends else "of the same name"
+    message = f"{len(lonely)} {of} have no partner {kind}"
     if options.unmatched == "error" or not pairs:
-        raise DataError(
-            message,
-            where=str(source.parent),
-            hint=f'{shown(lonely)}\nRename them, or leave them out with data.unmatched = "skip".',
-        )
-    return pairs, (f"{message} and are left out:\n{shown(lonely)}",)
+        hint = "\n".join(filter(None, (shown(lonely), _cure(found, suffixes, some=bool(pairs)))))
+        raise DataError(message, where=str(source.parent), hint=hint)
+    return pairs, (*notes, f"{message} and are left out:\n{shown(lonely)}")
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    doubled: list[str] = []
-    for path in list_images(folder):
-        if path.stem in found:
-            doubled.append(f"{found[path.stem].name} and {path.name}")
-        found[path.stem] = path
-    if doubled:
-        raise DataError(
-            "these files share a name but for their ending, so that their partner is unclear",
-            where=str(folder),
-            hint=shown(doubled),
-        )
-    return found
+def _cure(found: tuple[Found, Found], suffixes: tuple[str, str], *, some: bool) -> str:
+    """What to do about files without a partner, of those things that would help."""
+    guess = guess_suffixes(found[0].files, found[1].files)
+    if guess is not None and guess != suffixes:
+        keys = ("data.source_suffix", "data.target_suffix")
+        sets = [f'{key} = "{end}"' for key, end in zip(keys, guess, strict=True) if end]
+        return f"Most of them match with {' and '.join(sets)}."
+    if some:
+        return 'Rename them, or leave them out with data.unmatched = "skip".'
+    return (
+        "No file of the one folder has the name of a file in the other. Rename them, or, if they "
+        "are no pairs, read them with images/unpaired."
+    )
 
 
 def _of_one_size(
     pairs: Sequence[_Pair], options: TwoFoldersOptions
 ) -> tuple[list[_Pair], tuple[str, ...]]:
-    """Pairs whose files have the same size; the others are an error or left out."""
+    """Pairs whose files can be read and get one size; the others are an error or left out."""
     good: list[_Pair] = []
     bad: list[str] = []
+    unequal = 0
     for pair in pairs:
         try:
             sizes = [image_size(path) for path in (pair.source, pair.target)]
         except DataError as error:
             bad.append(f"{error.where}: {error.message}")
             continue
-        if sizes[0] == sizes[1]:
+        if sizes[0] == sizes[1] or options.sizes != "equal":
             good.append(pair)
         else:
+            unequal += 1
             (height, width), (other_height, other_width) = sizes
             bad.append(
                 f"{pair.source.parent.name}/{pair.source.name} is {width} x {height}, "
@@ -218,11 +214,14 @@ def _of_one_size(
             )
     if not bad:
         return good, ()
-    message = f"{len(bad)} pairs can't be read or aren't of one size"
+    message = f"{len(bad)} pairs of {len(pairs)} can't be read or aren't of one size"
+    ways = []
+    if unequal:
+        ways.append(_OF_SIZES)
     if options.unmatched == "error":
-        raise DataError(
-            message,
-            where=options.root,
-            hint=f'{shown(bad)}\nMend them, or leave them out with data.unmatched = "skip".',
-        )
-    return good, (f"{message} and are left out:\n{shown(bad)}",)
+        if good:
+            ways.append('Mend them, or leave them out with data.unmatched = "skip".')
+        hint = "\n".join([shown(bad), *ways])
+        raise DataError(message, where=options.root, hint=hint)
+    said = [f"{message} and are left out:\n{shown(bad)}", *(ways if not good else [])]
+    return good, tuple(said)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ganzoo.data import decode_image, find_data, image_size
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Field
-from ganzoo_images.folders import deal, list_images
+from ganzoo_images.folders import deal, look_into, without_ending
 from ganzoo_images.side_by_side import CHANNEL_COUNT
-from ganzoo_images.two_folders import find_sides
+from ganzoo_images.splits import dealt, find_sides
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,20 +40,27 @@ class Unpaired:
         self.options = options
         self.root = find_data("", options.root)
         folders, in_splits, notes = find_sides(self.root, options, split)
-        sides = [list_images(folder) for folder in folders]
-        for folder, files in zip(folders, sides, strict=True):
-            if not files:
-                raise DataError(f"there are no images for the {split} split", where=str(folder))
+        found = [look_into(folder) for folder in folders]
+        notes = (*notes, *found[0].notes, *found[1].notes)
+        for folder, one in zip(folders, found, strict=True):
+            if not one.files:
+                raise DataError(
+                    f"there are no images for the {split} split",
+                    where=str(folder),
+                    hint="\n".join(one.notes),
+                )
+        sides = [one.files for one in found]
         if not in_splits:
             sides, counts = _dealt(folders, sides, options.split_seed, split)
             said = (
-                f"{self.root} has no split folders: its images were dealt to train/val/test, "
+                f"{self.root} has no val or test images: its images were dealt to train/val/test, "
                 f"{counts[0]} of {options.source} and {counts[1]} of {options.target}, by a hash "
                 f"of their name and data.split_seed = {options.split_seed}."
             )
             notes = (*notes, said)
-        self.sources, self.targets = sides
-        self.names = {"source": _names(self.sources), "target": _names(self.targets)}
+        self.sources, self.targets = (list(files.values()) for files in sides)
+        names = ("source", "target")
+        self.names = {name: _names(files) for name, files in zip(names, sides, strict=True)}
         self.notes = notes
         self.drawn = split == "train"
         self._fields: dict[str, Field] = {}
@@ -64,6 +71,13 @@ class Unpaired:
         from ganzoo_images.propose import propose_unpaired
 
         return propose_unpaired(folder)
+
+    @classmethod
+    def propose_anyway(cls, folder: Path) -> Proposal | None:
+        """What it writes where `--use` names this component."""
+        from ganzoo_images.propose import propose_unpaired
+
+        return propose_unpaired(folder, anyway=True)
 
     @property
     def fields(self) -> Mapping[str, Field]:
@@ -135,19 +149,24 @@ class Unpaired:
         return self.names[longer][index]
 
 
-def _names(files: Sequence[Path]) -> list[str]:
-    """Stems; 1.jpg beside 1.png are two images here, and need two names."""
-    stems = Counter(path.stem for path in files)
-    return [path.stem if stems[path.stem] == 1 else path.name.replace(".", "_") for path in files]
+def _names(files: Iterable[str]) -> list[str]:
+    """Paths without endings, `_` for `/`; 1.jpg beside 1.png are two images, and need two names."""
+    stems = [without_ending(below) for below in files]
+    counts = Counter(stems)
+    return [
+        (stem if counts[stem] == 1 else below.replace(".", "_")).replace("/", "_")
+        for stem, below in zip(stems, files, strict=True)
+    ]
 
 
 def _dealt(
-    folders: Sequence[Path], sides: Sequence[list[Path]], seed: int, split: Split
-) -> tuple[list[list[Path]], list[str]]:
+    folders: Sequence[Path], sides: Sequence[Mapping[str, Path]], seed: int, split: Split
+) -> tuple[list[Mapping[str, Path]], list[str]]:
     """The files of a split on each side, and how many each split got: `8/1/1`."""
-    chosen, counts = [], []
+    chosen: list[Mapping[str, Path]] = []
+    counts = []
     for folder, files in zip(folders, sides, strict=True):
-        parts = deal([path.name for path in files], seed, folder)
-        counts.append("/".join(str(len(parts[one])) for one in ("train", "val", "test")))
-        chosen.append([folder / name for name in parts[split]])
+        parts = deal(list(files), seed, folder)
+        counts.append(dealt(parts))
+        chosen.append({below: files[below] for below in parts[split]})
     return chosen, counts

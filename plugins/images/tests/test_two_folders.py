@@ -159,3 +159,69 @@ def test_no_layout_fits(tmp_path):
         assert tried in caught.value.hint
     with pytest.raises(DataMissing):
         opened(tmp_path / "absent")
+
+
+def test_pairs_of_two_sizes_are_cropped_or_resized_where_that_is_said(tmp_path):
+    for number in range(4):
+        write(tmp_path / "train" / "A" / f"{number}.png", 10, size=(6, 4))
+        write(tmp_path / "train" / "B" / f"{number}.png", 20, size=(7, 4))
+    val_beside(tmp_path)
+    for unmatched in ("error", "skip"):
+        with pytest.raises(DataError) as caught:
+            opened(tmp_path, unmatched=unmatched)
+        assert 'data.sizes = "crop"' in caught.value.hint
+        assert "unmatched" not in caught.value.hint  # it would leave none
+    cut, enlarged = opened(tmp_path, sizes="crop"), opened(tmp_path, sizes="resize")
+    for source, shape in ((cut, (4, 6, 3)), (enlarged, (4, 7, 3))):
+        assert len(source) == 4
+        sample = load(source)
+        assert sample["source"].shape == sample["target"].shape == shape
+        assert source.fields["source"].shape == (3, *shape[:2])
+        assert source.sizes(0) == {"source": shape[:2], "target": shape[:2]}
+        assert (sample["source"] == 10).all()
+        assert (sample["target"] == 20).all()
+    write(tmp_path / "train" / "A" / "4.png")
+    write(tmp_path / "train" / "B" / "4.png")
+    with pytest.raises(DataError) as caught:
+        opened(tmp_path)
+    assert 'unmatched = "skip"' in caught.value.hint  # now it leaves one
+
+
+def test_crops_are_around_the_middle(tmp_path):
+    write(tmp_path / "train" / "A" / "1.png", size=(3, 3))
+    pixels = np.zeros((5, 7, 3), np.uint8)
+    pixels[1:4, 2:5] = 255
+    (tmp_path / "train" / "B").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "train" / "B" / "1.png")
+    val_beside(tmp_path)
+    sample = load(opened(tmp_path, sizes="crop"))
+    assert sample["target"].shape == (3, 3, 3)
+    assert (sample["target"] == 255).all()
+
+
+def test_names_with_an_ending_of_their_own(tmp_path):
+    for number in range(12):
+        write(tmp_path / "train" / "A" / f"{number:03}.png", number)
+        write(tmp_path / "train" / "B" / f"{number:03}x4.png", 100 + number)
+    val_beside(tmp_path)
+    with pytest.raises(DataError) as caught:
+        opened(tmp_path)
+    assert 'data.target_suffix = "x4"' in caught.value.hint
+    source = opened(tmp_path, target_suffix="x4")
+    assert [source.name(index) for index in range(12)] == [f"{n:03}" for n in range(12)]
+    assert all((load(source, n)["target"] == 100 + n).all() for n in range(12))
+    write(tmp_path / "train" / "B" / "003.png")
+    with pytest.raises(DataError, match="1 of the files") as caught:
+        opened(tmp_path, target_suffix="x4")
+    assert "B/003.png" in caught.value.hint
+
+
+def test_files_that_pair_with_nothing_get_no_hint_that_leads_nowhere(tmp_path):
+    for number in range(3):
+        write(tmp_path / "train" / "A" / f"cat{number}.png")
+        write(tmp_path / "train" / "B" / f"dog{number}.png")
+    val_beside(tmp_path)
+    with pytest.raises(DataError) as caught:
+        opened(tmp_path)
+    assert "images/unpaired" in caught.value.hint
+    assert "skip" not in caught.value.hint
