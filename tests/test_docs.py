@@ -229,7 +229,12 @@ def test_every_plugin_is_on_the_map():
 @documents(*(name for name in DOCUMENTS if name != GUIDE))
 def test_commands_of_the_shell_blocks_parse_and_their_recipes_are_right(name):
     text = text_of(name)
-    written = {words[words.index("-o") + 1] for words in commands_in(text) if words[:1] == ["init"]}
+    # What `init` writes: the file that -o names, or one of the folder's name.
+    written = {
+        words[words.index("-o") + 1] if "-o" in words else f"{Path(words[1]).name}.toml"
+        for words in commands_in(text)
+        if words[:1] == ["init"]
+    }
     for words in commands_in(text):
         command, parameters = parsed(words)
         recipe = parameters.get("recipe")
