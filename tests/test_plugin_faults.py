@@ -360,3 +360,29 @@ def test_a_task_that_predicts_nothing_is_named(recipe, tmp_path):
     result = go(recipe, tmp_path / "run", "task.fault=predict", "watch.evaluate=test")
     assert "faulty_toy/paired makes a NoneType of 1 samples" in result.error.message
     assert (result.outcome, result.exit_code) == ("finished", ExitCode.PLUGIN)
+
+
+# --- networks that are sound, and that a check can't call or count ----------------------------
+
+
+def test_a_count_that_fails_is_a_missing_number(recipe):
+    report = inspect_recipe(load_recipe(recipe, ("generator=faulty_toy/constant",)))
+    assert not report["problems"]
+    assert report["networks"]["generator"]["flops"] is None
+    assert report["networks"]["generator"]["outputs"] == [[3, 4, 4]]
+    counted = inspect_recipe(load_recipe(recipe))["networks"]["generator"]
+    assert counted["flops"] == 2 * 3 * 3 * 4 * 4
+
+
+def test_a_network_of_three_inputs_is_checked_in_its_tasks_step(recipe, tmp_path, capsys):
+    three = ("task=faulty_toy/threefold", "generator=faulty_toy/mixing")
+    report = inspect_recipe(load_recipe(recipe, three))
+    assert not report["problems"]
+    assert report["networks"]["generator"]["outputs"] == []
+    assert go(recipe, tmp_path / "run", *three, steps=1).exit_code == 0
+    sets = [part for one in three for part in ("--set", one)]
+    assert main(["--plugin", str(TOY), "check", str(recipe), *sets]) == 0
+    assert "3x4x4 -> ?" in capsys.readouterr().out
+    # A task that gives it one input is refused, with what the network says of it.
+    (problem,) = inspect_recipe(load_recipe(recipe, three[1:]))["problems"]
+    assert problem["message"].startswith("faulty_toy/mixing can't take 3 x 4 x 4: TypeError")

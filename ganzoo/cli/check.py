@@ -78,7 +78,7 @@ def _row(role: str, network: dict[str, Any]) -> tuple[str, ...]:
         role,
         network["id"],
         f"{network['parameters']:,} parameters",
-        f"{_shape(network['input'])} -> {outputs}",
+        f"{_shape(network['input'])} -> {outputs or '?'}",
         "" if field is None else f"receptive field {field}",
     )
 

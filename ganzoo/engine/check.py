@@ -28,10 +28,11 @@ def inspect_recipe(recipe: Recipe) -> dict[str, Any]:
     Returns:
         `{"networks": {ROLE: {"id", "parameters", "flops", "input", "outputs", "receptive_field"?}},
         "machine": {"device", "precision"}, "problems": [...], "notes": [...]}`; shapes have no
-        batch axis, `outputs` is a list of shapes, one per scale, and `flops` is one image's forward
-        pass. `machine` says what a run on this machine would use; it is empty, with a note, where
-        the recipe asks for what this machine hasn't. A problem is
-        `{"message", "where", "hint", "exit_code"}`.
+        batch axis. `outputs` is a list of shapes, one per scale, and empty of a network that takes
+        more than one input, which is called in its task's step alone. `flops` is one image's
+        forward pass, None where it can't be counted. `machine` says what a run on this machine
+        would use; it is empty, with a note, where the recipe asks for what this machine hasn't. A
+        problem is `{"message", "where", "hint", "exit_code"}`.
     """
     report: dict[str, Any] = {"networks": {}, "machine": {}, "problems": [], "notes": []}
     try:
@@ -43,8 +44,13 @@ def inspect_recipe(recipe: Recipe) -> dict[str, Any]:
         try_extremes(data)
         plan = plan_networks(recipe, data.fields)
         build_loss(recipe, plan, torch.device("cpu"), torch.float32)
-        report["networks"] = _describe(plan, recipe.train.batch_size)
-        rehearse(recipe, plan)
+        report["networks"], refusals = _describe(plan, recipe.train.batch_size)
+        try:
+            rehearse(recipe, plan)
+        except GanzooError as error:
+            # The step is what counts: a task may give its network more inputs than one. Where it
+            # fails, what the network alone refused says more.
+            raise refusals[0] if refusals else error from error
     except GanzooError as error:
         report["problems"].append(
             {
@@ -76,16 +82,25 @@ def network_costs(recipe: Recipe, *, stand_in: bool | None = None) -> dict[str, 
         GanzooError: when data or networks can't be had.
     """
     data = open_data(recipe, "train", stand_in=stand_in)
-    return _describe(plan_networks(recipe, data.fields), recipe.train.batch_size)
+    return _describe(plan_networks(recipe, data.fields), recipe.train.batch_size)[0]
 
 
-def _describe(plan: Plan, batch_size: int) -> dict[str, Any]:
+def _describe(plan: Plan, batch_size: int) -> tuple[dict[str, Any], list[RecipeError]]:
+    """What is known of each network, and of those that can't be called alone why."""
     networks: dict[str, Any] = {}
+    refusals = []
     for role, component in plan.chosen.items():
         io = plan.io[role]
-        network, outputs, flops = _tried(component, io, role, batch_size)
-        if plan.task.roles[role] == "generator":
-            check_outputs(component.id, role, io, [tuple(shape) for shape in outputs])
+        outputs: list[list[int]] = []
+        flops = None
+        try:
+            network, outputs, flops = _tried(component, io, role, batch_size)
+        except _NotAlone as alone:
+            network = alone.network
+            refusals.append(alone.refusal)
+        else:
+            if plan.task.roles[role] == "generator":
+                check_outputs(component.id, role, io, [tuple(shape) for shape in outputs])
         networks[role] = {
             "id": component.id,
             "parameters": sum(p.numel() for p in network.parameters()),
@@ -97,16 +112,26 @@ def _describe(plan: Plan, batch_size: int) -> dict[str, Any]:
         field = options.receptive_field() if isinstance(options, NetOptions) else None
         if field is not None:
             networks[role]["receptive_field"] = field
-    return networks
+    return networks, refusals
+
+
+class _NotAlone(Exception):  # noqa: N818  # no error yet: what a task gives the network will tell
+    """A network that was built and can't be called with one input of its `io`."""
+
+    def __init__(self, network: torch.nn.Module, refusal: RecipeError) -> None:
+        super().__init__(refusal.message)
+        self.network = network
+        self.refusal = refusal
 
 
 def _tried(
     component: Chosen, io: NetIO, role: str, batch_size: int
-) -> tuple[torch.nn.Module, list[list[int]], int]:
+) -> tuple[torch.nn.Module, list[list[int]], int | None]:
     """The network, and what `_forward` says of it.
 
     Raises:
-        RecipeError: it can't be built, or can't take what the task gives it.
+        RecipeError: it can't be built.
+        _NotAlone: it can't be called with what its `io` says.
     """
     try:
         with torch.device("meta"):
@@ -117,27 +142,51 @@ def _tried(
         raise
     except Exception:  # noqa: BLE001  # whatever a plugin's code raises without numbers
         # A network that looks at its numbers can't be built or called without them.
+        with weights_follow():
+            network = _with_numbers(component, io, role)
         try:
-            with weights_follow():
-                network = build_network(component, io, 0, role)
             return network, *_forward(network, io, 2)
         except GanzooError:
             raise
         except Exception as error:
-            shape = " x ".join(map(str, io.inputs))
-            raise RecipeError(
-                f"{component.id} can't take {shape}: {in_words(error)}",
-                where=role,
-                hint="take images of another size, or another component",
-            ) from error
+            raise _NotAlone(network, _refusal(component, io, role, error)) from error
 
 
-def _forward(network: torch.nn.Module, io: NetIO, images: int) -> tuple[list[list[int]], int]:
-    """Shapes of the outputs, and operations of one image's forward pass (multiply + add = 2)."""
+def _with_numbers(component: Chosen, io: NetIO, role: str) -> torch.nn.Module:
+    try:
+        return build_network(component, io, 0, role)
+    except GanzooError:
+        raise
+    except Exception as error:
+        raise _refusal(component, io, role, error) from error
+
+
+def _refusal(component: Chosen, io: NetIO, role: str, error: Exception) -> RecipeError:
+    shape = " x ".join(map(str, io.inputs))
+    return RecipeError(
+        f"{component.id} can't take {shape}: {in_words(error)}",
+        where=role,
+        hint="take images of another size, or another component",
+    )
+
+
+def _forward(
+    network: torch.nn.Module, io: NetIO, images: int
+) -> tuple[list[list[int]], int | None]:
+    """Shapes of the outputs, and operations of one image's forward pass (multiply + add = 2).
+
+    The number is None where torch's counter fails: it does on sound networks too.
+    """
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
     inputs: list[Tensor] = [torch.zeros((images, *io.inputs), device=device)]
     if io.classes:
         inputs.append(torch.zeros(images, dtype=torch.int64, device=device))
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        output = as_output(network(*inputs))
-    return [list(logits.shape[1:]) for logits in output.logits], counter.get_total_flops() // images
+    flops: int | None = None
+    with torch.no_grad():
+        try:
+            with FlopCounterMode(display=False) as counter:
+                output = as_output(network(*inputs))
+            flops = counter.get_total_flops() // images
+        except Exception:  # noqa: BLE001  # the counter's, or the network's, which comes again
+            output = as_output(network(*inputs))
+    return [list(logits.shape[1:]) for logits in output.logits], flops

@@ -57,7 +57,7 @@ class FromConstant(nn.Module):
         self.body = nn.Conv2d(io.inputs[0], io.outputs[0], 1)
 
     def forward(self, x, y=None):
-        return self.body(self.constant.expand(len(x), *self.constant.shape[1:]) + x)
+        return self.body(self.constant.expand(len(x), *self.constant.shape[1:])) + x
 
 
 class Paired(Task):
