@@ -6,6 +6,7 @@ All else they have of `conformance_good_algorithms`, which lies in the same fold
 from __future__ import annotations
 
 import copy
+import io
 import multiprocessing
 from importlib.resources.abc import Traversable
 from math import log
@@ -903,7 +904,7 @@ class Written(Traversable):
         raise NotImplementedError(parts)
 
     def open(self, mode="r", **more):
-        raise NotImplementedError(mode)
+        return io.BytesIO(self.text.encode()) if "b" in mode else io.StringIO(self.text)
 
     def read_text(self, encoding=None):
         return self.text
