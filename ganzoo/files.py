@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ REFUSED = (errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM)
 """What it says when a file can't be written, or not even read, whatever the program does."""
 
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
-_TEMPORARY = re.compile(r"\..+\.(\d+)\.tmp")
+_TEMPORARY = re.compile(r"\..+\.([0-9]{1,10})\.tmp", re.DOTALL)
 
 
 @contextmanager
@@ -75,15 +75,22 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files in a folder whose writers were killed.
+def remove_leftovers(*folders: Path) -> None:
+    """Remove the temporary files in folders whose writers were killed.
 
     Those of a process that still runs on this machine stay, since it may be writing them.
     """
-    for file in folder.glob(".*.tmp"):
-        made = _TEMPORARY.fullmatch(file.name)
-        if made and not _runs(int(made[1])):
-            file.unlink(missing_ok=True)
+    for folder in folders:
+        for file in folder.glob(".*.tmp"):
+            if is_leftover(file):
+                with suppress(OSError):  # a folder that may only be read
+                    file.unlink()
+
+
+def is_leftover(file: Path) -> bool:
+    """Whether this is a temporary file of `replacing` whose writer was killed."""
+    made = _TEMPORARY.fullmatch(file.name)
+    return made is not None and not _runs(int(made[1]))
 
 
 def _runs(process: int) -> bool:

@@ -1,18 +1,21 @@
 """What a run directory is believed to say: files gone, cut, of wrong types, or not this run's."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from ganzoo.engine import checkpoint
+from ganzoo.engine import checkpoint, rundir
 from ganzoo.engine.clocks import Limits
 from ganzoo.engine.history import comparison, last_losses, summaries
 from ganzoo.engine.run import run
-from ganzoo.errors import DataError, ExitCode
+from ganzoo.errors import DataError, ExitCode, UsageError
 from ganzoo.observers import Voice
 from ganzoo.recipe import load_recipe
 
@@ -338,3 +341,74 @@ def test_what_was_set_before_isnt_said_as_of_today(begun, capsys):
     said = capsys.readouterr().err
     assert "set on the command line" not in said
     assert f"set in an earlier part of this run: {SETS[0]}" in said
+
+
+# --- what killed processes leave -----------------------------------------------------------------
+
+
+def ended_process() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_what_killed_writers_left_goes_at_the_next_start(begun):
+    dead, alive = ended_process(), os.getppid()
+    gone = [
+        begun / f".status.json.{dead}.tmp",
+        begun / f".metrics.jsonl.{os.getpid()}.tmp",  # another process had our number before
+        begun / "samples" / f".step_000000002.png.{dead}.tmp",
+        begun / "checkpoints" / f".LATEST.{dead}.tmp",
+        begun / "checkpoints" / "step_3.tmp" / f".generator.safetensors.{dead}.tmp",
+    ]
+    kept = [
+        begun / f".status.json.{alive}.tmp",  # the control: somebody may be writing it
+        begun / ".mine.tmp",
+        begun / "samples" / "mine.1.tmp",
+    ]
+    for file in (*gone, *kept):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("half of it")
+    assert go_on(begun).document["step"] == 5
+    assert not [file for file in gone if file.exists()]
+    assert not (begun / "checkpoints" / "step_3.tmp").exists()
+    assert all(file.exists() for file in kept)
+
+
+def test_a_new_run_may_take_a_start_that_was_broken_off(tiny, tmp_path):
+    out = tmp_path / "x"
+    out.mkdir()
+    for name in ("recipe.toml", ".lock", f".recipe.resolved.toml.{ended_process()}.tmp"):
+        (out / name).write_text("half of it")
+    recipe = load_recipe(tiny)
+    run(recipe, out=out, limits=Limits(1), voice=Voice(quiet=True))
+    assert (out / "recipe.toml").read_text() == recipe.text
+    assert sorted(file.name for file in out.glob(".*")) == [".lock"]
+
+
+@pytest.mark.parametrize("name", ["mine.txt", "recipe.resolved.toml", "log.txt", ".hidden"])
+def test_a_new_run_takes_no_directory_that_holds_anything_else(tiny, tmp_path, name):
+    out = tmp_path / "x"
+    out.mkdir()
+    (out / "recipe.toml").write_text("mine")
+    (out / name).write_text("mine")
+    with pytest.raises(UsageError, match="isn't empty"):
+        run(load_recipe(tiny), out=out, limits=Limits(1), voice=Voice(quiet=True))
+    assert (out / "recipe.toml").read_text() == "mine"
+
+
+def test_of_two_starts_in_one_directory_the_second_takes_nothing(tiny, tmp_path, monkeypatch):
+    """The first one begins between the second's look and its claim."""
+    out, recipe = tmp_path / "x", load_recipe(tiny)
+    reserve = rundir.reserve
+
+    def overtaken(*arguments):
+        path = reserve(*arguments)
+        with rundir.claimed(path):
+            rundir.begin(load_recipe(tiny, ["train.seed=9"]), path)
+        return path
+
+    monkeypatch.setattr(rundir, "reserve", overtaken)
+    with pytest.raises(UsageError, match="isn't empty"):
+        run(recipe, out=out, limits=Limits(1), voice=Voice(quiet=True))
+    assert load_recipe(out / "recipe.resolved.toml").train.seed == 9

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ganzoo.blame import left_by
@@ -119,10 +119,7 @@ def _begin(
     if resume is None:
         on_cpu = session.device.type == "cpu"
         rehearse(recipe, trainer.plan, trainer.nets if on_cpu else None, session.dtype)
-    path = resume
-    if path is None:
-        path = Path(session.share(str(rundir.create(recipe, out)) if session.main else None))
-        stack.enter_context(_claimed(path, main=session.main))
+    path = resume or _made(recipe, out, session, stack)
     voice.log_to(path / "log.txt")
     notes = [*data.notes, *start.problems]
     if resume is not None:
@@ -139,8 +136,24 @@ def _begin(
     return Loop(this, limits, observers)
 
 
-def _claimed(path: Path, *, main: bool) -> AbstractContextManager[None]:
-    return rundir.claimed(path) if main else nullcontext()
+def _made(recipe: Recipe, out: Path | None, session: Session, stack: ExitStack) -> Path:
+    """The directory of a new run, claimed until `stack` ends, with the recipe in it."""
+    path = Path(session.share(str(rundir.reserve(recipe, out)) if session.main else None))
+    stack.enter_context(_claimed(path, main=session.main))
+    if session.main:
+        rundir.begin(recipe, path)
+    return path
+
+
+@contextmanager
+def _claimed(path: Path, *, main: bool) -> Iterator[None]:
+    """Keep a run directory to this run, without what killed processes left in it."""
+    if not main:
+        yield
+        return
+    with rundir.claimed(path):
+        rundir.tidy(path)
+        yield
 
 
 def _record(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,7 +13,15 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
 from ganzoo.errors import DataError, EnvironmentFault, UsageError
-from ganzoo.files import FULL, cannot_write, read_checked, write_json, write_text
+from ganzoo.files import (
+    FULL,
+    cannot_write,
+    is_leftover,
+    read_checked,
+    remove_leftovers,
+    write_json,
+    write_text,
+)
 from ganzoo.recipe.model import Recipe
 from ganzoo.recipe.write import to_toml
 
@@ -23,6 +32,7 @@ except ImportError:  # Windows, where nothing keeps two processes apart
 
 RESOLVED = "recipe.resolved.toml"
 STATUS = "status.json"
+LOCK = ".lock"
 
 
 def now() -> str:
@@ -30,39 +40,64 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def create(recipe: Recipe, out: Path | None) -> Path:
-    """Make a new run directory and put the recipe into it.
+def reserve(recipe: Recipe, out: Path | None) -> Path:
+    """Make the directory of a new run; `begin` writes into it, once it is claimed.
 
     Args:
         recipe: what will be run.
         out: the directory itself; by default `OUT/NAME/STAMP` with the recipe's `out` and name.
 
     Raises:
-        UsageError: when `out` already holds something.
+        UsageError: when `out` already holds something else than a start that was broken off.
         EnvironmentFault: when it can't be written.
     """
     with writing(out or Path(recipe.out)):
-        return _create(recipe, out)
-
-
-def _create(recipe: Recipe, out: Path | None) -> Path:
-    if out is not None:
-        path = out
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise UsageError(
-                "the run directory isn't empty",
-                where=str(path),
-                hint=f"To go on with that run: --resume {path}; else name another --out.",
+        if out is None:
+            return _first_free(
+                Path(recipe.out) / recipe.name, datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
             )
-        path.mkdir(parents=True, exist_ok=True)
+        _refuse_taken(out)
+        out.mkdir(parents=True, exist_ok=True)
+        return out
+
+
+def begin(recipe: Recipe, path: Path) -> None:
+    """Put the recipe into the directory of a new run, which this process has claimed.
+
+    Raises:
+        UsageError: when another process has begun a run in it meanwhile.
+        EnvironmentFault: when it can't be written.
+    """
+    _refuse_taken(path)
+    with writing(path):
+        if recipe.text:
+            write_text(path / "recipe.toml", recipe.text)
+        write_text(path / RESOLVED, to_toml(recipe))
+
+
+def _refuse_taken(path: Path) -> None:
+    """Refuse what isn't an empty folder, nor one that a start left which ended before `RESOLVED`.
+
+    Such a start can't be resumed, and has nothing but the recipe's text to lose.
+    """
+    if path.is_dir():
+        left = {file.name for file in path.iterdir() if not is_leftover(file)}
+        taken = not left <= {LOCK, "recipe.toml"}
     else:
-        parent = Path(recipe.out) / recipe.name
-        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        path = _first_free(parent, stamp)
-    if recipe.text:
-        write_text(path / "recipe.toml", recipe.text)
-    write_text(path / RESOLVED, to_toml(recipe))
-    return path
+        taken = path.exists()
+    if taken:
+        raise UsageError(
+            "the run directory isn't empty",
+            where=str(path),
+            hint=f"To go on with that run: --resume {path}; else name another --out.",
+        )
+
+
+def tidy(path: Path) -> None:
+    """Remove what writers left in a run directory that were killed."""
+    remove_leftovers(path, *(folder for folder in path.rglob("*") if folder.is_dir()))
+    for folder in path.glob("checkpoints/step_*.tmp"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _first_free(parent: Path, stamp: str) -> Path:
@@ -110,7 +145,7 @@ def claimed(path: Path) -> Iterator[None]:
         UsageError: when another process is training in it.
     """
     with writing(path):
-        file = (path / ".lock").open("w")
+        file = (path / LOCK).open("w")
     with file:
         try:
             # Not flock, which loader workers would inherit and hold beyond a kill -9 of this one.

@@ -11,6 +11,7 @@ from typing import Any
 
 from ganzoo.data.decode import IMAGE_SUFFIXES
 from ganzoo.errors import DataError, UsageError
+from ganzoo.files import remove_leftovers
 from ganzoo.inference.find import find_weights
 from ganzoo.inference.modes import Mode
 from ganzoo.inference.network import direction, load_trained, refuse_drawing, served, task_of
@@ -204,6 +205,7 @@ def predict(
         unread=lambda path, reason: failed.append({"input": str(path), "reason": reason}),
     )
     card, trained = load_trained(path, mode=mode, seed=seed, device=device, precision=precision)
+    remove_leftovers(*{job.output.parent for job in jobs})
     outputs: list[dict[str, str]] = []
     for job, refusal in make_all(trained, card, jobs, str(path), size):
         if refusal is None:

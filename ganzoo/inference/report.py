@@ -10,7 +10,7 @@ import numpy as np
 
 from ganzoo.api import Chosen
 from ganzoo.data.convert import save_image
-from ganzoo.files import replacing
+from ganzoo.files import remove_leftovers, replacing
 from ganzoo.inference import controls
 from ganzoo.inference.judging import Made
 from ganzoo.inference.scores import BOUNDS, NETWORK, Judgement, means, without_bounds
@@ -46,6 +46,7 @@ class Gallery:
             with replacing(path) as temporary, temporary.open("wb") as file:
                 np.save(file, np.stack(self.rows))
             self.files.add(path)
+        remove_leftovers(self.folder, self.folder.parent)
         for stale in {*self.folder.glob("*.png"), *self.folder.glob("*.npy")} - self.files:
             stale.unlink()
 
