@@ -48,6 +48,13 @@ from ganzoo.cli.predict import MODE_HELP, MODES
     default=None,
     help="The moving average of the weights, or the plain ones. Default: the average if there.",
 )
+@click.option(
+    "--set",
+    "overrides",
+    metavar="data.root=DIR",
+    multiple=True,
+    help="Where the run's data lie now.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 def command(  # click passes by name
     run: Path,
@@ -58,6 +65,7 @@ def command(  # click passes by name
     device: str,
     role: str | None,
     ema: bool | None,  # noqa: FBT001  # click passes by name
+    overrides: tuple[str, ...],
     as_json: bool,  # noqa: FBT001
 ) -> None:
     """Score the newest weights of the run directory RUN.
@@ -86,6 +94,7 @@ def command(  # click passes by name
             device=device,
             role=role,
             ema=ema,
+            overrides=overrides,
             done=lambda count, total: progress.update(bar, completed=count, total=total),
         )
     print_report(document)

@@ -18,7 +18,7 @@ from ganzoo.engine.clocks import Limits, StopFlag, Ticker, stop_on_signals
 from ganzoo.engine.faults import fault_of
 from ganzoo.engine.looking import Looks
 from ganzoo.engine.state import capture
-from ganzoo.engine.view import Result, Run, data_identity
+from ganzoo.engine.view import Result, Run
 from ganzoo.errors import (
     DivergedError,
     EnvironmentFault,
@@ -272,7 +272,7 @@ class Loop:
             step=clock.step,
             images=clock.images,
             complete=self.trainer.done,
-            data={**data_identity(self.data), "notes": list(self.data.notes)},
+            data={**self.run.data, "notes": list(self.data.notes)},
             **self.trainer.summary(),
             **more,
         )

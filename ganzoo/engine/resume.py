@@ -7,22 +7,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ganzoo.data.identity import difference, identity_of
 from ganzoo.data.pipeline import PreparedData
 from ganzoo.engine import checkpoint, provenance, rundir
 from ganzoo.engine.clocks import Limits, in_words
 from ganzoo.engine.session import Resolved
 from ganzoo.engine.state import restore
 from ganzoo.engine.trainer import Trainer
-from ganzoo.engine.view import Result, data_identity
+from ganzoo.engine.view import Result
 from ganzoo.errors import DataError, ExitCode, GanzooError, RecipeError
 from ganzoo.interfaces import Outcome
 from ganzoo.observers import Voice
 from ganzoo.recipe import load_recipe
 from ganzoo.recipe.model import Recipe
 
-RESUMABLE = ("train.epochs", "train.cache", "train.workers", "watch.", "out")
+RESUMABLE = ("train.epochs", "train.cache", "train.workers", "data.root", "watch.", "out")
 """Keys in which `run RECIPE --resume` may differ from the stored recipe; all but the first change
-no bit of the weights."""
+no bit of the weights. Below another `data.root` must lie the same data."""
 
 
 def differences(stored: Recipe, wanted: Recipe) -> tuple[list[str], list[str]]:
@@ -71,8 +72,8 @@ def adopt(path: Path, wanted: Recipe | None) -> tuple[Recipe, list[str]]:
             hint="\n".join(
                 [
                     *refused,
-                    "A resume may change train.epochs, train.cache, train.workers, [watch], out.",
-                    "For another change start a new run.",
+                    "A resume may change train.epochs, train.cache, train.workers, data.root,",
+                    "[watch] and out. For another change start a new run.",
                 ]
             ),
         )
@@ -214,23 +215,37 @@ def footing(
     return notes
 
 
-def check_same_data(path: Path, data: PreparedData) -> None:
+def check_same_data(path: Path, data: PreparedData, changes: Sequence[str]) -> list[str]:
     """Refuse to go on with other data than the run began with.
 
+    Returns:
+        What couldn't be compared, or looks different where nothing was moved, in words.
+
     Raises:
-        DataError: when a stand-in would follow the real data, or the other way round.
+        DataError: when a stand-in would follow the real data, or the other way round; or when the
+            data are others.
     """
     before = rundir.read_status(path).get("data")
     if before is None:
-        return
-    now = data_identity(data)
-    if any(before[key] != value for key, value in now.items()):
+        return []
+    moved = [change for change in changes if change.startswith("data.root:")]
+    now = identity_of(data)
+    if "content" not in before and moved:
+        return ["an older version began this run: only the number of its images was compared"]
+    content = before.get("content", now["content"])
+    if not moved:
+        # A decoder of another version may give other values for the same file.
+        before = {**before, "content": now["content"]}
+    if reason := difference(before, now):
         raise DataError(
-            f"the run began with {before['length']} images of {before['use']}, and now there are "
-            f"{now['length']} of {now['use']}",
+            reason,
             where=str(path),
-            hint="Make its data available again (data.root, GANZOO_DATA), or start a new run.",
+            hint="Make its data available again (--set data.root=FOLDER, GANZOO_DATA), or start a "
+            "new run.",
         )
+    if content != now["content"]:
+        return ["the first image isn't what it was: edited, or decoded by another version"]
+    return []
 
 
 def go_on(trainer: Trainer, start: Start, voice: Voice) -> None:

@@ -108,8 +108,9 @@ def _begin(
     resolved = resolve(recipe.train, start.resolved)
     data = open_data(recipe, "train", stand_in=start.stand_in)
     open_watched(recipe, stand_in=data.stand_in)
+    notes = [*data.notes, *start.problems]
     if resume is not None:
-        check_same_data(resume, data)
+        notes += check_same_data(resume, data, changes)
     session = Session(resolved, accumulate=recipe.train.accumulate)
     stack.callback(session.close)
     # Before there is a directory: what can't be built, or make a step, leaves nothing behind.
@@ -121,7 +122,6 @@ def _begin(
         rehearse(recipe, trainer.plan, trainer.nets if on_cpu else None, session.dtype)
     path = resume or _made(recipe, out, session, stack)
     voice.log_to(path / "log.txt")
-    notes = [*data.notes, *start.problems]
     if resume is not None:
         notes += footing(resume, recipe, start, resolved, changes)
     for note in notes:

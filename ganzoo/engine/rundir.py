@@ -215,6 +215,8 @@ class _Data(BaseModel):
     use: str
     stand_in: bool
     length: NonNegativeInt
+    names: str = ""
+    content: str = ""
 
 
 class _Status(BaseModel):

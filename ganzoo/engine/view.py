@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ganzoo.data.pipeline import PreparedData
+from ganzoo.data.identity import identity_of
 from ganzoo.engine import rundir
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import ExitCode, GanzooError
@@ -39,6 +39,8 @@ class Run:
         self.trainer = trainer
         self.voice = voice
         self.status = rundir.Status(path)
+        self.data = identity_of(trainer.data)
+        """What the data are, for the status."""
         self.outcome: Outcome | None = None
         self.last_step = 0
         """Step at which this process will stop, if nothing happens."""
@@ -52,8 +54,3 @@ class Run:
     def nets(self) -> Mapping[str, Any]:
         """The raw networks by role."""
         return self.trainer.nets
-
-
-def data_identity(data: PreparedData) -> dict[str, Any]:
-    """What must stay the same through all parts of a run."""
-    return {"use": data.chosen.id, "stand_in": data.stand_in, "length": len(data)}

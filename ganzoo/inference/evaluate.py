@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from ganzoo.api import NetOptions
+from ganzoo.data.identity import difference, identity_of
 from ganzoo.data.pipeline import PreparedData, open_for_evaluation
+from ganzoo.engine.rundir import flatten, read_status
 from ganzoo.errors import DataError, UsageError
 from ganzoo.files import write_json
 from ganzoo.inference import controls
@@ -112,11 +114,15 @@ def _contestants(
     return make
 
 
-def run_recipe(run: Path) -> Recipe:
+def run_recipe(run: Path, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe of a run directory.
 
+    Args:
+        run: the directory.
+        overrides: `--set`s, which may say where the data lie and nothing else.
+
     Raises:
-        UsageError: this is none.
+        UsageError: this is none; or another key than `data.root` would change.
     """
     resolved = run / "recipe.resolved.toml"
     if not resolved.is_file():
@@ -125,7 +131,17 @@ def run_recipe(run: Path) -> Recipe:
             where=str(run),
             hint=runs_below(run) or f"It holds no {resolved.name}.",
         )
-    return load_recipe(resolved)
+    recipe = load_recipe(resolved, overrides)
+    if overrides:
+        old, new = flatten(load_recipe(resolved).document), flatten(recipe.document)
+        others = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+        if others := [key for key in others if key != "data.root"]:
+            raise UsageError(
+                f"a run is evaluated as it was trained: {', '.join(others)} can't be set",
+                where="--set",
+                hint="data.root can, where the data have moved.",
+            )
+    return recipe
 
 
 def trained_data(recipe: Recipe, card: WeightsCard, split: Split) -> PreparedData:
@@ -148,6 +164,7 @@ def evaluate_run(
     device: str = "auto",
     role: str | None = None,
     ema: bool | None = None,
+    overrides: Sequence[str] = (),
     done: Callable[[int, int], None] = lambda *_: None,
 ) -> dict[str, Any]:
     """Score a run's newest weights on a split, with controls beside.
@@ -167,6 +184,7 @@ def evaluate_run(
         device: `auto`, `cpu`, `cuda` or `mps`.
         role: the network to score; None: each that the task serves.
         ema: see `ganzoo.inference.find.find_weights`.
+        overrides: see `run_recipe`.
         done: called with the number of samples done and their total.
 
     Returns:
@@ -182,7 +200,9 @@ def evaluate_run(
         UsageError: this is no run directory, or holds no weights.
         GanzooError: weights or data can't be used.
     """
-    recipe = run_recipe(run)
+    recipe = run_recipe(run, overrides)
+    if overrides:
+        _refuse_other_data(run, recipe)
     serves = recipe.task.load().serves
     several = len(serves) > 1
     parts = {}
@@ -206,6 +226,23 @@ def evaluate_run(
     document = {"run": str(run), "file": str(file), **results}
     write_json(file, document)
     return document
+
+
+def _refuse_other_data(run: Path, recipe: Recipe) -> None:
+    """Compare the training images below another `data.root` with the run's, if they are there.
+
+    Raises:
+        DataError: they are others, so the held-out ones would be too.
+    """
+    before = read_status(run).get("data")
+    if before is None:
+        return
+    try:
+        train = open_for_evaluation(recipe, "train", stand_in=before["stand_in"])
+    except DataError:
+        return  # those held out may be there without them
+    if reason := difference(before, identity_of(train)):
+        raise DataError(reason, where=str(run), hint="Set data.root to the run's own data.")
 
 
 def _evaluate_weights(
