@@ -122,4 +122,4 @@ def test_weights_hold_no_path_of_the_machine_that_made_them(begun, tmp_path):
     assert str(tmp_path).encode() not in file.read_bytes()
     data = read_card(file).data
     assert (data["use"], data["root"]) == ("images/two_folders", "old")
-    assert str(tmp_path) in (begun / "provenance.json").read_text()  # the control
+    assert str(tmp_path) in (begun / "recipe.resolved.toml").read_text()  # the control

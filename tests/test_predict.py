@@ -22,7 +22,7 @@ from ganzoo.inference.card import WeightsCard
 from ganzoo.inference.network import load_trained
 from ganzoo.inference.predict import plan, predict
 from ganzoo.inference.stream import brought_to
-from ganzoo.inference.weights import build_network, load_weights, save_weights
+from ganzoo.inference.weights import build_network, load_weights, read_card, save_weights
 from ganzoo.interfaces import Field, NetIO
 
 TOY = Path(__file__).parent / "toys" / "inference_toy.py"
@@ -181,6 +181,8 @@ def test_the_card_says_mode_and_seed_and_the_picture_records_them(tmp_path):
     assert (document["mode"], document["seed"]) == ("deterministic", 5)
     note = json.loads(Image.open(tmp_path / "out.png").text["ganzoo"])
     assert (note["mode"], note["seed"], note["step"]) == ("deterministic", 5, 7)
+    assert (note["weights"], note["sha256"]) == ("g.safetensors", read_card(weights).sha256)
+    assert str(tmp_path) not in str(note)
     pictures = {}
     for mode in modes.MODES:
         predict(weights, [source], tmp_path / f"{mode}.png", mode=mode, device="cpu")

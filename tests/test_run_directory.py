@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from ganzoo.cli.main import main
 from ganzoo.engine import checkpoint, rundir
 from ganzoo.engine.clocks import Limits
 from ganzoo.engine.history import comparison, last_losses, summaries
@@ -412,3 +413,23 @@ def test_of_two_starts_in_one_directory_the_second_takes_nothing(tiny, tmp_path,
     with pytest.raises(UsageError, match="isn't empty"):
         run(recipe, out=out, limits=Limits(1), voice=Voice(quiet=True))
     assert load_recipe(out / "recipe.resolved.toml").train.seed == 9
+
+
+# --- lists ---------------------------------------------------------------------------------------
+
+
+def test_names_of_runs_are_whole_whatever_the_width(template, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    long = tmp_path / ("a-name-of-" + "60-letters" * 5) / "20260101-120000"
+    shutil.copytree(template, long)
+    other = shutil.copytree(long, long.with_name("20260101-130000"))
+    change(other / "status.json", step=3)
+    assert main(["runs", "list", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["run", "recipe", "state", "step", "data"]
+    assert [line.split()[0] for line in lines[1:]] == [str(long), str(other)]
+    assert lines[1].split()[1:] == ["tiny", "stopped", "4", "images/procedural_facades"]
+    assert main(["runs", "compare", str(long), str(other)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == [str(long), str(other)]
+    assert lines[1].split() == ["step", "4", "3"]

@@ -104,6 +104,8 @@ def test_a_picture_holds_every_sample(images, tmp_path):
     picture = Image.open(tmp_path / "out.png")
     note = json.loads(picture.info["ganzoo"])
     assert (note["seed"], note["n"], note["mode"], note["step"]) == (3, 6, "running", 1)
+    assert note["weights"] == "generator.safetensors"
+    assert str(tmp_path) not in str(note)
     # Two classes, so two columns; whole pixels, with gaps of two.
     sheet, expected = np.asarray(picture), block(list(levels), 2)
     assert np.array_equal(sheet, expected)

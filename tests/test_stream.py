@@ -37,7 +37,11 @@ class Network:
 
 
 CARD = SimpleNamespace(
-    fields={"source": Field((3, 4, 4), "image")}, io=NetIO((3, 4, 4), (3, 4, 4)), step=1
+    fields={"source": Field((3, 4, 4), "image")},
+    io=NetIO((3, 4, 4), (3, 4, 4)),
+    recipe="tiny",
+    step=1,
+    sha256="",
 )
 
 
@@ -60,7 +64,7 @@ def no_thread_is_left():
 
 
 def run(network, jobs):
-    return make_all(network, CARD, jobs, "weights")
+    return make_all(network, CARD, jobs, Path("weights"))
 
 
 def there(jobs):

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ganzoo.cli.console import print_json
+from ganzoo.cli.console import print_columns, print_json
 from ganzoo.errors import UsageError
 
 
@@ -29,13 +29,10 @@ def list_runs(folder: str, *, as_json: bool) -> None:
         return
     if not rows:
         raise UsageError("no runs in it", where=folder, hint="ganzoo run RECIPE makes one.")
-    _table(
-        ["run", "recipe", "state", "step", "data"],
-        [
-            [row["run"], row["recipe"], row["state"], f"{row['step']:,}", row["data"]]
-            for row in rows
-        ],
-    )
+    shown = [
+        [row["run"], row["recipe"], row["state"], f"{row['step']:,}", row["data"]] for row in rows
+    ]
+    print_columns([["run", "recipe", "state", "step", "data"], *shown])
 
 
 @command.command("compare")
@@ -54,7 +51,8 @@ def compare(runs: tuple[str, ...], *, as_json: bool) -> None:
     if not table:
         click.echo("nothing differs", err=True)
         return
-    _table(["", *runs], [[key, *map(_shown, values)] for key, values in table.items()])
+    shown = [[key, *map(_shown, values)] for key, values in table.items()]
+    print_columns([["", *runs], *shown])
 
 
 def _shown(value: Any) -> str:
@@ -63,14 +61,3 @@ def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-
-
-def _table(header: list[str], rows: list[list[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(*header, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    Console(soft_wrap=True).print(table)

@@ -17,7 +17,7 @@ from ganzoo.api import NetOptions
 from ganzoo.engine import checkpoint, rng
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import DataError, GanzooError, PluginError
-from ganzoo.inference.card import WeightsCard
+from ganzoo.inference.card import WeightsCard, without_places
 from ganzoo.inference.weights import fill
 from ganzoo.registry import current
 
@@ -224,7 +224,7 @@ def card(trainer: Trainer, role: str, *, ema: bool) -> WeightsCard:
         io=trainer.plan.io[role],
         task=recipe.task.as_table(),
         fields=dict(trainer.data.fields),
-        data=trainer.data.chosen.as_table(),
+        data=without_places(trainer.data.chosen.as_table()),
         size_multiple=options.size_multiple() if isinstance(options, NetOptions) else 1,
         inference={"mode": recipe.inference.mode, "seed": 0},
         plugin={"distribution": record.distribution, "version": record.version},

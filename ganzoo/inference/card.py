@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import field
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, Any
 
 import pydantic
@@ -103,7 +104,7 @@ class WeightsCard:
         io: shapes the network was built for, without the batch axis.
         task: the task's table, for `Task.predict` and `Task.serves`.
         fields: the data's fields as the network saw them, after augmentation.
-        data: the data component's table.
+        data: the data component's table; of absolute paths in it only the names.
         size_multiple: number that an input's height and width must be multiples of, in pixels.
         inference: `mode` and `seed` used unless a flag says otherwise.
         plugin: `distribution` and `version` that the component came from.
@@ -163,6 +164,30 @@ class WeightsCard:
         except pydantic.ValidationError as error:
             raise ValueError(_in_words(error, text)) from error
         return card
+
+
+def source_of(card: WeightsCard, weights: Path) -> dict[str, Any]:
+    """Which weights made a picture, for its metadata: no path of the machine that they lay on.
+
+    Returns:
+        `weights`: the file's name; `sha256`: the card's, of weights that have one; `recipe`;
+        `step`.
+    """
+    known = {"sha256": card.sha256} if card.sha256 else {}
+    return {"weights": weights.name, **known, "recipe": card.recipe, "step": card.step}
+
+
+def without_places(table: Any) -> Any:
+    """A component's table in which absolute paths are only names: what lay there, not where."""
+    if isinstance(table, Mapping):
+        return {key: without_places(value) for key, value in table.items()}
+    if isinstance(table, list | tuple):
+        return [without_places(value) for value in table]
+    if isinstance(table, str):
+        for kind in (PurePosixPath, PureWindowsPath):
+            if kind(table).is_absolute() or table.startswith("~"):
+                return kind(table).name
+    return table
 
 
 def seal(text: str, tensors: Mapping[str, Tensor]) -> str:

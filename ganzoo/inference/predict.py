@@ -207,7 +207,7 @@ def predict(
     card, trained = load_trained(path, mode=mode, seed=seed, device=device, precision=precision)
     remove_leftovers(*{job.output.parent for job in jobs})
     outputs: list[dict[str, str]] = []
-    for job, refusal in make_all(trained, card, jobs, str(path), size):
+    for job, refusal in make_all(trained, card, jobs, path, size):
         if refusal is None:
             outputs.append({"input": str(job.source), "output": str(job.output)})
         else:

@@ -16,7 +16,7 @@ from ganzoo.data.pictures import block, grid, scatter
 from ganzoo.errors import EnvironmentFault, UsageError
 from ganzoo.files import replacing
 from ganzoo.inference import neighbours as near
-from ganzoo.inference.card import WeightsCard
+from ganzoo.inference.card import WeightsCard, source_of
 from ganzoo.inference.drawing import LABEL, Sampler, load_sampler
 from ganzoo.inference.evaluate import run_recipe, trained_data
 from ganzoo.inference.find import find_weights
@@ -111,11 +111,10 @@ def sample(
         shown = to_uint8(made) if output.kind == "image" else made.numpy()
     labels = drawn[LABEL].tolist() if LABEL in drawn else None
     note = {
-        "weights": str(path),
+        **source_of(card, path),
         "mode": sampler.mode,
         "seed": seed,
         "precision": sampler.precision,
-        "step": card.step,
     }
     found = None
     if run is not None:

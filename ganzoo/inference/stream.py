@@ -19,7 +19,7 @@ from ganzoo.data.decode import decode_image
 from ganzoo.data.pixels import Channels
 from ganzoo.errors import DataError, DivergedError, EnvironmentFault
 from ganzoo.files import replacing
-from ganzoo.inference.card import WeightsCard
+from ganzoo.inference.card import WeightsCard, source_of
 from ganzoo.inference.network import Trained
 from ganzoo.memory import memory_for
 
@@ -53,7 +53,7 @@ def make_all(
     trained: Trained,
     card: WeightsCard,
     jobs: Sequence[Job],
-    weights: str,
+    weights: Path,
     size: int | None = None,
 ) -> Iterator[tuple[Job, DataError | None]]:
     """Make each job's image; the next is read and the last one saved in threads meanwhile.
@@ -65,7 +65,7 @@ def make_all(
         trained: the network.
         card: of its weights.
         jobs: what to make.
-        weights: their file's name, for the note in a picture.
+        weights: their file, whose name goes into each picture's note.
         size: longer side in pixels that each image is brought to first; None: its own.
 
     Yields:
@@ -78,11 +78,10 @@ def make_all(
     """
     field = card.fields[trained.fields[0]]
     note = {
-        "weights": weights,
+        **source_of(card, weights),
         "mode": trained.mode,
         "seed": trained.seed,
         "precision": trained.precision,
-        "step": card.step,
     }
     if size is not None:
         note["size"] = size

@@ -102,7 +102,7 @@ def predict_loop(weights: Path, mode: Any, precision: str) -> Callable[[list[Pat
 
     def run(files: list[Path], out: Path) -> None:
         jobs = plan(files, out, overwrite=True)
-        for _, refusal in make_all(trained, card, jobs, str(weights)):
+        for _, refusal in make_all(trained, card, jobs, weights):
             assert refusal is None
 
     return run
