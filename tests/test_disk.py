@@ -16,7 +16,7 @@ from ganzoo.engine import checkpoint
 from ganzoo.engine.clocks import Limits
 from ganzoo.engine.run import run
 from ganzoo.errors import EnvironmentFault, ExitCode
-from ganzoo.files import cannot_write, read_json, replacing, write_json
+from ganzoo.files import cannot_write, read_json, replacing
 from ganzoo.observers import Voice
 from ganzoo.recipe import load_recipe
 
@@ -133,10 +133,3 @@ def test_commands_say_which_file_the_system_refuses(tmp_path, capsys, monkeypatc
     said = json.loads(capsys.readouterr().out)["error"]
     assert said["where"] == str(tmp_path / "x.toml")
     assert said["message"] == "can't be used: Permission denied"
-
-
-def test_a_document_that_cannot_be_json_leaves_the_old_one(tmp_path):
-    write_json(tmp_path / "a.json", {"a": 1})
-    with pytest.raises(ValueError, match="JSON compliant"):
-        write_json(tmp_path / "a.json", {"a": float("nan")})
-    assert read_json(tmp_path / "a.json") == {"a": 1}

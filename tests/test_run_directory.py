@@ -200,6 +200,7 @@ FORGED_PLAIN = {
     "python's state cut": lambda plain: plain["ranks"][0]["rng"]["python"][1].pop(),
     "a word too large": lambda plain: plain["ranks"][0]["rng"]["numpy"][1].__setitem__(0, 2**70),
     "no revision": lambda plain: plain["revisions"].pop("generator"),
+    "a float that is none": lambda plain: plain.update(seconds={"__float__": "x"}),
     "a best that is none": lambda plain: plain.update(best=[1]),
     "a tensor that isn't there": lambda plain: plain["ranks"][0].update(
         task={"__tensor__": "absent"}
@@ -248,6 +249,15 @@ def test_tensors_that_dont_fit_are_named_and_the_state_before_used(begun, forge,
     resign(folder)
     assert go_on(begun).document["step"] == 5
     assert "step_4 doesn't fit this run" in capsys.readouterr().err
+
+
+def test_a_state_with_an_infinity_is_no_forgery(begun):
+    folder = begun / "checkpoints" / "step_4"
+    plain = json.loads((folder / "training_state.json").read_text())
+    plain["stepper"]["scaler"] = {"scale": {"__float__": "inf"}}
+    (folder / "training_state.json").write_text(json.dumps(plain))
+    resign(folder)
+    assert not checkpoint.damage(folder)
 
 
 def test_the_control_of_the_forgeries_is_read(begun, capsys):

@@ -245,7 +245,7 @@ def damage(folder: Path) -> str:
 def _misfit(folder: Path) -> str:
     """What is wrong with a training state although it is what was written."""
     try:
-        plain = read_json(folder / f"{_TRAINING}.json")
+        plain = unspelt(read_json(folder / f"{_TRAINING}.json"))
         if isinstance(plain.get("format"), int) and plain["format"] > FORMAT:
             return ""  # `load` refuses it
         step = _Plain.model_validate_json(json.dumps(plain)).step
@@ -254,6 +254,8 @@ def _misfit(folder: Path) -> str:
         return f"{_TRAINING}.json: {'.'.join(map(str, first['loc']))}: {first['msg']}"
     except DataError as error:
         return f"{_TRAINING}.json {error.message}"
+    except (TypeError, ValueError) as error:
+        return f"{_TRAINING}.json: {error}"
     return "" if step == _step_of(folder) else f"it is a checkpoint of step {step}"
 
 
