@@ -223,8 +223,10 @@ def _load(known: _Known, load: Callable[[], Any]) -> PluginRecord:
         components, recipes = ask(load(), known["namespace"])
     except RefusedError as error:
         return PluginRecord(**known, state="quarantined", reason=str(error))
-    except KeyboardInterrupt:  # the user's
-        raise
+    except KeyboardInterrupt as error:  # the user's, who hears what took so long
+        name = f'{known["namespace"]}" ({known["distribution"]})'
+        message = f'while the plugin "{name} was imported'
+        raise KeyboardInterrupt(message) from error
     except BaseException as error:  # noqa: BLE001  # whatever a stranger's module raises
         return PluginRecord(
             **known,

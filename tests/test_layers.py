@@ -16,7 +16,18 @@ ROOT = Path(__file__).parents[1]
 
 # From the bottom up; a part may import its own layer and those below.
 LAYERS = (
-    ("api", "docstrings", "errors", "files", "garbage", "hookspecs", "memory", "names"),
+    (
+        "api",
+        "docstrings",
+        "errors",
+        "files",
+        "garbage",
+        "hookspecs",
+        "memory",
+        "names",
+        "signals",
+        "streams",
+    ),
     ("registry", "plugins", "answers", "guard", "blame", "choosing", "wording", "builtin"),
     ("recipe",),
     ("interfaces",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import logging
 import os
@@ -12,9 +13,10 @@ from typing import Any, TextIO
 
 import click
 
-from ganzoo.blame import culprit
+from ganzoo.blame import culprit, place_of
 from ganzoo.errors import ExitCode, GanzooError, one_line
 from ganzoo.files import to_json
+from ganzoo.streams import Lasting
 
 
 class _Notes(logging.StreamHandler[Any]):
@@ -64,17 +66,21 @@ def _stdout_for_results() -> Iterator[TextIO]:
         yield shared
         return
     shared.flush()
-    with os.fdopen(os.dup(1), "w", encoding=shared.encoding, errors=shared.errors) as own:
+    with Lasting(os.dup(1), shared, owned=True) as own:
         os.dup2(2, 1)
         try:
             yield own
+            own.check()
         finally:
+            own.flush()
             os.dup2(own.fileno(), 1)
 
 
 def print_json(document: Any) -> None:
-    """The one document of `--json`, on stdout."""
-    click.echo(to_json(document, indent=2, ascii_only=False), file=_results)
+    """The one document of `--json`, on stdout; with JSON's own escapes where it isn't UTF-8."""
+    encoding = getattr(_results or sys.stdout, "encoding", None) or "utf-8"
+    ascii_only = codecs.lookup(encoding).name != "utf-8"
+    click.echo(to_json(document, indent=2, ascii_only=ascii_only), file=_results)
 
 
 def print_columns(rows: Sequence[Sequence[str]]) -> None:
@@ -147,3 +153,9 @@ def report_bug(error: Exception, *, as_json: bool = False) -> None:
     if as_json:
         document = {"message": message, "hint": hint, "where": "", "exit_code": int(ExitCode.BUG)}
         print_json({"error": document})
+
+
+def report_interrupt(error: BaseException) -> None:
+    """Say that Ctrl-C ended the command, and what it ended where that was a plugin."""
+    told = str(error) or (f"in {place_of(error)}" if culprit(error) else "")
+    click.echo(f"interrupted {told}".rstrip(), err=True)

@@ -8,18 +8,25 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from typing import Any
 
 import click
 
 import ganzoo
 from ganzoo.blame import left_by
-from ganzoo.cli.console import report_bug, report_error, report_usage, results_apart
+from ganzoo.cli.console import (
+    report_bug,
+    report_error,
+    report_interrupt,
+    report_usage,
+    results_apart,
+)
 from ganzoo.cli.lazy import LazyGroup
-from ganzoo.errors import ExitCode, GanzooError
+from ganzoo.errors import EnvironmentFault, ExitCode, GanzooError
 from ganzoo.files import refusal
 from ganzoo.memory import out_of_memory
+from ganzoo.streams import check_stdout, lasting_streams
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("ganzoo.cli.run", "Train as a recipe says, or go on with a run."),
@@ -91,39 +98,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     `{"problems": [...]}` (a recipe's) or `{"error": {...}}`.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    as_json, debug = "--json" in arguments, "--debug" in arguments
+    with lasting_streams():
+        code = _explained(arguments, as_json="--json" in arguments, debug="--debug" in arguments)
+    if "torch" not in sys.modules:  # what a run leaves may have something to finish
+        # Python's last search for garbage would take longer than all that `ganzoo --help` does.
+        atexit.register(gc.freeze)
+    return code
+
+
+def _explained(arguments: list[str], *, as_json: bool, debug: bool) -> int:
     try:
         with results_apart() if as_json else nullcontext():
             code = _invoke(arguments)
-        if sys.stdout is not None:  # `>&-` leaves none
-            sys.stdout.flush()
+        if not code:
+            check_stdout()
     except GanzooError as error:
         report_error(error, as_json=as_json, debug=debug)
         code = int(error.exit_code)
     except click.ClickException as error:
         report_usage(error, as_json=as_json)
         code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+    except (click.Abort, KeyboardInterrupt) as error:
+        report_interrupt(error)
         code = int(ExitCode.INTERRUPTED)
     except SystemExit as left:  # ours are click's; this is some plugin's
         report_error(left_by(left), as_json=as_json, debug=debug)
         code = int(ExitCode.PLUGIN)
-    except BrokenPipeError:
-        _abandon_stdout()  # its reader has seen enough, which is no error
-        code = int(ExitCode.DONE)
-    except OSError as error:
-        if error.errno == errno.ENOSPC and error.filename is None:  # stdout's
-            _abandon_stdout()
-            click.echo("error: no space is left for what is written", err=True)
-            code = int(ExitCode.ENVIRONMENT)
-        else:
-            code = _report_unforeseen(error, as_json=as_json, debug=debug)
     except Exception as error:  # noqa: BLE001  # the last resort: say whose bug it is
         code = _report_unforeseen(error, as_json=as_json, debug=debug)
-    if "torch" not in sys.modules:  # what a run leaves may have something to finish
-        # Python's last search for garbage would take longer than all that `ganzoo --help` does.
-        atexit.register(gc.freeze)
     return code
 
 
@@ -134,17 +136,13 @@ def _report_unforeseen(error: Exception, *, as_json: bool, debug: bool) -> int:
         "this command",
         hint="End other programs, or make smaller what it works on: images, batches, networks.",
     )
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC and fault is None:
+        fault = EnvironmentFault("no space is left for what is written")
     if fault is None:
         report_bug(error, as_json=as_json)
         return int(ExitCode.BUG)
     report_error(fault, as_json=as_json, debug=debug)
     return int(fault.exit_code)
-
-
-def _abandon_stdout() -> None:
-    """Keep Python from flushing to stdout, when it ends, what couldn't be written there."""
-    with suppress(AttributeError, OSError):  # there is none, or it is no file
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _invoke(arguments: list[str]) -> int:

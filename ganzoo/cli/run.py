@@ -51,10 +51,12 @@ def command(  # click gives every option of a command to one function
     """
     from ganzoo.cli.console import error_document, print_json, report_error
     from ganzoo.engine.clocks import parse_duration
-    from ganzoo.engine.request import Request, execute, launch
+    from ganzoo.engine.launch import launch
+    from ganzoo.engine.ranks import place
+    from ganzoo.engine.request import Request, execute
 
     _refuse_contradictions(recipe, resume=resume, out=out, seeds=seeds, dry_run=dry_run)
-    launched = int(os.environ.get("WORLD_SIZE", "1"))
+    launched = place().world
     if processes > 1 and launched > 1:
         raise UsageError(
             f"a launcher has already started {launched} processes: leave --processes out"
@@ -147,7 +149,7 @@ def _deviation(values: Sequence[float]) -> float:
 
 def _leave(code: int, launched: int) -> None:
     if launched > 1:
-        # Under torchrun: see ganzoo.engine.request on gloo's aborts at interpreter exit.
+        # Under torchrun: see ganzoo.engine.launch on gloo's aborts at interpreter exit.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

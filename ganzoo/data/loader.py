@@ -5,9 +5,9 @@ What a batch holds depends on (seed, epoch, index) alone, so 0, 1 or 8 workers g
 
 from __future__ import annotations
 
-import signal
 import traceback
 from collections.abc import Iterator, Sequence
+from multiprocessing import active_children
 from typing import Any
 
 import torch
@@ -20,6 +20,8 @@ from ganzoo.data.handover import PREFETCH, Handover, Letter, open_handover
 from ganzoo.data.pipeline import PreparedData
 from ganzoo.data.sampler import Position, StreamSampler
 from ganzoo.errors import EnvironmentFault, GanzooError
+from ganzoo.memory import shortage
+from ganzoo.signals import left_to_parent
 
 
 class _Batches(Dataset[Any]):
@@ -42,6 +44,11 @@ class _Batches(Dataset[Any]):
         except Exception as error:
             if get_worker_info() is None:
                 raise
+            if short := shortage(error):
+                return EnvironmentFault(
+                    f"a process that loads data: {short}",
+                    hint="Set train.workers lower, or use smaller images.",
+                )
             # As a value too: an error of the loader's own keeps it alive, and with it workers that
             # heed no signal, so that the process would never end.
             told = RuntimeError(f"in a loader worker:\n{traceback.format_exc()}")
@@ -59,10 +66,9 @@ def _as_it_is(batch: Any) -> Any:
 
 
 def _begin_worker(_: int) -> None:
-    # Ctrl-C reaches the whole process group, and so does a scheduler's SIGTERM; the main process
+    # Ctrl-C reaches the whole process group, and so do a scheduler's signals; the main process
     # finishes its step with our batches, then ends us.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    left_to_parent()
     worker: Any = get_worker_info()
     if worker.dataset.cache:
         worker.dataset.cache.take_part(worker.id, worker.num_workers)
@@ -99,12 +105,19 @@ def batches(
         # The loader draws a seed for its workers; never from the training's generator.
         generator=torch.Generator(),
     )
+    others = set(active_children())
+    stream = iter(loader)
+    mine = set(active_children()) - others
     try:
-        for batch in loader:
+        for batch in stream:
             if isinstance(batch, Exception):
                 raise batch
             yield handover.collect(batch) if handover and isinstance(batch, tuple) else batch
     finally:
+        del stream  # the loader asks its workers to end, and waits for a while
+        for worker in mine:
+            if worker.is_alive():  # it hangs, and Python would wait for it at its end
+                worker.kill()
         for file in (cache, handover):
             if file:
                 file.close()

@@ -1,17 +1,13 @@
-"""Clocks of a run: when to log, sample, validate and save; and when to stop."""
+"""Clocks of a run: when to log, sample, validate and save; and limits at which it stops."""
 
 from __future__ import annotations
 
 import math
-import os
 import re
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ganzoo.errors import ExitCode, UsageError
+from ganzoo.errors import UsageError
 from ganzoo.recipe.model import parse_every
 
 
@@ -86,34 +82,3 @@ def in_words(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     parts = ((hours, "h"), (minutes, "m"), (rest, "s"))
     return "".join(f"{count}{unit}" for count, unit in parts if count)
-
-
-class StopFlag:
-    """Set by the first Ctrl-C or SIGTERM; training then finishes its step and saves."""
-
-    def __init__(self) -> None:
-        self.signal: int | None = None
-
-    def __bool__(self) -> bool:
-        return self.signal is not None
-
-
-@contextmanager
-def stop_on_signals(say: Callable[[str], None]) -> Iterator[StopFlag]:
-    """Turn SIGINT and SIGTERM into a flag; a second SIGINT leaves at once with exit code 130."""
-    flag = StopFlag()
-
-    def handle(number: int, _frame: object) -> None:
-        if flag and number == signal.SIGINT:
-            os._exit(ExitCode.INTERRUPTED)
-        flag.signal = number
-        say("stopping after this step, with a checkpoint (Ctrl-C again: leave now)")
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in before:
-        signal.signal(number, handle)
-    try:
-        yield flag
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

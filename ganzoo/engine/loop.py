@@ -11,10 +11,10 @@ from typing import Any
 import pluggy
 
 from ganzoo import hookspecs
-from ganzoo.blame import in_words
+from ganzoo.blame import in_words, where_main_is
 from ganzoo.data.pipeline import PreparedData
 from ganzoo.engine import checkpoint, provenance, rundir
-from ganzoo.engine.clocks import Limits, StopFlag, Ticker, stop_on_signals
+from ganzoo.engine.clocks import Limits, Ticker
 from ganzoo.engine.faults import fault_of
 from ganzoo.engine.looking import Looks
 from ganzoo.engine.state import capture
@@ -28,6 +28,7 @@ from ganzoo.errors import (
 )
 from ganzoo.interfaces import Outcome
 from ganzoo.observers import Observer, default_observers
+from ganzoo.signals import StopFlag, stop_on_signals
 
 
 class Loop:
@@ -95,7 +96,7 @@ class Loop:
         outcome: Outcome = "failed"
         error: GanzooError | None = None
         try:
-            with stop_on_signals(self.voice.say) as stop:
+            with stop_on_signals(self.voice.say, where_main_is) as stop:
                 self.hooks.hook.ganzoo_run_started(run=self.run)
                 signalled = self._steps(stop)
                 ended: Outcome = "finished" if trainer.done else "stopped"

@@ -12,6 +12,7 @@ from ganzoo.engine import provenance, rundir
 from ganzoo.engine.clocks import Limits
 from ganzoo.engine.looking import open_watched
 from ganzoo.engine.loop import Loop
+from ganzoo.engine.ranks import place
 from ganzoo.engine.rehearsal import rehearse
 from ganzoo.engine.resume import (
     Start,
@@ -22,7 +23,7 @@ from ganzoo.engine.resume import (
     go_on,
     nothing_left,
 )
-from ganzoo.engine.session import Resolved, Session, resolve, world_from_environment
+from ganzoo.engine.session import Resolved, Session, resolve
 from ganzoo.engine.trainer import Trainer
 from ganzoo.engine.view import Result, Run
 from ganzoo.errors import RecipeError
@@ -92,7 +93,7 @@ def _begin(
     Returns:
         The loop; of a resume with nothing left to train its result.
     """
-    rank, _ = world_from_environment()
+    rank = place().rank
     voice = voice or Voice(quiet=rank != 0)
     changes: list[str] = []
     start = Start()

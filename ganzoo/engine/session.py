@@ -13,6 +13,7 @@ from accelerate.utils import DistributedDataParallelKwargs, GradientAccumulation
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from ganzoo.engine.allocator import keep_freed_memory
+from ganzoo.engine.ranks import meet, place
 from ganzoo.errors import EnvironmentFault
 from ganzoo.hardware import auto_precision
 from ganzoo.recipe.model import Train
@@ -65,11 +66,6 @@ def set_fp32(products: str, convolutions: str | None = None) -> tuple[str, str]:
     return before
 
 
-def world_from_environment() -> tuple[int, int]:
-    """(rank, world size) as torchrun and accelerate state them; (0, 1) outside of both."""
-    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-
-
 def resolve(train: Train, stored: Resolved | None = None) -> Resolved:
     """Settle every `auto` of `[train]` on this machine.
 
@@ -78,10 +74,10 @@ def resolve(train: Train, stored: Resolved | None = None) -> Resolved:
         stored: what an earlier part of the same run used; `auto` then keeps it where it can.
 
     Raises:
-        EnvironmentFault: when the device is missing or can't do the precision.
+        EnvironmentFault: when the device is missing or can't do the precision, or the environment
+            names no place among processes that can be meant.
     """
-    _, world = world_from_environment()
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", world))
+    processes = place()
     device = _device(train)
     same = stored if stored is not None and stored.device == device else None
     precision = _precision(train, device, same)
@@ -91,7 +87,7 @@ def resolve(train: Train, stored: Resolved | None = None) -> Resolved:
         threads = same.threads
     else:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        threads = max(1, (cores or 1) // local)
+        threads = max(1, (cores or 1) // processes.local_world)
     if train.workers != "auto":
         workers = train.workers
     else:
@@ -103,7 +99,7 @@ def resolve(train: Train, stored: Resolved | None = None) -> Resolved:
         device=device,
         precision=precision,
         threads=threads,
-        ranks=world,
+        ranks=processes.world,
         workers=workers,
         channels_last=channels_last,
         tf32=train.tf32,
@@ -157,6 +153,7 @@ class Session:
         self.memory_kept = resolved.device == "cpu" and keep_freed_memory()
         """Whether what a step frees stays with the process."""
         self._fp32_before = set_fp32("tf32" if resolved.tf32 else "ieee")
+        meet(resolved.device)
         self.accelerator = Accelerator(
             cpu=resolved.device == "cpu",
             mixed_precision=_AUTOCAST[resolved.precision],

@@ -56,7 +56,7 @@ class Voice:
             self._waiting.append(text)
             return
         try:
-            with self._log.open("a", encoding="utf-8") as file:
+            with self._log.open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(text + "\n")
         except OSError as error:  # said once; no reason to end a training
             self._log, path = Path(os.devnull), self._log

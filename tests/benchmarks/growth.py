@@ -124,10 +124,11 @@ def plain_child(settings: dict[str, Any]) -> dict[str, Any]:
 
 def drift_child(settings: dict[str, Any]) -> dict[str, Any]:
     """Milliseconds a step, and resident MB, of each part of a long run in this process."""
-    from ganzoo.engine.clocks import Limits, StopFlag
+    from ganzoo.engine.clocks import Limits
     from ganzoo.engine.loop import Loop
     from ganzoo.engine.view import Run
     from ganzoo.observers import Voice
+    from ganzoo.signals import StopFlag
 
     trainer = trainer_of(settings)
     parts, steps = 20, settings["steps"]

@@ -1,0 +1,214 @@
+"""`--processes`: a run in several processes on this machine, which end when their launcher does."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ganzoo.blame import culprit, left_by
+from ganzoo.engine.ranks import STORE
+from ganzoo.engine.request import Answer, Request, execute, settled
+from ganzoo.errors import ExitCode, GanzooError
+from ganzoo.files import to_json
+from ganzoo.memory import out_of_memory
+from ganzoo.signals import HEEDED, Insistence, handled, leave
+from ganzoo.streams import lasting_streams
+
+GRACE = 8.0
+"""Seconds that a process may take to write a checkpoint when its launcher is gone."""
+
+
+def launch(request: Request, processes: int) -> Answer:
+    """Run in several processes on this machine and wait for them.
+
+    Each gets what torchrun would give it, but for a port: they meet by a file. When one fails the
+    others are stopped, since they would wait for it for ever; its exit code is the answer's.
+
+    Raises:
+        GanzooError: when recipe or run directory can't be used, before any process is started.
+    """
+    settled(request)
+    with tempfile.TemporaryDirectory() as folder:
+        answers = Path(folder) / "answers"
+        answers.mkdir()
+        command = [sys.executable, "-m", "ganzoo.engine.launch"]
+        command += [json.dumps(asdict(request)), str(answers)]
+        children = [
+            subprocess.Popen(  # noqa: S603  # our own interpreter and arguments
+                command,
+                env=_environment(rank, processes, Path(folder) / "store"),
+                # The other end is ours alone: when it closes, we are gone.
+                stdin=subprocess.PIPE,
+                stdout=2,  # stdout has this process's result; they tell theirs in files
+                # Not in the terminal's group: they hear Ctrl-C from us, once.
+                process_group=0,
+            )
+            for rank in range(processes)
+        ]
+        code, first = _wait(children)
+        told = {file.stem: json.loads(file.read_text("utf-8")) for file in answers.iterdir()}
+    document = told.get("0", {}).get("document", {})
+    fault = told.get(str(first), {}).get("error") if first is not None else None
+    error = None
+    if fault is not None:
+        where = f"process {first}, {fault['where']}" if fault["where"] else f"process {first}"
+        error = GanzooError(
+            fault["message"], hint=fault["hint"], where=where, exit_code=ExitCode(code)
+        )
+    return Answer(code, document, error)
+
+
+def _environment(rank: int, processes: int, store: Path) -> Mapping[str, str]:
+    """A process's variables; its sockets are on the machine's own interface, unless told else."""
+    own = {
+        "WORLD_SIZE": str(processes),
+        "LOCAL_WORLD_SIZE": str(processes),
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        STORE: str(store),
+    }
+    names = {name for _, name in socket.if_nameindex()} if hasattr(socket, "if_nameindex") else ()
+    for loopback in ("lo", "lo0"):  # Linux's and macOS's
+        if loopback in names:
+            inside = {"GLOO_SOCKET_IFNAME": loopback, "NCCL_SOCKET_IFNAME": loopback}
+            return {**inside, **os.environ, **own}
+    return {**os.environ, **own}
+
+
+def _wait(children: Sequence[subprocess.Popen[bytes]]) -> tuple[int, int | None]:
+    """The exit code of the first process that failed, and its rank; (0, None) if none did."""
+    insistence = Insistence()
+    until = float("inf")
+
+    def forward(number: int, _frame: object) -> None:
+        nonlocal until
+        _send(children, number)
+        if insistence.heard(number):
+            until = time.monotonic() + 2  # for those that can't hear it any more
+
+    with handled(forward), _stopped_together(children):
+        waiting = list(children)
+        code, first = 0, None
+        while waiting:
+            if time.monotonic() >= until:
+                _send(waiting, signal.SIGKILL)
+            for child in list(waiting):
+                try:
+                    ended = child.wait(timeout=0.1)
+                except subprocess.TimeoutExpired:
+                    continue
+                waiting.remove(child)
+                if ended and not code:
+                    code, first = _code(ended), children.index(child)
+                    if code != ExitCode.INTERRUPTED:
+                        _stop(waiting)
+        return code, first
+
+
+def _code(ended: int) -> int:
+    """An exit code; 130 for a process that was told to end before it could heed it."""
+    if -ended in HEEDED:
+        return ExitCode.INTERRUPTED
+    return 128 - ended if ended < 0 else ended
+
+
+def _send(children: Sequence[subprocess.Popen[bytes]], number: int) -> None:
+    for child in children:
+        if child.poll() is None:
+            child.send_signal(number)
+
+
+@contextlib.contextmanager
+def _stopped_together(children: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
+    """Let Ctrl-Z hold the children too, until this process goes on."""
+    if not hasattr(signal, "SIGTSTP"):
+        yield
+        return
+
+    def hold(_number: int, _frame: object) -> None:
+        _send(children, signal.SIGSTOP)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        _send(children, signal.SIGCONT)
+
+    before = signal.signal(signal.SIGTSTP, hold)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTSTP, before)
+
+
+def _stop(children: Sequence[subprocess.Popen[bytes]]) -> None:
+    for child in children:
+        try:
+            # Long enough to say the same fault by itself, when all ranks have it.
+            child.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            child.kill()
+
+
+def _end_with_launcher() -> None:
+    """Wait for the launcher's end of stdin to close; then end, with a checkpoint if time allows."""
+    with contextlib.suppress(OSError):
+        while os.read(0, 64):
+            pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE)
+    leave(ExitCode.INTERRUPTED)
+
+
+def _child(argument: str, folder: str) -> int:
+    from ganzoo.registry import activate
+
+    threading.Thread(target=_end_with_launcher, daemon=True).start()
+    plain = json.loads(argument)
+    for name in ("overrides", "plugin_files", "blocked"):  # JSON has no tuples
+        plain[name] = tuple(plain[name])
+    request = Request(**plain)
+    try:
+        activate(block=request.blocked, files=request.plugin_files)
+        answer = execute(request)
+    except GanzooError as error:
+        answer = Answer(int(error.exit_code), {}, error)
+    except KeyboardInterrupt:
+        answer = Answer(ExitCode.INTERRUPTED)
+    except SystemExit as left:
+        answer = Answer(ExitCode.PLUGIN, {}, left_by(left))
+    except Exception as error:  # noqa: BLE001  # the last resort: the launcher says whose bug it is
+        fault = out_of_memory(
+            error, "this run", hint="Make networks or batches smaller, or use fewer processes."
+        ) or _bug(error)
+        answer = Answer(int(fault.exit_code), {}, fault)
+    told: dict[str, Any] = {"document": dict(answer.document)}
+    if (wrong := answer.error) is not None:
+        told["error"] = {"message": wrong.message, "hint": wrong.hint, "where": wrong.where}
+    file = Path(folder) / f"{os.environ['RANK']}.json"
+    file.write_text(to_json(told), encoding="utf-8")
+    return answer.exit_code
+
+
+def _bug(error: Exception) -> GanzooError:
+    traceback.print_exception(error)
+    return GanzooError(
+        f"this is a bug in {culprit(error) or 'ganzoo'}: {type(error).__name__}: {error}",
+        hint="please report it with the traceback above and the command",
+    )
+
+
+if __name__ == "__main__":
+    with lasting_streams():
+        status = _child(sys.argv[1], sys.argv[2])
+    # torch 2.14 with gloo aborts at interpreter exit now and then; nothing is left to do there.
+    os._exit(status)

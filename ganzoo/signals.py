@@ -1,0 +1,143 @@
+"""Signals that ask a program to end: heeded at the end of a step, or at once when asked twice."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import select
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from ganzoo.errors import ExitCode
+
+HEEDED = tuple(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGXCPU")
+    if hasattr(signal, name)  # Windows has the first two
+)
+"""What terminals, users and schedulers send to a program that is to end soon."""
+
+INSISTENT = (signal.SIGINT, signal.SIGTERM)
+"""Those whose second one means "at once". Schedulers repeat the others, or send them before it."""
+
+TOGETHER = 0.5
+"""Seconds within which two signals are one: `timeout` and some schedulers send theirs twice, to
+the process and to its group."""
+
+PATIENCE = 5.0
+"""Seconds that a step may take after the first signal before the user hears what it is at."""
+
+
+class StopFlag:
+    """Set by the first signal; training then finishes its step and saves."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    def __bool__(self) -> bool:
+        return self.signal is not None
+
+
+class Insistence:
+    """Counts the signals that insist, and takes those that come together for one."""
+
+    def __init__(self) -> None:
+        self._first: float | None = None
+
+    def heard(self, number: int) -> bool:
+        """Note a signal that came now; True when it is the second one that insists."""
+        if number not in INSISTENT:
+            return False
+        if self._first is None:
+            self._first = time.monotonic()
+            return False
+        return time.monotonic() - self._first >= TOGETHER
+
+
+@contextmanager
+def stop_on_signals(say: Callable[[str], None], where: Callable[[], str]) -> Iterator[StopFlag]:
+    """Turn the signals of `HEEDED` into a flag; a second SIGINT or SIGTERM leaves at once (130).
+
+    They are heard by a thread, so that one is also heard while the main thread is in a library's
+    code, or waits for data that never come. SIGHUP stays ignored where it was, as `nohup` asks.
+
+    Args:
+        say: gets a sentence for the user.
+        where: what the main thread is doing, in words, for a step that doesn't end.
+    """
+    flag = StopFlag()
+
+    def handle(number: int, _frame: object) -> None:
+        flag.signal = flag.signal or number
+
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+    watcher = threading.Thread(target=_watch, args=(heard, say, where), daemon=True)
+    watcher.start()
+    with handled(handle):
+        wakeup = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+        try:
+            yield flag
+        finally:
+            signal.set_wakeup_fd(wakeup)
+            os.write(told, b"\0")  # no signal has this number: the thread ends
+            watcher.join(PATIENCE)
+            os.close(told)
+
+
+@contextmanager
+def handled(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Give the signals of `HEEDED` a handler for the while, but an ignored SIGHUP."""
+    before: Mapping[int, Any] = {number: signal.getsignal(number) for number in HEEDED}
+    hangup = getattr(signal, "SIGHUP", None)
+    mine = [n for n in HEEDED if n != hangup or before[n] is not signal.SIG_IGN]
+    for number in mine:
+        signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number in mine:
+            signal.signal(number, before[number])
+
+
+def _watch(heard: int, say: Callable[[str], None], where: Callable[[], str]) -> None:
+    """Hear signals until a 0 comes: a signal's C handler writes its number to the pipe."""
+    insistence, asked = Insistence(), False
+    patience: float | None = None
+    while True:
+        if not select.select([heard], [], [], patience)[0]:
+            patience = None
+            say(f"still in {where()}; Ctrl-C again: leave now, without a checkpoint")
+            continue
+        for number in os.read(heard, 64):
+            if number == 0:
+                os.close(heard)
+                return
+            if number not in HEEDED:  # another handler's
+                continue
+            if insistence.heard(number):
+                say(f"left at once, without a checkpoint, in {where()}")
+                leave(ExitCode.INTERRUPTED)
+            elif not asked:
+                patience, asked = PATIENCE, True
+                say("stopping after this step, with a checkpoint (Ctrl-C again: leave now)")
+
+
+def leave(code: int) -> None:
+    """End this process and those that it started to load data, whatever they are doing."""
+    for child in multiprocessing.active_children():
+        with contextlib.suppress(OSError):
+            child.kill()
+    os._exit(code)
+
+
+def left_to_parent() -> None:
+    """In a process that loads data: its parent hears the signals, and ends it."""
+    signal.set_wakeup_fd(-1)  # the parent's
+    for number in HEEDED:
+        signal.signal(number, signal.SIG_IGN)
