@@ -73,10 +73,10 @@ def test_a_name_that_is_no_text_is_printed(tmp_path):
     assert child.text() == "bad\\udcff.png\n"
 
 
-def finished(run: Path) -> bool:
+def whole(run: Path) -> bool:
     status = json.loads((run / "status.json").read_text())
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return status["state"] == "finished" and lines[-1]["step"] == status["step"] == 6
+    return status["state"] == "stopped" and lines[-1]["step"] == status["step"] == 6
 
 
 @pytest.fixture(autouse=True)
@@ -101,8 +101,8 @@ def test_a_run_goes_on_when_its_log_has_no_reader(tiny, plugin, tmp_path):
 
     assert Child(work).wait() == 0
     os.close(writer)
-    assert finished(tmp_path / "run")
-    assert "finished at step 6" in (tmp_path / "run/log.txt").read_text()
+    assert whole(tmp_path / "run")
+    assert "stopped at step 6" in (tmp_path / "run/log.txt").read_text()
 
 
 def test_a_run_goes_on_when_its_terminal_is_gone(tiny, plugin, tmp_path):
@@ -120,7 +120,7 @@ def test_a_run_goes_on_when_its_terminal_is_gone(tiny, plugin, tmp_path):
     os.close(master)
     os.close(slave)
     assert child.wait() == 0
-    assert finished(tmp_path / "run")
+    assert whole(tmp_path / "run")
 
 
 @pytest.mark.parametrize("which", [(1,), (2,), (0, 1, 2)])
@@ -138,7 +138,7 @@ def test_a_run_without_streams_writes_nothing_into_its_files(tiny, plugin, tmp_p
         return code
 
     assert Child(work, tmp_path / "said").wait() == 0
-    assert finished(tmp_path / "run")
+    assert whole(tmp_path / "run")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
@@ -151,4 +151,4 @@ def test_a_result_that_could_not_be_written_is_said_after_the_run(tiny, plugin, 
     child = Child(work, tmp_path / "said")
     assert child.wait() == 7
     assert "error: no space is left for what is written" in child.text()
-    assert finished(tmp_path / "run")  # the training is whole
+    assert whole(tmp_path / "run")  # the training is whole
