@@ -159,7 +159,7 @@ def test_every_variable_of_the_environment_is_documented():
     sources = [*(ROOT / "ganzoo").rglob("*.py"), *(ROOT / "plugins").glob("*/ganzoo_*/**/*.py")]
     text = "\n".join(source.read_text(encoding="utf-8") for source in sources)
     names = set(re.findall(r"\bGANZOO_[A-Z_]+\b", text))
-    names |= set(re.findall(r"environ(?:\.get\(|\[)\"([A-Z_]+)\"", text)) - {
+    names |= set(re.findall(r"(?:environ(?:\.get\(|\[)|_number\(environ, )\"([A-Z_]+)\"", text)) - {
         "NO_ALBUMENTATIONS_UPDATE"
     }
     assert {"GANZOO_DATA", "GANZOO_CACHE", "WORLD_SIZE"} <= names
