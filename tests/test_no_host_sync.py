@@ -25,12 +25,9 @@ from ganzoo.engine.loop import Loop
 from ganzoo.engine.session import Session, resolve
 from ganzoo.engine.trainer import Trainer
 from ganzoo.engine.view import Run
-from ganzoo.errors import DataMissing
 from ganzoo.observers import Voice, default_observers
-from ganzoo.recipe import load_document, load_recipe, shipped_recipes
-from ganzoo.registry import current
-from ganzoo.testing.kit import Subject
-from ganzoo.testing.tiny import shrunk
+from ganzoo.recipe import load_recipe
+from tests.narrow import narrow, shipped
 
 READERS = (
     *("item", "tolist", "numpy", "cpu", "__array__", "__bool__", "__float__", "__int__"),
@@ -178,44 +175,10 @@ def go(recipe, monkeypatch, path, *more: object, steps=2 * LOG + 1, scaler=None)
     return guard
 
 
-STAND_INS = {
-    "pix2pix/paired": {"use": "images/procedural_facades", "preset": "tiny"},
-    "gan/from_noise": {"use": "gan/stacked_digits", "preset": "tiny", "size": 32},
-}
-"""Where a recipe's data can't be had here: of the same kind."""
-
-
-def small(name: str, folder, *, stand_in: bool = False):
-    registry = current()
-    recipe = load_recipe(name)
-    subject = Subject(registry, registry.record_of(recipe.task.id), None, folder)
-
-    def put(document: dict[str, Any]) -> None:
-        if stand_in:
-            document["data"] = STAND_INS[recipe.task.id]
-            if recipe.task.id == "gan/from_noise":  # the stand-in has no classes
-                document["task"]["conditional"] = False
-            if recipe.networks["generator"].id == "r3gan/resnet":  # its tiny form makes 16 x 16
-                document["data"] = {**document["data"], "size": 16}
-        document["watch"]["log"] = f"{LOG} steps"
-        document["train"]["accumulate"] = recipe.train.accumulate
-        document["train"]["precision"] = recipe.train.precision
-
-    return load_document(shrunk(recipe, subject, put), registry)
-
-
-def shipped() -> list[str]:
-    return sorted(shipped_recipes(current()))
-
-
 @pytest.mark.parametrize("name", shipped())
 def test_no_recipe_of_the_zoo_waits_in_a_step(name, monkeypatch, tmp_path):
-    try:
-        recipe = small(name, tmp_path)
-        open_data(recipe, "train")
-    except DataMissing:
-        recipe = small(name, tmp_path, stand_in=True)
-    go(recipe, monkeypatch, tmp_path / "run")
+    own = {"precision": load_recipe(name).train.precision}
+    go(narrow(name, tmp_path, log=LOG, train=own), monkeypatch, tmp_path / "run")
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ class PlainStep:
 
     def __call__(self, source: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Move both players once; returns their terms."""
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+        with torch.autocast(source.device.type, torch.bfloat16, enabled=self.bf16):
             fake = self.generator(source)
             for parameter in self.discriminator.parameters():
                 parameter.requires_grad_(True)
@@ -130,8 +130,15 @@ class PlainStep:
         return F.binary_cross_entropy_with_logits(logits, goal)
 
 
-def make_step(*, width: int = 64, depth: int = 8, dropout: float = 0.5) -> PlainStep:
-    """Both networks with fresh weights, and their step."""
-    generator = draw_weights(PlainUNet(width, depth, dropout))
-    discriminator = draw_weights(PlainPatchGAN(width))
-    return PlainStep(generator, discriminator)
+def make_step(
+    *,
+    width: int = 64,
+    depth: int = 8,
+    dropout: float = 0.5,
+    device: str = "cpu",
+    bf16: bool = False,
+) -> PlainStep:
+    """Both networks with fresh weights on the device, and their step."""
+    generator = draw_weights(PlainUNet(width, depth, dropout)).to(device)
+    discriminator = draw_weights(PlainPatchGAN(width)).to(device)
+    return PlainStep(generator, discriminator, bf16=bf16)
