@@ -220,6 +220,28 @@ def test_build_network_lists_every_tensor_that_does_not_fit(toy_registry):
         assert part in message
 
 
+@pytest.mark.parametrize(
+    ("error", "becomes"),
+    [
+        (ValueError("takes 64 pixels"), DataError),
+        (RuntimeError("negative dimension"), DataError),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+            RuntimeError,
+        ),  # no fault of it
+    ],
+)
+def test_what_a_network_refuses_is_the_cards_fault_but_not_a_lack_of_memory(
+    toy_registry, error, becomes
+):
+    def refuse(*_):
+        raise error
+
+    toy_registry.targets["generator"] = refuse
+    with pytest.raises(becomes, match=str(error)):
+        build_network(make_card())
+
+
 def test_another_revision_and_a_missing_plugin_are_refused_with_exit_4(toy_registry):
     with pytest.raises(PluginError, match="revision 2") as caught:
         build_network(make_card(revision=2))

@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from ganzoo.errors import DataError, GanzooError, PluginError, UsageError
 from ganzoo.files import replacing
 from ganzoo.inference.card import FORMAT, WeightsCard, seal
+from ganzoo.memory import shortage
 from ganzoo.nn import weights_follow
 
 if TYPE_CHECKING:
@@ -169,6 +170,8 @@ def build_network(
         try:
             net: nn.Module = chosen.build(card.io)
         except (ValueError, TypeError, RuntimeError) as error:
+            if shortage(error):
+                raise
             raise DataError(
                 f"{chosen.id} can't be built as its card says: {error}", where=where
             ) from error

@@ -186,8 +186,10 @@ class Inference(Options):
     """How the weights are used after training, unless a flag says otherwise."""
 
     mode: Literal["paper", "deterministic", "running"] = "paper"
-    """`paper`: batch statistics of each single image and seeded dropout (arXiv 1611.07004);
-    `deterministic`: batch statistics, no dropout; `running`: stored statistics, no dropout."""
+    """`paper`: batch statistics of each single image and seeded dropout (arXiv 1611.07004), as in
+    training with one image a batch; `deterministic`: batch statistics, no dropout, for one result
+    whatever the seed; `running`: stored statistics, no dropout, for networks trained with larger
+    batches, and for parts of a picture or frames of a film, which should look alike."""
 
 
 @dataclass(frozen=True)
