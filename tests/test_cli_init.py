@@ -219,3 +219,30 @@ def test_set_takes_keys_of_the_data_alone():
         assert "data.KEY=VALUE" in refused("set", "--set", wrong, kind=UsageError).message
     init("set", "--set", "data.split_seed=3")
     assert load_recipe("set.toml").data.options.split_seed == 3
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_a_copy_elsewhere_means_the_same_folder(flat):
+    sides("there/set/A", "there/set/B")
+    init("there/set", "-o", "there/my.toml")
+    Path("far/off").mkdir(parents=True)
+    for copy in ("there/other.toml", "far/my.toml", "far/off/my.toml"):
+        assert main(["recipes", "copy", "there/my.toml", "-o", copy, *["--flat"] * flat]) == 0
+        recipe = load_recipe(copy)
+        assert recipe.document["data"]["root"] == str(Path("there/set").resolve())
+    assert 'root = "set"' in Path("there/other.toml").read_text()
+
+
+def test_what_a_hint_says_can_be_typed():
+    sides("a b/A", "a b/B")
+    write("a b/A/more.png")
+    hint = refused("a b").hint
+    (line,) = (one for one in hint.splitlines() if "ganzoo init" in one)
+    init(*shlex.split(line)[shlex.split(line).index("init") + 1 :])
+    assert len(open_data(load_recipe("a_b.toml"), "train")) == 4
+
+
+def test_directions_are_in_the_folders_words():
+    sides("kinds/cats", "kinds/dogs", other="x{}y")
+    answer = init("kinds")
+    assert "one sample, cats -> dogs, dogs -> cats: kinds_pair.png" in answer.stdout

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ import click
 if TYPE_CHECKING:
     from ganzoo.data.pipeline import PreparedData
     from ganzoo.data.proposal import Proposal
+    from ganzoo.errors import DataError
     from ganzoo.recipe import Recipe
 
 
@@ -58,6 +58,7 @@ def command(  # click passes by name
     from ganzoo.errors import DataError, EnvironmentFault
     from ganzoo.files import write_text
     from ganzoo.recipe import loads
+    from ganzoo.recipe.beside import seen_from
 
     try:
         folder, out = _places(folder, out, overwrite=overwrite)
@@ -66,7 +67,7 @@ def command(  # click passes by name
         raise unreadable(error, str(folder)) from error
     options = {**proposal.options, **(proposal.turned if turn else {}), **_data_keys(overrides)}
     if "root" in options:
-        options["root"] = _root_from(out, Path(options["root"]))
+        options["root"] = seen_from(out.parent, Path(options["root"]))
     text = _recipe_text(
         out, base or proposal.extends, {"use": component, **options}, proposal.because
     )
@@ -76,9 +77,11 @@ def command(  # click passes by name
     try:
         splits = _open(recipe)
     except DataError as error:
-        raise _with_ways(error, [] if use else others) from error
+        raise _with_ways(error, folder, [] if use else others) from error
+    called = {name: one.called or name for name, one in splits[-1].fields.items()}
     serves = ", ".join(
-        f"{source} -> {target}" for source, target in recipe.task.load().serves.values()
+        f"{called.get(source, source)} -> {called.get(target, target)}"
+        for source, target in recipe.task.load().serves.values()
     )
     drawn = _drawn(splits[-1], serves)
     try:
@@ -135,15 +138,6 @@ def _places(folder: Path, out: Path | None, *, overwrite: bool) -> tuple[Path, P
                 hint="--overwrite replaces it; -o names another.",
             )
     return folder, out
-
-
-def _root_from(out: Path, root: Path) -> str:
-    """How the recipe names the folder: from its own place, where that is near, else absolutely."""
-    try:
-        relative = Path(os.path.relpath(root, out.parent.resolve()))
-    except ValueError:  # another drive of Windows
-        return root.as_posix()
-    return relative.as_posix() if relative.parts[:2] != ("..", "..") else root.as_posix()
 
 
 def _data_keys(overrides: Sequence[str]) -> dict[str, Any]:
@@ -269,11 +263,12 @@ def _open(recipe: Recipe) -> list[PreparedData]:
     return splits
 
 
-def _with_ways(error: Any, others: Sequence[str]) -> Any:
+def _with_ways(error: DataError, folder: Path, others: Sequence[str]) -> DataError:
     """An error of the data, with what `init` itself can be told."""
     ways = [*([error.hint] if error.hint else []), *others]
-    if re.search(r"\bdata\.\w+ = ", error.hint):
-        ways.append("`ganzoo init` writes such keys: --set data.KEY=VALUE.")
+    if key := re.search(r'\bdata\.(\w+) = "([^"]+)"', error.hint):
+        told = f"ganzoo init {shlex.quote(str(folder))} --set data.{key[1]}={key[2]}"
+        ways.append(f"To write such a key: {told}")
     ways.append("No recipe was written.")
     return type(error)(error.message, where=error.where, hint="\n".join(ways))
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any
 
+from ganzoo.recipe.beside import beside, seen_from
 from ganzoo.recipe.document import KEYS
 from ganzoo.recipe.find import find_recipe, shipped_recipes
 from ganzoo.recipe.load import read_merged, read_text
@@ -21,7 +24,8 @@ def copied(file: Traversable, folder: Path, registry: Registry, *, flat: bool = 
     """The text of a copy.
 
     Its first line names the schema that is in the new folder, if one is. What it extends is named
-    so that it is found from there: as it was, by a shipped recipe's name, or by a path.
+    so that it is found from there: as it was, by a shipped recipe's name, or by a path; and so is a
+    `data.root` that lies beside the recipe.
 
     Args:
         file: the recipe.
@@ -38,25 +42,40 @@ def copied(file: Traversable, folder: Path, registry: Registry, *, flat: bool = 
     if flat:
         from ganzoo.recipe.write import dumps
 
+        own, _ = parse(read_text(file).replace("\r\n", "\n"))
+        for keys, root in _roots(own, file, folder):
+            merged[keys[0]][keys[1]] = root
         order = [key for key in KEYS if key in merged] + [key for key in merged if key not in KEYS]
         text = dumps({key: merged[key] for key in order})
     else:
-        text = _with_extends(file, folder, registry)
+        text = _with_paths(file, folder, registry)
     return schema_line(folder) + _SCHEMA.sub("", text)
 
 
-def _with_extends(file: Traversable, folder: Path, registry: Registry) -> str:
+def _roots(
+    data: dict[str, Any], file: Traversable, folder: Path
+) -> list[tuple[tuple[str, str], str]]:
+    """Where the text names a folder that lies beside it, and what the copy must write for it."""
+    table = data.get("data")
+    root = table.get("root") if isinstance(table, dict) else None
+    meant = beside(file, root) if isinstance(file, Path) and isinstance(root, str) else None
+    return [] if meant is None else [(("data", "root"), seen_from(folder, meant))]
+
+
+def _with_paths(file: Traversable, folder: Path, registry: Registry) -> str:
     text = read_text(file).replace("\r\n", "\n")
     data, spans = parse(text)  # which `read_merged` has done without complaint
     extends = data.get("extends", [])
-    places = (
+    named: list[tuple[tuple[str | int, ...], str]] = (
         [(("extends",), extends)]
         if isinstance(extends, str)
         else [(("extends", index), name) for index, name in enumerate(extends)]
     )
-    for keys, name in reversed(places):
-        span = spans[keys]
-        text = f'{text[: span.start]}"{_seen_from(folder, name, file, registry)}"{text[span.end :]}'
+    changes = [(spans[keys], _seen_from(folder, name, file, registry)) for keys, name in named] + [
+        (spans[keys], root) for keys, root in _roots(data, file, folder)
+    ]
+    for span, path in sorted(changes, key=lambda change: -change[0].start):
+        text = f"{text[: span.start]}{json.dumps(path, ensure_ascii=False)}{text[span.end :]}"
     return text
 
 

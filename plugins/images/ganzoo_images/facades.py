@@ -66,6 +66,11 @@ class Facades(SideBySide):
         """Nothing: a folder of one's own is `images/side_by_side`."""
         return
 
+    @classmethod
+    def propose_anyway(cls, folder: Path) -> None:  # noqa: ARG003
+        """Nothing, for the same reason."""
+        return
+
     @property
     def fields(self) -> dict[str, Field]:
         """`source` and `target`; the label map's field has the palette of its classes."""
