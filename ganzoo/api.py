@@ -69,6 +69,14 @@ class NetOptions(Options):
         """Number that the height and width of an input must be multiples of, in pixels."""
         return 1
 
+    def fitting(self, height: int, width: int) -> Mapping[str, Any]:
+        """Options, by name, with which the network would take images of this size; none if unknown.
+
+        Asked for where `size_multiple` refuses a size, and shown beside the nearest legal ones.
+        """
+        del height, width
+        return {}
+
     def receptive_field(self) -> int | None:
         """Side, in input pixels, of the square that one output cell sees; None if not defined."""
         return None

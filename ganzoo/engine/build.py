@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -167,12 +168,17 @@ def _check_size(table: str, component: Chosen, io: NetIO) -> None:
         )
     height, width = io.inputs[1:]
     if height % multiple or width % multiple:
+        instead = [
+            f"{table}.{option} = {json.dumps(value)}"
+            for option, value in options.fitting(height, width).items()
+        ]
         raise RecipeError(
             f"{component.id} takes sizes that are multiples of {multiple}, and the images are "
             f"{height} x {width} after augmentation",
             where=table,
             hint="Nearest legal sizes: "
-            f"height {nearest_sizes(height, multiple)}, width {nearest_sizes(width, multiple)}.",
+            f"height {nearest_sizes(height, multiple)}, width {nearest_sizes(width, multiple)}."
+            + (f"\nFor these images set {' and '.join(instead)}." if instead else ""),
         )
 
 

@@ -15,6 +15,10 @@ ReceptiveField = Literal[1, 16, 34, 70, 142, 286]
 STRIDED_LAYERS: dict[int, int] = {16: 1, 34: 2, 70: 3, 142: 4, 286: 5}
 
 
+_BOTTLENECK = 8
+"""Side of the smallest map, in pixels, above which a U-Net sees too little of an image at once."""
+
+
 class EncoderDecoderOptions(NetOptions):
     """An encoder of `depth` halvings and a decoder of as many doublings."""
 
@@ -58,6 +62,13 @@ class EncoderDecoderOptions(NetOptions):
     def size_multiple(self) -> int:
         """2^depth: every layer of the encoder halves exactly."""
         return 1 << self.depth
+
+    def fitting(self, height: int, width: int) -> dict[str, int]:
+        """The greatest depth at which both sizes halve exactly, down to a map of a few pixels."""
+        halvings = min((size & -size).bit_length() - 1 for size in (height, width))
+        layers = () if self.dropout_layers == "auto" else self.dropout_layers
+        small = max(height, width) >> halvings <= _BOTTLENECK
+        return {"depth": halvings} if small and halvings > max((1, *layers)) else {}
 
 
 class UNetOptions(EncoderDecoderOptions):

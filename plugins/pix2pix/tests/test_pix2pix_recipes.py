@@ -199,6 +199,16 @@ def test_a_size_that_the_unet_cannot_take_is_refused_with_the_nearest_legal_ones
     with pytest.raises(RecipeError, match="multiples of 256") as caught:
         plan_networks(recipe, odd)
     assert "height 256 or 512" in caught.value.hint
+    assert "depth" not in caught.value.hint  # two halvings make no U-Net
+    small = {name: Field((3, 128, 192), "image") for name in ("source", "target")}
+    with pytest.raises(RecipeError) as caught:
+        plan_networks(recipe, small)
+    assert "For these images set generator.depth = 6." in caught.value.hint
+    small = {name: Field((3, 128, 128), "image") for name in ("source", "target")}
+    with pytest.raises(RecipeError) as caught:
+        plan_networks(recipe, small)
+    assert "For these images set generator.depth = 7." in caught.value.hint
+    plan_networks(load_recipe(RECIPES / "pix2pix_facades.toml", ["generator.depth=7"]), small)
 
 
 @pytest.mark.parametrize(
