@@ -7,10 +7,12 @@ import threading
 import traceback
 from collections.abc import Iterable
 from types import FrameType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ganzoo.errors import PluginError
-from ganzoo.plugins import PluginRecord
+
+if TYPE_CHECKING:
+    from ganzoo.plugins import PluginRecord
 
 _NOBODYS = frozenset({"ganzoo", "torch", "pluggy", "importlib", "contextlib"})
 

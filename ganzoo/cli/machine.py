@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ganzoo.cli.diagnosis import Finding, version_of
+from ganzoo.cores import cores
 from ganzoo.errors import GanzooError
 
 LITTLE = 2 * 2**30
@@ -76,8 +77,10 @@ def devices() -> Iterator[Finding]:
     does = "multiplies" if multiplies_bf16(auto.device) else "doesn't multiply"
     reason = f"{auto.device} {does} bf16 in hardware"
     yield Finding("precision", "ok", f"auto is {auto.precision}", reason)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    yield Finding("threads", "ok", f"auto is {auto.threads}", f"{cores} cores for this process")
+    threads = f"{cores()} cores for this process"
+    if wanted := os.environ.get("OMP_NUM_THREADS"):
+        threads += f", OMP_NUM_THREADS={wanted}"
+    yield Finding("threads", "ok", f"auto is {auto.threads}", threads)
 
 
 def folders() -> Iterator[Finding]:

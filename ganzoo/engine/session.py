@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
@@ -12,6 +11,7 @@ from accelerate.state import AcceleratorState, GradientState, PartialState
 from accelerate.utils import DistributedDataParallelKwargs, GradientAccumulationPlugin
 from pydantic import Field, NonNegativeInt, PositiveInt
 
+from ganzoo.cores import auto_threads, cores
 from ganzoo.engine.allocator import keep_freed_memory
 from ganzoo.engine.ranks import meet, place
 from ganzoo.errors import EnvironmentFault
@@ -86,12 +86,11 @@ def resolve(train: Train, stored: Resolved | None = None) -> Resolved:
     elif same is not None:
         threads = same.threads
     else:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        threads = max(1, (cores or 1) // processes.local_world)
+        threads = auto_threads(processes.local_world)
     if train.workers != "auto":
         workers = train.workers
     else:
-        workers = 0 if device == "cpu" else min(4, os.cpu_count() or 1)
+        workers = 0 if device == "cpu" else min(4, cores())
     channels_last = train.channels_last
     if channels_last == "auto":
         channels_last = device == "cuda" and precision in ("fp16", "bf16")

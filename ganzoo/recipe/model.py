@@ -130,7 +130,7 @@ class Train(Options):
     """MB of temporary disk ($TMPDIR) on which each process of a run keeps what is the same in every
     epoch: samples up to their first random augment. Never more than a quarter of what is free."""
     threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = "auto"
-    """CPU threads of torch in each process; `auto`: the cores shared among the processes."""
+    """CPU threads of torch in each process; `auto`: OMP_NUM_THREADS, else a share of the cores."""
     channels_last: bool | Literal["auto"] = "auto"
     """Memory order of images; `auto`: on where it pays (CUDA with fp16 or bf16)."""
     tf32: bool = False
