@@ -217,7 +217,7 @@ def test_missing_data_without_a_fallback_exit_5(recipe, here, capsys):
     [
         (["run"], "nothing to run"),
         (["run", "quickstart", "--resume", "last", "--out", "x"], "--resume"),
-        (["run", "quickstart", "--resume", "nowhere"], "no run directory"),
+        (["run", "quickstart", "--resume", "nowhere"], "no such run directory"),
         (["run", "quickstart", "--resume", "last", "--dry-run"], "leave --resume out"),
         (["run", "--dry-run"], "need a RECIPE"),
         (["run", "quickstart", "--max-time", "soon"], "no duration"),

@@ -443,3 +443,18 @@ def test_names_of_runs_are_whole_whatever_the_width(template, tmp_path, capsys, 
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == [str(long), str(other)]
     assert lines[1].split() == ["step", "4", "3"]
+
+
+def test_a_folder_of_runs_names_them_wherever_a_run_is_wanted(begun, capsys):
+    folder = str(begun.parent)
+    for command in (
+        ("run", "--resume", folder),
+        ("evaluate", folder),
+        ("runs", "compare", folder, str(begun)),
+        ("predict", folder, "x.png", "-o", "y.png"),
+    ):
+        assert main(command) == ExitCode.USAGE
+        said = capsys.readouterr().err
+        assert f"Runs in it, the newest first:\n    {begun}" in said, command
+    assert main(["run", "--resume", str(begun / "nowhere")]) == ExitCode.USAGE
+    assert "no such run directory" in capsys.readouterr().err

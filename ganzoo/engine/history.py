@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from ganzoo.engine import provenance
-from ganzoo.engine.rundir import RESOLVED, flatten, in_use, read_status
-from ganzoo.errors import DataError, UsageError
+from ganzoo.engine.rundir import RESOLVED, flatten, in_use, no_run, read_status
+from ganzoo.errors import DataError
 from ganzoo.files import read_checked
 from ganzoo.observers.metrics_log import read_lines
 
@@ -118,8 +118,8 @@ def _column(run: Path) -> dict[str, Any]:
     from ganzoo.engine.check import network_costs
     from ganzoo.recipe import load_recipe
 
-    if not (run / RESOLVED).exists():
-        raise UsageError("this is no run directory", where=str(run))
+    if not (run / RESOLVED).is_file():
+        raise no_run(run)
     recipe = load_recipe(run / RESOLVED)
     column: dict[str, Any] = flatten(recipe.document)
     status = read_status(run)

@@ -179,7 +179,8 @@ def nothing_left(
         voice.warn(problem)
     voice.say(f"{path}: {reason}")
     voice.say(f"  for more: ganzoo run --resume {shlex.quote(str(path))} {more}")
-    if outcome == "finished" and recipe.watch.evaluate != "never":
+    scored = any((path / "evaluation").glob("*.json"))
+    if outcome == "finished" and recipe.watch.evaluate != "never" and not scored:
         voice.say(f"  to score it: ganzoo evaluate {shlex.quote(str(path))}")
     document = {
         "run": str(path),

@@ -120,10 +120,8 @@ def find(reference: str, recipe: Recipe | None) -> Path:
     """
     if reference != "last":
         path = Path(reference)
-        if not (path / RESOLVED).exists():
-            raise UsageError(
-                "this is no run directory", where=reference, hint=f"It holds no {RESOLVED}."
-            )
+        if not (path / RESOLVED).is_file():
+            raise no_run(path)
         return path
     if recipe is None:
         raise UsageError("--resume last needs a RECIPE", hint="ganzoo run RECIPE --resume last")
@@ -135,6 +133,25 @@ def find(reference: str, recipe: Recipe | None) -> Path:
     if not runs:
         raise UsageError(f"{recipe.name} has no run to resume", where=str(parent))
     return runs[-1]
+
+
+def no_run(path: Path) -> UsageError:
+    """The error for a path that should be a run directory and is none."""
+    if not path.exists():
+        return UsageError("there is no such run directory", where=str(path))
+    hint = runs_below(path) or f"It holds no {RESOLVED}."
+    return UsageError("this is no run directory", where=str(path), hint=hint)
+
+
+def runs_below(folder: Path, most: int = 5) -> str:
+    """Which runs lie in a folder that is none, as a hint; empty where there are none."""
+    signs = (f"{depth}/{sign}" for depth in ("*", "*/*") for sign in (RESOLVED, "checkpoints"))
+    found = {path.parent for sign in signs for path in folder.glob(sign)}
+    runs = sorted(found, key=lambda run: (run.name, str(run)), reverse=True)
+    if not runs:
+        return ""
+    more = f"\n  and {len(runs) - most} more" if len(runs) > most else ""
+    return "Runs in it, the newest first:\n" + "\n".join(f"  {run}" for run in runs[:most]) + more
 
 
 @contextmanager

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from ganzoo.api import NetOptions
 from ganzoo.data.identity import difference, identity_of
 from ganzoo.data.pipeline import PreparedData, open_for_evaluation
-from ganzoo.engine.rundir import flatten, read_status
+from ganzoo.engine.rundir import RESOLVED, flatten, no_run, read_status
 from ganzoo.errors import DataError, UsageError
 from ganzoo.files import write_json
 from ganzoo.inference import controls
 from ganzoo.inference.card import WeightsCard
 from ganzoo.inference.drawing import Sampler, load_sampler
-from ganzoo.inference.find import find_weights, runs_below
+from ganzoo.inference.find import find_weights
 from ganzoo.inference.judging import Made, as_made, judge, judge_drawn, metrics_for
 from ganzoo.inference.modes import Mode
 from ganzoo.inference.network import Trained, direction, draws, load_trained, task_of
@@ -124,13 +124,9 @@ def run_recipe(run: Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         UsageError: this is none; or another key than `data.root` would change.
     """
-    resolved = run / "recipe.resolved.toml"
+    resolved = run / RESOLVED
     if not resolved.is_file():
-        raise UsageError(
-            "this is no run directory",
-            where=str(run),
-            hint=runs_below(run) or f"It holds no {resolved.name}.",
-        )
+        raise no_run(run)
     recipe = load_recipe(resolved, overrides)
     if overrides:
         old, new = flatten(load_recipe(resolved).document), flatten(recipe.document)

@@ -6,6 +6,7 @@ import hashlib
 import logging
 from pathlib import Path
 
+from ganzoo.engine.rundir import runs_below
 from ganzoo.errors import DataError, UsageError
 from ganzoo.files import read_json
 from ganzoo.inference.network import direction
@@ -71,16 +72,6 @@ def find_weights(run_or_file: Path, role: str | None = None, *, ema: bool | None
         where=str(run_or_file),
         hint=f"{folders[0]} holds {there}.",
     )
-
-
-def runs_below(folder: Path, most: int = 5) -> str:
-    """Which runs lie in a folder that is none, as a hint; empty where there are none."""
-    found = [*folder.glob("*/checkpoints"), *folder.glob("*/*/checkpoints")]
-    runs = sorted((path.parent for path in found), key=lambda run: run.name, reverse=True)
-    if not runs:
-        return ""
-    more = f"\n  and {len(runs) - most} more" if len(runs) > most else ""
-    return "Runs in it, the newest first:\n" + "\n".join(f"  {run}" for run in runs[:most]) + more
 
 
 def _refuse_damaged(file: Path) -> None:
