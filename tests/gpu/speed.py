@@ -122,7 +122,7 @@ def _compared(size: int, setting: Setting, setup: Setup) -> Figure:
     text += f" ({spent['plain'].words('ms')})"
     if memory["ganzoo"] is not None:
         text += f"; peak {memory['ganzoo']:.0f} MiB (plain {memory['plain']:.0f})"
-    if size == 1 and setting == BEST:
+    if size == 1 and setting == BEST and not setup.small:
         text += f"; aim {AIM:.0f} ms"
     values = {name: spread.document() for name, spread in spent.items()}
     return Figure(text, {**values, "images_per_second": rate, "ratio": share, "peak_MiB": memory})
