@@ -217,6 +217,8 @@ def read_json(path: Path) -> dict[str, Any]:
         return {}
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:  # a folder in its place, or no right to read it
+        raise DataError(f"can't be read: {error.strerror}", where=str(path)) from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"is damaged: {error}", where=str(path)) from error
     if not isinstance(document, dict):
