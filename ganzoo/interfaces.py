@@ -214,7 +214,9 @@ class Loss(Protocol):
 
     Optional attributes: `real_in_generator_turn: bool` (default False), for relativistic losses and
     feature matching; `needs_discriminator: bool` (default True); `known_values`, a sequence of
-    `KnownValue` to which tests hold the loss.
+    `KnownValue` to which tests hold the loss; `term_weights(clock) -> Mapping[str, float]`, the
+    weight of terms that a person would compare with a metric: logs show their plain values too. A
+    task may have it as well.
     """
 
     def discriminator(self, inputs: LossInputs) -> dict[str, Tensor]:

@@ -273,3 +273,18 @@ def test_the_status_keeps_up_with_the_log(tiny, tmp_path):
     recipe = load_recipe(tiny, ("watch.log=2 steps",))
     run(recipe, out=tmp_path / "run", limits=Limits(5), voice=QUIET, observers=[Look()])
     assert seen == [0, 2, 2, 4, 4]
+
+
+def test_a_weighted_term_is_shown_plain_beside_its_weight(tiny, tmp_path):
+    """What a person compares with the validation's l1 is l1, not a hundred times as much."""
+    voice = Voice(console=Console(file=io.StringIO(), soft_wrap=True))
+    sets = ("watch.log=1 steps", "loss.l1=100")
+    run(load_recipe(tiny, sets), out=tmp_path / "run", limits=Limits(1), voice=voice)
+    (line,) = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    entry = json.loads(line)
+    assert entry["weights"] == {"generator/l1": 100.0}
+    plain = entry["losses"]["generator/l1"] / 100
+    assert 0.05 < plain < 2  # a mean absolute error of images in [-1, 1]
+    said = voice.console.file.getvalue()
+    assert f"generator/l1 {plain:.4g} (x 100)" in said
+    assert f"generator/gan {entry['losses']['generator/gan']:.4g}\n" in said.replace("  ", "\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -23,6 +23,7 @@ from ganzoo.engine.build import (
 )
 from ganzoo.engine.ema import Ema
 from ganzoo.engine.nets import PreparedNet, Promise
+from ganzoo.engine.plain import weights_of
 from ganzoo.engine.session import Session
 from ganzoo.engine.stepper import Stepper, idle
 from ganzoo.errors import DivergedError, PluginError
@@ -176,6 +177,10 @@ class Trainer:
     def done(self) -> bool:
         """Whether every planned image has been seen."""
         return self.images >= self.planned_images
+
+    def term_weights(self, terms: Iterable[str]) -> dict[str, float]:
+        """Weights of logged terms at the present clock, as `ganzoo.engine.plain` has them."""
+        return weights_of(self.task, self.loss, self.clock, terms)
 
     def check_turns(self) -> None:
         """Make sure that each player has had a turn; at the end of the plan.

@@ -96,7 +96,10 @@ class ConsoleObserver(Observer):
     @hookimpl
     def ganzoo_logs(self, run: Run, step: int, logs: Mapping[str, float]) -> None:
         """Losses, in the bar or as a line."""
-        self.losses = "  ".join(f"{name} {value:.4g}" for name, value in logs.items())
+        weights = run.trainer.term_weights(logs)
+        self.losses = "  ".join(
+            _shown(name, value, weights.get(name)) for name, value in logs.items()
+        )
         if self.bar is None:
             self.voice.say(
                 f"step {step:,}/{run.last_step:,}  {self._speed(run, step)}  {self.losses}"
@@ -151,3 +154,10 @@ class ConsoleObserver(Observer):
     @staticmethod
     def _duration(seconds: float) -> str:
         return str(timedelta(seconds=round(seconds)))
+
+
+def _shown(name: str, value: float, weight: float | None) -> str:
+    """A term for a person: `generator/l1 0.198 (x 100)`, its plain value and its weight."""
+    if weight is None:
+        return f"{name} {value:.4g}"
+    return f"{name} {value / weight:.4g} (x {weight:.4g})"

@@ -140,6 +140,7 @@ class MetricsLog(Observer):
 
     def _losses(self, run: Run, step: int, logs: Mapping[str, float], **more: Any) -> None:
         clock, stepper = run.clock, run.trainer.stepper
+        weights = run.trainer.term_weights(logs)
         self._append(
             run,
             {
@@ -147,6 +148,7 @@ class MetricsLog(Observer):
                 "images": clock.images,
                 "epoch": clock.epoch,
                 "losses": dict(logs),
+                **({"weights": weights} if weights else {}),
                 "lr": {player: stepper.rate(player) for player in stepper.optimizers},
                 **more,
             },

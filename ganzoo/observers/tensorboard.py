@@ -38,7 +38,9 @@ class TensorBoard(Observer):
         """A log step."""
         stepper = run.trainer.stepper
         rates = {f"lr/{player}": stepper.rate(player) for player in stepper.optimizers}
-        self.tracker.log({**logs, **rates}, step=step)
+        weights = run.trainer.term_weights(logs)
+        plain = {f"plain/{name}": logs[name] / weight for name, weight in weights.items()}
+        self.tracker.log({**logs, **plain, **rates}, step=step)
 
     @hookimpl
     def ganzoo_metrics(self, step: int, metrics: Mapping[str, float]) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
 from ganzoo.errors import DataError, RecipeError
-from ganzoo.interfaces import Field, Loss, Net, NetIO, Optimize, Role, Task
+from ganzoo.interfaces import Clock, Field, Loss, Net, NetIO, Optimize, Role, Task
 from ganzoo_cyclegan.options import UnpairedOptions
 from ganzoo_cyclegan.pool import ImagePool
 
@@ -115,6 +115,15 @@ class Unpaired(Task):
             terms["identity_a"] = weight * F.l1_loss(to_a(a), a)
             terms["identity_b"] = weight * F.l1_loss(to_b(b), b)
         return terms
+
+    def term_weights(self, clock: Clock) -> dict[str, float]:
+        """Weights of the mean absolute errors of cycles and identities."""
+        cycle = self.options.cycle.at(clock)
+        identity = cycle * self.options.identity.at(clock)
+        return {
+            **dict.fromkeys(("cycle_a", "cycle_b"), cycle),
+            **dict.fromkeys(("identity_a", "identity_b"), identity),
+        }
 
     def sample(
         self, batch: Mapping[str, Tensor], nets: Mapping[str, Callable[..., Tensor]]

@@ -53,6 +53,10 @@ class CGANL1(nn.Module):
             known.append(replace(value, discriminator=theirs, generator=mine, real=real, fake=fake))
         return tuple(known)
 
+    def term_weights(self, clock: Clock) -> dict[str, float]:
+        """The weight of `l1`, which validation has plain."""
+        return {"l1": self.options.l1.at(clock)}
+
     def discriminator(self, inputs: LossInputs) -> dict[str, Tensor]:
         """Terms of the adversarial loss times `discriminator_weight`: 0.5 * (real + fake)."""
         weight = self.options.discriminator_weight
