@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -89,7 +90,7 @@ def _refuse_taken(path: Path) -> None:
         raise UsageError(
             "the run directory isn't empty",
             where=str(path),
-            hint=f"To go on with that run: --resume {path}; else name another --out.",
+            hint=f"To go on with it: --resume {shlex.quote(str(path))}; else name another --out.",
         )
 
 
