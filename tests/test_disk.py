@@ -6,6 +6,7 @@ import os
 import resource
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -122,6 +123,16 @@ def test_a_full_disk_leaves_the_older_checkpoint_and_the_resume_goes_on(tiny, tm
     assert checkpoint.steps(path / "checkpoints") == [1]
     assert read_json(path / "status.json")["state"] == "failed"
     assert run(None, resume=path, limits=Limits(3), voice=QUIET).document["step"] == 3
+
+
+def test_no_room_for_one_checkpoint_is_said_before_the_first_step(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "ganzoo.engine.loop.shutil.disk_usage", lambda _: SimpleNamespace(free=123456)
+    )
+    with pytest.raises(
+        EnvironmentFault, match=r"takes [\d,]{7,} bytes, and 123,456 bytes are free"
+    ):
+        run(load_recipe(tiny), out=tmp_path / "run", limits=Limits(1), voice=QUIET)
 
 
 def test_commands_say_which_file_the_system_refuses(tmp_path, capsys, monkeypatch):

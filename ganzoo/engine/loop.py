@@ -255,11 +255,11 @@ class Loop:
         return fault
 
     def _check_disk(self) -> None:
-        size = self.trainer.checkpoint_bytes()
+        needed = int(self.trainer.checkpoint_bytes() * 1.1)
         free = shutil.disk_usage(self.run.path).free
-        if self.session.main and free < size * 1.1:
+        if self.session.main and free < needed:
             raise EnvironmentFault(
-                f"a checkpoint takes {size / 1e6:.0f} MB and {free / 1e6:.0f} MB are free",
+                f"a checkpoint takes {needed:,} bytes, and {free:,} bytes are free",
                 where=str(self.run.path),
                 hint="Free some space, or put the run elsewhere with --out.",
             )
