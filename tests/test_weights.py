@@ -435,3 +435,30 @@ def test_find_weights_says_what_is_missing(tmp_path, toy_registry):
             find_weights(tmp_path)
     finally:
         toy_registry.targets["task"].serves = {"generator": ("source", "target")}
+
+
+def test_an_older_checkpoint_is_never_used_without_a_word(tmp_path, caplog):
+    """A newer one whose manifest or whose weights are gone is named; a whole one needs no word."""
+    run = tmp_path / "run"
+    for step in (1, 2):
+        folder = run / "checkpoints" / f"step_{step}"
+        folder.mkdir(parents=True)
+        (folder / "generator.safetensors").write_bytes(b"weights")
+        digest = hashlib.sha256(b"weights").hexdigest()
+        files = {"generator.safetensors": {"sha256": digest, "bytes": 7}}
+        (folder / "manifest.json").write_text(json.dumps({"files": files}))
+    newest, older = (run / "checkpoints" / f"step_{n}/generator.safetensors" for n in (2, 1))
+    assert find_weights(run, "generator") == newest
+    assert not caplog.messages
+    newest.unlink()
+    assert find_weights(run, "generator") == older
+    assert "step_2: its weights are missing; an older checkpoint is used" in caplog.text
+    caplog.clear()
+    newest.with_name("discriminator.safetensors").write_bytes(b"others")
+    assert find_weights(run, "generator") == older
+    assert "step_2/generator.safetensors: it is missing" in caplog.text
+    caplog.clear()
+    newest.write_bytes(b"weights")
+    newest.with_name("manifest.json").unlink()
+    assert find_weights(run, "generator") == older
+    assert "step_2: its manifest.json is missing; an older checkpoint is used" in caplog.text

@@ -53,11 +53,11 @@ def find_weights(run_or_file: Path, role: str | None = None, *, ema: bool | None
         wanted = role or _served_role(folder, faults)
         for suffix in suffixes:
             path = folder / f"{wanted}{suffix}.safetensors"
-            if not path.is_file():
+            if not path.is_file() and not _listed(path):
                 continue
             fault = damage(path)
             if not fault:
-                for one in faults:
+                for one in [*_incomplete(run_or_file, folder), *faults]:
                     log.warning("%s; an older checkpoint is used", one)
                 return path
             faults.append(f"{path}: {fault}")
@@ -120,6 +120,8 @@ def damage(file: Path) -> str:
         written = read_json(manifest)["files"][file.name]["sha256"]
     except (DataError, KeyError, TypeError):
         return f"{MANIFEST} beside it is damaged, or doesn't list it"
+    if not file.is_file():
+        return f"it is missing, and {MANIFEST} lists it"
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
     return "" if digest == written else f"it isn't what {MANIFEST} says (its sha256 differs)"
@@ -135,6 +137,31 @@ def _checkpoint_folders(path: Path) -> list[Path]:
         if folder.name.removeprefix("step_").isdecimal() and (folder / MANIFEST).is_file()
     }
     return [steps[step] for step in sorted(steps, reverse=True) if _weights_in(steps[step])]
+
+
+def _incomplete(path: Path, used: Path) -> list[str]:
+    """Checkpoints newer than the one that is used which were left out, each with what it lacks."""
+    if used == path:
+        return []
+    left_out = []
+    for folder in sorted(used.parent.glob("step_*")):
+        number = folder.name.removeprefix("step_")
+        if not number.isdecimal() or int(number) <= int(used.name.removeprefix("step_")):
+            continue
+        if not (folder / MANIFEST).is_file():
+            left_out.append(f"{folder}: its {MANIFEST} is missing")
+        elif not _weights_in(folder):
+            left_out.append(f"{folder}: its weights are missing")
+    return left_out
+
+
+def _listed(file: Path) -> bool:
+    """Whether the manifest beside it says that a file was written."""
+    try:
+        files = read_json(file.with_name(MANIFEST)).get("files")
+    except DataError:
+        return False
+    return isinstance(files, dict) and file.name in files
 
 
 def _served_role(folder: Path, faults: list[str]) -> str:
