@@ -115,6 +115,26 @@ def test_tensorboard_files_hold_the_losses(tiny, tmp_path):
     assert shown == pytest.approx([line["losses"]["generator/l1"] for line in lines])
 
 
+def test_tensorboard_shows_the_samples_and_its_command_is_said(tiny, tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    out = tmp_path / "a run"
+    recipe = load_recipe(tiny, ["watch.tensorboard=true", "watch.samples=1 steps"])
+    voice = Voice(console=Console(file=io.StringIO()))
+    run(recipe, out=out, limits=Limits(2), voice=voice)
+    events = EventAccumulator(str(out / "tensorboard"), size_guidance={"images": 0})
+    events.Reload()
+    grids = sorted((out / "samples").glob("*.png"))
+    shown = events.Images("samples")
+    assert [event.step for event in shown] == [1, 2]
+    for event, file in zip(shown, grids, strict=True):
+        with Image.open(io.BytesIO(event.encoded_image_string)) as ours, Image.open(file) as grid:
+            assert ours.size == grid.size
+            assert ours.convert("RGB").tobytes() == grid.convert("RGB").tobytes()
+    assert f"tensorboard --logdir '{out}/tensorboard'" in (out / "log.txt").read_text()
+
+
 def test_tensorboard_that_is_missing_is_explained(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr("ganzoo.observers.tensorboard.is_tensorboard_available", lambda: False)
     with pytest.raises(EnvironmentFault, match="isn't installed"):

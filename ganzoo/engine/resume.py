@@ -171,10 +171,8 @@ def nothing_left(
         more = f"--max-time {in_words(2 * start.seconds)}"
     else:
         return None
-    if outcome == "finished" and status.get("state") != outcome:  # killed after its last step
-        rundir.Status(path).update(
-            state=outcome, step=start.step, images=start.images, complete=True
-        )
+    if outcome == "finished" and status.get("state") != outcome:
+        return None  # killed between its last step and its last sample, which is still to be made
     for problem in start.problems:
         voice.warn(problem)
     voice.say(f"{path}: {reason}")

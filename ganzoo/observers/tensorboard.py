@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from accelerate.tracking import TensorBoardTracker
 from accelerate.utils import is_tensorboard_available
+from PIL import Image
 
 from ganzoo.api import hookimpl
 from ganzoo.errors import EnvironmentFault
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class TensorBoard(Observer):
-    """Writes losses, learning rates and metrics to `RUN/tensorboard`.
+    """Writes losses, learning rates, metrics and sample grids to `RUN/tensorboard`.
 
     Raises:
         EnvironmentFault: when TensorBoard isn't installed.
@@ -32,6 +35,25 @@ class TensorBoard(Observer):
             )
         self.tracker = TensorBoardTracker("tensorboard", logging_dir=str(path))
         self.tracker.start()
+        self.shown: int | None = None
+
+    @hookimpl
+    def ganzoo_run_started(self, run: Run) -> None:
+        """Say how to look at it."""
+        folder = shlex.quote(str(run.path / "tensorboard"))
+        run.voice.say(f"  to watch: tensorboard --logdir {folder}")
+
+    @hookimpl
+    def ganzoo_saved(self, run: Run, path: Path, what: str) -> None:
+        """A sample grid, as a picture."""
+        step = run.trainer.steps
+        if what == "sample" and step != self.shown:  # a run's last may come twice
+            self.shown = step
+            with Image.open(path) as picture:
+                pixels = np.asarray(picture.convert("RGB"))
+            self.tracker.log_images(
+                {"samples": pixels[None]}, run.trainer.steps, dataformats="NHWC"
+            )
 
     @hookimpl
     def ganzoo_logs(self, run: Run, step: int, logs: Mapping[str, float]) -> None:
