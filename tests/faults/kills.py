@@ -208,7 +208,8 @@ def ended(folder: Path) -> dict[str, Any]:
     samples = {path.name: path.read_bytes() for path in sorted((folder / "samples").glob("*.png"))}
     status = json.loads((folder / "status.json").read_text())
     return {
-        "checkpoints": names,
+        # Those that are to stay: one that was being removed may be left, until the next is written.
+        "checkpoints": names[-2:],
         "metrics": (folder / "metrics.jsonl").read_text(),
         "state": [status["state"], status["step"], status["images"], status["complete"]],
         **samples,
