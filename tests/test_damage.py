@@ -16,7 +16,7 @@ from tests.faults.damage import WAYS, Case, Whole, attempt, try_all, ways_of
 @pytest.mark.slow
 def test_damaged_files_are_named_and_nothing_is_lost(tmp_path):
     said = []
-    assert not try_all(40, 3, tmp_path / "sound", say=said.append), "\n".join(said)
+    assert not try_all(20, 3, tmp_path / "sound", say=said.append), "\n".join(said)
 
 
 @pytest.mark.slow
