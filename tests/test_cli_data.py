@@ -241,7 +241,7 @@ def test_inspect_lists_unmatched_files_of_a_split(tmp_path):
             Image.new("RGB", (16, 16)).save(path)
     with pytest.raises(DataError, match="no partner") as caught:
         init(tmp_path / "set", tmp_path / "my.toml")
-    assert "--set data.KEY=VALUE" in caught.value.hint
+    assert "--set data.unmatched=skip" in caught.value.hint
     assert not (tmp_path / "my.toml").exists()
     init(tmp_path / "set", tmp_path / "my.toml", "--set", "data.unmatched=skip")
     text = (tmp_path / "my.toml").read_text()

@@ -55,6 +55,10 @@ class Watcher:
     def __init__(self, options):
         pass
 
+    @hookimpl
+    def ganzoo_run_done(self):
+        pass
+
 @hookimpl
 def ganzoo_components():
     return [Component(kind="callback", name="watcher", target="naming:Watcher",
