@@ -246,3 +246,29 @@ def test_directions_are_in_the_folders_words():
     sides("kinds/cats", "kinds/dogs", other="x{}y")
     answer = init("kinds")
     assert "one sample, cats -> dogs, dogs -> cats: kinds_pair.png" in answer.stdout
+
+
+def test_networks_that_cannot_take_the_images_are_said_before_a_run(tmp_path, monkeypatch):
+    """A recipe is written, and what it says to do next is what makes it run."""
+    monkeypatch.chdir(tmp_path)
+    for index in range(4):
+        side = tmp_path / "pairs" / f"{index}.png"
+        side.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (128, 64), (50 * index, 0, 0)).save(side)
+    answer = CliRunner().invoke(command, ["pairs", "--base", "quickstart"])
+    assert answer.exit_code == 0, answer.output
+    assert "before it can run: generator: pix2pix/unet takes sizes" in answer.stderr
+    assert "set generator.depth = 6" in answer.stderr
+    assert "next: change that in pairs.toml; ganzoo check pairs.toml" in answer.stderr
+    assert "ganzoo run" not in answer.stderr
+
+
+def test_a_file_that_is_no_pair_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pairs").mkdir()
+    for index in range(9):
+        size = (128, 64) if index != 7 else (129, 64)
+        Image.new("RGB", size, (20 * index, 0, 0)).save(tmp_path / "pairs" / f"{index}.png")
+    answer = CliRunner().invoke(command, ["pairs"])
+    assert "8 of 9 files looked at" in answer.output + answer.stderr
+    assert "(7.png not)" in answer.output + answer.stderr

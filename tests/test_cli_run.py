@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 from ganzoo import registry
 from ganzoo.cli.main import main
@@ -232,3 +233,44 @@ def test_missing_data_without_a_fallback_exit_5(recipe, here, capsys):
 def test_command_lines_that_cant_be_meant_exit_2(arguments, said, here, capsys):
     assert main(arguments) == 2
     assert said in capsys.readouterr().err
+
+
+def test_compare_says_which_way_is_better_and_does_without_the_data(tiny, here, capsys):
+    pairs = here / "pairs"
+    for index in range(4):
+        pair = Image.new("RGB", (64, 32), (40 * index, 90, 200))
+        (pairs / "train").mkdir(parents=True, exist_ok=True)
+        pair.save(pairs / "train" / f"{index}.png")
+    mine = 'data={use="images/side_by_side", root="pairs"}'
+    runs = [
+        answer(capsys, "run", str(tiny), "--max-steps", steps, "--set", mine, "--json")["run"]
+        for steps in ("1", "2")
+    ]
+    assert main(["runs", "compare", *runs]) == 0
+    assert f"{runs[0]} has no metrics yet: ganzoo evaluate {runs[0]}" in capsys.readouterr().err
+    for run in runs:
+        answer(capsys, "evaluate", run, "--split", "test", "--json")
+    told = answer(capsys, "runs", "compare", *runs, "--json")
+    assert told["better"]["test_paper/l1"] == "lower"
+    assert set(told["better"]) <= set(told["differences"])
+    pairs.rename(here / "elsewhere")
+    swap = "generator={ use = 'pix2pix/encoder_decoder', depth = 5, width = 4 }"
+    other = answer(capsys, "run", str(tiny), "--max-steps", "1", "--json", "--set", swap)["run"]
+    table = answer(capsys, "runs", "compare", runs[0], other, "--json")["differences"]
+    first, second = table["generator: parameters"]
+    assert first > second
+    assert table["generator: forward FLOPs"][0] is None
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate", "compare"])
+def test_a_misspelt_run_has_a_nearest(command, tiny, here, capsys):
+    run = answer(capsys, "run", str(tiny), "--max-steps", "1", "--out", "runs/city", "--json")[
+        "run"
+    ]
+    words = {
+        "predict": ["predict", "runs/citi", "x.png", "-o", "y.png"],
+        "evaluate": ["evaluate", "runs/citi"],
+        "compare": ["runs", "compare", "runs/citi", run],
+    }[command]
+    assert main(words) == 2
+    assert 'did you mean "city"?' in capsys.readouterr().err

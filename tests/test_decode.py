@@ -307,3 +307,14 @@ def test_damaged_bytes_never_raise_anything_else(tmp_path_factory, data):
         decoded = decode_image(path)
         assert decoded.ndim == 3
         assert decoded.shape[2] == 3
+
+
+def test_a_file_of_another_ending_is_to_be_converted(tmp_path):
+    (tmp_path / "phone.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(DataError) as caught:
+        decode_image(tmp_path / "phone.HEIC")
+    assert "Convert .heic files to PNG first." in caught.value.hint
+    (tmp_path / "broken.png").write_bytes(b"\0\0\0")
+    with pytest.raises(DataError) as caught:
+        decode_image(tmp_path / "broken.png")
+    assert "Convert" not in caught.value.hint

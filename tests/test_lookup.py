@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,22 @@ def test_home_is_expanded(places, monkeypatch):
     (places / "shared" / "faces").mkdir()
     assert find_data("faces", None) == places / "shared" / "faces"
     assert find_data("", "~/shared") == Path(places / "shared")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there it is a path")
+def test_a_path_of_windows_is_said_to_be_one(places):
+    with pytest.raises(DataMissing) as caught:
+        find_data("", r"C:\Users\me\set")
+    assert r"'C:\Users\me\set'" in caught.value.message  # with single backslashes
+    assert "a path of Windows" in caught.value.hint
+    assert "GANZOO_DATA" not in caught.value.hint
+
+
+def test_an_absolute_root_has_no_place_below_ganzoo_data(places):
+    with pytest.raises(DataMissing) as caught:
+        find_data("", str(places / "nowhere"))
+    assert "GANZOO_DATA" not in caught.value.hint
+    # The control: a relative one has.
+    with pytest.raises(DataMissing) as caught:
+        find_data("", "nowhere")
+    assert "GANZOO_DATA" in caught.value.hint

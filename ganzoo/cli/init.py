@@ -101,6 +101,10 @@ def command(  # click passes by name
     for line in [] if use else others:
         click.echo(f"if that isn't meant: {line}", err=True)
     name = shlex.quote(str(out))
+    if misfit := _misfit(recipe, splits[0]):
+        click.echo(f"before it can run: {misfit}", err=True)
+        click.echo(f"next: change that in {out}; ganzoo check {name}", err=True)
+        return
     click.echo(f"next: ganzoo data inspect {name}; ganzoo run {name}", err=True)
 
 
@@ -110,14 +114,14 @@ def _places(folder: Path, out: Path | None, *, overwrite: bool) -> tuple[Path, P
     Raises:
         UsageError, DataError: one of them can't be used.
     """
-    from ganzoo.data.lookup import nearest
     from ganzoo.errors import DataError, DataMissing, UsageError
     from ganzoo.names import printable
+    from ganzoo.wording import nearest_folder
 
     folder = folder.expanduser()
     if not folder.is_dir():
         what = "this is no folder" if folder.exists() else "there is no such folder"
-        raise DataMissing(what, where=str(folder), hint=nearest(folder))
+        raise DataMissing(what, where=str(folder), hint=nearest_folder(folder))
     folder = folder.resolve()
     if printable(str(folder)) != str(folder):
         raise DataError(
@@ -261,6 +265,18 @@ def _open(recipe: Recipe) -> list[PreparedData]:
             said.add(note)
         splits.append(data)
     return splits
+
+
+def _misfit(recipe: Recipe, data: PreparedData) -> str:
+    """Why the recipe's networks can't take the images, and what to set; empty where they can."""
+    from ganzoo.engine.build import plan_networks
+    from ganzoo.errors import GanzooError
+
+    try:
+        plan_networks(recipe, data.fields)
+    except GanzooError as error:
+        return str(error)
+    return ""
 
 
 def _with_ways(error: DataError, folder: Path, others: Sequence[str]) -> DataError:

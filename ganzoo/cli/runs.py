@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -40,19 +41,26 @@ def list_runs(folder: str, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 def compare(runs: tuple[str, ...], *, as_json: bool) -> None:
     """Show what differs between RUNS: recipe keys, parameters, FLOPs, losses and metrics."""
-    from ganzoo.engine.history import comparison
+    from ganzoo.engine.history import comparison, which_way_is_better
 
     if len(runs) < 2:
         raise UsageError("a comparison takes two runs or more")
-    table = comparison([Path(run) for run in runs])
+    paths = [Path(run) for run in runs]
+    table = comparison(paths)
+    ways = which_way_is_better(paths)
+    better = {key: ways[key] for key in table if key in ways}
     if as_json:
-        print_json({"runs": list(runs), "differences": table})
+        print_json({"runs": list(runs), "differences": table, "better": better})
         return
     if not table:
         click.echo("nothing differs", err=True)
         return
-    shown = [[key, *map(_shown, values)] for key, values in table.items()]
-    print_columns([["", *runs], *shown])
+    shown = [[key, better.get(key, ""), *map(_shown, values)] for key, values in table.items()]
+    print_columns([["", "better", *runs], *shown])
+    for run in runs:
+        if not list((Path(run) / "evaluation").glob("*.json")):
+            quoted = shlex.quote(run)
+            click.echo(f"{run} has no metrics yet: ganzoo evaluate {quoted}", err=True)
 
 
 def _shown(value: Any) -> str:

@@ -134,7 +134,11 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise _refusal(path, "it is a folder") from error
     except UnidentifiedImageError as error:
         reason = "it isn't an image of a known format, or its header is damaged"
-        raise _refusal(path, reason, f"Known: {' '.join(sorted(IMAGE_SUFFIXES))}.") from error
+        hint = f"Known: {' '.join(sorted(IMAGE_SUFFIXES))}."
+        ending = path.suffix.lower()
+        if ending and ending not in IMAGE_SUFFIXES:
+            hint += f" Convert {ending} files to PNG first."
+        raise _refusal(path, reason, hint) from error
     except Image.DecompressionBombError as error:
         raise _refusal(path, _TOO_LARGE) from error
     except DataError:

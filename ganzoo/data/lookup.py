@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import platformdirs
 
 from ganzoo.errors import DataMissing
-from ganzoo.wording import did_you_mean
+from ganzoo.wording import nearest_folder
 
 
 def cache_folder() -> Path:
@@ -40,15 +40,6 @@ def places(name: str, root: str | None) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def nearest(folder: Path) -> str:
-    """`did you mean "my_photos"?` for a folder that isn't there, by the names beside it; or ""."""
-    try:
-        beside = [one.name for one in folder.parent.iterdir() if one.is_dir()]
-    except OSError:
-        return ""
-    return did_you_mean(folder.name, beside)
-
-
 def find_data(name: str, root: str | None, hint: str = "") -> Path:
     """The first existing folder among `places`.
 
@@ -65,18 +56,24 @@ def find_data(name: str, root: str | None, hint: str = "") -> Path:
         if candidate.is_dir():
             return candidate
     looked = "\n".join(
-        "; ".join(filter(None, (f"  looked at {candidate}", nearest(candidate))))
+        "; ".join(filter(None, (f"  looked at {candidate}", nearest_folder(candidate))))
         for candidate in candidates
     )
     shared = os.environ.get("GANZOO_DATA")
     label = name or root or "data"
-    ways = [
-        f"Set data.root to the folder of the set (--set data.root={Path('path', 'to', label)}),",
-        f"or put it below $GANZOO_DATA (now {shared})."
-        if shared
-        else f"or point GANZOO_DATA at the folder that holds {label}.",
-    ]
+    if root and PureWindowsPath(root).drive and os.name != "nt":
+        ways = ["That is a path of Windows, and this isn't Windows: set data.root to a path here."]
+    elif root and Path(root).expanduser().is_absolute():
+        ways = ["Set data.root to the folder where the set is now (--set data.root=FOLDER)."]
+    else:
+        like = Path("path", "to", label)
+        ways = [
+            f"Set data.root to the folder of the set (--set data.root={like}),",
+            f"or put it below $GANZOO_DATA (now {shared})."
+            if shared
+            else f"or point GANZOO_DATA at the folder that holds {label}.",
+        ]
     raise DataMissing(
-        f"the data set {label!r} isn't there",
+        f"the data set '{label}' isn't there",
         hint="\n".join([looked, *ways, *([hint] if hint else [])]),
     )

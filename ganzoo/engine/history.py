@@ -21,6 +21,7 @@ class _Score(BaseModel):
 
 class _Evaluation(BaseModel):
     metrics: dict[str, _Score]
+    better: dict[str, str] = {}  # evaluations from before there was a word for it have none
 
 
 _AGAIN = "Remove it, or write it anew with `ganzoo evaluate`."
@@ -45,6 +46,16 @@ def last_metrics(run: Path) -> dict[str, float]:
         f"{file.stem}/{name}": value["mean"]
         for file in sorted((run / "evaluation").glob("*.json"))
         for name, value in read_checked(file, _Evaluation, _AGAIN)["metrics"].items()
+    }
+
+
+def which_way_is_better(runs: Sequence[Path]) -> dict[str, str]:
+    """`lower`, `higher` or the like for each metric of `last_metrics` whose direction is known."""
+    return {
+        f"{file.stem}/{name}": way
+        for run in runs
+        for file in sorted((run / "evaluation").glob("*.json"))
+        for name, way in read_checked(file, _Evaluation, _AGAIN).get("better", {}).items()
     }
 
 
@@ -124,11 +135,15 @@ def _column(run: Path) -> dict[str, Any]:
     column: dict[str, Any] = flatten(recipe.document)
     status = read_status(run)
     column["data used"] = status.get("data", {}).get("use")
-    for role, cost in network_costs(
-        recipe, stand_in=status.get("data", {}).get("stand_in")
-    ).items():
-        column[f"{role}: parameters"] = cost["parameters"]
-        column[f"{role}: forward FLOPs"] = cost["flops"]
+    try:
+        costs = network_costs(recipe, stand_in=status.get("data", {}).get("stand_in"))
+    except DataError:  # gone or moved: what the run wrote of itself can be compared all the same
+        for role, count in status.get("parameters", {}).items():
+            column[f"{role}: parameters"] = count
+    else:
+        for role, cost in costs.items():
+            column[f"{role}: parameters"] = cost["parameters"]
+            column[f"{role}: forward FLOPs"] = cost["flops"]
     column["step"] = status.get("step")
     column["images"] = status.get("images")
     return column | last_losses(run) | last_metrics(run)

@@ -25,6 +25,7 @@ from ganzoo.files import (
 )
 from ganzoo.recipe.model import Recipe
 from ganzoo.recipe.write import to_toml
+from ganzoo.wording import nearest_folder
 
 try:
     import fcntl
@@ -139,7 +140,8 @@ def find(reference: str, recipe: Recipe | None) -> Path:
 def no_run(path: Path) -> UsageError:
     """The error for a path that should be a run directory and is none."""
     if not path.exists():
-        return UsageError("there is no such run directory", where=str(path))
+        hint = nearest_folder(path)
+        return UsageError("there is no such run directory", where=str(path), hint=hint)
     hint = runs_below(path) or f"It holds no {RESOLVED}."
     return UsageError("this is no run directory", where=str(path), hint=hint)
 

@@ -11,6 +11,7 @@ from ganzoo.errors import DataError, UsageError
 from ganzoo.files import read_json
 from ganzoo.inference.network import direction
 from ganzoo.inference.weights import read_card
+from ganzoo.wording import nearest_folder
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,8 @@ def find_weights(run_or_file: Path, role: str | None = None, *, ema: bool | None
         _refuse_other(run_or_file, role, ema=ema)
         return run_or_file
     if not run_or_file.is_dir():
-        raise UsageError("no such run directory or weights file", where=str(run_or_file))
+        hint = nearest_folder(run_or_file)
+        raise UsageError("no such run directory or weights file", where=str(run_or_file), hint=hint)
     folders = _checkpoint_folders(run_or_file)
     if not folders:
         raise UsageError(

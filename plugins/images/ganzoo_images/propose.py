@@ -24,6 +24,8 @@ _TRAIN = split_names(_DEFAULTS)["train"]
 _SPLITS = frozenset(name for names in split_names(_DEFAULTS).values() for name in names)
 
 _LOOKED_AT = 50
+_NAMED = 3
+"""Files that aren't like most are named, so many at most."""
 
 
 def propose_side_by_side(folder: Path, *, anyway: bool = False) -> Proposal | None:
@@ -37,6 +39,7 @@ def propose_side_by_side(folder: Path, *, anyway: bool = False) -> Proposal | No
     place = next((one for one in places if one.name in _TRAIN), (*places, folder)[0])
     files = list_images(place)
     wide = readable = 0
+    others: list[str] = []
     for path in files[:_LOOKED_AT]:
         try:
             height, width = image_size(path)
@@ -44,9 +47,13 @@ def propose_side_by_side(folder: Path, *, anyway: bool = False) -> Proposal | No
             continue
         readable += 1
         wide += width == 2 * height
+        if width != 2 * height:
+            others.append(path.name)
     if not files or (2 * wide <= readable and not anyway):
         return None
     because = f"{wide} of {readable} files looked at in {place} are twice as wide as high"
+    if others:
+        because += f" ({', '.join(others[:_NAMED])}{' and others' * (len(others) > _NAMED)} not)"
     return Proposal(
         extends=BASE_RECIPE,
         options={"root": folder.as_posix(), "direction": "left_to_right"},
