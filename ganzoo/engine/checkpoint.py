@@ -218,7 +218,9 @@ def steps(root: Path) -> list[int]:
 def _thin_out(root: Path, *, latest: int, keep: int, best: int | None) -> None:
     older = [step for step in steps(root) if step not in (latest, best)]
     for step in older[keep:]:
-        shutil.rmtree(root / f"step_{step}")
+        # Under another name first: a process that is killed leaves no half of a checkpoint.
+        leaving = (root / f"step_{step}").rename(root / f"step_{step}.tmp")
+        shutil.rmtree(leaving)
 
 
 def damage(folder: Path) -> str:

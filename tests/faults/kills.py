@@ -25,6 +25,7 @@ import torch
 from safetensors.torch import load_file
 
 from conftest import TINY
+from ganzoo.engine.checkpoint import damage
 from tests.faults.forks import Child, warm
 
 RECIPE = (
@@ -208,8 +209,9 @@ def ended(folder: Path) -> dict[str, Any]:
     samples = {path.name: path.read_bytes() for path in sorted((folder / "samples").glob("*.png"))}
     status = json.loads((folder / "status.json").read_text())
     return {
-        # Those that are to stay: one that was being removed may be left, until the next is written.
+        # Those that are to stay: one that was to be removed may be left, until the next is written.
         "checkpoints": names[-2:],
+        "damaged": [name for name in names if damage(folder / "checkpoints" / name)],
         "metrics": (folder / "metrics.jsonl").read_text(),
         "state": [status["state"], status["step"], status["images"], status["complete"]],
         **samples,
