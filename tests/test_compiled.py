@@ -100,7 +100,7 @@ def test_a_compiled_run_resumes_to_the_same_bits(tiny, tmp_path):
         assert one == two
 
 
-def test_what_changes_bits_is_part_of_the_footing():
+def test_what_changes_bits_is_compared_at_a_resume():
     before = resolve(Train(device="cpu"))
     assert before.compile == "off"
     assert not before.tf32

@@ -193,7 +193,7 @@ def nothing_left(
     return Result(path, outcome, ExitCode.DONE, document)
 
 
-def footing(
+def departures_from_before(
     path: Path,
     recipe: Recipe,
     start: Start,
@@ -203,7 +203,7 @@ def footing(
     """What makes a resume inexact, in words."""
     notes = []
     if start.resolved is not None and (other := start.resolved.differences(resolved)):
-        notes.append(f"resuming on another footing: {', '.join(other)}")
+        notes.append(f"resuming with other settings: {', '.join(other)}")
     if changed := provenance.changed_plugins(path):
         notes.append(f"resuming with other plugins: {', '.join(changed)}")
     if not changes and provenance.edited(path, recipe):

@@ -18,8 +18,8 @@ from ganzoo.engine.resume import (
     Start,
     adopt,
     check_same_data,
+    departures_from_before,
     find_start,
-    footing,
     go_on,
     nothing_left,
 )
@@ -124,7 +124,7 @@ def _begin(
     path = resume or _made(recipe, out, session, stack)
     voice.log_to(path / "log.txt")
     if resume is not None:
-        notes += footing(resume, recipe, start, resolved, changes)
+        notes += departures_from_before(resume, recipe, start, resolved, changes)
     for note in notes:
         voice.warn(note)
     go_on(trainer, start, voice)
