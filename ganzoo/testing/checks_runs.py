@@ -209,10 +209,13 @@ def _material(subject: Subject) -> _Material:
 
 
 def _proposed(subject: Subject, source: DataSource) -> Chosen | None:
-    """The metric as the data want it; None if they don't propose it."""
-    tables = getattr(source, "metrics", ())
-    found = (subject.registry.choose("metric", table) for table in tables)
-    return next((one for one in found if one.id == subject.id), None)
+    """The metric as the data want it, else in its smallest form; None if they don't propose it."""
+    small = subject.table("metric", subject.id)
+    for table in getattr(source, "metrics", ()):
+        if subject.registry.choose("metric", table).id == subject.id:
+            wanted = {} if isinstance(table, str) else table
+            return subject.registry.choose("metric", {**small, **wanted, "use": small["use"]})
+    return None
 
 
 def _made(recipe: Recipe, fields: Mapping[str, Field]) -> str | None:
