@@ -28,7 +28,7 @@ from ganzoo.api import Component, Options, hookimpl
 
 
 class Choices(Options):
-    after: int = 0
+    in_a_worker: bool = False
 
 
 def _component(kind, target, **more):
@@ -50,7 +50,7 @@ class Data:
 
         self.real = ProceduralFacades(ProceduralFacadesOptions(size=32, train=7, val=3), split)
         self.fields = self.real.fields
-        self.left = options.after
+        self.in_a_worker = options.in_a_worker
 
     def __len__(self):
         return len(self.real)
@@ -59,8 +59,10 @@ class Data:
         return self.real.name(index)
 
     def load(self, index, rng):
-        self.left -= 1
-        while self.left < 0:
+        from torch.utils.data import get_worker_info
+
+        # What is looked at before the training begins is loaded in the main process.
+        while not self.in_a_worker or get_worker_info() is not None:
             Path("hangs").touch()
             time.sleep(0.01)
         return self.real.load(index, rng)
@@ -169,7 +171,7 @@ def test_the_second_signal_ends_a_step_that_never_does(tiny, plugin, tmp_path, n
 def test_a_worker_that_hangs_ends_with_the_run(tiny, plugin, tmp_path):
     child = ganzoo(
         tmp_path, "--plugin", plugin, "run", str(tiny), "--out", "run",
-        "--set", "data={use='endless_toy/data', after=1}", "--set", "train.workers=1",
+        "--set", "data={use='endless_toy/data', in_a_worker=true}", "--set", "train.workers=1",
     )  # fmt: skip
     child.until(lambda: "disk: up to" in child.text())
     children = Path(f"/proc/{child.pid}/task/{child.pid}/children")
