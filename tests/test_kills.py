@@ -9,7 +9,7 @@ from tests.faults.kills import Kills, differences
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(400)
 def test_killed_runs_go_on_to_the_same_bits(tmp_path):
     kills = Kills(tmp_path)
     assert {"open", "write", "fsync", "rename", "unlink", "mkdir"} <= kills.counts.keys()

@@ -57,7 +57,7 @@ def evaluation(folder, *arguments):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_digits_are_of_the_class_asked_for(tmp_path):
     """Calibrated once (one core): 98.4 %, real test digits 98.9 %, shuffled classifier 9.9 %."""
     recipe = str(ROOT / "recipes" / "gan_digits.toml")
@@ -71,7 +71,7 @@ def test_digits_are_of_the_class_asked_for(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_a_generator_that_was_shown_shuffled_labels_hits_them_by_chance(tmp_path):
     (tmp_path / "shuffled.py").write_text(SHUFFLED)
     recipe = str(ROOT / "recipes" / "gan_digits.toml")
