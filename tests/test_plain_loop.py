@@ -105,3 +105,9 @@ def test_the_papers_model(sessions):
     trainer, step, batches = both("fp64", sessions, ["augment=[]"], 256)
     assert largest_distance(trainer, step, batches, 20) < 1e-9
     assert len(trainer.fast_paths()["convolutions_by_matrices"]["generator"]) == 7
+
+
+@pytest.mark.slow
+def test_the_papers_model_begins_alike_in_single_precision(sessions):
+    trainer, step, batches = both("fp32", sessions, ["augment=[]"], 256)
+    assert largest_distance(trainer, step, batches, 2) < 1e-4

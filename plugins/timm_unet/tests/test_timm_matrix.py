@@ -18,9 +18,12 @@ from ganzoo.recipe import load_recipe
 from ganzoo_timm_unet.encoder import Encoder
 from ganzoo_timm_unet.options import EncoderOptions
 
-ENCODERS = (  # one of each way to build features; test_timm_networks.py has the other families
+ENCODERS = (  # those whose family test_timm_networks.py lacks, and one of three that it has
     "resnet18",
     "convnext_atto",
+    "densenet121",
+    "mobilevit_xs",
+    "hrnet_w18_small",
     "swin_tiny_patch4_window7_224",
     "maxvit_nano_rw_256",
 )
