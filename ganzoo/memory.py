@@ -1,4 +1,4 @@
-"""Errors that mean "there is no more memory": recognised whoever raises them, and said in words."""
+"""How much memory is free, and errors that mean "there is no more", whoever raises them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from ganzoo.errors import EnvironmentFault
 
@@ -122,3 +123,12 @@ def _asked(text: str) -> str:
     while size >= 1024 and place + 1 < len(_UNITS):
         size, place = size / 1024, place + 1
     return f"{size:.4g} {_UNITS[place]}"
+
+
+def free_memory(file: Path = Path("/proc/meminfo")) -> int | None:
+    """Bytes of main memory that can be had without swapping; None where the system doesn't say."""
+    try:
+        found = re.search(r"^MemAvailable:\s*(\d+) kB$", file.read_text("ascii"), re.MULTILINE)
+    except OSError:
+        return None
+    return int(found[1]) * 1024 if found else None

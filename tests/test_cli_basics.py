@@ -273,7 +273,8 @@ def test_check_syntax(ganzoo: Callable) -> None:
     assert (code, out) == (0, "")
     assert "no problems" in err
     code, out, _ = ganzoo("check", "--syntax", "--json", "toy")
-    assert json.loads(out) == {"networks": {}, "machine": {}, "problems": [], "notes": []}
+    nothing = {"networks": {}, "machine": {}, "time": {}, "problems": [], "notes": []}
+    assert json.loads(out) == nothing
 
 
 def test_check_shows_all_problems(ganzoo: Callable, tmp_path: Path) -> None:
@@ -296,7 +297,8 @@ def test_check_shows_all_problems(ganzoo: Callable, tmp_path: Path) -> None:
 def test_check_without_syntax_asks_the_engine(
     ganzoo: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def inspect(recipe: object) -> dict:
+    def inspect(recipe: object, *, timed: bool) -> dict:
+        assert timed
         network = {
             "id": "naming_toy/net",
             "parameters": 1234,
@@ -307,6 +309,7 @@ def test_check_without_syntax_asks_the_engine(
         problem = {"message": "no data", "where": "toys", "hint": "get it", "exit_code": 5}
         machine = {"device": "cuda", "precision": "fp16"}
         found = {"networks": {"generator": network}, "machine": machine}
+        found["time"] = {"step": 0.15, "steps": 80_000, "whole": 12_003.0}
         return {**found, "problems": [problem], "notes": ["a note"]}
 
     module = type(sys)("ganzoo.engine.check")
@@ -318,6 +321,8 @@ def test_check_without_syntax_asks_the_engine(
     assert "toys: no data\n  get it" in err
     assert "note: a note" in err
     assert "A run here trains on cuda in fp16." in out
+    assert "A step takes about 0.15 s here in fp16; the whole plan of 80,000 steps" in out
+    assert "steps about 3 h 20 min." in out
 
 
 def test_errors_become_json_and_exit_codes(

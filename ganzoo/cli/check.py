@@ -29,17 +29,24 @@ def command(
     """Check RECIPE and show the networks that it would train.
 
     RECIPE is a path or the name of a shipped recipe. All problems are shown at once, each at its
-    line and column. Without --syntax the data are opened and the networks built, without weights.
+    line and column. Without --syntax the data are opened, the networks built, and a few steps made
+    to tell how long a training takes here.
     """
     from ganzoo.recipe import load_recipe
 
-    report: dict[str, Any] = {"networks": {}, "machine": {}, "problems": [], "notes": []}
+    report: dict[str, Any] = {
+        "networks": {},
+        "machine": {},
+        "time": {},
+        "problems": [],
+        "notes": [],
+    }
     try:
         checked = load_recipe(recipe, overrides)
         if not syntax:
             from ganzoo.engine.check import inspect_recipe
 
-            report = inspect_recipe(checked)
+            report |= inspect_recipe(checked, timed=True)
     except GanzooError as error:
         report_error(error)
         document = error_document(error)
@@ -63,12 +70,28 @@ def command(
         report["problems"] = [_NO_PLACE | problem for problem in report["problems"]]
         print_json(report)
     elif report["networks"]:
-        print_columns([_row(role, network) for role, network in report["networks"].items()])
-        if report["machine"]:
-            click.echo("A run here trains on {device} in {precision}.".format(**report["machine"]))
+        _show(report)
     if codes:
         # As everywhere: a recipe's own mistakes come before what a plugin or the data lack.
         raise click.exceptions.Exit(min(codes))
+
+
+def _show(report: dict[str, Any]) -> None:
+    """Networks, and what a run here would be."""
+    print_columns([_row(role, network) for role, network in report["networks"].items()])
+    if report["machine"]:
+        click.echo("A run here trains on {device} in {precision}.".format(**report["machine"]))
+    if report["time"]:
+        click.echo(_time(report["time"], report["machine"]["precision"]))
+
+
+def _time(found: dict[str, Any], precision: str) -> str:
+    from ganzoo.engine.clocks import rounded
+
+    return (
+        f"A step takes about {rounded(found['step'])} here in {precision}; the whole plan of "
+        f"{found['steps']:,} steps about {rounded(found['whole'])}."
+    )
 
 
 def _row(role: str, network: dict[str, Any]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ What a batch holds depends on (seed, epoch, index) alone, so 0, 1 or 8 workers g
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from multiprocessing import active_children
 from typing import Any
 
@@ -83,7 +83,7 @@ def _begin_worker(_: int) -> None:
 
 def batches(
     data: PreparedData, sampler: StreamSampler, *, workers: int, pin: bool
-) -> Iterator[dict[str, Tensor]]:
+) -> Generator[dict[str, Tensor]]:
     """Batches of tensors in the sampler's order.
 
     Raises:

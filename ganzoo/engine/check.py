@@ -11,9 +11,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from ganzoo.api import Chosen, NetOptions
 from ganzoo.blame import in_words
 from ganzoo.data.headers import try_extremes
-from ganzoo.data.pipeline import open_data
+from ganzoo.data.pipeline import PreparedData, open_data
 from ganzoo.engine.build import Plan, build_loss, build_network, check_outputs, plan_networks
 from ganzoo.engine.looking import open_watched
+from ganzoo.engine.measure import kept_for_backward, measure, refuse_what_does_not_fit
 from ganzoo.engine.rehearsal import rehearse
 from ganzoo.engine.session import resolve
 from ganzoo.errors import EnvironmentFault, GanzooError, RecipeError
@@ -22,19 +23,32 @@ from ganzoo.nn import weights_follow
 from ganzoo.recipe.model import Recipe
 
 
-def inspect_recipe(recipe: Recipe) -> dict[str, Any]:
+def inspect_recipe(recipe: Recipe, *, timed: bool = False) -> dict[str, Any]:
     """Open the data, settle shapes, build every network and play a step, on the meta device.
+
+    Args:
+        recipe: what to look at.
+        timed: make a few real steps too, for `time`.
 
     Returns:
         `{"networks": {ROLE: {"id", "parameters", "flops", "input", "outputs", "receptive_field"?}},
-        "machine": {"device", "precision"}, "problems": [...], "notes": [...]}`; shapes have no
+        "machine": {"device", "precision"}, "time": {"step", "steps", "whole"}, "problems": [...],
+        "notes": [...]}`; shapes have no
         batch axis. `outputs` is a list of shapes, one per scale, and empty of a network that takes
         more than one input, which is called in its task's step alone. `flops` is one image's
         forward pass, None where it can't be counted. `machine` says what a run on this machine
-        would use; it is empty, with a note, where the recipe asks for what this machine hasn't. A
+        would use; it is empty, with a note, where the recipe asks for what this machine hasn't.
+        `time` has seconds of a step, planned steps, and seconds of them all, as measured here;
+        it is empty where that wasn't wanted or, with a note, where it failed. A
         problem is `{"message", "where", "hint", "exit_code"}`.
     """
-    report: dict[str, Any] = {"networks": {}, "machine": {}, "problems": [], "notes": []}
+    report: dict[str, Any] = {
+        "networks": {},
+        "machine": {},
+        "time": {},
+        "problems": [],
+        "notes": [],
+    }
     try:
         data = open_data(recipe, "train")
         report["notes"] = list(data.notes)
@@ -46,11 +60,16 @@ def inspect_recipe(recipe: Recipe) -> dict[str, Any]:
         build_loss(recipe, plan, torch.device("cpu"), torch.float32)
         report["networks"], refusals = _describe(plan, recipe.train.batch_size)
         try:
-            rehearse(recipe, plan)
+            with kept_for_backward() as kept:
+                rehearse(recipe, plan)
         except GanzooError as error:
             # The step is what counts: a task may give its network more inputs than one. Where it
             # fails, what the network alone refused says more.
             raise refusals[0] if refusals else error from error
+        if timed and report["machine"]:
+            weights = sum(network["parameters"] for network in report["networks"].values())
+            report["time"], notes = _time_of_steps(recipe, data, weights, sum(kept))
+            report["notes"] += notes
     except GanzooError as error:
         report["problems"].append(
             {
@@ -73,6 +92,18 @@ def _machine(recipe: Recipe) -> tuple[dict[str, str], list[str]]:
     except EnvironmentFault as error:
         return {}, [f"a run on this machine would be refused: {error.message}"]
     return {"device": resolved.device, "precision": resolved.precision}, []
+
+
+def _time_of_steps(
+    recipe: Recipe, data: PreparedData, weights: int, kept: int
+) -> tuple[dict[str, Any], list[str]]:
+    """Seconds of a step and of the plan on this machine, and why they can't be had, as a note."""
+    try:
+        refuse_what_does_not_fit(recipe, weights, kept)
+        found = measure(recipe, data)
+    except GanzooError as error:
+        return {}, [f"how long a step takes here can't be measured: {error.message}"]
+    return {"step": found.seconds, "steps": found.steps, "whole": found.whole}, []
 
 
 def network_costs(recipe: Recipe, *, stand_in: bool | None = None) -> dict[str, Any]:

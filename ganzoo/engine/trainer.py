@@ -144,6 +144,10 @@ class Trainer:
         for role, ema in self.ema.items():
             ema.update(self.prepared[role].module, self.images_per_step, clock)
 
+    def feed(self, stream: Iterator[dict[str, Tensor]]) -> None:
+        """Take batches from here instead of the data's own stream."""
+        self._stream = stream
+
     def restart_stream(self) -> None:
         """Read on from where `images` stands, at the next step."""
         self._stream = None
