@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -11,8 +13,10 @@ from PIL import Image
 
 from ganzoo.cli.data import command as data_command
 from ganzoo.cli.init import command as init_command
-from ganzoo.data.inspect import inspect_data
-from ganzoo.errors import DataError, DataMissing, UsageError
+from ganzoo.data.inspect import contact_sheet, contact_sheet_rows, inspect_data
+from ganzoo.data.pictures import GAP, NOTICE, TEXT, notice
+from ganzoo.data.pipeline import open_data
+from ganzoo.errors import DataError, DataMissing, ExitCode, UsageError
 from ganzoo.recipe import load_recipe
 
 LEFT, RIGHT = (250, 0, 0), (0, 0, 250)
@@ -328,3 +332,107 @@ def test_values_that_will_look_black_are_measured_and_said(tmp_path, values, dty
         assert ("all but black" in text) == bool(said)
         assert said.partition(", ")[2] in text
     assert said in inspected.stderr  # of the files, not of what augmentation makes of them
+
+
+def inspected_sheet(recipe, tmp_path, *more):
+    """Exit code and output of `data inspect`, and the sheet's pixels if there is one."""
+    sheet = tmp_path / "sheet.png"
+    sheet.unlink(missing_ok=True)
+    answer = invoke(data_command, "inspect", recipe, "-o", sheet, *more)
+    pixels = None
+    with suppress(FileNotFoundError), Image.open(sheet) as image:
+        pixels = np.asarray(image.convert("RGB"))
+    return answer, pixels
+
+
+def test_the_sheet_has_a_row_for_each_file_that_cant_be_read(pairs, tmp_path):
+    init(pairs, tmp_path / "my.toml")
+    sound, before = inspected_sheet(tmp_path / "my.toml", tmp_path, "--rows", 2)
+    assert sound.exit_code == ExitCode.DONE
+    broken = pairs / "train" / os.fsdecode(b"2 caf\xe9.png")  # neither the first nor the last
+    (pairs / "train" / "2.png").rename(broken)
+    broken.write_bytes(broken.read_bytes()[:60])
+    answer, after = inspected_sheet(tmp_path / "my.toml", tmp_path, "--rows", 2)
+    assert answer.exit_code == ExitCode.DATA
+    row = NOTICE + GAP
+    assert after.shape[0] - before.shape[0] == row
+    cell = after[TEXT + row :, GAP:][:NOTICE, :NOTICE]
+    shown = str(broken).encode("utf-8", "surrogateescape").decode("utf-8", "ignore")
+    shown = shown.replace("2 caf.png", "2 caf%E9.png")
+    (said,) = (line for line in answer.stdout.splitlines() if line.startswith("PROBLEM"))
+    assert shown in said
+    assert np.array_equal(cell, notice(said.removeprefix("PROBLEM in train: ")))
+    assert not np.array_equal(cell, notice("something else"))
+
+
+def test_the_sheet_has_no_more_broken_rows_than_others(pairs, tmp_path):
+    init(pairs, tmp_path / "my.toml")
+    data = open_data(load_recipe(tmp_path / "my.toml"), "train")
+    broken = dict.fromkeys((1, 2, 3), "broken")
+    assert len(contact_sheet_rows(data, 2, broken)) == 4  # the first, the last and two of three
+    assert len(contact_sheet_rows(data, 2)) == 2
+
+
+def test_a_file_that_augmentation_refuses_has_its_reason_in_the_sheet(pairs, tmp_path):
+    init(pairs, tmp_path / "my.toml")
+    write_pair(pairs / "train" / "4.png", side=8)
+    data = open_data(load_recipe(tmp_path / "my.toml", ["augment=[]"]), "train")
+    good, bad = contact_sheet_rows(data, 2)
+    assert good["source"].shape == (16, 16, 3)
+    assert bad["source"].shape == (NOTICE, NOTICE, 3)
+
+
+def test_points_that_cant_be_used_are_left_out_of_the_plot(monkeypatch):
+    data = open_data(load_recipe("gan_ring"), "val")
+    sample = data.sample
+    monkeypatch.setattr(data, "sample", lambda index: {}[index] if index < 2 else sample(index))
+    assert contact_sheet(data, 6, "", {0: "broken", 1: "broken"}) is not None
+    with pytest.raises(KeyError):
+        contact_sheet(data, 6, "", {0: "broken"})
+    assert contact_sheet(data, 6, "", dict.fromkeys(range(len(data)), "broken")) is None
+
+
+def test_without_its_first_sample_a_split_has_no_sheet_and_that_is_said(pairs, tmp_path):
+    init(pairs, tmp_path / "my.toml")
+    (pairs / "train" / "0.png").write_bytes(b"")
+    answer, sheet = inspected_sheet(tmp_path / "my.toml", tmp_path)
+    assert answer.exit_code == ExitCode.DATA
+    assert sheet is None
+    assert "0.png: can't read this image: the file is empty" in answer.stdout
+    assert "no contact sheet: the train split can't be used as it is" in answer.stdout
+    answer, sheet = inspected_sheet(tmp_path / "my.toml", tmp_path, "--split", "val")
+    assert sheet is not None
+    assert "no contact sheet" not in answer.stdout
+
+
+def test_a_file_of_12_bits_among_others_is_named(tmp_path):
+    for number in range(5):
+        for side in "AB":
+            path = tmp_path / "set" / side / f"scan {number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            high = 4095 if (side, number) == ("B", 3) else 60000
+            Image.fromarray(np.linspace(5, high, 256).astype(np.uint16).reshape(16, 16)).save(path)
+    init(tmp_path / "set", tmp_path / "my.toml")
+    answer, _ = inspected_sheet(tmp_path / "my.toml", tmp_path)
+    (said,) = (line for line in answer.stdout.splitlines() if "all but black" in line)
+    assert said.strip() == (
+        "target: 1 of 3 is read, shown and trained on as all but black: scan 3 (values 5 to 4,095 "
+        "of 65,535). Bring them to the full range first (12 bits in 16: times 16)."
+    )
+    document = json.loads(inspected_sheet(tmp_path / "my.toml", tmp_path, "--json")[0].stdout)
+    dark = [found["dark"] for found in document["splits"].values()]
+    assert dark[0] == {"target": {"scan 3": {"low": 5, "high": 4095, "most": 65535}}}
+
+
+def test_only_some_of_many_dark_files_are_named(tmp_path):
+    for number in range(10):
+        for side in "AB":
+            path = tmp_path / "set" / side / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.full((16, 16), 1000 + number, np.uint16)).save(path)
+    init(tmp_path / "set", tmp_path / "my.toml")
+    answer, _ = inspected_sheet(tmp_path / "my.toml", tmp_path)
+    said = [line for line in answer.stdout.splitlines() if "all but black" in line]
+    assert "source: 8 of 8 are read" in said[0]  # those that are dealt to the training
+    assert said[0].count("(values 1,00") == 5
+    assert " of 65,535) and 3 more. Bring" in said[0]

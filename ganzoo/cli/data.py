@@ -60,6 +60,8 @@ def inspect(  # click passes by name
     """Count and decode the data of RECIPE, list what is wrong, and draw a contact sheet.
 
     The sheet shows samples after augmentation, as networks get them; points as a scatter plot.
+    A sample that can't be used has a row there that says why. Files whose values end far below
+    what their type holds are named: they are read as all but black.
     Exits 5 if anything is wrong with the data.
     """
     from ganzoo.cli.console import print_json
@@ -78,7 +80,8 @@ def inspect(  # click passes by name
         caption = f"{loaded.name} · {report.use} · {split}, after augmentation"
         if report.stand_in:
             caption += " · STAND-IN DATA"
-        picture = contact_sheet(report.prepared[split], rows, caption)
+        broken = report.splits[split].broken
+        picture = contact_sheet(report.prepared[split], rows, caption, broken)
         if picture is not None:
             sheet = out or Path(f"{loaded.name}_data.png")
             save_image(np.asarray(picture), sheet)
@@ -86,6 +89,8 @@ def inspect(  # click passes by name
         print_json(_document(loaded.name, report, sheet))
     else:
         _print(report, sheet, limit)
+        if sheet is None and split not in report.prepared:
+            click.echo(f"no contact sheet: the {split} split can't be used as it is")
     if report.problems:
         context.exit(ExitCode.DATA)
 
@@ -119,6 +124,10 @@ def _document(name: str, report: Report, sheet: Path | None) -> dict[str, Any]:
                 "fields": found.fields,
                 "files": found.files,
                 "ranges": found.ranges,
+                "dark": {
+                    field: {name: one._asdict() for name, one in files.items()}
+                    for field, files in found.dark.items()
+                },
             }
             for split, found in report.splits.items()
         },
@@ -128,6 +137,8 @@ def _document(name: str, report: Report, sheet: Path | None) -> dict[str, Any]:
 
 
 def _print(report: Report, sheet: Path | None, limit: int | None) -> None:
+    from ganzoo.data.ranges import dark_files
+
     for note in report.notes:
         click.echo(note, err=True)
     click.echo(f"data {report.use}{' (STAND-IN)' if report.stand_in else ''}")
@@ -142,6 +153,8 @@ def _print(report: Report, sheet: Path | None, limit: int | None) -> None:
             values = "{} to {}".format(*found.ranges[field]) if field in found.ranges else ""
             within = f", values {values}" if values else ""
             click.echo(f"  {field}: {seen}{more}{within}{becomes}")
+            if said := dark_files(found.dark.get(field, {}), sizes.total()):
+                click.echo(f"  {field}: {said}")
     for problem in report.problems:
         click.echo(f"PROBLEM in {problem.split}: {problem.reason}")
     if sheet is not None:

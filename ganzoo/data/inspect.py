@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, get_args
@@ -13,9 +12,9 @@ import numpy as np
 from PIL import Image
 
 from ganzoo.data.convert import to_uint8
-from ganzoo.data.pictures import grid, scatter
+from ganzoo.data.pictures import grid, notice, scatter
 from ganzoo.data.pipeline import PreparedData, open_data, unreadable
-from ganzoo.data.ranges import dark
+from ganzoo.data.ranges import Span, dark, span_of_dark
 from ganzoo.errors import DataError, DataMissing
 from ganzoo.interfaces import DataSource, Field, Split
 from ganzoo.names import printable
@@ -50,6 +49,8 @@ class SplitReport:
         fields: for each field, kind and shape as networks get it, after augmentation.
         files: how many there are of each field, where those aren't as many as samples.
         ranges: of each image field, the smallest and largest value in the files looked at.
+        dark: of each image field, the values of those files that will look all but black, by name.
+        broken: what is wrong with samples that can't be used, by index.
     """
 
     count: int = 0
@@ -57,6 +58,8 @@ class SplitReport:
     fields: dict[str, str] = field(default_factory=dict)
     files: dict[str, int] = field(default_factory=dict)
     ranges: dict[str, tuple[int, int]] = field(default_factory=dict)
+    dark: dict[str, dict[str, Span]] = field(default_factory=dict)
+    broken: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -153,6 +156,9 @@ def _look_at_samples(
                 found.sizes.setdefault(name, Counter())[size] += 1
                 _widen(found.ranges, name, array)
                 types[name] = array.dtype
+                if array.ndim == 3 and (span := span_of_dark(array)):
+                    file = own[name][index] if name in own else source.name(index)
+                    found.dark.setdefault(name, {})[printable(file)] = span
             shapes = tuple(array.shape for array in sample.values())
             if prepared is not None and shapes not in known:
                 known.add(shapes)
@@ -161,6 +167,7 @@ def _look_at_samples(
             name = printable(source.name(index))
             said = unreadable(error, name) if isinstance(error, OSError) else error
             report.problems.append(Problem(split, name, str(said)))
+            found.broken[index] = printable(str(said))
         if progress:
             progress(split, index + 1, looked_at)
     for name, (low, high) in found.ranges.items():
@@ -188,24 +195,31 @@ def _becomes(one: Field) -> str:
     return words if one.aligned else f"{words}, no pair with the others"
 
 
-def contact_sheet(data: PreparedData, rows: int, caption: str) -> Image.Image | None:
+def contact_sheet(
+    data: PreparedData, rows: int, caption: str, broken: Mapping[int, str] | None = None
+) -> Image.Image | None:
     """Samples spread over a split, after augmentation: a row each; points as one scatter plot.
 
     Args:
         data: the split.
         rows: how many samples that are images or label maps, at most.
         caption: below them.
+        broken: what is wrong with samples that can't be used, by index. As many as `rows` of them
+            get a row too, which says it.
 
     Returns:
         None where there is nothing to be drawn.
     """
+    broken = broken or {}
     clouds = [name for name, one in data.fields.items() if one.kind == "points"]
     if any(one.kind in {"image", "labels"} for one in data.fields.values()):
-        table = contact_sheet_rows(data, rows)
-        return grid(table, caption) if table else None
-    if not clouds:
+        if len(broken) > rows:
+            caption += f" · {rows} of {len(broken)} samples that can't be used"
+        return grid(contact_sheet_rows(data, rows, broken), caption)
+    usable = [int(index) for index in _spread(data, MOST_POINTS) if index not in broken]
+    if not clouds or not usable:
         return None
-    samples = [data.sample(int(index)) for index in _spread(data, MOST_POINTS)]
+    samples = [data.sample(index) for index in usable]
     return scatter(
         {name: np.stack([one[name].numpy() for one in samples]) for name in clouds}, caption
     )
@@ -217,22 +231,32 @@ def _spread(data: PreparedData, most: int) -> np.ndarray:
 
 
 def contact_sheet_rows(
-    data: PreparedData, rows: int, largest: int = 256
+    data: PreparedData, rows: int, broken: Mapping[int, str] | None = None, largest: int = 256
 ) -> list[dict[str, np.ndarray]]:
     """Samples spread over a split, after augmentation, as 8-bit pictures by field.
-
-    Those that can't be read are left out.
 
     Args:
         data: the split.
         rows: how many at most.
+        broken: what is wrong with samples that can't be used, by index. As many as `rows` of them
+            are among the rows too, with what is wrong in the place of their pictures.
         largest: longer side, in pixels, that pictures are reduced to if they exceed it.
     """
+    broken = broken or {}
     table = []
-    for index in _spread(data, rows):
-        with suppress(DataError):  # `inspect_data` has listed it
-            pictures = _pictures(data.sample(int(index)), data.fields)
-            table.append({name: _reduced(one, largest) for name, one in pictures.items()})
+    for index in sorted({*_spread(data, rows).tolist(), *list(broken)[:rows]}):
+        said = broken.get(index, "")
+        if not said:
+            try:
+                pictures = _pictures(data.sample(index), data.fields)
+            except DataError as error:
+                said = printable(str(error))
+            else:
+                table.append({name: _reduced(one, largest) for name, one in pictures.items()})
+        if said:
+            drawn = [name for name, one in data.fields.items() if one.kind in {"image", "labels"}]
+            square = notice(said)
+            table.append(dict.fromkeys(drawn, np.full_like(square, 235)) | {drawn[0]: square})
     return table
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,6 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 GAP = 4
 TEXT = 18
+NOTICE = 256
+"""Side of a notice in pixels."""
 LEGIBLE = 192
 """Pixels; images are enlarged by a whole factor up to this side."""
 BLOCK_SIDE = 640
@@ -50,6 +53,29 @@ def grid(table: Sequence[Mapping[str, np.ndarray]], caption: str) -> Image.Image
         left += widths[column] + GAP
     draw.text((GAP, height - TEXT), caption, fill="black", font=font)
     return sheet
+
+
+def notice(text: str) -> np.ndarray:
+    """A grey square that says something in the place of an image that can't be shown.
+
+    Args:
+        text: is broken at spaces and slashes, and a word that is too long anywhere.
+
+    Returns:
+        256 x 256 x 3 uint8.
+    """
+    font = ImageFont.load_default(12)
+    lines = [""]
+    for word in re.findall(r"[^ /\\]*[ /\\]|[^ /\\]+", text):
+        for part in [word] if font.getlength(word) < NOTICE - 4 * GAP else word:
+            if font.getlength((lines[-1] + part).rstrip()) > NOTICE - 2 * GAP:
+                lines.append("")
+            lines[-1] += part
+    square = Image.new("RGB", (NOTICE, NOTICE), (235, 235, 235))
+    draw = ImageDraw.Draw(square)
+    for number, line in enumerate(lines):
+        draw.text((GAP, GAP + number * TEXT), line, fill=(160, 0, 0), font=font)
+    return np.asarray(square)
 
 
 def block(
