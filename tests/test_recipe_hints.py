@@ -30,6 +30,23 @@ def hint_of(setting: str, base: str = "pix2pix_facades") -> str:
         ("train.size=3", "did you mean data.fallback.size or augment.0.size or augment.3.size?"),
         ("loss.fallback=none", "did you mean data.fallback?"),
         ("train.gan_weight=3", "did you mean loss.gan_weight?"),
+        ("data.depth=3", "did you mean generator.depth?"),
+        ("task.receptive_field=3", "did you mean discriminator.receptive_field?"),
+        ("data.l1=3", "did you mean loss.l1?"),
+        ("generator.train=3", "did you mean data.fallback.train?"),
+        (
+            "data.generator.depth=3",
+            (
+                "did you mean generator.depth? It stands above the first [table], or as depth "
+                "under [generator]"
+            ),
+        ),
+        ("data.train.lr=3", "did you mean optimizer.lr?"),
+        (
+            "data.data.depth=3",
+            "under [data] keys are written without this prefix\ndid you mean generator.depth?",
+        ),
+        ("data.data.nonsense_of_mine=3", "under [data] keys are written without this prefix"),
         ("train.out=x", '"out" is a key of the recipe itself: it stands above the first [table]'),
         ("train.epoch=3", 'did you mean "epochs"?'),
         ("trian.lr=3", 'did you mean "train"?'),
@@ -40,6 +57,14 @@ def hint_of(setting: str, base: str = "pix2pix_facades") -> str:
 def test_a_key_in_the_wrong_table(setting: str, hint: str) -> None:
     found = hint_of(setting)
     assert found == hint if "known" not in hint else found.startswith(hint)
+
+
+def test_an_option_of_components_that_the_recipe_doesnt_name() -> None:
+    first, known = hint_of("data.depth=3", "cyclegan_shapes").splitlines()
+    assert first.startswith("depth is an option of components that this recipe doesn't name: ")
+    assert "pix2pix/unet (generator)" in first
+    assert known == "known: pairs, seed"
+    assert hint_of("data.depth=3").startswith("did you mean")  # which it isn't where it is named
 
 
 def test_a_key_under_the_wrong_header_of_a_file() -> None:
@@ -53,7 +78,7 @@ def test_a_component_that_is_unknown_has_no_say() -> None:
     with pytest.raises(RecipeProblems) as caught:
         loads('extends = "quickstart"\ngenerator = "nowhere/x"\n[train]\ndepth = 3\n')
     hints = {problem.key: problem.hint for problem in caught.value.problems}
-    assert hints["train.depth"].startswith("known")
+    assert "did you mean" not in hints["train.depth"]
 
 
 @pytest.fixture

@@ -10,14 +10,17 @@ from ganzoo.api import KINDS, Kind, Options
 from ganzoo.errors import GanzooError
 from ganzoo.recipe.document import KEYS
 from ganzoo.recipe.locate import Keys
-from ganzoo.recipe.tree import Node
+from ganzoo.recipe.tree import Node, descend
 from ganzoo.registry import CORE_KEYS, Registry
 from ganzoo.wording import key_of, models_in
 
+Settings = Mapping[str, type[Options]]
 
-def belongs(
-    loc: Keys, tree: Node, registry: Registry, settings: Mapping[str, type[Options]]
-) -> str:
+_TEXTS = ("name", "summary", "extends", "out")
+"""Keys of a recipe itself that are no tables."""
+
+
+def belongs(loc: Keys, tree: Node, registry: Registry, settings: Settings) -> str:
     """A hint with the places, three at most, where a recipe may have the last key of `loc`.
 
     Those are the recipe's own keys and tables, and the options of the components that this recipe
@@ -31,7 +34,50 @@ def belongs(
     """
     name = loc[-1]
     if name in KEYS and len(loc) > 1:
-        return f'"{name}" is a key of the recipe itself: it stands above the first [table]'
+        value = descend(tree, loc)[0].value
+        if isinstance(value, dict):
+            return _of_a_table(loc, value, tree, registry, settings)
+        if name in _TEXTS or isinstance(value, str):
+            return f'"{name}" is a key of the recipe itself: it stands above the first [table]'
+    return _meant(name, loc, tree, registry, settings)
+
+
+def options_of_others(name: str, registry: Registry) -> str:
+    """A sentence with the components that have an option of this name, three at most; or "".
+
+    To be asked when `belongs` knows no place: then it can't be a component that the recipe names.
+    """
+    found = []
+    for entry in registry.components():
+        try:
+            model = registry.options_model(entry)
+        except GanzooError:
+            continue  # which `ganzoo plugins check` tells
+        if name in {path[-1] for path in _options(model, ())}:
+            found.append(f"{entry.id} ({entry.component.kind})")
+    if not found:
+        return ""
+    return (
+        f"{name} is an option of components that this recipe doesn't name: {', '.join(found[:3])}"
+    )
+
+
+def _of_a_table(
+    loc: Keys, value: dict[str, Node], tree: Node, registry: Registry, settings: Settings
+) -> str:
+    """Of a table of the recipe itself that was begun inside of another: `train.lr` under [data]."""
+    name, key = loc[-1], next(iter(value), "KEY")
+    if name == loc[-2]:
+        already = f"under [{name}] keys are written without this prefix"
+        return "\n".join(filter(None, (already, _meant(key, loc, tree, registry, settings))))
+    if (name, key) in _places(tree, registry, settings):
+        cure = f"did you mean {name}.{key}? It stands above the first [table]"
+        return f"{cure}, or as {key} under [{name}]"
+    return _meant(key, loc, tree, registry, settings)
+
+
+def _meant(name: str | int, loc: Keys, tree: Node, registry: Registry, settings: Settings) -> str:
+    """The places of a key of this name, but for where it stands, as a question; or ""."""
     found = [
         ".".join(map(str, path))
         for path in _places(tree, registry, settings)
@@ -40,9 +86,7 @@ def belongs(
     return f"did you mean {' or '.join(found[:3])}?" if found else ""
 
 
-def _places(
-    tree: Node, registry: Registry, settings: Mapping[str, type[Options]]
-) -> Iterator[Keys]:
+def _places(tree: Node, registry: Registry, settings: Settings) -> Iterator[Keys]:
     for table, model in settings.items():
         yield from _options(model, (table,))
     for kind in KINDS:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from ganzoo.api import Chosen, Kind, Options
 from ganzoo.errors import ExitCode
 from ganzoo.recipe.document import KEYS, NETWORKS, document_of, dump, mistyped, origins_of
-from ganzoo.recipe.elsewhere import belongs
+from ganzoo.recipe.elsewhere import belongs, options_of_others
 from ganzoo.recipe.locate import Keys
 from ganzoo.recipe.model import (
     AugmentEntry,
@@ -193,7 +193,10 @@ class _Check:
         """The hint for an unknown key: the nearest that is known, and where it would be known."""
         near = hint if hint.startswith("did you mean") else ""
         there = belongs(loc, self.tree, self.registry, SETTINGS)
-        return "\n".join(filter(None, (there, near))) or hint
+        if there or near:
+            return "\n".join(filter(None, (there, near)))
+        others = options_of_others(str(loc[-1]), self.registry)
+        return "\n".join(filter(None, (others, hint)))
 
     def component(self, loc: Keys, kind: Kind, core: tuple[str, ...] = ()) -> Chosen | None:
         """The component of a table, less the keys that are the core's own."""
