@@ -475,3 +475,28 @@ def test_naming_is_not_importing(arguments: list[str], tmp_path: Path) -> None:
     done = in_a_process("-c", code, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("word", [*cli.OTHER_WORDS, "trian", "runn", "nonsense"])
+def test_a_command_that_isnt_there_names_those_that_do_its_work(
+    word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([word, "recipes/quickstart.toml"]) == ExitCode.USAGE
+    out, err = capsys.readouterr()
+    first, hint = err.splitlines()
+    assert first == f'error: there is no command "ganzoo {word}"'
+    assert not out
+    expected = {"runn": 'did you mean "run"', "trian": "commands: run", "nonsense": "commands: run"}
+    assert hint.strip().startswith(expected.get(word, cli.OTHER_WORDS.get(word, "-")))
+
+
+def test_other_programs_words_are_no_commands_and_name_true_ones() -> None:
+    assert not cli.OTHER_WORDS.keys() & cli.COMMANDS.keys()
+    for word, hint in cli.OTHER_WORDS.items():
+        named = re.findall(r"`ganzoo (\S+) ([^`]*)`", hint)
+        assert named, word
+        for command, arguments in named:
+            found = cli.cli.get_command(click.Context(cli.cli), command)
+            assert found is not None
+            options = {one for parameter in found.params for one in parameter.opts}
+            assert set(re.findall(r"(?<!\S)--?[a-z]+", arguments)) <= options, (word, command)

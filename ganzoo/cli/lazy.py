@@ -16,11 +16,19 @@ class LazyGroup(click.Group):
 
     Args:
         table: each command's module and its line of `--help`.
+        other_words: the hint for words that are no commands here and may be expected to be.
     """
 
-    def __init__(self, *args: Any, table: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        table: Mapping[str, tuple[str, str]],
+        other_words: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.table = table
+        self.other_words = other_words or {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(self.table)
@@ -39,7 +47,8 @@ class LazyGroup(click.Group):
         if args[0] not in self.table and not args[0].startswith("-"):
             from ganzoo.wording import did_you_mean  # not before: `--help` needs no pydantic
 
-            hint = did_you_mean(args[0], self.table) or f"commands: {', '.join(self.table)}"
+            hint = self.other_words.get(args[0], "") or did_you_mean(args[0], self.table)
+            hint = hint or f"commands: {', '.join(self.table)}"
             raise UsageError(f'there is no command "{ctx.command_path} {args[0]}"', hint=hint)
         return super().resolve_command(ctx, args)
 

@@ -46,9 +46,30 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Each command's module, which has a click command called `command`, and its line of `--help`."""
 
+_ON = "`ganzoo run --resume RUN --set train.epochs=N` trains a run further on its own data"
+_IMAGES = "`ganzoo predict RUN IMAGES -o FOLDER` makes images from images"
+_SCORES = "`ganzoo evaluate RUN` scores a run on held-out data"
+OTHER_WORDS = {
+    "train": "`ganzoo run RECIPE` trains",
+    "resume": "`ganzoo run --resume RUN` goes on with a run",
+    "test": f"{_IMAGES}; {_SCORES}",
+    "translate": f"{_IMAGES}; {_SCORES}",
+    "generate": f"`ganzoo sample RUN` makes samples from noise; {_IMAGES}",
+    "finetune": f"a run can't begin with another's weights yet; {_ON}",
+    "fine-tune": f"a run can't begin with another's weights yet; {_ON}",
+    "import": "weights of other programs can't be read yet; `ganzoo list generator` lists networks "
+    "to train",
+    "export": "weights can't be brought into other formats yet; they lie in a run's checkpoints, a "
+    f"safetensors file for each network; {_IMAGES}",
+}
+"""What does the work of commands that other programs have, by the name that they have there."""
+
 
 @click.group(
-    cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=LazyGroup,
+    table=COMMANDS,
+    other_words=OTHER_WORDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.option(
     "--plugin",
