@@ -1,9 +1,16 @@
 """What all tests share: a machine of their own, and a recipe whose steps take milliseconds."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from ganzoo.data.pipeline import PreparedData
+    from ganzoo.recipe import Recipe
 
 # Before torch is imported: threads cost tiny networks more than they give.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -87,3 +94,28 @@ def _own_machine(
         for name in ("http_proxy", "https_proxy"):
             monkeypatch.setenv(name, "http://127.0.0.1:9")
         monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")
+
+
+@pytest.fixture
+def step_seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What a step takes, wherever one is measured; a test may put another number into the list."""
+    from ganzoo.engine import measure
+
+    seconds = [0.15]
+
+    def pretend(recipe: Recipe, data: PreparedData, **_options: float) -> measure.StepTime:
+        images = recipe.train.batch_size
+        return measure.StepTime(
+            seconds=seconds[0],
+            reading=0.0,
+            timed=images,
+            images=images,
+            steps=-(-recipe.train.epochs * len(data) // images),
+            samples=len(data),
+            device="cpu",
+            precision="fp32",
+            threads=1,
+        )
+
+    monkeypatch.setattr(measure, "measure", pretend)
+    return seconds

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -39,3 +41,13 @@ def auto_precision(device: str) -> AutoPrecision:
     if multiplies_bf16(device):
         return "bf16"
     return "fp16" if device == "cuda" else "fp32"
+
+
+def processor() -> str:
+    """The processor's name, as Linux gives it, or as Python does."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

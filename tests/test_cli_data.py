@@ -13,6 +13,7 @@ from PIL import Image
 
 from ganzoo.cli.data import command as data_command
 from ganzoo.cli.init import command as init_command
+from ganzoo.cli.init_text import HERE
 from ganzoo.data.inspect import contact_sheet, contact_sheet_rows, inspect_data
 from ganzoo.data.pictures import GAP, NOTICE, TEXT, notice
 from ganzoo.data.pipeline import open_data
@@ -20,6 +21,8 @@ from ganzoo.errors import DataError, DataMissing, ExitCode, UsageError
 from ganzoo.recipe import load_recipe
 
 LEFT, RIGHT = (250, 0, 0), (0, 0, 250)
+
+pytestmark = pytest.mark.usefixtures("step_seconds")  # nothing is measured
 
 
 def write_pair(path, side=16):
@@ -169,7 +172,7 @@ def test_inspect_decodes_each_file_of_both_kinds(tmp_path):
 
 def test_init_refuses_what_it_does_not_know(tmp_path):
     (tmp_path / "set").mkdir()
-    Image.new("RGB", (16, 16)).save(tmp_path / "set" / "square.png")
+    Image.new("RGB", (40, 16)).save(tmp_path / "set" / "wide.png")  # may be two side by side
     with pytest.raises(DataError, match="no data component"):
         init(tmp_path / "set", tmp_path / "my.toml")
     assert not (tmp_path / "my.toml").exists()
@@ -196,7 +199,7 @@ def test_init_component_and_base_by_name(pairs, tmp_path):
 
 
 def test_inspect(pairs, tmp_path):
-    init(pairs, tmp_path / "my.toml")
+    init(pairs, tmp_path / "my.toml", "--size", 256)
     sheet = tmp_path / "sheet.png"
     answer = invoke(data_command, "inspect", tmp_path / "my.toml", "-o", sheet)
     assert answer.exit_code == 0
@@ -275,7 +278,7 @@ def test_inspect_tries_the_augmentation_on_every_size(pairs, tmp_path):
     init(pairs, tmp_path / "my.toml")
     write_pair(pairs / "train" / "4.png", side=8)
     crop = 'augment = [{ use = "albumentations/center_crop", height = 16, width = 16 }]'
-    text = (tmp_path / "my.toml").read_text()
+    text = (tmp_path / "my.toml").read_text().partition(HERE)[0]
     (tmp_path / "my.toml").write_text(text.replace("extends", f"{crop}\nextends"))
     sheet = tmp_path / "sheet.png"
     answer = invoke(data_command, "inspect", tmp_path / "my.toml", "-o", sheet, "--json")
@@ -346,7 +349,7 @@ def inspected_sheet(recipe, tmp_path, *more):
 
 
 def test_the_sheet_has_a_row_for_each_file_that_cant_be_read(pairs, tmp_path):
-    init(pairs, tmp_path / "my.toml")
+    init(pairs, tmp_path / "my.toml", "--size", 256)
     sound, before = inspected_sheet(tmp_path / "my.toml", tmp_path, "--rows", 2)
     assert sound.exit_code == ExitCode.DONE
     broken = pairs / "train" / os.fsdecode(b"2 caf\xe9.png")  # neither the first nor the last

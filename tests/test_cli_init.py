@@ -19,7 +19,7 @@ from ganzoo.recipe import load_recipe
 
 
 @pytest.fixture(autouse=True)
-def _here(tmp_path, monkeypatch):
+def _here(tmp_path, monkeypatch, step_seconds):
     monkeypatch.chdir(tmp_path)
 
 

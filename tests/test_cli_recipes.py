@@ -245,11 +245,11 @@ def test_diff_of_the_same(ganzoo: Callable, tmp_path: Path) -> None:
 
 
 def test_a_recipe_of_init_names_the_schema_beside_it(tmp_path: Path) -> None:
-    from ganzoo.cli.init import _recipe_text
+    from ganzoo.cli.init_text import recipe_text
 
     data = {"use": "images/side_by_side", "root": "pairs"}
-    text = _recipe_text(tmp_path / "own.toml", "pix2pix_facades", data, "because")
+    text = recipe_text(tmp_path / "own.toml", "pix2pix_facades", data, "because")
     assert text.startswith("# Written by")
     (tmp_path / "recipe.schema.json").write_text("{}")
-    named = _recipe_text(tmp_path / "own.toml", "pix2pix_facades", data, "because")
+    named = recipe_text(tmp_path / "own.toml", "pix2pix_facades", data, "because")
     assert named == f"#:schema ./recipe.schema.json\n{text}"

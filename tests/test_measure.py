@@ -46,15 +46,15 @@ def test_steps_are_counted_in_batches_and_accumulated_ones(tiny, monkeypatch):
     found = measured(recipe)
     assert (found.images, found.steps) == (6, 5)
 
-    # Of a large batch four images are tried first; here the rest is never reached.
+    # Of a large batch sixteen images are tried first; here the rest is never reached.
     def a_second(trainer, _seconds):
         trainer.step()
         return [1.0, 1.0, 1.0]
 
     monkeypatch.setattr(module, "_steps", a_second)
     large = measured(load_recipe(tiny, ["train.batch_size=64"]), seconds=0.5)
-    assert large.timed == 4
-    assert large.seconds == pytest.approx(64 / 4)
+    assert large.timed == 16
+    assert large.seconds == pytest.approx(64 / 16)
     # The control: where time suffices, the whole batch is timed.
     assert measured(load_recipe(tiny, ["train.batch_size=64"]), seconds=90).timed == 64
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from ganzoo.cli.init_sized import Sized
     from ganzoo.data.pipeline import PreparedData
     from ganzoo.data.proposal import Proposal
     from ganzoo.errors import DataError
@@ -36,6 +37,18 @@ if TYPE_CHECKING:
     multiple=True,
     help="A key to write into the recipe's data table, such as data.unmatched=skip.",
 )
+@click.option(
+    "--size",
+    metavar="PIXELS",
+    type=click.IntRange(min=8, max=4096),
+    help="Side of the images that networks see. [default: what this machine can do]",
+)
+@click.option(
+    "--for",
+    "duration",
+    metavar="10m",
+    help="How long a training may take here (90s, 10m, 1h30m). [default: 10m]",
+)
 @click.option("--overwrite", is_flag=True, help="Replace a recipe and picture that exist already.")
 def command(  # click passes by name
     folder: Path,
@@ -44,46 +57,87 @@ def command(  # click passes by name
     use: str | None,
     turn: bool,  # noqa: FBT001
     overrides: tuple[str, ...],
+    size: int | None,
+    duration: str | None,
     overwrite: bool,  # noqa: FBT001
 ) -> None:
     """Look at FOLDER and write a recipe for it.
 
     FOLDER holds pairs side by side in each file, or in two folders; or two folders of images of two
-    kinds, without pairs. They lie in train, val and test folders, or all in one, which is then
-    split 80/10/10. One sample is drawn, beside the recipe, with its direction. Nothing is written
-    unless the data can be read by the recipe.
+    kinds, without pairs; or images of one kind. They lie in train, val and test folders, or all in
+    one, which is then split 80/10/10. A few steps are made, to propose a size of images and
+    networks at which a first training takes about ten minutes here. One sample is drawn, beside the
+    recipe, with its direction. Nothing is written unless the data can be read by the recipe.
     """
-    from ganzoo.data.convert import save_image
+    from ganzoo.cli.init_folder import choose_component
+    from ganzoo.cli.init_sized import Sized, sized
+    from ganzoo.cli.init_text import recipe_text
     from ganzoo.data.pipeline import unreadable
-    from ganzoo.errors import DataError, EnvironmentFault
-    from ganzoo.files import write_text
+    from ganzoo.engine.clocks import parse_duration
+    from ganzoo.errors import DataError, UsageError
     from ganzoo.recipe import loads
     from ganzoo.recipe.beside import seen_from
 
+    seconds = parse_duration(duration) if duration else None
+    if base and (size or seconds):
+        raise UsageError(
+            "--base is taken as it is: leave --size and --for out",
+            hint="Its sizes are its own; `ganzoo check` tells how long it takes.",
+        )
     try:
         folder, out = _places(folder, out, overwrite=overwrite)
-        component, proposal, others = _choose(folder, use)
+        component, proposal, others = choose_component(folder, use)
     except OSError as error:
         raise unreadable(error, str(folder)) from error
+    others = [] if use else others
     options = {**proposal.options, **(proposal.turned if turn else {}), **_data_keys(overrides)}
     if "root" in options:
         options["root"] = seen_from(out.parent, Path(options["root"]))
-    text = _recipe_text(
-        out, base or proposal.extends, {"use": component, **options}, proposal.because
-    )
-    picture = out.with_name(f"{out.stem}_pair.png")
-    recipe = loads(text, str(out), path=out)
+    data = {"use": component, **options}
+    head = recipe_text(out, base or proposal.extends, data, proposal.because)
     click.echo(f"{proposal.because}.", err=True)
+
+    def load(text: str) -> Recipe:
+        return loads(text, str(out), path=out)
+
     try:
+        made = Sized(head)
+        if proposal.sizing is not None and not base:
+            made = sized(head, load, proposal.sizing, size, seconds)
+        recipe = load(made.text)
         splits = _open(recipe)
     except DataError as error:
-        raise _with_ways(error, folder, [] if use else others) from error
-    called = {name: one.called or name for name, one in splits[-1].fields.items()}
-    serves = ", ".join(
+        raise _with_ways(error, folder, others) from error
+    _write(out, made.text, splits[-1], _serves(recipe, splits[-1]))
+    if proposal.turned:
+        _tell_other_way(out, proposal, turn=turn)
+    for line in others:
+        click.echo(f"if that isn't meant: {line}", err=True)
+    for line in made.said:
+        click.echo(line, err=True)
+    _tell_next(out, recipe, splits[0], made)
+
+
+def _serves(recipe: Recipe, data: PreparedData) -> str:
+    """What is turned into what, in the folders' own words."""
+    called = {name: one.called or name for name, one in data.fields.items()}
+    return ", ".join(
         f"{called.get(source, source)} -> {called.get(target, target)}"
         for source, target in recipe.task.load().serves.values()
     )
-    drawn = _drawn(splits[-1], serves)
+
+
+def _write(out: Path, text: str, data: PreparedData, serves: str) -> None:
+    """Write the recipe, and one sample beside it.
+
+    Raises:
+        EnvironmentFault: that can't be done.
+    """
+    from ganzoo.data.convert import save_image
+    from ganzoo.errors import EnvironmentFault
+    from ganzoo.files import write_text
+
+    drawn, picture = _drawn(data, serves), _picture(out)
     try:
         write_text(out, text)
     except OSError as error:
@@ -92,20 +146,35 @@ def command(  # click passes by name
     click.echo(f"wrote {out}")
     save_image(drawn, picture)
     click.echo(f"one sample, {serves}: {picture}")
-    if proposal.turned:
-        other = proposal.turned
-        if turn:
-            other = {key: proposal.options.get(key, "") for key in proposal.turned}
-        change = ", ".join(f'data.{key} = "{value}"' for key, value in other.items())
-        click.echo(f"the other way round: set {change} in {out}", err=True)
-    for line in [] if use else others:
-        click.echo(f"if that isn't meant: {line}", err=True)
+
+
+def _picture(out: Path) -> Path:
+    return out.with_name(f"{out.stem}_pair.png")
+
+
+def _tell_other_way(out: Path, proposal: Proposal, *, turn: bool) -> None:
+    """How a pair is turned round by hand."""
+    other = proposal.turned
+    if turn:
+        other = {key: proposal.options.get(key, "") for key in proposal.turned}
+    change = ", ".join(f'data.{key} = "{value}"' for key, value in other.items())
+    click.echo(f"the other way round: set {change} in {out}", err=True)
+
+
+def _tell_next(out: Path, recipe: Recipe, data: PreparedData, made: Sized) -> None:
+    """What to type now, and after the training."""
+    from ganzoo.engine.clocks import in_words
+
     name = shlex.quote(str(out))
-    if misfit := _misfit(recipe, splits[0]):
+    if misfit := _misfit(recipe, data):
         click.echo(f"before it can run: {misfit}", err=True)
         click.echo(f"next: change that in {out}; ganzoo check {name}", err=True)
         return
-    click.echo(f"next: ganzoo data inspect {name}; ganzoo run {name}", err=True)
+    if any(source not in data.fields for source, _ in recipe.task.load().serves.values()):
+        run = shlex.quote(f"{recipe.out}/{recipe.name}/STAMP")
+        click.echo(f"when it is trained: ganzoo sample {run}", err=True)
+    stop = "" if made.limit is None else f"--max-time {in_words(made.limit)} "
+    click.echo(f"next: ganzoo data inspect {name}; ganzoo run {stop}{name}", err=True)
 
 
 def _places(folder: Path, out: Path | None, *, overwrite: bool) -> tuple[Path, Path]:
@@ -134,7 +203,7 @@ def _places(folder: Path, out: Path | None, *, overwrite: bool) -> tuple[Path, P
     out = out.expanduser()
     if out.suffix != ".toml":
         raise UsageError("a recipe's name ends in .toml", where=str(out))
-    for path in (out, out.with_name(f"{out.stem}_pair.png")):
+    for path in (out, _picture(out)):
         if path.exists() and not overwrite:
             raise UsageError(
                 "this file exists",
@@ -168,87 +237,6 @@ def _data_keys(overrides: Sequence[str]) -> dict[str, Any]:
         except tomllib.TOMLDecodeError:
             keys[name] = value.strip()
     return keys
-
-
-def _choose(folder: Path, use: str | None) -> tuple[str, Proposal, list[str]]:
-    """The data component for the folder, what it proposes, and what `--use` would do instead."""
-    from ganzoo.errors import DataError, UsageError
-
-    known, anyway = _proposals(folder)
-    choices = {**anyway, **known}
-    if use is not None:
-        if use not in choices:
-            can = ", ".join(choices)
-            raise DataError(
-                f"{use} has no recipe for this folder",
-                where=str(folder),
-                hint=f"These have: {can}." if can else _what_is_there(folder),
-            )
-        return use, choices[use], []
-    ways = {name: f"--use {name}: {one.because}" for name, one in choices.items()}
-    if not known:
-        told = [f"  {way}." for way in ways.values()]
-        raise DataError(
-            "no data component recognises this folder",
-            where=str(folder),
-            hint=f"{_what_is_there(folder)}\n"
-            "Expected files that hold two images side by side (twice as wide as high), or two "
-            "folders of images, such as A and B: with the same names, if they are pairs, or with "
-            "none in common, if not. Either in folders train, val and test, or without.\n"
-            + "\n".join(["These can be told to read it:", *told, ""] if told else [])
-            + "Images of one kind, or of several classes, need no proposal: extend a recipe that "
-            "generates from noise (`ganzoo recipes list`), and name data for such a folder "
-            "(`ganzoo list data`).",
-        )
-    if len(known) > 1:
-        raise UsageError(
-            "several data components fit this folder",
-            where=str(folder),
-            hint="\n".join(f"{ways[name]}." for name in known),
-        )
-    ((name, proposal),) = known.items()
-    return name, proposal, [way for other, way in ways.items() if other != name]
-
-
-def _proposals(folder: Path) -> tuple[dict[str, Proposal], dict[str, Proposal]]:
-    """What each data component proposes by itself, and what it would where it is asked for."""
-    from ganzoo.api import load_target
-    from ganzoo.registry import current
-
-    known: dict[str, Proposal] = {}
-    anyway: dict[str, Proposal] = {}
-    for entry in current().components("data"):
-        try:
-            target = load_target(entry.component.target)
-        except Exception as error:  # noqa: BLE001  # a broken plugin mustn't stop the others
-            click.echo(f"{entry.id} can't be imported, so isn't asked: {error}", err=True)
-            continue
-        for found, name in ((known, "propose"), (anyway, "propose_anyway")):
-            ask = getattr(target, name, None)
-            proposal = None if ask is None else ask(folder)
-            if proposal is not None:
-                found[entry.id] = proposal
-    return known, anyway
-
-
-def _what_is_there(folder: Path) -> str:
-    """How many files of which ending the folder and those right in it hold."""
-    from collections import Counter
-
-    lines = []
-    folders = sorted(one for one in folder.iterdir() if one.is_dir() and one.name[:1] != ".")
-    for place in (folder, *folders[:10]):
-        files = (one for one in place.iterdir() if one.is_file() and one.name[:1] != ".")
-        endings = Counter(one.suffix.lower() or one.name for one in files)
-        inner = sum(one.is_dir() for one in place.iterdir()) if place != folder else 0
-        what = [f"{count} {ending}" for ending, count in endings.most_common(5)]
-        what += [f"{inner} folders"] if inner else []
-        name = "in it" if place == folder else f"in {place.name}"
-        if what or place != folder:
-            lines.append(f"  {name}: {', '.join(what) or 'nothing'}")
-    if len(folders) > 10:
-        lines.append(f"  and {len(folders) - 10} more folders")
-    return "\n".join(["There are:", *lines]) if lines else "It is empty."
 
 
 def _open(recipe: Recipe) -> list[PreparedData]:
@@ -297,17 +285,3 @@ def _drawn(data: PreparedData, serves: str) -> Any:
     from ganzoo.data.pictures import grid
 
     return np.asarray(grid(contact_sheet_rows(data, 1), f"{data.name(0)}: {serves}"))
-
-
-def _recipe_text(out: Path, base: str, data: dict[str, Any], because: str) -> str:
-    import tomlkit
-
-    from ganzoo.recipe.schema import schema_line
-
-    document = tomlkit.document()
-    document.add(tomlkit.comment(f"Written by `ganzoo init`: {because}."))
-    document["extends"] = base
-    document["name"] = re.sub(r"[^A-Za-z0-9_.-]+", "_", out.stem)
-    document["summary"] = f"Images in {data['root']}"
-    document["data"] = data
-    return schema_line(out.parent) + tomlkit.dumps(document)

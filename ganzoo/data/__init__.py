@@ -11,7 +11,7 @@ from ganzoo.data.decode import (
     image_size,
 )
 from ganzoo.data.lookup import cache_folder, data_cache, find_data, places
-from ganzoo.data.proposal import Proposal, Proposes
+from ganzoo.data.proposal import Proposal, Proposes, Scale, Sizing
 from ganzoo.files import replacing
 
 __all__ = [
@@ -19,6 +19,8 @@ __all__ = [
     "ImageInfo",
     "Proposal",
     "Proposes",
+    "Scale",
+    "Sizing",
     "cache_folder",
     "data_cache",
     "decode_image",

@@ -35,7 +35,7 @@ _BYTES_A_WEIGHT = 16
 """A number of 4 bytes for itself, its gradient, and two moments."""
 _LONG = 8.0
 """Seconds after which a first step is taken for what all of them take, to wait no longer."""
-_FEW_IMAGES = 4
+_FEW_IMAGES = 16
 """Images of a larger batch that are tried first: a step of 512 may take minutes on a CPU."""
 
 

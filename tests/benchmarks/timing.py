@@ -14,7 +14,6 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 
@@ -84,7 +83,7 @@ def machine() -> dict[str, Any]:
     """What the figures were made on."""
     import torch
 
-    from ganzoo.hardware import multiplies_bf16
+    from ganzoo.hardware import multiplies_bf16, processor
 
     return {
         "processor": processor(),
@@ -96,18 +95,6 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "load": [round(value, 2) for value in os.getloadavg()],
     }
-
-
-def processor() -> str:
-    """The processor's name, as Linux gives it."""
-    try:
-        with Path("/proc/cpuinfo").open(encoding="utf-8") as file:
-            names = [
-                line.partition(":")[2].strip() for line in file if line.startswith("model name")
-            ]
-    except OSError:
-        names = []
-    return names[0] if names else platform.processor()
 
 
 def arguments(

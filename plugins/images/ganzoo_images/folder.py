@@ -17,6 +17,7 @@ from ganzoo_images.side_by_side import CHANNEL_COUNT
 from ganzoo_images.splits import dealt_note, find_split, split_names
 
 if TYPE_CHECKING:
+    from ganzoo.data import Proposal
     from ganzoo.interfaces import Split
     from ganzoo_images.options import ImageFolderOptions
 
@@ -74,6 +75,20 @@ class ImageFolder:
             notes.append(f"There are no training images of these classes:\n{without}")
         self.notes = tuple(notes)
         self._fields: dict[str, Field] = {}
+
+    @classmethod
+    def propose(cls, folder: Path) -> Proposal | None:
+        """What `ganzoo init` writes for a folder of single images; see `Proposal`."""
+        from ganzoo_images.propose import propose_folder
+
+        return propose_folder(folder)
+
+    @classmethod
+    def propose_anyway(cls, folder: Path) -> Proposal | None:
+        """What it writes where `--use` names this component."""
+        from ganzoo_images.propose import propose_folder
+
+        return propose_folder(folder, anyway=True)
 
     def _class_names(self, folder: Path, files: Iterable[str], *, dealt: bool) -> tuple[str, ...]:
         """Names of all splits' classes, so that a class has one number everywhere."""

@@ -11,13 +11,15 @@ from ganzoo.errors import DataError
 from ganzoo_images.folders import list_images, look_below, look_into, sort_naturally
 from ganzoo_images.matching import guess_suffixes, key_of
 from ganzoo_images.options import TwoFoldersOptions
+from ganzoo_images.sizing import (
+    FOLDER_RECIPE,
+    FOLDER_SIZING,
+    PAIRED_RECIPE,
+    PAIRED_SIZING,
+    UNPAIRED_RECIPE,
+    UNPAIRED_SIZING,
+)
 from ganzoo_images.splits import LAYOUTS, split_names
-
-BASE_RECIPE = "pix2pix_facades.toml"
-"""The recipe that proposals extend: the general one for pairs of images."""
-
-UNPAIRED_RECIPE = "cyclegan_catdog.toml"
-"""The one for images of two kinds, without pairs."""
 
 _DEFAULTS = TwoFoldersOptions(root=".")
 _TRAIN = split_names(_DEFAULTS)["train"]
@@ -55,12 +57,13 @@ def propose_side_by_side(folder: Path, *, anyway: bool = False) -> Proposal | No
     if others:
         because += f" ({', '.join(others[:_NAMED])}{' and others' * (len(others) > _NAMED)} not)"
     return Proposal(
-        extends=BASE_RECIPE,
+        extends=PAIRED_RECIPE,
         options={"root": folder.as_posix(), "direction": "left_to_right"},
         because=f"each file in {place} is taken for two images side by side, cut in the middle"
         if anyway
         else f"{because}: two images side by side",
         turned={"direction": "right_to_left"},
+        sizing=PAIRED_SIZING,
     )
 
 
@@ -91,7 +94,13 @@ def propose_two_folders(folder: Path, *, anyway: bool = False) -> Proposal | Non
         because += f", but for {ended}"
     elif not _share_names(sides):
         because = f"{source} and {target} in {folder} are taken for two folders of pairs"
-    return Proposal(extends=BASE_RECIPE, options=options, because=because, turned=turned)
+    return Proposal(
+        extends=PAIRED_RECIPE,
+        options=options,
+        because=because,
+        turned=turned,
+        sizing=PAIRED_SIZING,
+    )
 
 
 def propose_unpaired(folder: Path, *, anyway: bool = False) -> Proposal | None:
@@ -122,7 +131,51 @@ def propose_unpaired(folder: Path, *, anyway: bool = False) -> Proposal | None:
         if known
         else f"{source} and {target} in {folder} are taken for two kinds of images, not pairs",
         turned={"source": target, "target": source},
+        sizing=UNPAIRED_SIZING,
     )
+
+
+def propose_folder(folder: Path, *, anyway: bool = False) -> Proposal | None:
+    """`images/folder`, where all that there is are single images of one kind.
+
+    What could be pairs isn't taken for that: two folders, or images at least twice as wide as high,
+    which may be two side by side that aren't squares. Nor are images in folders beside others.
+
+    Args:
+        folder: the user's.
+        anyway: whatever there is, folders below it included.
+    """
+    splits = [one for one in _folders(folder) if one.name in _SPLITS]
+    others = [one for one in _folders(folder) if one.name not in _SPLITS and look_below(one).files]
+    places = splits if any(map(list_images, splits)) else [folder]
+    files = [path for place in places for path in list_images(place)]
+    if anyway:
+        if not look_below(folder).files:
+            return None
+        because = f"all images in {folder} are taken for one kind, without pairs"
+    else:
+        below = [inner for place in splits for inner in _folders(place) if look_below(inner).files]
+        if not files or others or below or _are_wide(files[:_LOOKED_AT]):
+            return None
+        because = f"{folder} holds {len(files)} single images: one kind, without pairs"
+    return Proposal(
+        extends=FOLDER_RECIPE,
+        options={"root": folder.as_posix()},
+        because=because,
+        sizing=FOLDER_SIZING,
+    )
+
+
+def _are_wide(files: Iterable[Path]) -> bool:
+    """Whether half of the images or more may be pairs side by side; or none can be read."""
+    wide = []
+    for path in files:
+        try:
+            height, width = image_size(path)
+        except DataError:
+            continue
+        wide.append(width >= 2 * height)
+    return 2 * sum(wide) >= len(wide)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,92 @@
+"""Which data component knows the folder that `ganzoo init` is given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from ganzoo.data.proposal import Proposal
+
+
+def choose_component(folder: Path, use: str | None) -> tuple[str, Proposal, list[str]]:
+    """The data component for the folder, what it proposes, and what `--use` would do instead."""
+    from ganzoo.errors import DataError, UsageError
+
+    known, anyway = _proposals(folder)
+    choices = {**anyway, **known}
+    if use is not None:
+        if use not in choices:
+            can = ", ".join(choices)
+            raise DataError(
+                f"{use} has no recipe for this folder",
+                where=str(folder),
+                hint=f"These have: {can}." if can else _what_is_there(folder),
+            )
+        return use, choices[use], []
+    ways = {name: f"--use {name}: {one.because}" for name, one in choices.items()}
+    if not known:
+        told = [f"  {way}." for way in ways.values()]
+        raise DataError(
+            "no data component recognises this folder",
+            where=str(folder),
+            hint=f"{_what_is_there(folder)}\n"
+            "Expected files that hold two images side by side (twice as wide as high), or two "
+            "folders of images, such as A and B: with the same names, if they are pairs, or with "
+            "none in common, if not. Either in folders train, val and test, or without.\n"
+            + "\n".join(["These can be told to read it:", *told, ""] if told else [])
+            + "Or images of one kind, without folders in it. Images of several classes need no "
+            "proposal: extend a recipe that generates from noise (`ganzoo recipes list`), and name "
+            "data for such a folder (`ganzoo list data`).",
+        )
+    if len(known) > 1:
+        raise UsageError(
+            "several data components fit this folder",
+            where=str(folder),
+            hint="\n".join(f"{ways[name]}." for name in known),
+        )
+    ((name, proposal),) = known.items()
+    return name, proposal, [way for other, way in ways.items() if other != name]
+
+
+def _proposals(folder: Path) -> tuple[dict[str, Proposal], dict[str, Proposal]]:
+    """What each data component proposes by itself, and what it would where it is asked for."""
+    from ganzoo.api import load_target
+    from ganzoo.registry import current
+
+    known: dict[str, Proposal] = {}
+    anyway: dict[str, Proposal] = {}
+    for entry in current().components("data"):
+        try:
+            target = load_target(entry.component.target)
+        except Exception as error:  # noqa: BLE001  # a broken plugin mustn't stop the others
+            click.echo(f"{entry.id} can't be imported, so isn't asked: {error}", err=True)
+            continue
+        for found, name in ((known, "propose"), (anyway, "propose_anyway")):
+            ask = getattr(target, name, None)
+            proposal = None if ask is None else ask(folder)
+            if proposal is not None:
+                found[entry.id] = proposal
+    return known, anyway
+
+
+def _what_is_there(folder: Path) -> str:
+    """How many files of which ending the folder and those right in it hold."""
+    from collections import Counter
+
+    lines = []
+    folders = sorted(one for one in folder.iterdir() if one.is_dir() and one.name[:1] != ".")
+    for place in (folder, *folders[:10]):
+        files = (one for one in place.iterdir() if one.is_file() and one.name[:1] != ".")
+        endings = Counter(one.suffix.lower() or one.name for one in files)
+        inner = sum(one.is_dir() for one in place.iterdir()) if place != folder else 0
+        what = [f"{count} {ending}" for ending, count in endings.most_common(5)]
+        what += [f"{inner} folders"] if inner else []
+        name = "in it" if place == folder else f"in {place.name}"
+        if what or place != folder:
+            lines.append(f"  {name}: {', '.join(what) or 'nothing'}")
+    if len(folders) > 10:
+        lines.append(f"  and {len(folders) - 10} more folders")
+    return "\n".join(["There are:", *lines]) if lines else "It is empty."

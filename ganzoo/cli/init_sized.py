@@ -1,0 +1,248 @@
+"""What `ganzoo init` measures on this machine, and the recipe that comes of it."""
+
+from __future__ import annotations
+
+import math
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ganzoo.cli.init_scale import LEAST_STEPS, Choice, candidates, choose, extrapolated
+from ganzoo.cli.init_text import here_text, nice, paper_text
+from ganzoo.cores import cores
+from ganzoo.engine.clocks import in_words, rounded
+from ganzoo.errors import GanzooError, RecipeError, UsageError
+
+if TYPE_CHECKING:
+    from ganzoo.data.pipeline import PreparedData
+    from ganzoo.data.proposal import Scale, Sizing
+    from ganzoo.engine.measure import StepTime
+    from ganzoo.recipe import Recipe
+
+DEFAULT_SECONDS = 600.0
+"""How long a first training takes where nobody says another time."""
+_HEADERS = 200
+"""Images whose sizes are looked at."""
+_PATIENCE = 10.0
+"""Seconds a step beyond which the published setting isn't measured, but reckoned."""
+
+
+@dataclass(frozen=True)
+class Sized:
+    """A recipe that fits the machine.
+
+    Args:
+        text: of the whole recipe.
+        said: sentences for the user.
+        limit: seconds after which a run must be stopped by hand, since one epoch takes longer;
+            None where the plan ends in time.
+    """
+
+    text: str
+    said: tuple[str, ...] = ()
+    limit: float | None = None
+
+
+def sized(
+    head: str,
+    load: Callable[[str], Recipe],
+    sizing: Sizing,
+    size: int | None,
+    seconds: float | None,
+) -> Sized:
+    """Lay a scale over a recipe at which a training takes the time that is wanted.
+
+    Args:
+        head: the recipe as far as it is the same at all scales.
+        load: reads such a text.
+        sizing: the scales.
+        size: the images' size that is wanted.
+        seconds: the time that is wanted; None: ten minutes, or on a GPU the published setting.
+
+    Raises:
+        UsageError: networks can't have this size.
+        GanzooError: the data can't be read.
+    """
+    from ganzoo.data.pipeline import open_data
+    from ganzoo.data.proposal import Scale
+    from ganzoo.engine.measure import measure
+    from ganzoo.engine.session import resolve
+
+    recipe = load(head)
+    data = open_data(recipe, "train")
+    own = _own_size(data)
+    if size is not None:
+        _check_size(load(head + here_text(sizing.tables(Scale(size, 1)), [])), size)
+
+    def measured(tables: Mapping[str, Any]) -> StepTime:
+        at = load(head + here_text(tables, []))
+        return measure(at, open_data(at, "train"))
+
+    paper = _Published(sizing, len(data))
+    wanted = seconds or DEFAULT_SECONDS
+    limit = None
+    asked = seconds is not None or size is not None
+    if not asked and resolve(recipe.train).device != "cpu" and paper.measured(measured):
+        choice = paper.choice()
+        tables = sizing.paper_tables
+    else:
+        choice = choose(
+            candidates(sizing.scales, own, size),
+            lambda scale: measured(sizing.tables(scale)),
+            wanted,
+            samples=len(data),
+            images=recipe.train.batch_size * recipe.train.accumulate,
+        )
+        tables = sizing.tables(choice.scale)
+        if (choice.seconds or 0) > 1.2 * wanted:
+            limit = wanted
+        paper.extrapolated(choice.tried, measured)
+    said = tuple(_said(choice, len(data), own, limit))
+    text = here_text(_planned(tables, choice, recipe), [*_measured(choice, wanted), *said])
+    text += paper_text(sizing.paper_name, sizing.paper_tables, paper.time)
+    return Sized(head + text, said, limit)
+
+
+class _Published:
+    """The published setting, and how long it takes here."""
+
+    def __init__(self, sizing: Sizing, samples: int) -> None:
+        train = sizing.paper_tables["train"]
+        self.sizing = sizing
+        self.epochs = int(train["epochs"])
+        self.images = int(train["batch_size"])
+        self.steps = -(-self.epochs * samples // self.images)
+        self.found: StepTime | None = None
+        self.time = "how long it takes here could not be measured"
+
+    def measured(self, measure: Callable[[Mapping[str, Any]], StepTime]) -> bool:
+        """Measure it; whether that worked."""
+        try:
+            self.found = measure(self.sizing.paper_tables)
+        except GanzooError:
+            return False
+        self.time = f"about {rounded(self.found.of(self.steps))} here, as measured"
+        return True
+
+    def choice(self) -> Choice:
+        """The setting itself, as what is proposed."""
+        tried = {} if self.found is None else {self.sizing.paper: self.found}
+        return Choice(self.sizing.paper, self.epochs, self.steps, tried)
+
+    def extrapolated(
+        self,
+        tried: Mapping[Scale, StepTime],
+        measure: Callable[[Mapping[str, Any]], StepTime],
+    ) -> None:
+        """Tell its time by what was measured; measure it where that is soon done."""
+        step = extrapolated(tried, self.sizing.paper, self.images)
+        if step is None or (step < _PATIENCE and self.measured(measure)):
+            return
+        self.time = f"about {rounded(step * self.steps)} here, extrapolated"
+
+
+def _own_size(data: PreparedData) -> int | None:
+    """Half of the images have at least so many pixels on their shorter side; None: not known."""
+    sizes: Callable[[int], Mapping[str, tuple[int, int]]] | None
+    sizes = getattr(data.source, "sizes", None)
+    if sizes is None:
+        return None
+    step = -(-len(data) // _HEADERS)
+    found = [min(map(min, sizes(index).values())) for index in range(0, len(data), step)]
+    return int(statistics.median_high(found))
+
+
+def _check_size(recipe: Recipe, size: int) -> None:
+    """Refuse a size that the networks can't have.
+
+    Raises:
+        UsageError: with the sizes that they can.
+    """
+    import torch
+
+    from ganzoo.data.pipeline import open_data
+    from ganzoo.engine.build import build_network, plan_networks
+
+    try:
+        plan = plan_networks(recipe, open_data(recipe, "train").fields)
+        for role, component in plan.chosen.items():
+            with torch.device("meta"):
+                build_network(component, plan.io[role], 0, role)
+    except RecipeError as error:
+        hint = error.hint.partition("\n")[0]
+        raise UsageError(f"--size {size}: {error.message}", hint=hint) from error
+
+
+def _planned(tables: Mapping[str, Any], choice: Choice, recipe: Recipe) -> dict[str, Any]:
+    """The tables with the plan's own keys."""
+    train = {"batch_size": recipe.train.batch_size, **tables.get("train", {})}
+    return {
+        **tables,
+        "train": {**train, "epochs": choice.epochs},
+        "watch": {"samples": f"{nice(choice.steps / 10)} steps"},
+        "checkpoints": {"every": f"{nice(choice.steps / 3)} steps"},
+    }
+
+
+def _measured(choice: Choice, wanted: float) -> Iterator[str]:
+    """What was measured, when and where."""
+    from ganzoo.hardware import processor
+
+    for number, (scale, found) in enumerate(choice.tried.items()):
+        if not number:
+            where = processor() if found.device == "cpu" else found.device
+            yield (
+                f"Measured {time.strftime('%Y-%m-%d')} on {where}: {found.threads} threads, "
+                f"{found.precision}, {found.samples:,} training images."
+            )
+        steps = wanted / (found.of(1000) / 1000)
+        yield (
+            f"{scale}: {rounded(found.seconds)} a step of {_images(found.images)}, "
+            f"{steps:,.0f} steps in {rounded(wanted)}"
+        )
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count:,} images"
+
+
+def _busy() -> str:
+    """Whether others keep the processor busy, in words."""
+    load, count = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0, cores()
+    if load < 1.5 * count:
+        return ""
+    return (
+        f"This machine is busy (a load of {load:.1f} on {count} cores), so steps take longer than "
+        "they could: `ganzoo init` may propose more when it is quiet."
+    )
+
+
+def _said(choice: Choice, samples: int, own: int | None, limit: float | None) -> Iterator[str]:
+    """What was chosen, and what there is to know about it."""
+    plan = (
+        f"{choice.scale}: {choice.epochs:,} epochs of {samples:,} images are {choice.steps:,} steps"
+    )
+    if choice.seconds is None:
+        yield (
+            f"No step could be measured ({' '.join(choice.reason.split())}), so {plan}, "
+            "whose time isn't known."
+        )
+    else:
+        yield f"{plan}, about {rounded(choice.seconds)}."
+        if busy := _busy():
+            yield busy
+    if own is not None and own < choice.scale.size:
+        yield f"The images have {own} pixels on their shorter side and are enlarged."
+    if limit is not None:
+        yield f"One epoch takes longer than {rounded(limit)}: stop the run by --max-time."
+    elif choice.steps < LEAST_STEPS / 2 and choice.seconds is not None:
+        yield f"{choice.steps:,} steps show little: --for {_longer(choice)} gives more."
+
+
+def _longer(choice: Choice) -> str:
+    """A time in which there are enough steps."""
+    minutes = LEAST_STEPS / choice.steps * (choice.seconds or 0) / 0.85 / 60
+    return in_words(60 * max(1, math.ceil(minutes)))

@@ -1,0 +1,67 @@
+"""The text of a recipe that `ganzoo init` writes: for this machine, and as published."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+PAPER = "# ---- The published setting"
+"""How the line begins below which all is commented out."""
+HERE = "# ---- For this machine"
+"""How the line begins below which, up to `PAPER`, are the tables that the former would replace."""
+
+
+def recipe_text(out: Path, base: str, data: Mapping[str, Any], because: str) -> str:
+    """The head of a recipe: what it extends, and its data.
+
+    Args:
+        out: the file that it will be.
+        base: the recipe that it extends.
+        data: its data table.
+        because: what was seen in the folder.
+    """
+    from ganzoo.recipe.schema import schema_line
+    from ganzoo.recipe.write import dumps
+
+    head = {
+        "extends": base,
+        "name": re.sub(r"[^A-Za-z0-9_.-]+", "_", out.stem),
+        "summary": f"Images in {data['root']}",
+        "data": data,
+    }
+    return f"{schema_line(out.parent)}# Written by `ganzoo init`: {because}.\n{dumps(head)}"
+
+
+def here_text(tables: Mapping[str, Any], comments: Sequence[str]) -> str:
+    """The tables that fit the machine, below what was measured on it."""
+    from ganzoo.recipe.write import dumps
+
+    told = "".join(f"# {line}\n" for line in comments)
+    return f"\n{HERE} ----\n{told}\n{dumps(tables)}"
+
+
+def paper_text(name: str, tables: Mapping[str, Any], time: str) -> str:
+    """The published setting, commented out.
+
+    Args:
+        name: what it is called.
+        tables: its own.
+        time: how long it would take here.
+    """
+    from ganzoo.recipe.write import dumps
+
+    lines = "".join(f"# {line}\n" if line else "#\n" for line in dumps(tables).splitlines())
+    return (
+        f"\n{PAPER} ({name}): {time} ----\n"
+        f"## To train it, take away all from `{HERE[2:]}` to here, and the first `# ` of each line "
+        f"below.\n{lines}"
+    )
+
+
+def nice(steps: float) -> int:
+    """A round number of at most so many steps: 1, 2 or 5, with zeros; at least 1."""
+    whole = max(1, int(steps))
+    power = int("1" + "0" * (len(str(whole)) - 1))
+    return max(factor * power for factor in (1, 2, 5) if factor * power <= whole)
