@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import functools
 import os
 import signal
@@ -51,6 +52,7 @@ class Child:
             if self.said is not None:
                 file = os.open(self.said, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
                 to(file)
+            faulthandler.enable(2)
             code = work() or 0
         except BaseException:  # noqa: BLE001  # nothing may reach the parent's code
             traceback.print_exc()
@@ -86,7 +88,7 @@ class Child:
     def until(
         self, happened: Callable[[], object], seconds: float = 60, *, to_end: bool = False
     ) -> None:
-        """Wait for something that it does; one that lasts longer is killed."""
+        """Wait for something that it does; one that lasts longer says where it is, and is ended."""
         end = time.monotonic() + seconds
         while not happened():
             if self.ended():
@@ -95,7 +97,7 @@ class Child:
                 message = f"it ended before that, with {self.code}: {self.said and self.text()}"
                 raise AssertionError(message)
             if time.monotonic() > end:
-                self.send(signal.SIGKILL)
+                self.send(signal.SIGABRT)  # at which faulthandler prints every thread's stack
                 os.waitpid(self.pid, 0)
                 message = f"it lasted longer than {seconds} s: {self.said and self.text()}"
                 raise TimeoutError(message)

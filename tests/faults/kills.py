@@ -35,6 +35,9 @@ RECIPE = (
 )
 """Seven steps with three checkpoints, of which two are kept, and samples."""
 
+LONGEST = 300
+"""Seconds after which a run of a few seconds hangs; on a busy machine it may take a minute."""
+
 EVENTS = {
     "open": "open",
     "os.rename": "rename",
@@ -145,7 +148,10 @@ class Kills:
         """Kill, go on, and compare."""
         began = time.monotonic()
         folder = self.root / f"run{number}"
-        wrong = self._killed(folder, case) or self._gone_on(folder)
+        try:
+            wrong = self._killed(folder, case) or self._gone_on(folder)
+        except TimeoutError as hung:
+            wrong = str(hung)
         shutil.rmtree(folder, ignore_errors=True)
         return Outcome(case, wrong, time.monotonic() - began)
 
@@ -169,7 +175,7 @@ class Kills:
                 time.sleep(0.002)
             if not child.ended():
                 child.send(signal.SIGKILL)
-        code = child.wait()
+        code = child.wait(LONGEST)
         if code not in (0, -signal.SIGKILL):
             return f"before the kill it ended with {code}: {child.text()}"
         return ""
@@ -178,7 +184,7 @@ class Kills:
         saved = whole_checkpoints(folder)
         resume = (folder / "recipe.resolved.toml").exists()
         child = Child(lambda: train(folder, resume=resume), folder.with_suffix(".resumed.txt"))
-        code = child.wait()
+        code = child.wait(LONGEST)
         text = child.text()
         if code or "Traceback" in text:
             return f"exit {code}: {text}"
