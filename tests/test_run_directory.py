@@ -135,6 +135,23 @@ def test_a_damaged_line_is_named_and_kept_aside(begun, line, capsys):
     assert lines_of(begun)[:-1] == whole
 
 
+def test_losses_are_compared_without_their_weights(begun):
+    """Weighted, the L1 of a run with the weight 100 would be 100 times that of its evaluation."""
+    entry = json.loads(lines_of(begun)[-1])
+    assert entry["weights"] == {"generator/l1": 100.0}
+    losses = last_losses(begun)
+    assert losses["loss/generator/l1"] == entry["losses"]["generator/l1"] / 100
+    assert losses["loss/generator/gan"] == entry["losses"]["generator/gan"]
+    for weights in ({}, {"generator/l1": 0}, {"generator/l1": "many"}):
+        line = json.dumps(entry | {"weights": weights})
+        with (begun / "metrics.jsonl").open("a") as file:
+            file.write(line + "\n")
+        assert last_losses(begun)["loss/generator/l1"] == entry["losses"]["generator/l1"]
+    with (begun / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 9, "losses": {"generator/l1": 1}, "weights": []}\n')  # damaged
+    assert last_losses(begun)["loss/generator/l1"] == entry["losses"]["generator/l1"]
+
+
 # --- documents of wrong types -------------------------------------------------------------------
 
 

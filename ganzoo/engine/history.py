@@ -28,11 +28,17 @@ _AGAIN = "Remove it, or write it anew with `ganzoo evaluate`."
 
 
 def last_losses(run: Path) -> dict[str, float]:
-    """The last logged mean of each loss term, as `loss/player/term`."""
+    """The last logged mean of each loss term, as `loss/player/term`, without its weight.
+
+    Runs from before weights were logged keep theirs.
+    """
     losses: dict[str, float] = {}
     for _, entry in read_lines(run).good:
-        named = {f"loss/{name}": value for name, value in entry.get("losses", {}).items()}
-        losses |= {name: value for name, value in named.items() if isinstance(value, int | float)}
+        for name, value in entry.get("losses", {}).items():
+            weight = entry.get("weights", {}).get(name)
+            if isinstance(value, int | float):
+                known = isinstance(weight, int | float) and weight
+                losses[f"loss/{name}"] = value / weight if known else value
     return losses
 
 

@@ -57,7 +57,7 @@ def _entry(line: bytes) -> dict[str, Any] | None:
         return None
     if not isinstance(entry, dict) or type(entry.get("step")) is not int:
         return None
-    numbers = (entry.get("losses", {}), entry.get("metrics", {}))
+    numbers = (entry.get(name, {}) for name in ("losses", "weights", "metrics"))
     return entry if all(isinstance(table, dict) for table in numbers) else None
 
 
