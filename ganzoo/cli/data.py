@@ -159,3 +159,5 @@ def _print(report: Report, sheet: Path | None, limit: int | None) -> None:
         click.echo(f"PROBLEM in {problem.split}: {problem.reason}")
     if sheet is not None:
         click.echo(f"contact sheet: {sheet}")
+    if report.problems:
+        click.echo("next: mend or remove what is wrong, and look again", err=True)
