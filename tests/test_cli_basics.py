@@ -500,3 +500,21 @@ def test_other_programs_words_are_no_commands_and_name_true_ones() -> None:
             assert found is not None
             options = {one for parameter in found.params for one in parameter.opts}
             assert set(re.findall(r"(?<!\S)--?[a-z]+", arguments)) <= options, (word, command)
+
+
+@pytest.mark.parametrize(
+    ("group", "word", "hint"),
+    [
+        ("data", "my.toml", "commands: inspect"),
+        ("runs", "compar", 'did you mean "compare"?'),
+        ("recipes", "facades", "commands: "),
+        ("plugins", "instal", 'did you mean "install"?'),
+    ],
+)
+def test_a_group_names_its_commands(
+    group: str, word: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([group, word]) == ExitCode.USAGE
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == f'error: there is no command "ganzoo {group} {word}"'
+    assert second.strip().startswith(hint)

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganzoo.cli.lazy import NamingGroup
+
 if TYPE_CHECKING:
     from ganzoo.data.inspect import Report
 
 
-@click.group("data")
+@click.group("data", cls=NamingGroup)
 def command() -> None:
     """Look at data sets."""
 

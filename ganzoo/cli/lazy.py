@@ -11,12 +11,31 @@ import click
 from ganzoo.errors import UsageError
 
 
-class LazyGroup(click.Group):
+class NamingGroup(click.Group):
+    """A group that names its commands where a word is none of them."""
+
+    other_words: Mapping[str, str] = {}
+    """The hint for words that are no commands here and may be expected to be."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        known = self.list_commands(ctx)
+        if args[0] not in known and not args[0].startswith("-"):
+            from ganzoo.wording import did_you_mean  # not before: `--help` needs no pydantic
+
+            hint = self.other_words.get(args[0], "") or did_you_mean(args[0], known)
+            hint = hint or f"commands: {', '.join(known)}"
+            raise UsageError(f'there is no command "{ctx.command_path} {args[0]}"', hint=hint)
+        return super().resolve_command(ctx, args)
+
+
+class LazyGroup(NamingGroup):
     """A group that imports a command's module only when the command is used.
 
     Args:
         table: each command's module and its line of `--help`.
-        other_words: the hint for words that are no commands here and may be expected to be.
+        other_words: see `NamingGroup`.
     """
 
     def __init__(
@@ -40,17 +59,6 @@ class LazyGroup(click.Group):
         command: click.Command = module.command
         command.name = cmd_name
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in self.table and not args[0].startswith("-"):
-            from ganzoo.wording import did_you_mean  # not before: `--help` needs no pydantic
-
-            hint = self.other_words.get(args[0], "") or did_you_mean(args[0], self.table)
-            hint = hint or f"commands: {', '.join(self.table)}"
-            raise UsageError(f'there is no command "{ctx.command_path} {args[0]}"', hint=hint)
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):

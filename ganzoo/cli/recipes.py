@@ -9,13 +9,14 @@ from typing import Any
 import click
 
 from ganzoo.cli.console import print_columns, print_json
+from ganzoo.cli.lazy import NamingGroup
 from ganzoo.errors import RecipeError, UsageError
 from ganzoo.recipe import Recipe, find_recipe, load_recipe, shipped_recipes
 from ganzoo.recipe.document import leaves
 from ganzoo.registry import Registry, current
 
 
-@click.group()
+@click.group(cls=NamingGroup)
 def command() -> None:
     """List, copy, show and compare recipes."""
 

@@ -9,10 +9,11 @@ from typing import Any
 import click
 
 from ganzoo.cli.console import print_columns, print_json
+from ganzoo.cli.lazy import NamingGroup
 from ganzoo.errors import UsageError
 
 
-@click.group()
+@click.group(cls=NamingGroup)
 def command() -> None:
     """List runs, and compare them."""
 
