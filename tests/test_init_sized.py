@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,8 +69,8 @@ def test_a_machine_gets_the_best_scale_that_leaves_enough_steps(full, seconds, s
     assert choice.scale == scale
     assert choice.seconds <= seconds
     assert choice.steps >= LEAST_STEPS * 0.9
-    # What is far too slow isn't even measured.
-    assert all(one.work / Scale(256, 64).work * full < 4 * 0.17 * seconds / 600 * 16
+    # What is far too slow isn't even measured: here nothing that takes eleven times too long.
+    assert all(one.work / Scale(256, 64).work * full < 11 * 0.17 * seconds / 600
                for one in machine.asked)  # fmt: skip
 
 
@@ -125,6 +126,12 @@ def test_a_larger_scale_is_reckoned_by_its_work():
     assert extrapolated(tried, Scale(256, 64), 1) == pytest.approx(1)
     assert extrapolated(tried, Scale(256, 64), 4) == pytest.approx(4)
     assert extrapolated({}, Scale(256, 64), 1) is None
+    # Where sixteen times the work took four times as long, it does so again.
+    tried = {Scale(64, 16): replace(tried[SCALES[4]], seconds=0.2), SCALES[2]: tried[SCALES[2]]}
+    tried[SCALES[2]] = replace(tried[SCALES[2]], seconds=0.8)
+    assert extrapolated(tried, Scale(256, 64), 1) == pytest.approx(3.2)
+    del tried[Scale(64, 16)]
+    assert extrapolated(tried, Scale(256, 64), 1) == pytest.approx(0.8 * 8)
 
 
 def test_round_numbers():

@@ -5,6 +5,7 @@ Nothing here measures or reads anything: the choice is a function of what it is 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -28,8 +29,10 @@ _FALLBACK = 128
 _SLACK = 1.1
 """By how much the last epoch may be longer than there is time for, since epochs are whole."""
 _HOPELESS = 4
-"""What is larger isn't measured where it would need so many times the time that there is."""
+"""What would need so many times the time that there is isn't measured, but for the last scale."""
 _SMALLEST = 16
+_GROWTH = 0.75
+"""With which power of the work a step's time grows, where a single scale was measured."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,9 @@ def choose(
     reasons: list[str] = []
 
     def fits(scale: Scale) -> bool:
-        if any(_extrapolated(found, one, scale) > _HOPELESS * budget / LEAST_STEPS
-               for one, found in tried.items()):  # fmt: skip
+        step = extrapolated(tried, scale, images)
+        hopeless = step is not None and step > _HOPELESS * budget / LEAST_STEPS
+        if hopeless and scale != scales[-1]:
             return False
         try:
             tried[scale] = measure(scale)
@@ -145,13 +149,18 @@ def _steps_in(budget: float, found: StepTime) -> float:
     return budget / (found.seconds + found.images * found.reading)
 
 
-def _extrapolated(found: StepTime, at: Scale, to: Scale) -> float:
-    return found.seconds * to.work / at.work
-
-
 def extrapolated(tried: Mapping[Scale, StepTime], to: Scale, images: int) -> float | None:
-    """Seconds of a step of so many images at a scale, by the largest one that was measured."""
+    """Seconds of a step of so many images at a scale that wasn't measured; None: nothing was.
+
+    Small networks keep a processor less busy than large ones, so that a step of 16 times the work
+    takes less than 16 times as long: how much less, the smallest and largest measured tell.
+    """
     if not tried:
         return None
-    at = max(tried, key=lambda one: one.work)
-    return _extrapolated(tried[at], at, to) * images / tried[at].images
+    small, large = (pick(tried, key=lambda one: one.work) for pick in (min, max))
+    power = _GROWTH
+    if large.work > small.work and tried[large].seconds > tried[small].seconds:
+        power = math.log(tried[large].seconds / tried[small].seconds)
+        power = min(1.0, power / math.log(large.work / small.work))
+    grown = (to.work / large.work) ** power
+    return tried[large].seconds * grown * images / tried[large].images

@@ -26,7 +26,7 @@ DEFAULT_SECONDS = 600.0
 """How long a first training takes where nobody says another time."""
 _HEADERS = 200
 """Images whose sizes are looked at."""
-_PATIENCE = 10.0
+_PATIENCE = 5.0
 """Seconds a step beyond which the published setting isn't measured, but reckoned."""
 
 
@@ -194,19 +194,20 @@ def _measured(choice: Choice, wanted: float) -> Iterator[str]:
     for number, (scale, found) in enumerate(choice.tried.items()):
         if not number:
             where = processor() if found.device == "cpu" else found.device
+            threads = _several(found.threads, "thread")
             yield (
-                f"Measured {time.strftime('%Y-%m-%d')} on {where}: {found.threads} threads, "
+                f"Measured {time.strftime('%Y-%m-%d')} on {where}: {threads}, "
                 f"{found.precision}, {found.samples:,} training images."
             )
         steps = wanted / (found.of(1000) / 1000)
         yield (
-            f"{scale}: {rounded(found.seconds)} a step of {_images(found.images)}, "
+            f"{scale}: {rounded(found.seconds)} a step of {_several(found.images, 'image')}, "
             f"{steps:,.0f} steps in {rounded(wanted)}"
         )
 
 
-def _images(count: int) -> str:
-    return "1 image" if count == 1 else f"{count:,} images"
+def _several(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 def _busy() -> str:
