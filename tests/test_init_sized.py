@@ -223,7 +223,11 @@ def test_a_wanted_size_is_obeyed_and_said(step_seconds):
     assert load_recipe("set.toml").networks["generator"].options.depth == 6
     assert "The images have 32 pixels on their shorter side and are enlarged." in answer.stderr
     answer, _ = init("--overwrite")  # the control
-    assert load_recipe("set.toml").networks["generator"].options.depth == 5
+    recipe = load_recipe("set.toml")
+    assert recipe.networks["generator"].options.depth == 5
+    # Narrow networks have a higher rate than the published one of 2e-4, which is of width 64.
+    width = recipe.networks["generator"].options.width
+    assert recipe.optimizer.lr.start == pytest.approx(2e-4 * 64 / width)
     assert "enlarged" not in answer.stderr
     with pytest.raises(UsageError, match="--size 100: pix2pix/unet") as caught:
         init("--size", "100", "--overwrite")

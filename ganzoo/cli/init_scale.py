@@ -162,5 +162,5 @@ def extrapolated(tried: Mapping[Scale, StepTime], to: Scale, images: int) -> flo
     if large.work > small.work and tried[large].seconds > tried[small].seconds:
         power = math.log(tried[large].seconds / tried[small].seconds)
         power = min(1.0, power / math.log(large.work / small.work))
-    grown = (to.work / large.work) ** power
+    grown = math.pow(to.work / large.work, power)
     return tried[large].seconds * grown * images / tried[large].images

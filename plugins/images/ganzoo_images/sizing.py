@@ -47,13 +47,22 @@ _BY_STEP = {"schedule": {"every": "step"}}
 """A short training has too few epochs for a rate that changes with each."""
 
 
+_RATE = 2e-4
+"""The published learning rate (arXiv 1611.07004, 3.3), of networks of width 64."""
+
+
 def paired(scale: Scale) -> dict[str, Any]:
-    """Tables over `pix2pix_facades.toml`."""
+    """Tables over `pix2pix_facades.toml`.
+
+    Narrower networks take a higher rate: at 64 x 64 and width 16, four times the published one drew
+    doors, windows and cornices after 200 steps where that one drew a grey veil after 250.
+    """
+    rate = {"lr": _RATE * 64 / max(16, scale.width)} if scale.width < 64 else {}
     return {
         "augment": _jitter(scale.size),
         "generator": {"depth": _depth(scale.size), "width": scale.width},
         "discriminator": {"receptive_field": _patch(scale.size), "width": scale.width},
-        "optimizer": _BY_STEP,
+        "optimizer": {**rate, **_BY_STEP},
     }
 
 
