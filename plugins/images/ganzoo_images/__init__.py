@@ -72,6 +72,12 @@ def ganzoo_components() -> Iterable[Component]:
         ),
         Component(
             kind="metric",
+            name="colour_error",
+            target="ganzoo_images.colour_error:ColourError",
+            summary="How far colours are from the target's, in CIE Lab.",
+        ),
+        Component(
+            kind="metric",
             name="label_recovery",
             target="ganzoo_images.label_recovery:LabelRecovery",
             options=_PROCEDURAL_OPTIONS + "LabelRecoveryOptions",

@@ -24,9 +24,12 @@ from ganzoo.errors import DataError
 from ganzoo.interfaces import Score
 from ganzoo_images.procedural import CLASSES
 from ganzoo_images.procedural_options import LabelRecoveryOptions
-from ganzoo_images.segmenter import Segmenter, fit_image, fit_labels, train
+from ganzoo_images.segmenter import LARGEST, Segmenter, fit_image, fit_labels, train
 
 log = logging.getLogger(__name__)
+
+SHIPPED = Path(__file__).with_name("segmenter_128.safetensors")
+"""The net that was trained with the default options on photographs of 128 pixels, in fp16."""
 
 
 class LabelRecovery:
@@ -159,14 +162,19 @@ def confusion(found: Tensor, labels: Tensor) -> Tensor:
 
 
 def trained(options: LabelRecoveryOptions, size: int) -> Segmenter:
-    """The segmenter for pictures of `size` pixels: from the cache, or trained and put there.
+    """Return the segmenter for pictures of `size` pixels, without training it where that is done.
 
-    A damaged file of the cache is replaced.
+    With the default options, and from 128 pixels on, it is the one that ships with the plugin
+    (made by docs/segmenter.py). Any other is read from the cache, or is trained and put there. A
+    damaged file of the cache is replaced.
     """
-    size = min(max(size, 32), 512)  # what procedural facades can be drawn at
-    path = cache_file(options, size)
+    size = min(max(size, 32), LARGEST)  # larger pictures are shrunk before they are segmented
     with torch.random.fork_rng(devices=[]):  # its first weights are drawn, and never used
         net = Segmenter(options.width)
+    if size == LARGEST and options == LabelRecoveryOptions(use_cache=options.use_cache):
+        net.load_state_dict(load_file(SHIPPED))
+        return net.eval()
+    path = cache_file(options, size)
     if options.use_cache and path.is_file():
         try:
             net.load_state_dict(load_file(path))

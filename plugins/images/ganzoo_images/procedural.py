@@ -16,6 +16,7 @@ from ganzoo_images.procedural_layout import CLASSES, PALETTE, draw_plan
 from ganzoo_images.procedural_options import ProceduralFacadesOptions
 from ganzoo_images.procedural_paint import photograph
 from ganzoo_images.procedural_style import draw_style
+from ganzoo_images.procedural_types import by_layout
 
 REVISION = 1
 """Raised with any change of what is drawn: trained segmentation nets are cached under it."""
@@ -32,7 +33,7 @@ class ProceduralFacades:
     (size x size).
     """
 
-    metrics = ("images/label_recovery",)
+    metrics = ("images/label_recovery", "images/colour_error")
     notes = ("procedural facades: drawn buildings, not photographs",)
 
     def __init__(self, options: ProceduralFacadesOptions, split: Split) -> None:
@@ -77,9 +78,13 @@ class ProceduralFacades:
         ]
         plan = draw_plan(streams[0], self.options.size)
         labels = plan.labels()
+        if self.options.styles == "by_layout":
+            plan, style = by_layout(plan, streams[1])
+        else:
+            style = draw_style(streams[1])
         return {
             "source": _COLOURS[labels],
-            "target": photograph(plan, draw_style(streams[1]), streams[2]),
+            "target": photograph(plan, style, streams[2]),
             "labels": labels,
         }
 

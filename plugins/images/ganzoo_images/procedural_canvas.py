@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from ganzoo_images.procedural_layout import Box
-from ganzoo_images.procedural_style import Colour, Light, draw_wall
+from ganzoo_images.procedural_style import Colour, Light, Style, draw_wall
 
 
 class Canvas:
@@ -140,9 +140,7 @@ def _blocks(canvas: Canvas, height: int, width: int, material: str, course: floa
     return np.where(joints, np.float32(contrast), tone)
 
 
-def background(
-    canvas: Canvas, sky: str, roof: Colour, wall_box: Box, sides: tuple[bool, bool]
-) -> None:
+def background(canvas: Canvas, style: Style, wall_box: Box) -> None:
     """Paint sky, neighbouring buildings, a roof and the street around the wall at `wall_box`."""
     side, rng = canvas.side, canvas.rng
     low, high = {
@@ -151,25 +149,25 @@ def background(
         "haze": ((0.9, 0.84, 0.75), (0.5, 0.56, 0.66)),
         "dusk": ((0.8, 0.45, 0.28), (0.2, 0.2, 0.42)),
         "black": ((0.003, 0.003, 0.003), (0.003, 0.003, 0.003)),
-    }[sky]
+    }[style.sky]
     ramp = np.linspace(0, 1, side, dtype=np.float32)[:, None, None]
     canvas.colour[:] = np.array(high, np.float32) * (1 - ramp) + np.array(low, np.float32) * ramp
-    if sky in {"blue", "haze", "dusk"}:
+    if style.sky in {"blue", "haze", "dusk"}:
         fleece = cloud(rng, side, side, 4) + 0.5 * cloud(rng, side, side, 11)
         fleece += 0.25 * cloud(rng, side, side, 30)
         veil = np.clip(fleece * 1.3 - rng.uniform(0, 0.4), 0, 0.85)
         canvas.colour *= spread(1 - veil, np.ones(3, np.float32))
         canvas.colour += spread(veil, np.full(3, 0.85, np.float32))
     x0, y0, x1, y1 = wall_box
-    for present, box in zip(sides, ((0, 0, x0, y1), (x1, 0, side, y1)), strict=True):
+    for present, box in zip(style.neighbours, ((0, 0, x0, y1), (x1, 0, side, y1)), strict=True):
         if box[2] - box[0] < 2:
             continue
         if present:
             _neighbour(canvas, box, y0)
-        elif rng.random() < 0.5:
+        elif rng.random() < style.trees:
             _tree(canvas, box)
-    if y0 > canvas.pixels(14) and rng.random() < 0.55:
-        _roof(canvas, roof, wall_box)
+    if y0 > canvas.pixels(14) and rng.random() < style.roofed:
+        _roof(canvas, style.roof, wall_box)
     _street(canvas, y1)
 
 

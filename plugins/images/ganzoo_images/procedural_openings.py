@@ -20,6 +20,10 @@ class Openings:
         self._curtain = np.float32(rng.uniform(0.3, 0.75)) * np.array([1, 0.97, 0.9], np.float32)
         self._dressing = rng.choice(4, size=4, p=[0.35, 0.25, 0.2, 0.2])
         self._mirror = rng.uniform(0.1, 0.8, size=4).astype(np.float32)
+        if style.dressing is not None:
+            self._dressing[:] = style.dressing
+        if style.mirror is not None:
+            self._mirror[:] = style.mirror
 
     def window(self, box: Box, variant: int) -> None:
         """Paint a window of one of four variants (curtains, reflection) into a box."""

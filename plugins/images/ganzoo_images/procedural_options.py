@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from ganzoo.api import Options
@@ -14,6 +16,10 @@ class ProceduralFacadesOptions(Options):
     """Height and width of a picture, in pixels."""
     seed: int = Field(default=0, ge=0)
     """Seed of all buildings: sample `index` of a split is a function of it, alone."""
+    styles: Literal["free", "by_layout"] = "free"
+    """`free`: colours, materials and light differ from building to building, whatever the labels
+    are. `by_layout`: six types of houses whose look follows from the ornament at their windows, so
+    that a generator can learn it from the labels."""
     train: int = Field(default=400, ge=1)
     """Count of training samples."""
     val: int = Field(default=100, ge=1)

@@ -49,7 +49,7 @@ def photograph(plan: Plan, style: Style, rng: np.random.Generator) -> np.ndarray
         return x0 * factor, y0 * factor, x1 * factor, y1 * factor
 
     wall_box = scaled(plan.wall)
-    background(canvas, style.sky, style.roof, wall_box, style.neighbours)
+    background(canvas, style, wall_box)
     openings = Openings(canvas, style)
     for part in plan.parts:
         box = scaled(part.box)
@@ -61,7 +61,7 @@ def photograph(plan: Plan, style: Style, rng: np.random.Generator) -> np.ndarray
             openings.door(box, part.variant)
         else:
             _ORNAMENTS[part.kind](canvas, style, box, part.variant)
-    _opposite(canvas, wall_box)
+    _opposite(canvas, wall_box, style.opposite)
     return develop(canvas, plan.size)
 
 
@@ -73,10 +73,10 @@ def _facade(canvas: Canvas, style: Style, box: Box, base: int) -> None:
     wall(canvas, (x0, base, x1, y1), style.base_wall, style.base_material, lower)
 
 
-def _opposite(canvas: Canvas, wall_box: Box) -> None:
+def _opposite(canvas: Canvas, wall_box: Box, chance: float) -> None:
     """Now and then the houses across the street throw their shadow on the wall."""
     rng = canvas.rng
-    if rng.random() > 0.3:
+    if rng.random() > chance:
         return
     x0, y0, x1, y1 = wall_box
     start, end = rng.uniform(0.2, 1.0, 2) * (y1 - y0) + y0

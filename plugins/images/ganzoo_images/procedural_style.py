@@ -80,6 +80,16 @@ class Style:
     sky: str
     neighbours: tuple[bool, bool]
     light: Light
+    roofed: float = 0.55
+    """Chance of a roof where there is space above the wall."""
+    trees: float = 0.5
+    """Chance of a tree at a side without a neighbour."""
+    opposite: float = 0.3
+    """Chance of a shadow of the houses across the street."""
+    mirror: float | None = None
+    """Share of the sky that all panes mirror; None: drawn for each variant of window."""
+    dressing: int | None = None
+    """How all windows are curtained (see `Openings`); None: drawn for each variant of window."""
 
 
 def hsv(rng: np.random.Generator, hue: Range, saturation: Range, value: Range) -> Colour:

@@ -99,7 +99,10 @@ def fit_labels(labels: Tensor) -> Tensor:
 
 
 def training_set(options: LabelRecoveryOptions, size: int) -> tuple[Tensor, Tensor]:
-    """Procedural training photographs (N x 3 x S x S, uint8) and labels (N x S x S, uint8)."""
+    """Procedural training photographs (N x 3 x S x S, uint8) and labels (N x S x S, uint8).
+
+    `size` is at most 128: larger pictures are shrunk to that before they are segmented.
+    """
     count = options.images
     source = ProceduralFacades(
         ProceduralFacadesOptions(size=size, seed=options.seed, train=count), "train"
@@ -107,10 +110,9 @@ def training_set(options: LabelRecoveryOptions, size: int) -> tuple[Tensor, Tens
     photographs, labels = [], []
     for index in range(count):
         sample = source.load(index)
-        photograph = torch.from_numpy(sample["target"]).permute(2, 0, 1)[None].float()
-        photographs.append(fit_image(photograph).round().to(torch.uint8))
-        labels.append(fit_labels(torch.from_numpy(sample["labels"])[None]))
-    return torch.cat(photographs), torch.cat(labels)
+        photographs.append(torch.from_numpy(sample["target"]).permute(2, 0, 1))
+        labels.append(torch.from_numpy(sample["labels"]))
+    return torch.stack(photographs), torch.stack(labels)
 
 
 def train(options: LabelRecoveryOptions, size: int) -> Segmenter:
