@@ -102,8 +102,9 @@ def test_the_first_losses_in_single_precision(sessions):
 
 @pytest.mark.slow
 def test_the_papers_model(sessions):
+    # Twenty steps take eight minutes of a core; the small model above makes as many.
     trainer, step, batches = both("fp64", sessions, ["augment=[]"], 256)
-    assert largest_distance(trainer, step, batches, 20) < 1e-9
+    assert largest_distance(trainer, step, batches, 3) < 1e-9
     assert len(trainer.fast_paths()["convolutions_by_matrices"]["generator"]) == 7
 
 

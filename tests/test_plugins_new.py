@@ -365,10 +365,15 @@ def environment(packaging, wheel, tmp_path_factory):
     return packaging.Environment(tmp_path_factory.mktemp("author") / "environment", wheel)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    "kinds", [(), *((kind,) for kind in KINDS), KINDS], ids=["usual", *KINDS, "all"]
+    "kinds",
+    [
+        pytest.param((), marks=pytest.mark.slow, id="usual"),
+        pytest.param(KINDS, marks=pytest.mark.slow, id="all"),
+        # Each takes a minute, and its files are those of "all" but for a few lines.
+        *(pytest.param((kind,), marks=pytest.mark.long, id=kind) for kind in KINDS),
+    ],
 )
 def test_a_new_plugin_is_green(environment, tmp_path, kinds):
     """What the command says to do next, in a real environment, before anything is changed."""

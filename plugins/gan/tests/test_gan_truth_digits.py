@@ -70,7 +70,7 @@ def test_digits_are_of_the_class_asked_for(tmp_path):
     assert 0.03 <= controls["floor"]["class_accuracy"] <= 0.25
 
 
-@pytest.mark.slow
+@pytest.mark.long  # as long as the test above, whose floor is a control of its own
 @pytest.mark.timeout(1800)
 def test_a_generator_that_was_shown_shuffled_labels_hits_them_by_chance(tmp_path):
     (tmp_path / "shuffled.py").write_text(SHUFFLED)

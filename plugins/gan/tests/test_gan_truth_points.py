@@ -1,6 +1,8 @@
 """Trained as their recipes say, the ring's and the grid's modes are found; the control loses some.
 
-Nine runs, one thread each, as many at a time as there are cores.
+One seed is one of the slow tests: three runs, one thread each, as many at a time as there are
+cores. Three seeds (nine runs, half an hour of a core) are a proof that is run by hand:
+`pytest -m long`.
 """
 
 from __future__ import annotations
@@ -16,7 +18,6 @@ from statistics import median
 import pytest
 
 RECIPES = Path(__file__).parents[3] / "recipes"
-SEEDS = (0, 1, 2)
 GRID, RING, CONTROL = "gan_grid25", "gan_ring", "gan_grid25 with vanilla"
 # The longest first, so that the cores end together.
 JOBS = {
@@ -45,12 +46,21 @@ def trained(name: str, seed: int, folder: Path) -> dict[str, float]:
     return figures
 
 
-@pytest.fixture(scope="module")
-def figures(tmp_path_factory):
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param((0,), marks=pytest.mark.slow, id="one seed"),
+        pytest.param((0, 1, 2), marks=pytest.mark.long, id="three seeds"),
+    ],
+)
+def figures(request, tmp_path_factory):
     """`{name: {"modes": [of each seed], "high_quality": [of each seed]}}`."""
     folder = tmp_path_factory.mktemp("truth")
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        runs = {name: [pool.submit(trained, name, seed, folder) for seed in SEEDS] for name in JOBS}
+        runs = {
+            name: [pool.submit(trained, name, seed, folder) for seed in request.param]
+            for name in JOBS
+        }
         found = {name: [run.result() for run in several] for name, several in runs.items()}
     return {
         name: {key: [one[key] for one in several] for key in ("modes", "high_quality")}
@@ -58,14 +68,12 @@ def figures(tmp_path_factory):
     }
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(2400)
 def test_the_ring_is_found(figures):
     assert median(figures[RING]["modes"]) == 8, figures
     assert median(figures[RING]["high_quality"]) >= 0.8, figures
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(2400)
 def test_the_grid_is_found_and_vanilla_loses_modes(figures):
     """On the ring vanilla takes all 8, so that the control is the grid."""
