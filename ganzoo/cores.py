@@ -33,6 +33,19 @@ def auto_threads(processes: int = 1) -> int:
     return max(1, cores() // processes)
 
 
+def share_cores() -> None:
+    """Let threads that wait for each other sleep, instead of looking at a flag again and again.
+
+    OpenMP reads the setting when torch is imported, so this comes before. On a machine with nothing
+    else to do it costs little or nothing. Where other programs run on the same cores, a thread that
+    spins keeps the one that it waits for from running, and a step takes several times as long
+    (tests/benchmarks/waiting.py; docs/performance.md has the figures). What the user's environment
+    says is left as it is.
+    """
+    if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & os.environ.keys():
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+
+
 def _quotas(root: Path) -> Iterator[float]:
     """The quota, in cores, of each control group that this process is in, from its own up."""
     try:

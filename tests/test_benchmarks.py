@@ -26,9 +26,10 @@ TINY = {
     "step": "--rounds 1 --precisions fp32 --set augment=[] --set data.size=32 "
     "--set generator.width=4 --set generator.depth=3 "
     "--set discriminator.width=4 --set discriminator.receptive_field=16",
+    "waiting": "--rounds 1",
 }
 """Flags with which each takes seconds."""
-SLOW = {"growth", "inference", "light_commands", "memory", "ranks", "start", "step"}
+SLOW = {"growth", "inference", "light_commands", "memory", "ranks", "start", "step", "waiting"}
 """Those that take longer than 5 s; most start several interpreters one after the other."""
 
 

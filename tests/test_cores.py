@@ -1,9 +1,12 @@
 """The cores that a process may use, and what `threads = auto` makes of them."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
+from ganzoo.cli.main import main
 from ganzoo.cores import auto_threads, cores
 from ganzoo.engine.session import Resolved, resolve
 from ganzoo.recipe.model import Train
@@ -68,3 +71,39 @@ def test_a_run_uses_it_unless_the_recipe_or_an_earlier_part_says_else(monkeypatc
     assert resolve(Train(device="cpu", threads=2)).threads == 2
     stored = Resolved("cpu", "fp32", 5, 1, 0, channels_last=False)
     assert resolve(Train(device="cpu"), stored).threads == 5
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({}, "PASSIVE"),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE"),
+        ({"GOMP_SPINCOUNT": "1000"}, None),
+        ({"KMP_BLOCKTIME": "1"}, None),
+    ],
+)
+def test_waiting_threads_sleep_unless_the_environment_says_otherwise(said, expected, monkeypatch):
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"):
+        monkeypatch.setenv(name, "")  # so that what main sets is taken back
+        monkeypatch.delenv(name)
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    assert main(["--version"]) == 0
+    assert os.environ.get("OMP_WAIT_POLICY") == expected
+
+
+def test_openmp_hears_of_it():
+    """libgomp prints what it goes by when torch loads it."""
+    code = "from ganzoo.cli.main import main; main(['--version']); import torch"
+    for said, expected in (({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")):
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("OMP", "GOMP"))}
+        ended = subprocess.run(
+            [sys.executable, "-c", code],
+            env=environment | said | {"OMP_DISPLAY_ENV": "true"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        if "OMP_WAIT_POLICY" not in ended.stderr:
+            pytest.skip("torch here has another OpenMP than GNU's")
+        assert f"OMP_WAIT_POLICY = '{expected}'" in ended.stderr

@@ -23,6 +23,7 @@ from ganzoo.cli.console import (
     results_apart,
 )
 from ganzoo.cli.lazy import LazyGroup
+from ganzoo.cores import share_cores
 from ganzoo.errors import EnvironmentFault, ExitCode, GanzooError
 from ganzoo.files import refusal
 from ganzoo.memory import out_of_memory
@@ -119,6 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     `{"problems": [...]}` (a recipe's) or `{"error": {...}}`.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    share_cores()
     with lasting_streams():
         code = _explained(arguments, as_json="--json" in arguments, debug="--debug" in arguments)
     if "torch" not in sys.modules:  # what a run leaves may have something to finish

@@ -16,7 +16,7 @@ from ganzoo_images.procedural_layout import CLASSES, PALETTE, draw_plan
 from ganzoo_images.procedural_options import ProceduralFacadesOptions
 from ganzoo_images.procedural_paint import photograph
 from ganzoo_images.procedural_style import draw_style
-from ganzoo_images.procedural_types import by_layout
+from ganzoo_images.procedural_types import alike, draw_house, style_of
 
 REVISION = 1
 """Raised with any change of what is drawn: trained segmentation nets are cached under it."""
@@ -76,12 +76,12 @@ class ProceduralFacades:
             np.random.Generator(np.random.PCG64(s))
             for s in np.random.SeedSequence(entropy).spawn(3)
         ]
-        plan = draw_plan(streams[0], self.options.size)
-        labels = plan.labels()
         if self.options.styles == "by_layout":
-            plan, style = by_layout(plan, streams[1])
+            plan = draw_house(streams[0], self.options.size)
+            style, plan = style_of(plan, streams[1]), alike(plan)
         else:
-            style = draw_style(streams[1])
+            plan, style = draw_plan(streams[0], self.options.size), draw_style(streams[1])
+        labels = plan.labels()
         return {
             "source": _COLOURS[labels],
             "target": photograph(plan, style, streams[2]),

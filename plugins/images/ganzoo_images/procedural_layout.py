@@ -8,8 +8,8 @@ a *molding* a band across the wall (the one under the roof too), *deco* any othe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
@@ -33,6 +33,11 @@ Edges: TypeAlias = tuple[float, float, float, float]
 """Left, top, right, bottom in 256ths of the picture's side."""
 
 
+Ornament = Literal["plain", "heads", "shutters", "balconies", "panels", "pilasters"]
+ORNAMENTS: tuple[Ornament, ...] = get_args(Ornament)
+"""What a building of one ornament has at each of its windows, and no other building has."""
+
+
 class Part(NamedTuple):
     """One rectangle of the label map; painters see in `variant` what sort of its kind it is."""
 
@@ -50,6 +55,8 @@ class Plan:
     wall: Box = (0, 0, 0, 0)
     base: int = 0
     """Row at which the ground floor begins, in pixels."""
+    ornament: Ornament | None = None
+    """The only ornament of the building, where it was drawn with one."""
 
     def box(self, left: float, top: float, right: float, bottom: float) -> Box:
         """Round a box from 256ths to pixels, at least one pixel wide and high."""
@@ -96,9 +103,15 @@ _ORDER = (
 )  # fmt: skip
 
 
-def draw_plan(rng: np.random.Generator, size: int) -> Plan:
-    """Lay out one building in a picture of `size` x `size` pixels."""
-    plan = Plan(size)
+def draw_plan(rng: np.random.Generator, size: int, ornament: Ornament | None = None) -> Plan:
+    """Lay out one building in a picture of `size` x `size` pixels.
+
+    Args:
+        rng: what the building is drawn from.
+        size: height and width of the picture, in pixels.
+        ornament: the only one of the building; None: any of them together, or none.
+    """
+    plan = Plan(size, ornament=ornament)
     pixel = 256 / size
     left = 0.0 if rng.random() < 0.4 else rng.uniform(4, 38)
     right = 256.0 if rng.random() < 0.4 else 256 - rng.uniform(4, 38)
@@ -133,6 +146,16 @@ def draw_plan(rng: np.random.Generator, size: int) -> Plan:
         ),
         deco=str(rng.choice(["none", "spandrel", "between"], p=[0.45, 0.33, 0.22])),
     )
+    if ornament is not None:
+        bays = replace(
+            bays,
+            head=6.0 if ornament == "heads" else 0.0,
+            blind="shutters" if ornament == "shutters" else "none",
+            balcony="all" if ornament == "balconies" else "none",
+            deco="spandrel" if ornament == "panels" else "none",
+            # A panel needs 10 units between the sill and the next window.
+            height=0.5 * floor if ornament == "panels" else bays.height,
+        )
     band = rng.uniform(4, 10)
     banded = rng.random() < 0.55
     for storey in range(floors):
@@ -143,7 +166,8 @@ def draw_plan(rng: np.random.Generator, size: int) -> Plan:
             plan.add("molding", (left - 1, y + floor - band, right + 1, y + floor + band * 0.4))
         elif banded and not last:
             plan.add("molding", (left, y + floor - band * 0.7, right, y + floor))
-    if rng.random() < 0.18:
+    pillars = rng.random() < 0.18
+    if pillars if ornament is None else ornament == "pilasters":
         _pillars(rng, plan, bays, (left, top + crown, right, bottom - ground))
     _ground_floor(rng, plan, bays, (left, bottom - ground, right, bottom))
     plan.parts.sort(key=lambda part: _ORDER.index(part.kind))
@@ -251,5 +275,6 @@ def _ground_floor(
                     reach = bays.overhang
                     plan.add("sill", (x - w / 2 - reach, low, x + w / 2 + reach, low + bays.sill))
     plan.add("door", (entry - half, start, entry + half, bottom), int(rng.integers(3)))
-    if rng.random() < 0.4:
+    # A panel over the entrance would say "panels" where it isn't the building's ornament.
+    if rng.random() < 0.4 and plan.ornament in {None, "panels"}:
         plan.add("deco", (entry - half - 3, start - 0.14 * height, entry + half + 3, start))

@@ -18,8 +18,8 @@ class ProceduralFacadesOptions(Options):
     """Seed of all buildings: sample `index` of a split is a function of it, alone."""
     styles: Literal["free", "by_layout"] = "free"
     """`free`: colours, materials and light differ from building to building, whatever the labels
-    are. `by_layout`: six types of houses whose look follows from the ornament at their windows, so
-    that a generator can learn it from the labels."""
+    are. `by_layout`: six types of houses with one kind of ornament each, from which colours and
+    material follow, so that a generator can learn them from the labels."""
     train: int = Field(default=400, ge=1)
     """Count of training samples."""
     val: int = Field(default=100, ge=1)

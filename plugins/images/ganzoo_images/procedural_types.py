@@ -1,63 +1,47 @@
 """Six types of houses whose look follows from their layout, so that it can be learnt from labels.
 
 With `styles = "free"` a label map says nothing of its building's colours, and a generator can only
-paint the mean of all of them. Here the ornament of the upper floors tells the type, window by
-window, so that a small network needs no view of the whole picture: whether windows have a head
-(cornice), and whether there is a carved panel (deco), or else a blind.
+paint the mean of all of them. Here each house has one kind of ornament, at every window, and the
+ornament tells the type: near any piece of wall the label map shows what the wall looks like.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from ganzoo_images.procedural_layout import Part, Plan
+from ganzoo_images.procedural_layout import ORNAMENTS, Ornament, Plan, draw_plan
 from ganzoo_images.procedural_style import Light, Style
 
 
-def house_type(plan: Plan) -> int:
-    """Number of the type, 0 to 5, from what the upper floors of the label map show.
+def draw_house(rng: np.random.Generator, size: int) -> Plan:
+    """Lay out a house of one of the six types; each is as likely as the others."""
+    return draw_plan(rng, size, ORNAMENTS[int(rng.integers(len(ORNAMENTS)))])
 
-    Three types with heads over the windows and three without: with neither panels nor blinds
-    (0, 3), with blinds alone (1, 4), with panels (2, 5).
+
+def style_of(plan: Plan, rng: np.random.Generator) -> Style:
+    """The style of a plan's type; what is left to `rng` is a few per cent of exposure.
+
+    Raises:
+        ValueError: when the plan wasn't drawn with a single ornament.
     """
-    upper = {part.kind for part in plan.parts if part.box[1] < plan.base}
-    entrance = [part for part in plan.parts if part.kind == "door"]
-    # The panel over the entrance belongs to the ground floor, whichever row it begins in.
-    panels = [
-        part
-        for part in plan.parts
-        if part.kind == "deco" and not any(_stands_on(part, door) for door in entrance)
-    ]
-    ornament = 2 if panels else 1 if "blind" in upper else 0
-    return ornament + (3 if "cornice" in upper else 0)
-
-
-def _stands_on(panel: Part, door: Part) -> bool:
-    x0, _, x1, y1 = panel.box
-    left, top, right, _ = door.box
-    return x0 <= left and x1 >= right and abs(y1 - top) <= 1
-
-
-def by_layout(plan: Plan, rng: np.random.Generator) -> tuple[Plan, Style]:
-    """The plan, its shops of one make, and the style of its type.
-
-    What is left to `rng` is small: a few per cent of exposure.
-    """
-    number = house_type(plan)
-    plan = replace(
-        plan,
-        parts=[
-            part._replace(variant=1 + number if part.kind == "shop" else 0)
-            if part.kind in {"shop", "window", "door"}
-            else part
-            for part in plan.parts
-        ],
-    )
-    style = _STYLES[number]
+    if plan.ornament is None:
+        message = "the plan has no single ornament, so no style follows from it"
+        raise ValueError(message)
+    style = _STYLES[plan.ornament]
     exposure = float(np.exp(rng.normal(0, 0.03)))
-    return plan, replace(style, light=replace(style.light, exposure=exposure))
+    return replace(style, light=replace(style.light, exposure=exposure))
+
+
+def alike(plan: Plan) -> Plan:
+    """The plan with one sort of windows, of doors and of shops, as the labels don't tell them."""
+    parts = [
+        part._replace(variant=1) if part.kind in {"window", "door", "shop"} else part
+        for part in plan.parts
+    ]
+    return replace(plan, parts=parts)
 
 
 def _rgb(code: str) -> np.ndarray:
@@ -112,11 +96,17 @@ def _house(
     )
 
 
-_STYLES: tuple[Style, ...] = (
-    _house("b0573f", "brick", "efe6d6", "3f5d4a", "2f5d50", "6d6f76", "f4f1ea", "iron"),
-    _house("e2b65a", "plaster", "fbf4e2", "2f7a5a", "7b4327", "9c5138", "f4f1ea", "iron"),
-    _house("8d97a3", "stone", "dfe3e6", "5a3d36", "6d2f2f", "4c525c", "f4f1ea", "stone"),
-    _house("f0e6cd", "plaster", "b9785a", "7d8d5a", "5d3a24", "a5583f", "5a4334", "iron"),
-    _house("dc9a8e", "plaster", "f7ece4", "3e6a94", "33567a", "6d6f76", "f4f1ea", "iron"),
-    _house("6f8f78", "panels", "ece8d4", "c7b27a", "8a5a2b", "5d5148", "ece8d4", "stone"),
-)
+_STYLES: Mapping[Ornament, Style] = {
+    "plain": _house("b0573f", "brick", "efe6d6", "3f5d4a", "2f5d50", "6d6f76", "f4f1ea", "iron"),
+    "heads": _house("f0e6cd", "plaster", "b9785a", "7d8d5a", "5d3a24", "a5583f", "5a4334", "iron"),
+    "shutters": _house(
+        "e2b65a", "plaster", "fbf4e2", "2f7a5a", "7b4327", "9c5138", "f4f1ea", "iron"
+    ),
+    "balconies": _house(
+        "dc9a8e", "plaster", "f7ece4", "3e6a94", "33567a", "6d6f76", "f4f1ea", "iron"
+    ),
+    "panels": _house("6f8f78", "panels", "ece8d4", "c7b27a", "8a5a2b", "5d5148", "ece8d4", "stone"),
+    "pilasters": _house(
+        "8d97a3", "stone", "dfe3e6", "5a3d36", "6d2f2f", "4c525c", "f4f1ea", "stone"
+    ),
+}
