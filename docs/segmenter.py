@@ -4,7 +4,7 @@
 
 To be run again when procedural facades are drawn differently (their `REVISION` is raised), or when
 the net or its training changes.
-"""
+"""  # noqa: INP001  # a script beside the documents, no package
 
 from __future__ import annotations
 
@@ -44,6 +44,6 @@ def write(net: Segmenter, path: Path) -> None:
 
 if __name__ == "__main__":
     net = train(LabelRecoveryOptions(), LARGEST)
-    print(f"pixel accuracy on 40 test photographs: {pixel_accuracy(net):.4f}")
+    print(f"pixel accuracy on 40 test photographs: {pixel_accuracy(net):.4f}")  # noqa: T201
     write(net, SHIPPED)
-    print(f"wrote {SHIPPED}, {SHIPPED.stat().st_size:,} bytes", file=sys.stderr)
+    print(f"wrote {SHIPPED}, {SHIPPED.stat().st_size:,} bytes", file=sys.stderr)  # noqa: T201

@@ -1,4 +1,8 @@
-"""README's first command: what it prints at its end is what a newcomer judges ganzoo by."""
+"""README's first command: what it prints at its end is what a newcomer judges ganzoo by.
+
+The bounds are frozen: they were set before the three seeds were run. docs/reproducing.md has the
+figures. Seed 0 is one of the slow tests, all three are run by `pytest -m long`.
+"""
 
 import json
 import subprocess
@@ -10,18 +14,64 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 
+COUNTING = '''
+"""The recipe's adversarial loss, which also counts how often the discriminator is right."""
 
-@pytest.mark.slow
+import json
+from pathlib import Path
+
+from ganzoo.api import Component, hookimpl
+from ganzoo_gan.losses import LSGAN, _logits
+
+RIGHT = []
+
+
+class Counting(LSGAN):
+    def discriminator(self, inputs):
+        real, fake = _logits(inputs.real_output), _logits(inputs.fake_output)
+        # 0.5 is halfway between the loss's targets, 1 for real images and 0 for generated ones.
+        for maps, is_right in ((real, lambda m: m > 0.5), (fake, lambda m: m < 0.5)):
+            RIGHT.append(sum(float(is_right(m).float().mean()) for m in maps) / len(maps))
+        return super().discriminator(inputs)
+
+
+class Tell:
+    def __init__(self, options):
+        pass
+
+    @hookimpl
+    def ganzoo_run_done(self, run):
+        last = RIGHT[-(len(RIGHT) // 3) :]
+        document = {"accuracy": sum(last) / len(last), "turns": len(RIGHT) // 2}
+        (Path(run.path) / "accuracy.json").write_text(json.dumps(document))
+
+
+@hookimpl
+def ganzoo_components():
+    yield Component(kind="loss", name="lsgan", target=f"{__name__}:Counting")
+    yield Component(kind="callback", name="tell", target=f"{__name__}:Tell")
+'''
+
+
 @pytest.mark.timeout(1800)
-def test_the_quickstart_makes_facades_that_follow_their_labels(tmp_path):
-    """Calibrated once (2 cores, fp32): 68 % of the way, gradient energy 0.95.
-
-    Half of the way from floor to ceiling, and half of the real pictures' gradient energy, are the
-    bounds: a blur keeps its labels and loses the second, noise the other way round.
-    """
+@pytest.mark.parametrize(
+    "seed",
+    [
+        pytest.param(0, marks=pytest.mark.slow),
+        pytest.param(1, marks=pytest.mark.long),
+        pytest.param(2, marks=pytest.mark.long),
+    ],
+)
+def test_the_quickstart_makes_houses_that_follow_their_labels(tmp_path, seed):
     recipe = ROOT / "recipes" / "quickstart.toml"
+    (tmp_path / "counting.py").write_text(COUNTING)
+    changes = (f"train.seed={seed}", "loss.gan=counting/lsgan", "callback=counting/tell")
     ended = subprocess.run(
-        [sys.executable, "-m", "ganzoo", "run", str(recipe), "--json"],
+        [
+            *(sys.executable, "-m", "ganzoo", "--plugin", "counting.py", "run", str(recipe)),
+            *(word for change in changes for word in ("--set", change)),
+            "--json",
+        ],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -31,24 +81,36 @@ def test_the_quickstart_makes_facades_that_follow_their_labels(tmp_path):
     assert ended.returncode == 0, ended.stderr
     told = json.loads(ended.stdout)
     run = tmp_path / told["run"]
-    document = json.loads((run / "evaluation" / "test_paper.json").read_text())
-    ceiling = document["controls"]["ceiling"]["pixel_accuracy"]
-    floor = document["controls"]["floor"]["pixel_accuracy"]
+    document = json.loads((run / "evaluation" / "test_running.json").read_text())
+    controls = document["controls"]
+    floor, ceiling = (controls[name]["pixel_accuracy"] for name in ("floor", "ceiling"))
 
-    def share(accuracy: float) -> float:
-        return (accuracy - floor) / (ceiling - floor)
+    def passes(figures: dict[str, float], baseline: float) -> dict[str, bool]:
+        share = (figures["pixel_accuracy"] - floor) / (ceiling - floor)
+        return {
+            "label recovery": share >= 0.75,
+            "gradient energy": 0.7 <= figures["gradient_energy"] <= 1.3,
+            "own/other": figures["own_other"] <= 0.7,
+            "colour": figures["colour_error"] < baseline,
+        }
 
-    metrics = {name: value["mean"] for name, value in document["metrics"].items()}
     assert ceiling > 0.75
     assert floor < 0.45
-    assert share(metrics["pixel_accuracy"]) >= 0.5
-    assert metrics["gradient_energy"] >= 0.5
-    # The controls beside: the mean photograph has neither; a flat colour a class has no texture.
-    controls = document["controls"]
-    assert share(controls["mean_photo"]["pixel_accuracy"]) < 0.5
-    assert controls["mean_photo"]["gradient_energy"] < 0.5
-    assert controls["class_mean_colours"]["gradient_energy"] < 0.5
-    # Both figures, the grid, the weights and the directory are pointed to at the end.
+    baseline = controls["class_mean_colours"]["colour_error"]
+    metrics = {name: value["mean"] for name, value in document["metrics"].items()}
+    assert all(passes(metrics, baseline).values()), (metrics, controls)
+    # Neither control passes: the mean photograph follows no labels, and the mean colour of each
+    # class has no texture, and not the colours of the house.
+    for name in ("mean_photo", "class_mean_colours"):
+        failed = [one for one, right in passes(controls[name], baseline).items() if not right]
+        assert {"gradient energy", "own/other", "colour"} <= set(failed), (name, controls[name])
+    judged = json.loads((run / "accuracy.json").read_text())
+    assert judged["turns"] >= told["step"]
+    assert 0.5 < judged["accuracy"] <= 0.95, judged
+    # Figures, grid, weights and directory are pointed to at the end, and what to do next.
     for word in ("pixel_accuracy", "gradient_energy", "samples:", "weights:", "run:", "ceiling"):
         assert word in ended.stderr
+    closing = ended.stderr.strip().splitlines()
+    for beginning in ("What was learned: ", "How it is judged: ", "What to type next: "):
+        assert any(line.startswith(beginning) for line in closing), closing
     assert Image.open(run / "samples" / f"step_{told['step']:09d}.png").width > 3 * 128

@@ -109,7 +109,7 @@ class Looks:
         if not self.run.trainer.session.main:
             return None
         from ganzoo.inference.evaluate import evaluate_run
-        from ganzoo.inference.report import print_report
+        from ganzoo.inference.report import closing, print_report
 
         self.run.voice.say(f"evaluating the {split} split")
         try:
@@ -126,6 +126,9 @@ class Looks:
             return fault
         self.metrics = {name: value["mean"] for name, value in report["metrics"].items()}
         print_report(report)
+        trainer, task = self.run.trainer, self.run.recipe.task
+        for sentence in closing(report, task, trainer.data.fields, trainer.images):
+            self.run.voice.say(sentence)
         return None
 
     def _tell(self, what: str, error: Exception) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from ganzoo.data.convert import save_image
 from ganzoo.files import remove_leftovers, replacing
 from ganzoo.inference import controls
 from ganzoo.inference.judging import Made
+from ganzoo.inference.network import draws
 from ganzoo.inference.scores import BOUNDS, NETWORK, Judgement, means, without_bounds
+from ganzoo.interfaces import Field
 
 
 class Gallery:
@@ -140,3 +143,32 @@ def print_report(document: Mapping[str, Any]) -> None:
         console.print(sentence)
     for note in document["notes"]:
         console.print(note, style="yellow")
+
+
+def closing(
+    document: Mapping[str, Any], task: Chosen, fields: Mapping[str, Field], images: int
+) -> list[str]:
+    """Three sentences for the end of a run: what was learned, how it is judged, what to type next.
+
+    Args:
+        document: the run's evaluation.
+        task: the run's.
+        fields: of the training data.
+        images: how many training samples were shown, repeated ones included.
+    """
+    told, counts, run = document["direction"], document["n"], shlex.quote(document["run"])
+    directions = dict.fromkeys(told.values() if isinstance(told, Mapping) else [told])
+    count = max(counts.values()) if isinstance(counts, Mapping) else counts
+    if any(draws(task, role, fields) for role in task.load().serves):
+        use = f"`ganzoo sample {run}` draws more"
+    else:
+        use = f"`ganzoo predict {run} IMAGES -o out` does the same to images of yours"
+    judged = (
+        f"How it is judged: on {count:,} samples of the {document['split']} split, which the "
+        "training never saw; the controls beside them need no trained network."
+    )
+    return [
+        f"What was learned: {' and '.join(directions)}, by looking at {images:,} training samples.",
+        judged,
+        f"What to type next: {use}, and `ganzoo init FOLDER` writes a recipe for your own images.",
+    ]

@@ -233,7 +233,8 @@ def _pillars(
 ) -> None:
     left, top, right, bottom = wall
     width = min(rng.uniform(5, 10), 0.7 * (bays.pitch - bays.width))
-    every = int(rng.integers(1, 3))
+    # Where it is the ornament, each window has one beside it.
+    every = int(rng.integers(1, 3)) if plan.ornament is None else 1
     edges = [left + width / 2 + 1, right - width / 2 - 1]
     edges += [x + bays.pitch / 2 for x in bays.centres[:-1]][::every]
     for x in edges:

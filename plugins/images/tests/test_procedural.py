@@ -64,7 +64,7 @@ def test_fields_say_what_samples_are():
     assert data.fields["target"].palette == ()
     assert data.fields["labels"].shape == (48, 48)
     assert data.fields["labels"].kind == "labels"
-    assert data.metrics == ("images/label_recovery",)
+    assert data.metrics == ("images/label_recovery", "images/colour_error")
     assert any("procedural" in note for note in data.notes)
 
 

@@ -7,24 +7,29 @@ import pytest
 from skimage.color import rgb2lab
 
 from ganzoo_images.procedural import CLASSES, ProceduralFacades
-from ganzoo_images.procedural_layout import Part, Plan
+from ganzoo_images.procedural_layout import ORNAMENTS, Plan, draw_plan
 from ganzoo_images.procedural_options import ProceduralFacadesOptions
-from ganzoo_images.procedural_types import house_type
+from ganzoo_images.procedural_types import style_of
 
 FACADE = CLASSES.index("facade")
+# The class that only houses of this ornament have in their labels.
+TELLS = {
+    "heads": "cornice", "shutters": "blind", "balconies": "balcony", "panels": "deco",
+    "pilasters": "pillar",
+}  # fmt: skip
 
 
-def samples(styles, count=240):
-    data = ProceduralFacades(ProceduralFacadesOptions(size=64, styles=styles), "train")
+def samples(styles, count, size=64):
+    data = ProceduralFacades(ProceduralFacadesOptions(size=size, styles=styles), "train")
     return [data.load(index) for index in range(count)]
 
 
 def type_of(labels):
-    """The type, read off a label map above the ground floor's row, as a network could."""
-    upper = labels[: int(0.6 * len(labels))]
-    present = {CLASSES[index] for index in np.unique(upper)}
-    ornament = 2 if "deco" in present else 1 if "blind" in present else 0
-    return ornament + (3 if "cornice" in present else 0)
+    """The ornament, read off the label map alone."""
+    present = {CLASSES[index] for index in np.unique(labels)}
+    found = [ornament for ornament, tell in TELLS.items() if tell in present]
+    assert len(found) <= 1
+    return ORNAMENTS.index(found[0] if found else "plain")
 
 
 def wall_colours(drawn):
@@ -34,65 +39,53 @@ def wall_colours(drawn):
 
 
 @pytest.fixture(scope="module")
-def typed():
-    return samples("by_layout")
+def houses():
+    drawn = samples("by_layout", 120)
+    return drawn, np.array([type_of(sample["labels"]) for sample in drawn])
 
 
-def spread_within(colours, types):
-    """Mean distance of a wall's colour from the mean of its type."""
-    return np.mean(
-        [
-            np.linalg.norm(colours[types == t] - colours[types == t].mean(0), axis=1).mean()
-            for t in range(6)
-        ]
-    )
-
-
-def test_six_types_occur_and_their_walls_differ(typed):
-    types = np.array([type_of(sample["labels"]) for sample in typed])
-    counts = np.bincount(types, minlength=6)
-    assert counts.min() > 0.04 * len(typed)
-    colours = wall_colours(typed)
+def test_six_types_occur_and_their_walls_differ(houses):
+    drawn, types = houses
+    assert np.bincount(types, minlength=6).min() > 0.05 * len(drawn)
+    colours = wall_colours(drawn)
     means = np.array([np.median(colours[types == t], axis=0) for t in range(6)])
     distances = np.linalg.norm(means[:, None] - means[None], axis=2)
     assert distances[~np.eye(6, dtype=bool)].min() > 10  # the eye tells 2.3 apart
 
 
-def test_the_colour_follows_from_the_labels_and_in_free_styles_it_does_not(typed):
-    types = np.array([type_of(sample["labels"]) for sample in typed])
-    free = samples("free")
-    free_types = np.array([type_of(sample["labels"]) for sample in free])
-    assert spread_within(wall_colours(typed), types) < 8
-    assert spread_within(wall_colours(free), free_types) > 15  # control
+def test_the_colour_follows_from_the_labels_and_in_free_styles_it_does_not(houses):
+    drawn, types = houses
+    colours = wall_colours(drawn)
+    within = np.mean([np.linalg.norm(colours[types == t].std(0)) for t in range(6)])
+    assert within < 6
+    # Control: free styles differ more than that, whatever the labels are.
+    assert np.linalg.norm(wall_colours(samples("free", 60)).std(0)) > 3 * within
 
 
-def test_both_have_the_same_label_maps(typed):
-    for with_type, without in zip(typed[:20], samples("free", 20), strict=True):
-        np.testing.assert_array_equal(with_type["labels"], without["labels"])
-        assert (with_type["target"] != without["target"]).mean() > 0.5
-
-
-def test_walls_have_a_texture(typed):
-    rough = [sample["target"][sample["labels"] == FACADE].std(0).mean() for sample in typed]
+def test_walls_have_a_texture(houses):
+    rough = [sample["target"][sample["labels"] == FACADE].std(0).mean() for sample in houses[0]]
     assert np.median(rough) > 5  # of 255 levels
 
 
-@pytest.mark.parametrize(
-    ("kinds", "number"),
-    [
-        ((), 0),
-        (("blind",), 1),
-        (("deco",), 2),
-        (("deco", "blind"), 2),
-        (("cornice",), 3),
-        (("cornice", "blind"), 4),
-        (("cornice", "deco", "blind"), 5),
-    ],
-)
-def test_the_type_is_what_the_upper_floors_show(kinds, number):
-    plan = Plan(64, [Part(kind, (4, 4, 9, 9)) for kind in kinds], base=40)
-    assert house_type(plan) == number
-    # The panel over the entrance and a blind of the ground floor say nothing.
-    plan.parts += [Part("door", (20, 45, 30, 60)), Part("deco", (18, 39, 32, 45))]
-    plan.parts += [Part("blind", (40, 45, 44, 50))]
-    assert house_type(plan) == number
+def test_every_window_of_the_upper_floors_has_the_ornament():
+    for seed in range(40):
+        for ornament, tell in TELLS.items():
+            plan = draw_plan(np.random.default_rng(seed), 128, ornament)
+            windows = [p for p in plan.parts if p.kind == "window" and p.box[1] < plan.base - 1]
+            parts = [p for p in plan.parts if p.kind == tell]
+            assert windows
+            for window in windows:
+                x0, y0, x1, y1 = window.box
+                reach = (x1 - x0) // 2 + 24  # a pilaster stands in the middle between two windows
+                assert any(
+                    part.box[0] < x1 + reach
+                    and part.box[2] > x0 - reach
+                    and part.box[1] < y1 + 16
+                    and part.box[3] > y0 - 8
+                    for part in parts
+                ), (seed, ornament, window)
+
+
+def test_a_plan_without_an_ornament_has_no_style_of_its_own():
+    with pytest.raises(ValueError, match="no single ornament"):
+        style_of(Plan(64), np.random.default_rng(0))
