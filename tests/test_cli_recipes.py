@@ -64,7 +64,7 @@ def test_list(ganzoo: Callable) -> None:
     code, out, _ = ganzoo("recipes", "list")
     assert code == 0
     (line,) = [line for line in out.splitlines() if line.startswith("quickstart ")]
-    assert "Drawn facades" in line
+    assert "Drawn houses" in line
     assert line.endswith("extends pix2pix_facades.toml")
 
 
@@ -143,12 +143,12 @@ def test_a_copy_isnt_misled_by_a_file_of_a_shipped_name(
     assert ganzoo("recipes", "copy", "quickstart", "-o", "mine/before.toml")[0] == 0
     assert 'extends = "pix2pix_facades.toml"' in (tmp_path / "mine" / "before.toml").read_text()
     (tmp_path / own / "pix2pix_facades.toml").write_text(
-        'extends = "pix2pix_facades"\n[optimizer]\nlr = 1\n'
+        'extends = "pix2pix_facades"\n[watch]\nlog = "7 steps"\n'
     )
     assert ganzoo("recipes", "copy", "quickstart", "-o", "mine/after.toml")[0] == 0
     shipped = load_recipe(shipped_recipes(current())["quickstart"])
     assert load_recipe("mine/after.toml").sha256 == shipped.sha256
-    assert load_recipe("mine/before.toml").optimizer.lr.start == 1
+    assert str(load_recipe("mine/before.toml").watch.log) == "7 steps"
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_show_of_what_is_wrong(ganzoo: Callable) -> None:
 def test_diff(ganzoo: Callable, tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(
         'extends = "quickstart"\naugment = ["albumentations/horizontal_flip"]\n'
-        "[train]\nepochs = 2\nbatch_size = 3\n"
+        "[train]\nepochs = 7\naccumulate = 3\n"
     )
     code, out, err = ganzoo("recipes", "diff", "quickstart", "mine.toml", "--json")
     assert (code, err) == (0, "")
@@ -218,14 +218,14 @@ def test_diff(ganzoo: Callable, tmp_path: Path) -> None:
     assert document["recipes"] == ["quickstart", "mine.toml"]
     assert document["differences"] == {
         "augment": [[], None],
-        "train.batch_size": [1, 3],  # a default against a value
+        "train.accumulate": [1, 3],  # a default against a value
         "augment.0.use": [None, "albumentations/horizontal_flip"],
         "augment.0.on": [None, "train"],
         "augment.0.p": [None, 0.5],
     }
     code, out, _ = ganzoo("recipes", "diff", "quickstart", "mine.toml")
     assert out.splitlines()[0].split() == ["quickstart", "mine.toml"]
-    assert ["train.batch_size", "1", "3"] in [line.split() for line in out.splitlines()]
+    assert ["train.accumulate", "1", "3"] in [line.split() for line in out.splitlines()]
 
 
 def test_diff_of_the_same(ganzoo: Callable, tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_diff_of_the_same(ganzoo: Callable, tmp_path: Path) -> None:
     run.mkdir(parents=True)
     (run / "recipe.resolved.toml").write_text(whole)
     assert ganzoo("recipes", "diff", "quickstart", str(run)) == (0, "", "nothing differs\n")
-    (run / "recipe.resolved.toml").write_text(whole.replace("width = 32", "width = 16"))
+    (run / "recipe.resolved.toml").write_text(whole.replace("width = 16", "width = 32"))
     assert "generator.width" in ganzoo("recipes", "diff", "quickstart", str(run))[1]
     assert ganzoo("recipes", "show", str(run))[0] == 0
     shutil.rmtree(run)
