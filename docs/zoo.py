@@ -142,7 +142,7 @@ ENTRIES = (
         "pix2pix",
         (
             _shipped("quickstart"),
-            Trial("control: a tenth of the images", "quickstart", ("data.train=30",)),
+            Trial("control: a tenth of the images", "quickstart", ("data.train=20",)),
         ),
         ("pixel_accuracy", "l1", "gradient_energy"),
     ),

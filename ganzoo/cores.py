@@ -6,6 +6,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+SPINS = "3000"
+"""How often a waiting thread of OpenMP looks before it sleeps."""
+
 
 def cores(root: Path = Path("/")) -> int:
     """Cores that affinity and the quota of the control group leave to this process; at least 1.
@@ -34,16 +37,17 @@ def auto_threads(processes: int = 1) -> int:
 
 
 def share_cores() -> None:
-    """Let threads that wait for each other sleep, instead of looking at a flag again and again.
+    """Let threads that wait for each other sleep soon, instead of looking at a flag for long.
 
-    OpenMP reads the setting when torch is imported, so this comes before. On a machine with nothing
-    else to do it costs little or nothing. Where other programs run on the same cores, a thread that
-    spins keeps the one that it waits for from running, and a step takes several times as long
-    (tests/benchmarks/waiting.py; docs/performance.md has the figures). What the user's environment
-    says is left as it is.
+    OpenMP reads the setting when torch is imported, so this comes before. GNU's default is to look
+    300,000 times, some milliseconds. Where other programs run on the same cores, a thread that
+    spins keeps the one that it waits for from running, and a step takes several times as long;
+    sleeping at once costs small networks a fifth of their speed on a free machine. 3,000 is near
+    the best of both (tests/benchmarks/waiting.py; docs/performance.md has the figures). What the
+    user's environment says is left as it is.
     """
-    if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & os.environ.keys():
-        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
+        os.environ["GOMP_SPINCOUNT"] = SPINS
 
 
 def _quotas(root: Path) -> Iterator[float]:

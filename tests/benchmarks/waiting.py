@@ -3,7 +3,7 @@
 python -m tests.benchmarks.waiting [--rounds N] [--busy N] [--json]
 
 The same training step of small convolutions, on as many threads as there are cores, with OpenMP's
-default and with `OMP_WAIT_POLICY=PASSIVE` (which the command line sets, see `ganzoo.cores`); on
+default, as the command line sets it (see `ganzoo.cores`), and with `OMP_WAIT_POLICY=PASSIVE`; on
 a machine with nothing else to do (`--busy 0`) or beside busy programs. Processes take turns.
 """
 
@@ -14,7 +14,7 @@ import subprocess
 import sys
 from typing import Any
 
-from ganzoo.cores import cores
+from ganzoo.cores import SPINS, cores
 from tests.benchmarks.timing import Spread, arguments, ratio, show
 
 STEPS = 8
@@ -30,7 +30,11 @@ for number in range({STEPS} + 2):
     net(images).square().mean().backward()
 print((time.perf_counter() - began) / {STEPS})
 """
-POLICIES: dict[str, dict[str, str]] = {"default": {}, "passive": {"OMP_WAIT_POLICY": "PASSIVE"}}
+POLICIES: dict[str, dict[str, str]] = {
+    "default": {},
+    "ganzoo": {"GOMP_SPINCOUNT": SPINS},
+    "passive": {"OMP_WAIT_POLICY": "PASSIVE"},
+}
 
 
 def seconds(policy: str) -> float:
@@ -63,7 +67,7 @@ def main() -> None:
             one.kill()
             one.wait()
     spreads = {name: Spread.of(times) for name, times in found.items()}
-    gain = ratio(spreads["default"], spreads["passive"])
+    gain = ratio(spreads["default"], spreads["ganzoo"])
     document: dict[str, Any] = {
         "busy": given.busy,
         **{name: spread.document() for name, spread in spreads.items()},
