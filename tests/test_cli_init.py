@@ -254,11 +254,11 @@ def test_networks_that_cannot_take_the_images_are_said_before_a_run(tmp_path, mo
     for index in range(4):
         side = tmp_path / "pairs" / f"{index}.png"
         side.parent.mkdir(exist_ok=True)
-        Image.new("RGB", (128, 64), (50 * index, 0, 0)).save(side)
+        Image.new("RGB", (64, 32), (50 * index, 0, 0)).save(side)
     answer = CliRunner().invoke(command, ["pairs", "--base", "quickstart"])
     assert answer.exit_code == 0, answer.output
     assert "before it can run: generator: pix2pix/unet takes sizes" in answer.stderr
-    assert "set generator.depth = 6" in answer.stderr
+    assert "set generator.depth = 5" in answer.stderr
     assert "next: change that in pairs.toml; ganzoo check pairs.toml" in answer.stderr
     assert "ganzoo run" not in answer.stderr
 
