@@ -49,7 +49,7 @@ def test_both_recipes_show_the_same_images_as_often():
     assert ours.train == control.train
 
 
-@pytest.mark.slow
+@pytest.mark.long  # a quarter of an hour of two cores
 @pytest.mark.timeout(1800)
 def test_samples_are_read_as_digits_and_without_penalties_they_are_not(tmp_path):
     """After 750 of 2,000 steps: 972 modes and 0.66 nats were measured; noise has 721 and 1.6."""
