@@ -165,6 +165,11 @@ def losses(task: Subject) -> list[Part]:
 def _add(
     parts: dict[str, Part], name: str, table: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> None:
+    # A component named without options is its name, however the recipe spells it.
+    settings = {
+        key: value["use"] if isinstance(value, Mapping) and set(value) == {"use"} else value
+        for key, value in settings.items()
+    }
     if settings:
         label = ", ".join([name, *(f"{key} = {value}" for key, value in settings.items())])
         parts.setdefault(label, Part(label, {**table, **settings}))

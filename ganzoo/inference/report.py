@@ -126,7 +126,7 @@ def print_report(document: Mapping[str, Any]) -> None:
         f" {document['data']}, mode {document['mode']}, seed {document['seed']},"
         f" step {document['step']}"
     )
-    table.add_column("")
+    table.add_column("", no_wrap=True, min_width=max(map(len, document["metrics"]), default=0))
     table.add_column("better")
     table.add_column("this run", justify="right", style="bold")
     for name in beside:
