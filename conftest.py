@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # Before torch is imported: threads cost tiny networks more than they give.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# As the command line does, so that a busy machine doesn't bring tests of two threads to a halt.
+os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 TINY = """
