@@ -267,7 +267,7 @@ def test_command(tmp_path):
     assert result.exit_code == 0, result.exception
     document = json.loads(result.stdout)
     assert (document["split"], document["mode"]) == ("val", "running")
-    for word in ("mean photo", "ceiling", "l1", "half of the way", "better", "lower"):
+    for word in ("photo", "ceiling", "l1", "half of the way", "better", "lower"):
         assert word in result.stderr
     assert (run / "evaluation" / "val_running.json").is_file()
     result = run_command(tmp_path, "--device", "cpu")
