@@ -24,8 +24,9 @@ from ganzoo.inference.find import find_weights
 from ganzoo.inference.judging import judge_drawn, metrics_for
 from ganzoo.inference.network import Trained
 from ganzoo.inference.predict import predict
+from ganzoo.inference.report import closing
 from ganzoo.inference.scores import NETWORK, REAL
-from ganzoo.interfaces import NetIO
+from ganzoo.interfaces import Field, NetIO
 from ganzoo.observers import Voice
 from ganzoo.recipe import load_recipe
 
@@ -460,3 +461,34 @@ def test_data_may_propose_metrics_as_tables(tmp_path):
     data = open_for_evaluation(recipe, "test")
     data.source.metrics = ("drawing_toy/gap", {"use": "drawing_toy/level"})
     assert [one.id for one in metrics_for(recipe, data)] == ["drawing_toy/gap", "drawing_toy/level"]
+
+
+IMAGE, POINTS = Field((3, 8, 8), "image"), Field((2,), "points")
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "command"),
+    [
+        ("quickstart", {"source": IMAGE, "target": IMAGE}, "`ganzoo predict 'a b' IMAGES -o out`"),
+        (
+            "cyclegan_shapes",
+            {"source": IMAGE, "target": IMAGE},
+            "`ganzoo predict 'a b' IMAGES -o out --role generator_ab`",
+        ),
+        ("gan_ring", {"real": POINTS}, "`ganzoo sample 'a b'`"),
+    ],
+)
+def test_a_run_ends_with_what_to_type_next(name, fields, command):
+    """A network that draws has no `predict`, and of several networks one must be named."""
+    roles = list(load_recipe(name).task.load().serves)
+    told = {
+        "run": "a b",
+        "split": "test",
+        "n": dict.fromkeys(roles, 4) if len(roles) > 1 else 4,
+        "direction": {role: f"to {role}" for role in roles} if len(roles) > 1 else "a -> b",
+    }
+    learned, judged, following = closing(told, load_recipe(name).task, fields, 1600)
+    assert ("to generator_ab and to generator_ba" if len(roles) > 1 else "a -> b") in learned
+    assert "1,600 training samples shown" in learned
+    assert "on 4 samples of the test split" in judged
+    assert command in following

@@ -159,16 +159,19 @@ def closing(
     told, counts, run = document["direction"], document["n"], shlex.quote(document["run"])
     directions = dict.fromkeys(told.values() if isinstance(told, Mapping) else [told])
     count = max(counts.values()) if isinstance(counts, Mapping) else counts
-    if any(draws(task, role, fields) for role in task.load().serves):
-        use = f"`ganzoo sample {run}` draws more"
+    serves = list(task.load().serves)
+    which = f" --role {serves[0]}" if len(serves) > 1 else ""
+    if draws(task, serves[0], fields):
+        use = f"`ganzoo sample {run}{which}` draws more"
     else:
-        use = f"`ganzoo predict {run} IMAGES -o out` does the same to images of yours"
+        use = f"`ganzoo predict {run} IMAGES -o out{which}` does the same to images of yours"
+    learned = (
+        f"What was learned: {' and '.join(directions)}, with {images:,} training samples shown, "
+        "repetitions included."
+    )
     judged = (
         f"How it is judged: on {count:,} samples of the {document['split']} split, which the "
         "training never saw; the controls beside them need no trained network."
     )
-    return [
-        f"What was learned: {' and '.join(directions)}, by looking at {images:,} training samples.",
-        judged,
-        f"What to type next: {use}, and `ganzoo init FOLDER` writes a recipe for your own images.",
-    ]
+    following = f"{use}, and `ganzoo init FOLDER` writes a recipe for your own images."
+    return [learned, judged, f"What to type next: {following}"]
