@@ -79,6 +79,14 @@ class Callback:
 '''
 
 
+@pytest.fixture(autouse=True)
+def _heard():
+    """SIGHUP is not ignored, as it is where `nohup` or a service manager runs the tests."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 class Sends:
     """Sends signals to this very process after the second step."""
 
