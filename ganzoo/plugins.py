@@ -23,14 +23,18 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
+import ganzoo
 from ganzoo.answers import RefusedError, ask
 from ganzoo.api import Component
 from ganzoo.errors import UsageError
 from ganzoo.guard import undisturbed
 
 GROUP = "ganzoo.plugins"
-CORE = "ganzoo"
+CORE = ganzoo.DISTRIBUTION
 """The distribution that may own any namespace; all others own the one in their name."""
+
+PREFIX = "ganzoo-"
+"""How the name of a plugin's distribution begins; the namespace follows."""
 
 _NAMESPACE = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -82,7 +86,7 @@ def discover(
         block: namespaces not to load (`--no-plugin`).
         files: Python files to load as plugins (`--plugin`); the stem is the namespace.
         environ: `GANZOO_DISABLE_PLUGINS` (namespaces, comma separated) blocks more of them, and
-            with `GANZOO_PLUGIN_AUTOLOAD=0` only the distribution `ganzoo` and `files` are loaded.
+            with `GANZOO_PLUGIN_AUTOLOAD=0` only ganzoo's own plugins and `files` are loaded.
             Default: `os.environ`.
         entry_points: instead of those installed.
 
@@ -140,17 +144,24 @@ def _installed(
     """Each entry point once, with its distribution's name and version; the core's own come first.
 
     An editable install can list the same entry point twice; the same name and value of the same
-    distribution is one plugin.
+    distribution is one plugin. A checkout that was installed under ganzoo's former name counts as
+    ganzoo until it is installed again.
     """
     if entry_points is None:
         entry_points = importlib.metadata.entry_points(group=GROUP)
     names: dict[int, tuple[str, str]] = {}  # reading metadata is slow: once per distribution
     seen: dict[tuple[str, str, str], tuple[importlib.metadata.EntryPoint, str, str]] = {}
+    entry_points = list(entry_points)
     for entry in entry_points:
-        dist = entry.dist
-        if id(dist) not in names:
-            names[id(dist)] = _name_and_version(dist)
-        name, version = names[id(dist)]
+        if id(entry.dist) not in names:
+            names[id(entry.dist)] = _name_and_version(entry.dist)
+    installed = {_normalised(name) for name, _ in names.values()}
+    for entry in entry_points:
+        name, version = names[id(entry.dist)]
+        if _normalised(name) == ganzoo.FORMER_DISTRIBUTION:
+            if CORE in installed:
+                continue
+            name = CORE
         seen.setdefault((entry.name, _normalised(name), entry.value), (entry, name, version))
     yield from sorted(
         seen.values(), key=lambda one: (one[0].name, _normalised(one[1]) != CORE, one[0].value)
@@ -167,7 +178,7 @@ def _hidden() -> Iterator[PluginRecord]:
     for dist in importlib.metadata.distributions():
         path = Path(str(getattr(dist, "_path", "")))  # what only Python's own finders have
         name = _normalised(path.stem.partition("-")[0])
-        if name != CORE and not name.startswith(f"{CORE}-"):
+        if name != CORE and not name.startswith(PREFIX):
             continue
         entries = [one for one in dist.entry_points if one.group == GROUP]
         hider, has_plugins = first.setdefault(name, (path, bool(entries)))
@@ -193,6 +204,11 @@ def _name_and_version(dist: importlib.metadata.Distribution | None) -> tuple[str
     return metadata.get("Name") or "unknown", metadata.get("Version") or ""
 
 
+def distribution_of(namespace: str) -> str:
+    """Return the distribution that owns a namespace: `ganzoo-my-gan` owns `my_gan`."""
+    return f"{PREFIX}{_normalised(namespace)}"
+
+
 def _normalised(distribution: str) -> str:
     """A distribution's name as PyPA's rules compare it."""
     return re.sub(r"[-_.]+", "-", distribution).lower()
@@ -205,10 +221,11 @@ def _not_the_owner(
     namespace = entry.name
     if not _NAMESPACE.fullmatch(namespace):
         return f'"{namespace}" is no namespace: lower-case letters, digits and _, letter first'
-    if _normalised(distribution) not in {CORE, f"{CORE}-{_normalised(namespace)}"}:
+    owner = distribution_of(namespace)
+    if _normalised(distribution) not in {CORE, owner}:
         return (
-            f'the namespace "{namespace}" belongs to the distribution '
-            f"{CORE}-{_normalised(namespace)}, not to {distribution}"
+            f'the namespace "{namespace}" belongs to the distribution {owner}, '
+            f"not to {distribution}"
         )
     if namespace in owners:
         return f'the namespace "{namespace}" is already taken by {owners[namespace]}'

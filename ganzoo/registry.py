@@ -116,7 +116,7 @@ class Registry:
         namespace = name.partition("/")[0]
         record = self._by_namespace.get(namespace)
         if record is None:
-            distribution = f"{plugins.CORE}-{namespace.replace('_', '-')}"
+            distribution = plugins.distribution_of(namespace)
             near = did_you_mean(namespace, self._by_namespace)
             source = (
                 f"it would come with the distribution {distribution} (`ganzoo plugins install "

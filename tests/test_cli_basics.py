@@ -78,7 +78,7 @@ def test_every_command_is_a_documented_click_command() -> None:
 
 
 def test_version(ganzoo: Callable) -> None:
-    assert ganzoo("--version")[1] == f"ganzoo {importlib.metadata.version('ganzoo')}\n"
+    assert ganzoo("--version")[1] == f"ganzoo {importlib.metadata.version('torch-ganzoo')}\n"
 
 
 def test_an_unknown_command_is_a_usage_error(ganzoo: Callable) -> None:

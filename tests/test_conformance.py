@@ -118,7 +118,7 @@ BROKEN_PLUGINS = {
 }
 
 
-def stranger(folder, monkeypatch, *, requires="ganzoo>=0.1", **parts):
+def stranger(folder, monkeypatch, *, requires="torch-ganzoo>=0.1", **parts):
     """A registry with an installed distribution of another author: a module with its metadata."""
     parts = {"before": "", "more": "", "after": "", **parts}
     (folder / "stranger.py").write_text(PLUGIN.format(**parts))
@@ -158,7 +158,7 @@ def test_a_sound_plugin_fails_nothing(tmp_path, monkeypatch):
 def test_a_plugin_that_requires_no_ganzoo_is_caught(tmp_path, monkeypatch):
     made = stranger(tmp_path, monkeypatch, requires="numpy", **API)
     (message,) = failures(made, tmp_path).values()
-    assert '"ganzoo>=0.1"' in message
+    assert '"torch-ganzoo>=0.1"' in message
 
 
 def test_who_imports_torch_is_named(tmp_path, monkeypatch):

@@ -125,7 +125,7 @@ def test_it_takes_plugins_of_files_and_blocks(tmp_path, capsys, monkeypatch):
     assert main(["--plugin", str(tmp_path / "sick.py"), "doctor"]) == 0
     assert "quarantined: OSError: ouch" in capsys.readouterr().out
     assert main(["--no-plugin", "images", "doctor"]) == 0
-    assert "images (ganzoo 0.1.0)" in capsys.readouterr().out
+    assert "images (torch-ganzoo 0.1.0)" in capsys.readouterr().out
     assert main(["--plugin", str(tmp_path / "absent.py"), "doctor"]) != 0
 
 
@@ -135,9 +135,8 @@ def test_it_takes_plugins_of_files_and_blocks(tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("version", "why"),
     [
-        ("0.0.1", "unrelated, empty ganzoo of PyPI"),
         ("0.3.0", "code that runs is"),
-        ("", "no distribution"),
+        ("", "isn't installed"),
     ],
 )
 def test_the_wrong_ganzoo(monkeypatch, version, why):
@@ -156,13 +155,20 @@ def test_the_right_ganzoo():
 
 
 def test_two_distributions_claim_it(tmp_path, monkeypatch):
-    info = tmp_path / "ganzoo-0.0.1.dist-info"
+    info = tmp_path / "torch_ganzoo-0.0.1.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Name: ganzoo\nVersion: 0.0.1\n")
+    (info / "METADATA").write_text("Name: torch-ganzoo\nVersion: 0.0.1\n")
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
     (finding,) = found(diagnosis.the_ganzoo(), state="warning")
     assert "2 distributions claim its name" in finding.message
     assert f"0.0.1 in {tmp_path.resolve()}" in finding.message
+
+
+def test_another_distribution_has_files_in_the_same_folder(versions):
+    versions(ganzoo="0.0.1")
+    (finding,) = found(diagnosis.the_ganzoo(), state="warning")
+    assert "the distribution ganzoo 0.0.1 is installed too" in finding.message
+    assert "pip uninstall ganzoo torch-ganzoo" in finding.hint
 
 
 def test_files_that_the_distribution_does_not_own(tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import ganzoo
 from tests.gpu import __main__ as check
 from tests.gpu import conduct as conducting
 from tests.gpu import speed, three_steps, two_processes
@@ -132,7 +133,7 @@ def test_the_source_tree_needs_no_installation(tmp_path, monkeypatch):
     paths = environment["PYTHONPATH"].split(os.pathsep)
     assert {str(ROOT), str(ROOT / "plugins/images"), str(tmp_path / "installed")} <= set(paths)
     (written,) = importlib.metadata.distributions(path=[str(tmp_path / "installed")])
-    assert written.name == "ganzoo"
+    assert written.name == ganzoo.DISTRIBUTION
     real = importlib.metadata.entry_points(group="ganzoo.plugins")
     mine = {(one.name, one.value) for one in written.entry_points}
     assert mine <= {(one.name, one.value) for one in real}

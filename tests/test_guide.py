@@ -63,7 +63,8 @@ def package(tmp_path, monkeypatch):
     metadata = tmp_path / "site" / "ganzoo_sketch-0.1.0.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text(
-        "Metadata-Version: 2.1\nName: ganzoo-sketch\nVersion: 0.1.0\nRequires-Dist: ganzoo>=0.1\n"
+        "Metadata-Version: 2.1\nName: ganzoo-sketch\nVersion: 0.1.0\n"
+        "Requires-Dist: torch-ganzoo>=0.1\n"
     )
     (metadata / "entry_points.txt").write_text("[ganzoo.plugins]\nsketch = ganzoo_sketch\n")
     path = [tmp_path / "site", folder / "src"]

@@ -90,13 +90,39 @@ def test_what_the_wheel_says_of_itself(wheel):
     with zipfile.ZipFile(wheel) as archive:
         (folder,) = {name.split("/")[0] for name in archive.namelist() if ".dist-info/" in name}
     about = PathDistribution(zipfile.Path(wheel, f"{folder}/")).metadata
-    assert wheel.name == "ganzoo-0.1.0-py3-none-any.whl"
-    assert (about["Name"], about["Version"]) == ("ganzoo", "0.1.0")
+    assert wheel.name == "torch_ganzoo-0.1.0-py3-none-any.whl"
+    assert (about["Name"], about["Version"]) == ("torch-ganzoo", "0.1.0")
     assert about["License-Expression"] == "MIT"
     assert about["Requires-Python"] == ">=3.11"
     import ganzoo
 
     assert ganzoo.__version__ == "0.1.0"
+
+
+BY_NAME = re.compile(r"pip3? install\b[^\n`]*?(?<![\w/.-])torch-ganzoo(?![\w.]| @|\.git)")
+
+
+@pytest.mark.parametrize(
+    ("text", "by_name"),
+    [
+        ("pip install torch-ganzoo", True),
+        ("python -m pip install -U 'torch-ganzoo[test]'", True),
+        ('pip install "torch-ganzoo @ git+https://h.example/x.git"', False),
+        ("pip install git+https://h.example/torch-ganzoo.git", False),
+    ],
+)
+def test_what_installs_ganzoo_by_its_name_alone(text, by_name):
+    assert bool(BY_NAME.search(text)) == by_name
+
+
+def test_nothing_installs_ganzoo_by_its_name_alone():
+    """Until a release, anybody may own that name on a package index."""
+    kinds = {".md", ".py", ".tmpl", ".toml", ".yml", ".cff"}
+    folders = [ROOT / name for name in ("ganzoo", "plugins", "recipes", "docs", ".github")]
+    files = [file for folder in folders for file in folder.rglob("*") if file.suffix in kinds]
+    files += [ROOT / "README.md", ROOT / ".ci" / "run", ROOT / "pyproject.toml"]
+    assert len(files) > 200
+    assert [str(file) for file in files if BY_NAME.search(file.read_text("utf-8"))] == []
 
 
 # Installed apart.

@@ -15,7 +15,7 @@ import pytest
 
 from ganzoo.cli import diagnosis
 from ganzoo.errors import UsageError
-from ganzoo.plugins import PluginRecord, discover
+from ganzoo.plugins import CORE, PluginRecord, discover
 from ganzoo.registry import Registry
 
 GOOD = """
@@ -391,7 +391,7 @@ def test_torch_at_start_is_noted_and_its_defaults_are_undone(
 
 
 def test_built_in_plugins_meddle_with_nothing() -> None:
-    notes = [record.notes for record in discover(environ={}) if record.distribution == "ganzoo"]
+    notes = [record.notes for record in discover(environ={}) if record.distribution == CORE]
     assert len(notes) >= 5
     assert "undone" not in str(notes)
 
@@ -401,13 +401,17 @@ def test_an_older_api_version_is_fine(install: Install, find: Find) -> None:
     assert find()["toy"].state == "ok"
 
 
-@pytest.mark.parametrize("distribution", ["ganzoo-toy-box", "GanZoo_Toy.Box", "ganzoo"])
+@pytest.mark.parametrize(
+    "distribution", ["ganzoo-toy-box", "GanZoo_Toy.Box", "torch-ganzoo", "Torch_GanZoo"]
+)
 def test_owners_of_a_namespace(install: Install, find: Find, distribution: str) -> None:
     install("toy_box", distribution=distribution)
     assert find()["toy_box"].state == "ok"
 
 
-@pytest.mark.parametrize("distribution", ["toy", "ganzoo-toys", "ganzootoy", "evil-ganzoo-toy"])
+@pytest.mark.parametrize(
+    "distribution", ["toy", "ganzoo-toys", "ganzootoy", "evil-ganzoo-toy", "torch-ganzoo-toy"]
+)
 def test_strangers_get_no_namespace(install: Install, find: Find, distribution: str) -> None:
     install("toy", distribution=distribution)
     record = find()["toy"]
@@ -423,7 +427,7 @@ def test_a_namespace_is_one_lower_case_word(install: Install, find: Find) -> Non
 
 def test_the_core_wins_a_clash(install: Install, tmp_path: Path) -> None:
     install("toy", distribution="ganzoo-toy")
-    install("toy", distribution="ganzoo")
+    install("toy", distribution="torch-ganzoo")
     entry_points = [
         entry
         for dist in importlib.metadata.distributions(path=[str(tmp_path / "site0")])
@@ -431,9 +435,24 @@ def test_the_core_wins_a_clash(install: Install, tmp_path: Path) -> None:
     ]
     for order in (entry_points, entry_points[::-1]):
         core, other = discover(environ={}, entry_points=order)
-        assert (core.distribution, core.state) == ("ganzoo", "ok")
+        assert (core.distribution, core.state) == ("torch-ganzoo", "ok")
         assert (other.distribution, other.state) == ("ganzoo-toy", "quarantined")
-        assert "already taken by ganzoo" in other.reason
+        assert "already taken by torch-ganzoo" in other.reason
+
+
+def test_an_installation_under_the_former_name_counts_until_there_is_another(
+    install: Install, find: Find, tmp_path: Path
+) -> None:
+    install("toy", distribution="ganzoo")
+    (record,) = find().values()
+    assert (record.distribution, record.state) == (CORE, "ok")
+    entries = tmp_path / "site0" / "ganzoo-1.0.dist-info" / "entry_points.txt"
+    entries.write_text("[ganzoo.plugins]\ntoy = a_module_of_before\ngone = a_module_of_before\n")
+    assert find()["toy"].state == "quarantined"  # the control
+    install("toy", distribution="torch-ganzoo")
+    records = find()
+    assert records.keys() == {"toy"}
+    assert (records["toy"].distribution, records["toy"].state) == (CORE, "ok")
 
 
 def test_the_same_entry_point_twice_is_one_plugin(install: Install, find: Find) -> None:
@@ -476,7 +495,7 @@ def test_blocking_what_is_not_there_is_a_mistake(install: Install, find: Find) -
 
 def test_autoload_off_leaves_the_core(install: Install, find: Find) -> None:
     install("mine", EXPLODES)
-    install("builtin", distribution="ganzoo")
+    install("builtin", distribution="torch-ganzoo")
     records = find(environ={"GANZOO_PLUGIN_AUTOLOAD": "0"})
     assert (records["mine"].state, records["builtin"].state) == ("blocked", "ok")
     assert find(environ={"GANZOO_PLUGIN_AUTOLOAD": "1"})["mine"].state == "quarantined"

@@ -37,7 +37,9 @@ def test_what_pip_is_asked_for(what, asked):
     assert requirement(what) == asked
 
 
-@pytest.mark.parametrize("what", ["ganzoo", "GanZoo==0.0.1", "images", "ganzoo-timm_unet"])
+@pytest.mark.parametrize(
+    "what", ["ganzoo", "GanZoo==0.0.1", "torch-ganzoo", "images", "ganzoo-timm_unet"]
+)
 def test_what_is_no_plugin_of_others_is_refused(what):
     with pytest.raises(UsageError):
         requirement(what)
@@ -76,7 +78,7 @@ class Pip:
         return any("install" in call and "--dry-run" not in call for call in self.calls)
 
 
-def distribution(name="ganzoo-foo", version="1.0", requires=("ganzoo>=0.1",)):
+def distribution(name="ganzoo-foo", version="1.0", requires=("torch-ganzoo>=0.1",)):
     return {"name": name, "version": version, "requires_dist": list(requires)}
 
 
@@ -100,18 +102,24 @@ def test_a_plugin_that_fits_is_installed(install, capsys):
     assert final[-1] == "ganzoo-foo"
     assert {"--no-index", "--find-links", "wheels", "-c"} <= set(final)
     assert f"torch=={TORCH}" in pip.constraints
-    assert "ganzoo==0.1.0" in pip.constraints
+    assert "torch-ganzoo==0.1.0" in pip.constraints
     told = capsys.readouterr().err
-    for word in ("ganzoo 0.1.0 of", "pip 99", "ganzoo-foo 1.0 needs ganzoo>=0.1", "installing"):
+    for word in (
+        "ganzoo 0.1.0 of",
+        "pip 99",
+        "ganzoo-foo 1.0 needs torch-ganzoo>=0.1",
+        "installing",
+    ):
         assert word in told
 
 
 @pytest.mark.parametrize(
     ("requires", "why"),
     [
-        (["ganzoo>=0.2"], "needs ganzoo>=0.2, and ganzoo 0.1.0 is installed"),
-        (["ganzoo<0.1"], "needs ganzoo<0.1, and ganzoo 0.1.0 is installed"),
-        (["ganzoo>=0.1", "torch<2"], f"needs torch<2, and torch {TORCH} is installed"),
+        (["torch-ganzoo>=0.2"], "needs torch-ganzoo>=0.2, and torch-ganzoo 0.1.0 is installed"),
+        (["torch-ganzoo<0.1"], "needs torch-ganzoo<0.1, and torch-ganzoo 0.1.0 is installed"),
+        (["ganzoo>=0.1"], "needs ganzoo>=0.1, which is another project's package"),
+        (["torch-ganzoo>=0.1", "torch<2"], f"needs torch<2, and torch {TORCH} is installed"),
     ],
 )
 def test_a_plugin_that_does_not_fit_is_refused_before_anything_changes(
@@ -124,24 +132,28 @@ def test_a_plugin_that_does_not_fit_is_refused_before_anything_changes(
 
 
 def test_requirements_of_extras_and_other_systems_do_not_count(install):
-    others = ['torch<2; extra == "old"', 'ganzoo>=9; sys_platform == "other"', "ganzoo>=0.1"]
+    others = ['torch<2; extra == "old"', 'ganzoo>=9; sys_platform == "other"']
     assert install(Pip([distribution(requires=others)])) == 0
 
 
-@pytest.mark.parametrize("name", ["ganzoo", "torch"])
-def test_nothing_replaces_ganzoo_or_torch(install, capsys, name):
-    plan = [distribution(), distribution(name, "0.1.0", ())]
-    pip = Pip([distribution(requires=["ganzoo @ git+https://h.example/x.git"])], plan)
+@pytest.mark.parametrize(
+    ("name", "over"), [("torch-ganzoo", "ganzoo"), ("ganzoo", "ganzoo"), ("torch", "torch")]
+)
+def test_nothing_replaces_ganzoo_or_torch(install, capsys, name, over):
+    """PyPI's `ganzoo` is of another name, and has files in the same folder."""
+    plan = [distribution(), distribution("einops"), distribution(name, "0.1.0", ())]
+    pip = Pip([distribution(requires=["einops"])], plan)
     assert install(pip) == 4
     assert not pip.installed
-    assert f"in the place of the {name} that is installed" in capsys.readouterr().err
+    assert f"pip would install {name} 0.1.0 over the {over} that is" in capsys.readouterr().err
+    assert install(Pip([distribution(requires=["einops"])], plan[:2])) == 0  # the control
 
 
 def test_pips_refusal_is_explained(install, capsys):
     pip = Pip([distribution()], fails="ERROR: ResolutionImpossible: einops needs torch<2")
     assert install(pip) == 4
     told = capsys.readouterr().err
-    assert f"can't be installed beside ganzoo 0.1.0 and torch {TORCH}" in told
+    assert f"can't be installed beside torch-ganzoo 0.1.0 and torch {TORCH}" in told
     assert "einops needs torch<2" in told
     cause = "The conflict is caused by:\n    foo 1 depends on bar>=2\n    baz 1 depends on bar<2\n"
     tells = f"Processing foo\n\n{cause}\nTo fix this you could try to:\n1. loosen\n"
@@ -187,7 +199,7 @@ def test_a_dry_run_stops_after_the_look(install, capsys, plan, told):
 
 
 def test_a_ganzoo_that_is_not_installed_gets_nothing(install, monkeypatch, capsys):
-    """Pip would bring the stranger's ganzoo for the requirement."""
+    """Pip would look for the requirement on the package index."""
     here = Installation("", Path("/somewhere/ganzoo"), "not installed", "")
     monkeypatch.setattr(plugins_install, "installation", lambda: here)
     pip = Pip([distribution()])
@@ -276,7 +288,7 @@ def test_plugins_are_installed_for_real(packaging, wheel, tmp_path):
 
 
 def test_a_fresh_ganzoo_says_the_state(capsys):
-    plugins_install._show([plugins_install.Found("ganzoo", "0.1.0")])
+    plugins_install._show([plugins_install.Found("torch-ganzoo", "0.1.0")])
     told = capsys.readouterr()
     assert "images" in told.out
     assert "ganzoo plugins check images" in told.err

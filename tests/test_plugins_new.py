@@ -55,7 +55,7 @@ def test_a_package_is_complete(here, capsys):
     about = tomllib.loads(files["pyproject.toml"])
     assert about["project"]["name"] == "ganzoo-my-gan"
     assert about["project"]["entry-points"] == {"ganzoo.plugins": {"my_gan": "ganzoo_my_gan"}}
-    assert about["project"]["dependencies"] == ["ganzoo>=0.1"]
+    assert about["project"]["dependencies"] == ["torch-ganzoo>=0.1"]
     assert {one.partition(">")[0] for one in about["project"]["optional-dependencies"]["test"]} >= {
         "pytest",
         "mypy",
@@ -71,12 +71,12 @@ def test_a_package_is_complete(here, capsys):
 
 
 def test_strangers_are_told_to_install_ganzoo_first(here):
-    """PyPI's ganzoo is another one, so the order matters, in CI too."""
+    """No package index has ganzoo, so the order matters, in CI too."""
     assert main(["plugins", "new", "toy", "--ganzoo-url", URL]) == 0
     for name in ("README.md", ".github/workflows/test.yml"):
         text = (here / "ganzoo-toy" / name).read_text()
         lines = re.findall(r"pip install (.*)", text)
-        assert lines[0] == f'"ganzoo @ {URL}"', name
+        assert lines[0] == f'"torch-ganzoo @ {URL}"', name
         assert len(lines) > 1
     assert (
         "[ganzoo](https://zoo.example/cages/ganzoo)"
@@ -122,8 +122,8 @@ def test_spellings_of_one_name(here, name):
         ("ganzoo", "ganzoo itself"),
         ("lambda", "keyword"),
         ("match", "keyword"),
-        ("images", "taken by ganzoo"),
-        ("ganzoo-timm-unet", "taken by ganzoo"),
+        ("images", "taken by torch-ganzoo"),
+        ("ganzoo-timm-unet", "taken by torch-ganzoo"),
     ],
 )
 def test_names_that_are_refused(here, capsys, name, why):
@@ -187,7 +187,7 @@ def distribution(document):
     class Installed(importlib.metadata.Distribution):
         def read_text(self, filename):
             if filename == "METADATA":
-                return "Name: ganzoo\nVersion: 0.1.0\n"
+                return "Name: torch-ganzoo\nVersion: 0.1.0\n"
             return None if document is None else json.dumps(document)
 
         def locate_file(self, path):

@@ -1,5 +1,6 @@
 """Resume equals uninterrupted, bit for bit; and what happens when it can't."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ from ganzoo.engine.session import Session, resolve
 from ganzoo.engine.state import capture, restore
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import DataError, ExitCode, RecipeError
+from ganzoo.inference.network import load_trained
 from ganzoo.observers import Voice, default_observers
 from ganzoo.observers.base import Observer
 from ganzoo.recipe import load_recipe
@@ -314,6 +316,27 @@ def test_other_data_than_the_run_began_with_are_refused(tiny, tmp_path):
     status.write_text(json.dumps(document))
     with pytest.raises(DataError, match="400 images"):
         go(None, resume=tmp_path / "run", steps=2)
+
+
+def test_a_run_that_names_the_former_distribution_goes_on_as_any(tiny, tmp_path, capsys):
+    """Before `torch-ganzoo`, provenance and weights said `ganzoo`."""
+    now = registry.current().records
+    before = [dataclasses.replace(one, distribution="ganzoo") for one in now]
+    out = tmp_path / "run"
+    try:
+        registry.activate(records=before)
+        go(tiny, out, steps=2)
+    finally:
+        registry.activate(records=now)
+    assert json.loads((out / "provenance.json").read_text())["plugins"]["gan"] == "ganzoo 0.1.0"
+    card, _ = load_trained(out / "checkpoints" / "step_2" / "generator.safetensors", device="cpu")
+    assert card.plugin["distribution"] == "ganzoo"
+    run(None, resume=out, limits=Limits(3), voice=Voice())
+    assert "other plugins" not in capsys.readouterr().err
+    file = out / "provenance.json"
+    file.write_text(file.read_text().replace('"torch-ganzoo 0.1.0"', '"ganzoo 0.0.9"'))
+    run(None, resume=out, limits=Limits(4), voice=Voice())  # the control
+    assert "other plugins: ganzoo 0.0.9 -> torch-ganzoo 0.1.0" in capsys.readouterr().err
 
 
 def test_no_pickle_anywhere_in_a_run_directory(tiny, tmp_path):

@@ -15,16 +15,14 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 import ganzoo
-from ganzoo.cli.installation import CORE, installation
+from ganzoo import DISTRIBUTION, FORMER_DISTRIBUTION
+from ganzoo.cli.installation import installation
 from ganzoo.errors import GanzooError
 
 if TYPE_CHECKING:
     from ganzoo.registry import Registry
 
 State = Literal["ok", "note", "warning", "broken"]
-
-STRANGER = "0.0.1"
-"""Version of the unrelated package that PyPI calls ganzoo."""
 
 AUGMENTATIONS = "2.0.8"
 """The last albumentations under MIT."""
@@ -87,26 +85,31 @@ def the_ganzoo() -> Iterator[Finding]:
     """Which ganzoo runs, and whether it is the one that the metadata speak of."""
     here = installation()
     again = (
-        "python -m pip uninstall ganzoo, until it is gone; then install it from where you got it"
+        f"python -m pip uninstall {FORMER_DISTRIBUTION} {DISTRIBUTION}, until both are gone; "
+        "then install it from where you got it"
     )
     faults = []
     if not here.version:
-        unknown = "no distribution owns it, so that pip would take PyPI's unrelated ganzoo for it"
+        unknown = "it isn't installed, so that pip would look for it on the package index"
         faults.append((unknown, "install it: python -m pip install . in its checkout"))
-    elif here.version == STRANGER:
-        faults.append((f"{STRANGER} is the unrelated, empty ganzoo of PyPI", again))
     elif here.version != ganzoo.__version__:
         faults.append((f"the code that runs is {ganzoo.__version__}", again))
     # Resolved, since lib and lib64 of an environment may be one folder.
     claims = sorted(
         {
             f"{one.version} in {Path(str(one.locate_file(''))).resolve()}"
-            for one in importlib.metadata.distributions(name=CORE)
+            for one in importlib.metadata.distributions(name=DISTRIBUTION)
         }
     )
     if len(claims) > 1:
         told = f"{len(claims)} distributions claim its name: {', '.join(claims)}"
         faults.append((told, f"if the others aren't meant: {again}"))
+    if other := version_of(FORMER_DISTRIBUTION):
+        told = (
+            f"the distribution {FORMER_DISTRIBUTION} {other} is installed too, which is another "
+            "project of PyPI or this one under its former name, and has files in the same folder"
+        )
+        faults.append((told, again))
     if here.version and not _owned(here.place):
         elsewhere = f"the files of {here.place} aren't its distribution's"
         faults.append((elsewhere, "work in another folder, or look at PYTHONPATH"))
@@ -117,8 +120,8 @@ def the_ganzoo() -> Iterator[Finding]:
 
 
 def _owned(place: Path) -> bool:
-    """Whether the package that runs belongs to the distribution `ganzoo`."""
-    found = importlib.metadata.distribution(CORE)
+    """Whether the package that runs belongs to the distribution of ganzoo."""
+    found = importlib.metadata.distribution(DISTRIBUTION)
     here = installation(found)
     if here.source.startswith("editable, from "):
         return place.resolve().parent == Path(here.source.removeprefix("editable, from ")).resolve()
@@ -143,8 +146,8 @@ def unmet(distribution: str) -> list[tuple[str, str]]:
 
 def requirements() -> Iterator[Finding]:
     """What ganzoo is built on, and its optional extra."""
-    if version_of(CORE):
-        for need, fault in unmet(CORE):
+    if version_of(DISTRIBUTION):
+        for need, fault in unmet(DISTRIBUTION):
             yield Finding("requirements", "broken", need, fault, f"python -m pip install '{need}'")
     for name in ("accelerate", "timm", "numpy", "safetensors"):
         if found := version_of(name):
@@ -218,7 +221,7 @@ def _local(version: str) -> str:
 def plugins(registry: Registry) -> Iterator[Finding]:
     """Plugins that can't be used, and those whose requirements aren't met."""
     working = [one for one in registry.records if one.state == "ok"]
-    if not any(canonicalize_name(one.distribution) == CORE for one in working):
+    if not any(canonicalize_name(one.distribution) == DISTRIBUTION for one in working):
         yield Finding(
             "plugins",
             "broken",
@@ -234,7 +237,7 @@ def plugins(registry: Registry) -> Iterator[Finding]:
         elif one.state == "blocked":
             yield Finding("plugins", "note", value, one.reason)
     names = {canonicalize_name(one.distribution) for one in registry.records if one.version}
-    for name in sorted(names - {CORE}):
+    for name in sorted(names - {DISTRIBUTION}):
         for _, fault in unmet(name) if version_of(name) else []:
             hint = f"ganzoo plugins install {name} -- --upgrade"
             yield Finding("plugins", "warning", name, f"it needs {fault}", hint)

@@ -16,9 +16,6 @@ from urllib.request import url2pathname
 
 import ganzoo
 
-CORE = ganzoo.__name__
-"""The distribution's name too. `ganzoo.plugins` has it as well, and `doctor` can't rely on that."""
-
 PUBLIC = ("https", "http", "ssh", "git")
 """Schemes of addresses that mean something on another machine."""
 
@@ -53,7 +50,7 @@ def installation(found: Distribution | None = None) -> Installation:
     place = Path(ganzoo.__file__).parent
     if found is None:
         try:
-            found = distribution(CORE)
+            found = distribution(ganzoo.DISTRIBUTION)
         except PackageNotFoundError:
             return Installation("", place, "not installed: found on Python's path", "")
     document = _direct_url(found)

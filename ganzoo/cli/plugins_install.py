@@ -17,11 +17,12 @@ import click
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from ganzoo import FORMER_DISTRIBUTION
 from ganzoo.cli.console import print_columns
 from ganzoo.cli.diagnosis import version_of
 from ganzoo.cli.installation import installation
 from ganzoo.errors import EnvironmentFault, PluginError, UsageError
-from ganzoo.plugins import CORE, GROUP
+from ganzoo.plugins import CORE, GROUP, PREFIX
 from ganzoo.registry import current
 
 KEPT = (CORE, "torch")
@@ -62,8 +63,8 @@ def command(what: tuple[str, ...]) -> None:
     here = installation()
     if not here.version:
         raise EnvironmentFault(
-            f"the ganzoo that runs, {here.place}, isn't installed: pip would bring the unrelated "
-            "ganzoo of PyPI for it",
+            f"the ganzoo that runs, {here.place}, isn't installed: pip would look for another one "
+            "on the package index",
             hint="install ganzoo first, from its checkout: python -m pip install .",
         )
     click.echo(f"checking: {here}", err=True)
@@ -89,7 +90,7 @@ def command(what: tuple[str, ...]) -> None:
             click.echo(
                 "nothing to do: installed already (`-- --upgrade` takes a newer one)", err=True
             )
-    _show([*named, *(one for one in plan if one.name.startswith(f"{CORE}-"))])
+    _show([*named, *(one for one in plan if one.name.startswith(PREFIX))])
 
 
 def requirement(what: str) -> str:
@@ -104,16 +105,16 @@ def requirement(what: str) -> str:
     if what == "." or match is None:
         return what
     name = canonicalize_name(match[0])
-    if name == CORE:
+    if name in {CORE, FORMER_DISTRIBUTION}:
         raise UsageError(
-            "ganzoo is no plugin, and the ganzoo of PyPI is an unrelated package",
+            f"{name} is no plugin, and no package index has this ganzoo",
             hint="upgrade ganzoo from where you got it; `ganzoo doctor` says where that was",
         )
-    namespace = name.removeprefix(f"{CORE}-").replace("-", "_")
+    namespace = name.removeprefix(PREFIX).replace("-", "_")
     for record in current().records:
         if record.namespace == namespace and canonicalize_name(record.distribution) == CORE:
             raise UsageError(f'the plugin "{namespace}" comes with ganzoo; nothing is to be done')
-    return what if name.startswith(f"{CORE}-") else f"{CORE}-{what}"
+    return what if name.startswith(PREFIX) else f"{PREFIX}{what}"
 
 
 def _pip(*arguments: str, quiet: bool = True) -> subprocess.CompletedProcess[str]:
@@ -181,7 +182,7 @@ def _check(named: Iterable[Found], kept: Mapping[str, str]) -> None:
         PluginError: it doesn't fit what is installed.
     """
     for one in named:
-        if not one.name.startswith(f"{CORE}-"):
+        if not one.name.startswith(PREFIX):
             click.echo(
                 f"warning: {one.name} isn't called ganzoo-NAME, so it can't own a namespace: "
                 "ganzoo won't load a plugin of it",
@@ -192,6 +193,12 @@ def _check(named: Iterable[Found], kept: Mapping[str, str]) -> None:
             need for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})
         ]
         for need in active:
+            if canonicalize_name(need.name) == FORMER_DISTRIBUTION:
+                raise PluginError(
+                    f"{one} needs {need}, which is another project's package on PyPI: nothing was "
+                    "changed",
+                    hint=f"ask the plugin's authors to require {CORE}, as this ganzoo is called",
+                )
             version = kept.get(canonicalize_name(need.name))
             if version is None or need.url:
                 continue
@@ -223,11 +230,12 @@ def _keep(plan: Iterable[Found]) -> None:
         PluginError: it does.
     """
     for one in plan:
-        if one.name in KEPT:
+        if one.name in {*KEPT, FORMER_DISTRIBUTION}:
+            replaced = "torch" if one.name == "torch" else "ganzoo"
             raise PluginError(
-                f"pip would install {one} in the place of the {one.name} that is installed: "
+                f"pip would install {one} over the {replaced} that is installed: "
                 "nothing was changed",
-                hint="the plugin asks for it by URL, or the options for pip do",
+                hint="something in its plan asks for it, or the options for pip do",
             )
 
 

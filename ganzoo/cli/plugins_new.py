@@ -19,7 +19,7 @@ import ganzoo
 from ganzoo.api import API_VERSION
 from ganzoo.cli.installation import installation, pip_url
 from ganzoo.errors import EnvironmentFault, UsageError
-from ganzoo.plugins import CORE
+from ganzoo.plugins import CORE, distribution_of
 from ganzoo.registry import current
 
 PLACEHOLDER = "FILL-IN-THE-ADDRESS-OF-GANZOO"
@@ -68,7 +68,7 @@ LAYOUT = {
 @click.option(
     "--ganzoo-url",
     metavar="URL",
-    help="Where strangers get ganzoo, for README and CI (default: where this one came from).",
+    help="Where users install ganzoo from, for README and CI (default: where this one came from).",
 )
 def command(name: str, kinds: tuple[str, ...], out: Path | None, ganzoo_url: str | None) -> None:
     """Write a complete package ganzoo-NAME that works as it is.
@@ -77,7 +77,7 @@ def command(name: str, kinds: tuple[str, ...], out: Path | None, ganzoo_url: str
     of its components' ids: `foo` makes the distribution ganzoo-foo, and `foo/generator`.
     """
     namespace = namespace_of(name)
-    distribution = f"{CORE}-{namespace.replace('_', '-')}"
+    distribution = distribution_of(namespace)
     folder = Path(distribution) if out is None else out
     if folder.exists() or folder.is_symlink():
         raise UsageError(
@@ -110,8 +110,8 @@ def namespace_of(name: str) -> str:
             f'"{name}" makes no namespace',
             hint="a letter, then letters and digits, lower-case, with single _ between: my_gan",
         )
-    if namespace == CORE or keyword.iskeyword(namespace) or keyword.issoftkeyword(namespace):
-        owner = "ganzoo itself" if namespace == CORE else "Python, as a keyword"
+    if namespace == "ganzoo" or keyword.iskeyword(namespace) or keyword.issoftkeyword(namespace):
+        owner = "ganzoo itself" if namespace == "ganzoo" else "Python, as a keyword"
         raise UsageError(f'the name "{namespace}" belongs to {owner}', hint="take another name")
     for record in current().records:
         if record.namespace == namespace:
@@ -120,9 +120,9 @@ def namespace_of(name: str) -> str:
                 "which is installed",
                 hint="take another name; `ganzoo plugins` lists those that are taken",
             )
-    if importlib.util.find_spec(f"{CORE}_{namespace}") is not None:
+    if importlib.util.find_spec(f"ganzoo_{namespace}") is not None:
         raise UsageError(
-            f"a Python module {CORE}_{namespace} exists already", hint="take another name"
+            f"a Python module ganzoo_{namespace} exists already", hint="take another name"
         )
     return namespace
 
@@ -145,8 +145,8 @@ def render(namespace: str, kinds: list[str], url: str) -> dict[str, str]:
     template = files("ganzoo") / "testing" / "template"
     names = {
         "namespace": namespace,
-        "package": f"{CORE}_{namespace}",
-        "distribution": f"{CORE}-{namespace.replace('_', '-')}",
+        "package": f"ganzoo_{namespace}",
+        "distribution": distribution_of(namespace),
     }
 
     def fragment(kind: str, name: str) -> str:
@@ -218,9 +218,9 @@ def _link(url: str) -> str:
     """The name of ganzoo, linked where its address is a page."""
     parts = urlsplit(url.removeprefix("git+"))
     if parts.scheme not in {"http", "https"} or not parts.path.partition("@")[0].endswith(".git"):
-        return CORE
+        return "ganzoo"
     path = parts.path.partition("@")[0].removesuffix(".git")
-    return f"[{CORE}]({parts.scheme}://{parts.netloc}{path})"
+    return f"[ganzoo]({parts.scheme}://{parts.netloc}{path})"
 
 
 def _next_steps(namespace: str, folder: Path, url: str) -> str:
@@ -234,10 +234,10 @@ def _next_steps(namespace: str, folder: Path, url: str) -> str:
     lines = ["next, in this order:", *(f"  {step}" for step in steps)]
     if url == PLACEHOLDER:
         lines += [
-            "Where strangers get ganzoo isn't known here (PyPI's ganzoo is another one): README.md",
-            f"and .github/workflows/test.yml say {PLACEHOLDER}.",
+            "The address that your users can install ganzoo from isn't known here, and no package",
+            f"index has it: README.md and .github/workflows/test.yml say {PLACEHOLDER}.",
             "Fill it in before you publish, or start anew with --ganzoo-url URL.",
         ]
     else:
-        lines += [f"strangers get ganzoo from {url}, say README.md and CI"]
+        lines += [f"README.md and CI tell your users to install ganzoo from {url}"]
     return "\n".join(lines)

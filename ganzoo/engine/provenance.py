@@ -104,7 +104,10 @@ def changed_plugins(path: Path) -> list[str]:
             now = _plugins([namespace])[namespace]
         except PluginError:
             now = "not installed"
-        if now != made_with.rstrip():  # a file has no version
+        name, _, made_with_version = made_with.rstrip().partition(" ")  # a file has no version
+        if name == ganzoo.FORMER_DISTRIBUTION:
+            name = ganzoo.DISTRIBUTION
+        if now != f"{name} {made_with_version}".rstrip():
             changed.append(f"{made_with} -> {now}")
     return changed
 

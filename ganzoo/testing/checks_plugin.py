@@ -200,5 +200,5 @@ def check_distribution(subject: Subject) -> None:
     names = {re.split(r"[^\w.-]", one, maxsplit=1)[0].lower() for one in required}
     require(
         CORE in names,
-        f'{record.distribution} doesn\'t require ganzoo: add "ganzoo>=0.1" to its dependencies',
+        f'{record.distribution} doesn\'t require ganzoo: add "{CORE}>=0.1" to its dependencies',
     )

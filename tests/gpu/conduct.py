@@ -49,14 +49,15 @@ def use_source_tree(folder: Path) -> dict[str, str]:
         the environment for children.
     """
     paths = [str(ROOT), *(str(path) for path in sorted((ROOT / "plugins").iterdir()))]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    name, version = project["name"], project["version"]
     try:
-        importlib.metadata.distribution("ganzoo")
+        importlib.metadata.distribution(name)
     except importlib.metadata.PackageNotFoundError:
-        project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
         points = project["entry-points"]["ganzoo.plugins"]
-        info = folder / f"ganzoo-{project['version']}.dist-info"
+        info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
         info.mkdir(parents=True)
-        metadata = f"Metadata-Version: 2.1\nName: ganzoo\nVersion: {project['version']}\n"
+        metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
         (info / "METADATA").write_text(metadata, "utf-8")
         lines = ["[ganzoo.plugins]", *(f"{name} = {value}" for name, value in points.items())]
         (info / "entry_points.txt").write_text("\n".join(lines), "utf-8")

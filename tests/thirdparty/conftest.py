@@ -23,7 +23,7 @@ build-backend = "hatchling.build"
 [project]
 name = "{name}"
 version = "{version}"
-dependencies = ["ganzoo>=0.1"]
+dependencies = ["torch-ganzoo>=0.1"]
 
 [project.entry-points."ganzoo.plugins"]
 {namespace} = "{target}"

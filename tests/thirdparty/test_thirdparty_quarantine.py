@@ -138,7 +138,7 @@ def test_an_exception_comes_with_its_traceback(ward, records):
 
 def test_nobody_takes_what_is_anothers(ward, records):
     owner, thief = sorted(records["pix2pix"], key=lambda record: record["state"])
-    assert (owner["distribution"], owner["state"]) == ("ganzoo", "ok")
+    assert (owner["distribution"], owner["state"]) == ("torch-ganzoo", "ok")
     assert (thief["distribution"], thief["state"]) == ("ganzoo-thief", "quarantined")
     assert "belongs to the distribution ganzoo-pix2pix, not to ganzoo-thief" in thief["reason"]
     (stranger,) = records["mine"]
@@ -242,7 +242,7 @@ def test_blocked_plugins_stay_out(ward, tmp_path):
     assert "no luck today" not in done.stderr
     assert "loud and clear" not in done.stderr
     core = ward.plugins(environ={"GANZOO_PLUGIN_AUTOLOAD": "0"})
-    states = {(r["distribution"] == "ganzoo", r["state"]) for rs in core.values() for r in rs}
+    states = {(r["distribution"] == "torch-ganzoo", r["state"]) for rs in core.values() for r in rs}
     assert states == {(True, "ok"), (False, "blocked"), (False, "quarantined")}
     (refused,) = [r for r in core["pix2pix"] if r["distribution"] == "ganzoo-thief"]
     assert refused["state"] == "quarantined"  # its name is looked at, never its code

@@ -106,7 +106,7 @@ def test_what_is_no_more_as_when_a_run_was_made(tmp_path):
     made_with = {"gan": f"ganzoo {now}", "images": "ganzoo 0.0.1", "toy": "ganzoo-toy 0.3"}
     (tmp_path / "provenance.json").write_text(json.dumps({"plugins": made_with}))
     assert changed_plugins(tmp_path) == [
-        f"ganzoo 0.0.1 -> ganzoo {now}",
+        f"ganzoo 0.0.1 -> torch-ganzoo {now}",
         "ganzoo-toy 0.3 -> not installed",
     ]
 
