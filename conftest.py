@@ -101,13 +101,13 @@ def _own_machine(
 @pytest.fixture
 def step_seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What a step takes, wherever one is measured; a test may put another number into the list."""
-    from ganzoo.engine import measure
+    from ganzoo.engine import step_timing
 
     seconds = [0.15]
 
-    def pretend(recipe: Recipe, data: PreparedData, **_options: float) -> measure.StepTime:
+    def pretend(recipe: Recipe, data: PreparedData, **_options: float) -> step_timing.StepTime:
         images = recipe.train.batch_size
-        return measure.StepTime(
+        return step_timing.StepTime(
             seconds=seconds[0],
             reading=0.0,
             timed=images,
@@ -119,5 +119,5 @@ def step_seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
             threads=1,
         )
 
-    monkeypatch.setattr(measure, "measure", pretend)
+    monkeypatch.setattr(step_timing, "measure", pretend)
     return seconds

@@ -20,16 +20,16 @@ import torch
 
 from ganzoo.api import Kind, Ref
 from ganzoo.data.pipeline import open_data
+from ganzoo.engine.accelerate_session import Session, resolve
 from ganzoo.engine.build import plan_networks
 from ganzoo.engine.check import inspect_recipe
-from ganzoo.engine.session import Session, resolve
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import ExitCode, GanzooError
 from ganzoo.interfaces import Task
-from ganzoo.plugins import CORE
+from ganzoo.plugin_system.discovery import CORE
+from ganzoo.plugin_system.registry import Entry, Registry, current
 from ganzoo.recipe import Recipe, load_document, load_recipe
-from ganzoo.recipe.find import shipped_recipes
-from ganzoo.registry import Entry, Registry, current
+from ganzoo.recipe.find_recipe import shipped_recipes
 from ganzoo.testing import Subject
 from ganzoo.testing.tiny import shrunk
 

@@ -23,12 +23,12 @@ import click
 from ganzoo.api import KINDS, Options
 from ganzoo.cli.main import cli
 from ganzoo.cli.plugins_new import render
-from ganzoo.hookspecs import DiscoverySpecs, RunSpecs
-from ganzoo.plugins import CORE
-from ganzoo.recipe.describe import describe
-from ganzoo.recipe.find import shipped_recipes
+from ganzoo.plugin_system.discovery import CORE
+from ganzoo.plugin_system.hookspecs import DiscoverySpecs, RunSpecs
+from ganzoo.plugin_system.registry import current
+from ganzoo.recipe.describe_options import describe
+from ganzoo.recipe.find_recipe import shipped_recipes
 from ganzoo.recipe.validate import SETTINGS
-from ganzoo.registry import current
 
 ROOT = Path(__file__).parents[1]
 PART = re.compile(r"(<!-- generated: ([^>]+?) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -24,8 +24,8 @@ from typing import Any
 
 from PIL import Image
 
+from ganzoo.plugin_system.registry import current
 from ganzoo.recipe import load_recipe
-from ganzoo.registry import current
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT, FIGURES, PICTURES = (ROOT / "docs" / name for name in ("zoo.md", "zoo.json", "images"))

@@ -198,7 +198,9 @@ class Ref:
             if isinstance(value, Chosen):
                 return value
             if _resolver is None:
-                message = "no registry is active: call ganzoo.registry.activate() first"
+                message = (
+                    "no registry is active: call ganzoo.plugin_system.registry.activate() first"
+                )
                 raise ValueError(message)
             return _resolver(self.kind, value)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from ganzoo.data.pipeline import open_data
 from ganzoo.errors import DataMissing
+from ganzoo.plugin_system.registry import current
 from ganzoo.recipe import load_document, load_recipe, shipped_recipes
 from ganzoo.recipe.model import Recipe
-from ganzoo.registry import current
 from ganzoo.testing.kit import Subject
 from ganzoo.testing.tiny import shrunk
 

@@ -11,7 +11,7 @@ import pytest
 FAULTS = """
 import resource, sys
 import numpy as np
-from ganzoo.engine.allocator import keep_freed_memory
+from ganzoo.engine.memory_allocator import keep_freed_memory
 if sys.argv[1] == "kept":
     assert keep_freed_memory()
 def step():
@@ -37,7 +37,7 @@ def test_freed_memory_is_not_faulted_in_again():
 def test_other_c_libraries_are_left_alone(monkeypatch):
     import ctypes
 
-    from ganzoo.engine.allocator import keep_freed_memory
+    from ganzoo.engine.memory_allocator import keep_freed_memory
 
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
     assert keep_freed_memory() is False

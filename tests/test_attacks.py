@@ -14,15 +14,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ganzoo import registry
 from ganzoo.api import hookimpl
 from ganzoo.cli.main import main
 from ganzoo.engine import checkpoint
+from ganzoo.engine.accelerate_session import Session
 from ganzoo.engine.check import inspect_recipe
-from ganzoo.engine.clocks import Limits
-from ganzoo.engine.history import last_losses, summaries
+from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
-from ganzoo.engine.session import Session
+from ganzoo.engine.run_history import last_losses, summaries
 from ganzoo.errors import (
     DataError,
     EnvironmentFault,
@@ -31,10 +30,11 @@ from ganzoo.errors import (
     RecipeError,
     UsageError,
 )
-from ganzoo.inference.find import find_weights
+from ganzoo.inference.find_weights import find_weights
 from ganzoo.observers import Voice
 from ganzoo.observers.base import Observer
 from ganzoo.observers.metrics_log import MetricsLog
+from ganzoo.plugin_system import registry
 from ganzoo.recipe import load_recipe
 
 QUIET = Voice(quiet=True)
@@ -121,7 +121,7 @@ def test_a_stored_recipe_that_was_edited_is_said_or_refused(begun, capsys):
 
 def test_two_processes_never_train_in_one_directory(begun):
     code = (
-        "import sys, pathlib; from ganzoo.engine.rundir import claimed\n"
+        "import sys, pathlib; from ganzoo.engine.run_directory import claimed\n"
         "with claimed(pathlib.Path(sys.argv[1])): print('mine', flush=True); sys.stdin.read()"
     )
     other = subprocess.Popen(

@@ -11,12 +11,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ganzoo.data import cache as cache_module
-from ganzoo.data.cache import SampleCache, open_cache
+from ganzoo.data import sample_cache as cache_module
 from ganzoo.data.loader import batches
 from ganzoo.data.pipeline import PreparedData, open_data, open_for_evaluation
-from ganzoo.data.records import pack
+from ganzoo.data.sample_cache import SampleCache, open_cache
 from ganzoo.data.sampler import StreamSampler
+from ganzoo.data.shared_files import pack
 from ganzoo.interfaces import Field
 from ganzoo.recipe import load_recipe
 

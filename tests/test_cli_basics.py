@@ -14,11 +14,12 @@ import pytest
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from ganzoo import api, registry
+from ganzoo import api
 from ganzoo.cli import main as cli
 from ganzoo.errors import DataMissing, ExitCode
+from ganzoo.plugin_system import registry
 from ganzoo.recipe import RecipeProblems
-from ganzoo.recipe.describe import describe
+from ganzoo.recipe.describe_options import describe
 
 TOYS = Path(__file__).parent / "toys"
 

@@ -14,8 +14,8 @@ from PIL import Image
 from ganzoo.cli.data import command as data_command
 from ganzoo.cli.init import command as init_command
 from ganzoo.cli.init_text import HERE
+from ganzoo.data.contact_sheet import GAP, NOTICE, TEXT, notice
 from ganzoo.data.inspect import contact_sheet, contact_sheet_rows, inspect_data
-from ganzoo.data.pictures import GAP, NOTICE, TEXT, notice
 from ganzoo.data.pipeline import open_data
 from ganzoo.errors import DataError, DataMissing, ExitCode, UsageError
 from ganzoo.recipe import load_recipe

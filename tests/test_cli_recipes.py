@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from ganzoo import api, registry
+from ganzoo import api
 from ganzoo.cli import main as cli
 from ganzoo.errors import ExitCode
+from ganzoo.plugin_system import registry
+from ganzoo.plugin_system.registry import current
 from ganzoo.recipe import load_recipe, shipped_recipes
-from ganzoo.registry import current
 
 PLUGIN = """
 from pathlib import Path

@@ -7,8 +7,8 @@ import sys
 import pytest
 from PIL import Image
 
-from ganzoo import registry
 from ganzoo.cli.main import main
+from ganzoo.plugin_system import registry
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def test_a_killed_run_is_not_listed_as_running(tiny, here, capsys):
     (run / "status.json").write_text(json.dumps({**status, "state": "running"}))
     assert answer(capsys, "runs", "list", "--json")["runs"][0]["state"] == "killed"
     hold = (
-        "import sys, pathlib; from ganzoo.engine.rundir import claimed\n"
+        "import sys, pathlib; from ganzoo.engine.run_directory import claimed\n"
         "with claimed(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(

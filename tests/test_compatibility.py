@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ganzoo import api, plugins, registry
+from ganzoo import api
+from ganzoo.plugin_system import discovery, registry
+from ganzoo.plugin_system.registry import current
 from ganzoo.recipe import load_recipe
-from ganzoo.registry import current
 
 ROOT = Path(__file__).parents[1]
 TOYS = Path(__file__).parent / "toys"
@@ -34,8 +35,8 @@ def _activate(monkeypatch):
     monkeypatch.setattr(registry, "_active", None)
     monkeypatch.setattr(api, "_resolver", api._resolver)
     toys = (TOYS / "fitting_toy.py", TOYS / "broken_toy.py")
-    installed = [one for one in plugins.discover(files=toys) if one.distribution.endswith(".py")]
-    own = [one for one in plugins.discover() if one.distribution == plugins.CORE]
+    installed = [one for one in discovery.discover(files=toys) if one.distribution.endswith(".py")]
+    own = [one for one in discovery.discover() if one.distribution == discovery.CORE]
     registry.activate(records=[*own, *installed])
 
 
@@ -57,7 +58,7 @@ def test_every_task_network_and_loss_is_in_the_document():
     """A new component has no row until `python docs/compatibility.py` is run."""
     for kind in ("task", "generator", "discriminator", "network", "loss"):
         for entry in current().components(kind):
-            if entry.record.distribution == plugins.CORE:
+            if entry.record.distribution == discovery.CORE:
                 assert f"`{entry.id}`" in DOCUMENT, "run `python docs/compatibility.py`"
 
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from ganzoo.data.pipeline import open_data
-from ganzoo.engine.clocks import Limits
+from ganzoo.engine.accelerate_session import Resolved, Session, resolve, set_fp32
+from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
-from ganzoo.engine.session import Resolved, Session, resolve, set_fp32
 from ganzoo.engine.trainer import Trainer
 from ganzoo.observers import Voice
 from ganzoo.recipe import load_recipe

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from ganzoo import plugins, registry
 from ganzoo.cli.main import main
 from ganzoo.errors import PluginError, UsageError
+from ganzoo.plugin_system import discovery, registry
 from ganzoo.testing import CheckFailed, NotApplicable, all_checks, cases, parametrize_with_checks
 
 ROOT = Path(__file__).parents[1]
@@ -22,8 +22,10 @@ GOOD, BROKEN = TOYS / "conformance_good.py", TOYS / "conformance_broken_networks
 MINE = {"plugin", "options", "networks", "inference", "precision", "training"}
 """Modules `ganzoo.testing.checks_...` whose checks are tried here; the others have their own."""
 
-BUILT_IN = [one for one in plugins.discover() if one.distribution == plugins.CORE]
-REGISTRY = registry.Registry([*BUILT_IN, *plugins.discover(entry_points=(), files=[GOOD, BROKEN])])
+BUILT_IN = [one for one in discovery.discover() if one.distribution == discovery.CORE]
+REGISTRY = registry.Registry(
+    [*BUILT_IN, *discovery.discover(entry_points=(), files=[GOOD, BROKEN])]
+)
 import conformance_broken_networks as broken  # noqa: E402  # its folder is on the path now
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:albumentations")
@@ -127,11 +129,11 @@ def stranger(folder, monkeypatch, *, requires="torch-ganzoo>=0.1", **parts):
     (info / "METADATA").write_text(
         f"Name: ganzoo-stranger\nVersion: 1.0\nRequires-Dist: {requires}\n"
     )
-    (info / "entry_points.txt").write_text(f"[{plugins.GROUP}]\nstranger = stranger\n")
+    (info / "entry_points.txt").write_text(f"[{discovery.GROUP}]\nstranger = stranger\n")
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.delitem(sys.modules, "stranger", raising=False)
     found = importlib.metadata.distribution("ganzoo-stranger").entry_points
-    return registry.Registry([*BUILT_IN, *plugins.discover(entry_points=found)])
+    return registry.Registry([*BUILT_IN, *discovery.discover(entry_points=found)])
 
 
 API = {"before": "GANZOO_API_VERSION = 1\n"}
@@ -202,8 +204,8 @@ def test_no_module_of_checks_is_forgotten():
 
 AUTHOR = """
 from pathlib import Path
-from ganzoo.plugins import discover
-from ganzoo.registry import Registry
+from ganzoo.plugin_system.discovery import discover
+from ganzoo.plugin_system.registry import Registry
 from ganzoo.testing import parametrize_with_checks
 
 REGISTRY = Registry(discover(entry_points=(), files=[Path({good!r}), Path({broken!r})]))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganzoo import plugins, registry
+from ganzoo.plugin_system import discovery, registry
 from ganzoo.testing import NotApplicable, Subject, cases, checks_task_runs
 from ganzoo.testing.kit import CheckFailed
 
@@ -29,7 +29,7 @@ sys.path.append(str(TOYS))  # as `--plugin` does
 import conformance_broken_algorithms as broken  # noqa: E402
 import conformance_good_algorithms as good  # noqa: E402
 
-RECORDS = plugins.discover(
+RECORDS = discovery.discover(
     files=[TOYS / "conformance_good_algorithms.py", TOYS / "conformance_broken_algorithms.py"]
 )
 REGISTRY = registry.Registry(RECORDS)

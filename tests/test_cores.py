@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from ganzoo.cli.main import main
-from ganzoo.cores import SPINS, auto_threads, cores
-from ganzoo.engine.session import Resolved, resolve
+from ganzoo.engine.accelerate_session import Resolved, resolve
+from ganzoo.process.cpu_cores import SPINS, auto_threads, cores
 from ganzoo.recipe.model import Train
 
 
@@ -59,7 +59,7 @@ def test_where_nothing_is_known_all_cores_are_used(machine, tmp_path):
     ("value", "expected"), [("3", 3), ("2,4", 2), (" 5 ", 5), ("", 8), ("0", 8), ("many", 8)]
 )
 def test_auto_heeds_omp_num_threads(machine, monkeypatch, value, expected):
-    monkeypatch.setattr("ganzoo.cores.cores", lambda: 16)
+    monkeypatch.setattr("ganzoo.process.cpu_cores.cores", lambda: 16)
     monkeypatch.setenv("OMP_NUM_THREADS", value)
     assert auto_threads(2) == expected
     assert auto_threads(64) == (expected if expected != 8 else 1)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from ganzoo.data.decode import MAX_PIXELS, decode_image, image_info, image_size
+from ganzoo.data.read_image import MAX_PIXELS, decode_image, image_info, image_size
 from ganzoo.errors import DataError
 
 RNG = np.random.default_rng(7)

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from ganzoo.cli.main import main
 from ganzoo.engine import checkpoint
-from ganzoo.engine.clocks import Limits
+from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.errors import EnvironmentFault, ExitCode
 from ganzoo.files import cannot_write, read_json, replacing

@@ -12,12 +12,13 @@ from pathlib import Path
 import click
 import pytest
 
-from ganzoo import api, plugins, registry
+from ganzoo import api
 from ganzoo.cli.main import COMMANDS, cli
 from ganzoo.errors import ExitCode, UsageError
-from ganzoo.hookspecs import DiscoverySpecs, RunSpecs
+from ganzoo.plugin_system import discovery, registry
+from ganzoo.plugin_system.hookspecs import DiscoverySpecs, RunSpecs
 from ganzoo.recipe import find_recipe, load_recipe, loads
-from ganzoo.recipe.document import KEYS
+from ganzoo.recipe.resolved import KEYS
 
 ROOT = Path(__file__).parents[1]
 CLI, RECIPES, ARCHITECTURE, README = (
@@ -35,7 +36,7 @@ def _generator():
 
 
 generate = _generator()
-RECORDS = [one for one in plugins.discover() if one.distribution == plugins.CORE]
+RECORDS = [one for one in discovery.discover() if one.distribution == discovery.CORE]
 DOCUMENTS = {str(path.relative_to(ROOT)): path for path in generate.documents()}
 GUIDE = "docs/plugin-authors.md"
 """Its commands and recipes are of a plugin that isn't installed: tests/test_guide.py runs them."""
@@ -202,7 +203,7 @@ def _keys_written_by(path, function):
         ("ganzoo evaluate", "ganzoo/inference/evaluate.py", "evaluate_run"),
         ("ganzoo evaluate", "ganzoo/inference/evaluate.py", "_evaluate_weights"),
         ("ganzoo evaluate", "ganzoo/inference/report.py", "results_of"),
-        ("ganzoo runs list", "ganzoo/engine/history.py", "summaries"),
+        ("ganzoo runs list", "ganzoo/engine/run_history.py", "summaries"),
         ("ganzoo runs compare", "ganzoo/cli/runs.py", "compare"),
         ("ganzoo doctor", "ganzoo/cli/doctor.py", "command"),
         ("Exit codes", "ganzoo/cli/console.py", "error_document"),

@@ -10,7 +10,7 @@ import pytest
 
 from ganzoo import errors
 from ganzoo.api import KINDS
-from ganzoo.hookspecs import DiscoverySpecs, RunSpecs
+from ganzoo.plugin_system.hookspecs import DiscoverySpecs, RunSpecs
 
 ROOT = Path(__file__).parents[1]
 GUIDE = (ROOT / "docs" / "plugin-authors.md").read_text(encoding="utf-8")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ganzoo.plugins import CORE
-from ganzoo.registry import current
+from ganzoo.plugin_system.discovery import CORE
+from ganzoo.plugin_system.registry import current
 
 ROOT = Path(__file__).parents[1]
 

@@ -11,13 +11,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from ganzoo import registry
 from ganzoo.api import Component
 from ganzoo.cli import diagnosis, machine
 from ganzoo.cli.installation import Installation
 from ganzoo.cli.main import main
-from ganzoo.plugins import PluginRecord
-from ganzoo.registry import Registry, current
+from ganzoo.plugin_system import registry
+from ganzoo.plugin_system.discovery import PluginRecord
+from ganzoo.plugin_system.registry import Registry, current
 
 ROOT = Path(__file__).parents[1]
 
@@ -271,7 +271,7 @@ def test_nothing_of_ganzoos_own_works():
 
 
 def test_what_auto_means_is_what_the_engine_does():
-    from ganzoo.engine.session import resolve
+    from ganzoo.engine.accelerate_session import resolve
     from ganzoo.recipe.model import Train
 
     auto = resolve(Train())

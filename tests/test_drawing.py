@@ -13,21 +13,22 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from ganzoo import api, registry
+from ganzoo import api
 from ganzoo.data.pipeline import open_for_evaluation
-from ganzoo.engine.clocks import Limits
+from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.errors import DataError, DivergedError, PluginError, UsageError
-from ganzoo.inference.drawing import Sampler, load_sampler
 from ganzoo.inference.evaluate import evaluate_run, score_nets
-from ganzoo.inference.find import find_weights
-from ganzoo.inference.judging import judge_drawn, metrics_for
-from ganzoo.inference.network import Trained
+from ganzoo.inference.find_weights import find_weights
+from ganzoo.inference.from_noise import Sampler, load_sampler
 from ganzoo.inference.predict import predict
 from ganzoo.inference.report import closing
 from ganzoo.inference.scores import NETWORK, REAL
+from ganzoo.inference.scoring import judge_drawn, metrics_for
+from ganzoo.inference.trained_network import Trained
 from ganzoo.interfaces import Field, NetIO
 from ganzoo.observers import Voice
+from ganzoo.plugin_system import registry
 from ganzoo.recipe import load_recipe
 
 TOY = Path(__file__).parent / "toys" / "drawing_toy.py"
@@ -316,7 +317,7 @@ def test_each_role_is_scored_on_its_own_source_and_target(tmp_path):
 
 
 def load_net(path, role):
-    from ganzoo.inference.network import load_trained
+    from ganzoo.inference.trained_network import load_trained
 
     return load_trained(find_weights(path, role), device="cpu")[1].net
 

@@ -15,13 +15,13 @@ from ganzoo.api import Scalar
 from ganzoo.data.pipeline import open_data
 from ganzoo.data.sampler import StreamSampler, permutation
 from ganzoo.engine import checkpoint
+from ganzoo.engine.accelerate_session import Resolved, Session, resolve
 from ganzoo.engine.build import plan_networks
-from ganzoo.engine.clocks import Limits, Ticker, parse_duration
 from ganzoo.engine.ema import Ema
+from ganzoo.engine.intervals import Limits, Ticker, parse_duration
 from ganzoo.engine.loop import Loop
-from ganzoo.engine.optim import at_clock, build_optimizer, learning_rate
+from ganzoo.engine.optimizers import at_clock, build_optimizer, learning_rate
 from ganzoo.engine.run import run
-from ganzoo.engine.session import Resolved, Session, resolve
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import (
     DivergedError,
@@ -34,9 +34,9 @@ from ganzoo.errors import (
 from ganzoo.inference.precision import pick_precision
 from ganzoo.interfaces import Clock
 from ganzoo.observers import Voice
+from ganzoo.plugin_system.registry import activate
 from ganzoo.recipe import load_recipe
 from ganzoo.recipe.model import Optimizer, Train
-from ganzoo.registry import activate
 
 QUIET = Voice(quiet=True)
 
@@ -147,7 +147,7 @@ def test_clocks_tick_when_an_interval_ends(every, expected):
 
 def test_a_clock_of_minutes_ticks_by_time(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr("ganzoo.engine.clocks.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("ganzoo.engine.intervals.time.monotonic", lambda: now[0])
     ticker = Ticker("10 minutes", length=4)
     due = []
     for step in range(1, 7):
@@ -159,7 +159,7 @@ def test_a_clock_of_minutes_ticks_by_time(monkeypatch):
 def test_a_tick_between_two_agreements_isnt_lost(monkeypatch):
     """Several processes on an accelerator agree every tenth step alone."""
     now = [0.0]
-    monkeypatch.setattr("ganzoo.engine.clocks.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("ganzoo.engine.intervals.time.monotonic", lambda: now[0])
     minutes, steps = Ticker("10 minutes", length=4), Ticker("1 step", length=4)
     loop = SimpleNamespace(_clocks=lambda: [minutes, steps])
     now[0] = 601
@@ -491,7 +491,7 @@ def test_fp16_on_a_cpu_is_refused():
 
 @pytest.mark.parametrize(("fast", "precision"), [(True, "bf16"), (False, "fp32")])
 def test_auto_precision_follows_the_cpu(monkeypatch, fast, precision):
-    monkeypatch.setattr("ganzoo.hardware.multiplies_bf16", lambda _: fast)
+    monkeypatch.setattr("ganzoo.nn.hardware.multiplies_bf16", lambda _: fast)
     assert resolve(Train.model_validate({"device": "cpu"})).precision == precision
 
 
@@ -503,7 +503,7 @@ def test_auto_precision_follows_the_cpu(monkeypatch, fast, precision):
     ],
 )
 def test_training_and_use_agree_about_auto(monkeypatch, device, bf16, precision):
-    monkeypatch.setattr("ganzoo.engine.session._device", lambda _: device)
+    monkeypatch.setattr("ganzoo.engine.accelerate_session._device", lambda _: device)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: bf16)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: bf16)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)

@@ -14,19 +14,20 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from ganzoo import api, registry
+from ganzoo import api
 from ganzoo.api import Options
 from ganzoo.data.pipeline import open_for_evaluation
 from ganzoo.engine.build import plan_networks
 from ganzoo.errors import DataMissing, PluginError, UsageError
-from ganzoo.inference import controls
-from ganzoo.inference.card import WeightsCard
+from ganzoo.inference import baselines
 from ganzoo.inference.evaluate import evaluate_run, score_nets
-from ganzoo.inference.judging import judge, metrics_for
 from ganzoo.inference.scores import NETWORK
-from ganzoo.inference.weights import build_network, save_weights
+from ganzoo.inference.scoring import judge, metrics_for
+from ganzoo.inference.weights_card import WeightsCard
+from ganzoo.inference.weights_file import build_network, save_weights
 from ganzoo.interfaces import Field, NetIO
 from ganzoo.metrics.image import L1
+from ganzoo.plugin_system import registry
 from ganzoo.recipe import load_recipe
 from ganzoo.recipe.write import to_toml
 
@@ -134,7 +135,7 @@ def test_document_and_pictures(tmp_path):
 
 def test_controls_are_the_training_means(tmp_path):
     train = open_for_evaluation(make_recipe(tmp_path), "train")
-    fitted = controls.fit_controls(train, "source", "target")
+    fitted = baselines.fit_controls(train, "source", "target")
     photos = np.stack([toy().sample_of(i)[1] for i in range(30)]).astype(float)
     labels = np.stack([toy().sample_of(i)[2] for i in range(30)])
     assert np.array_equal(fitted.mean, np.rint(photos.mean(0)))
@@ -151,13 +152,13 @@ def test_nearest_class_is_euclidean():
     image = rng.integers(0, 256, (9, 11, 3), dtype=np.uint8)
     palette = rng.integers(0, 256, (12, 3), dtype=np.uint8)
     distance = ((image[:, :, None].astype(int) - palette) ** 2).sum(-1)
-    assert np.array_equal(controls.nearest_class(image, palette), distance.argmin(-1))
+    assert np.array_equal(baselines.nearest_class(image, palette), distance.argmin(-1))
 
 
 def test_without_a_palette_there_is_no_class_control(tmp_path):
     text = 'data = { use = "inference_toy/data", channels = 1 }\n'
     train = open_for_evaluation(make_recipe(tmp_path, text), "train")
-    fitted = controls.fit_controls(train, "source", "target")
+    fitted = baselines.fit_controls(train, "source", "target")
     assert set(fitted.images(train.sample(0))) == {"mean_photo"}
 
 
@@ -165,7 +166,7 @@ def test_the_true_image_wins_and_the_controls_do_not(tmp_path):
     """A negative control of the judge itself: whoever answers the target scores as perfect."""
     recipe = make_recipe(tmp_path)
     data = open_for_evaluation(recipe, "test")
-    fitted = controls.fit_controls(open_for_evaluation(recipe, "train"), "source", "target")
+    fitted = baselines.fit_controls(open_for_evaluation(recipe, "train"), "source", "target")
 
     def make(sample, name):
         truth = ((sample["target"].permute(1, 2, 0) + 1) * 127.5).round().byte().numpy()
@@ -281,7 +282,7 @@ def test_controls_on_real_facades(monkeypatch):
     monkeypatch.setenv("GANZOO_DATA", REAL_DATA)
     recipe = load_recipe("pix2pix_facades", ["data.fallback=none"])
     test = open_for_evaluation(recipe, "test")
-    fitted = controls.fit_controls(open_for_evaluation(recipe, "train"), "source", "target")
+    fitted = baselines.fit_controls(open_for_evaluation(recipe, "train"), "source", "target")
     scores = judge(test, lambda sample, _: fitted.images(sample), recipe.metrics).scores
     names = ("l1", "ssim", "gradient_energy", "own_other")
     expected = {

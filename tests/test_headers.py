@@ -3,8 +3,8 @@
 import pytest
 from PIL import Image
 
-from ganzoo.data import headers
-from ganzoo.data.headers import try_extremes
+from ganzoo.data import file_headers
+from ganzoo.data.file_headers import try_extremes
 from ganzoo.data.pipeline import open_data
 from ganzoo.engine.check import inspect_recipe
 from ganzoo.errors import DataError
@@ -59,7 +59,7 @@ def test_of_large_splits_some_headers_are_read(tiny, pairs, monkeypatch):
     try_extremes(data)
     assert asked == list(range(12))
     asked.clear()
-    monkeypatch.setattr(headers, "MOST", 3)
+    monkeypatch.setattr(file_headers, "MOST", 3)
     try_extremes(data)
     assert asked == [0, 6, 11]
 

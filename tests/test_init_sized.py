@@ -22,7 +22,7 @@ from ganzoo.cli.init_scale import (
 from ganzoo.cli.init_text import HERE, PAPER, nice
 from ganzoo.cli.main import main
 from ganzoo.data.proposal import Scale
-from ganzoo.engine.measure import StepTime
+from ganzoo.engine.step_timing import StepTime
 from ganzoo.errors import EnvironmentFault, UsageError
 from ganzoo.recipe import load_recipe, loads
 
@@ -261,12 +261,12 @@ def test_more_images_than_time_is_said_with_what_to_type(step_seconds):
 
 
 def test_a_measurement_that_fails_is_said_and_a_recipe_written(monkeypatch):
-    from ganzoo.engine import measure
+    from ganzoo.engine import step_timing
 
     def fail(*_args, **_options):
         raise EnvironmentFault("this machine has\nno memory left")
 
-    monkeypatch.setattr(measure, "measure", fail)
+    monkeypatch.setattr(step_timing, "measure", fail)
     paired(6, side=300)
     answer, text = init()
     recipe = load_recipe("set.toml")
@@ -279,17 +279,17 @@ def test_a_measurement_that_fails_is_said_and_a_recipe_written(monkeypatch):
 
 
 def test_on_a_gpu_it_is_the_published_setting(step_seconds, monkeypatch):
-    from ganzoo.engine import session
+    from ganzoo.engine import accelerate_session
 
     paired(6, side=300)
-    resolve = session.resolve
+    resolve = accelerate_session.resolve
 
     def with_gpu(train):
         import dataclasses
 
         return dataclasses.replace(resolve(train), device="cuda")
 
-    monkeypatch.setattr(session, "resolve", with_gpu)
+    monkeypatch.setattr(accelerate_session, "resolve", with_gpu)
     init()
     recipe = load_recipe("set.toml")
     assert (recipe.networks["generator"].options.depth, recipe.train.epochs) == (8, 200)

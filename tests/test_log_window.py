@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from ganzoo.data.pipeline import open_data
-from ganzoo.engine import stepper as stepper_module
-from ganzoo.engine.session import Session, resolve
+from ganzoo.engine import optimize as stepper_module
+from ganzoo.engine.accelerate_session import Session, resolve
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import DivergedError
 from ganzoo.interfaces import Clock

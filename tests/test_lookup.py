@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ganzoo.data.lookup import data_cache, find_data
+from ganzoo.data.dataset_paths import data_cache, find_data
 from ganzoo.errors import DataMissing
 
 

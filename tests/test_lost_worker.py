@@ -9,7 +9,7 @@ import pytest
 
 from ganzoo.api import hookimpl
 from ganzoo.data.loader import lost_worker
-from ganzoo.engine.clocks import Limits
+from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.errors import EnvironmentFault
 from ganzoo.observers import Voice

@@ -10,12 +10,12 @@ import torch
 
 from ganzoo.cli.main import main
 from ganzoo.data.pipeline import open_data
-from ganzoo.engine import measure as module
-from ganzoo.engine.clocks import rounded
-from ganzoo.engine.measure import StepTime, measure
+from ganzoo.engine import step_timing as module
+from ganzoo.engine.intervals import rounded
+from ganzoo.engine.step_timing import StepTime, measure
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import EnvironmentFault
-from ganzoo.memory import free_memory
+from ganzoo.process.memory import free_memory
 from ganzoo.recipe import load_recipe
 
 

@@ -9,11 +9,11 @@ import torch
 
 from ganzoo.api import hookimpl
 from ganzoo.cli.main import main
-from ganzoo.engine.clocks import Limits
+from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.errors import EnvironmentFault, ExitCode
-from ganzoo.memory import out_of_memory, shortage
 from ganzoo.observers import Voice
+from ganzoo.process.memory import out_of_memory, shortage
 from ganzoo.recipe import load_recipe
 
 

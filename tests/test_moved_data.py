@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from ganzoo.cli.main import main
-from ganzoo.engine.clocks import Limits
+from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.errors import DataError, DataMissing, ExitCode, RecipeError
-from ganzoo.inference.weights import read_card
+from ganzoo.inference.weights_file import read_card
 from ganzoo.observers import Voice
 from ganzoo.recipe import load_recipe
 

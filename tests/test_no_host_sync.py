@@ -20,11 +20,11 @@ from torch.utils.weak import WeakIdKeyDictionary
 from ganzoo.api import hookimpl
 from ganzoo.data.pipeline import open_data
 from ganzoo.engine import trainer as trainer_module
-from ganzoo.engine.clocks import Limits
+from ganzoo.engine.accelerate_session import Session, resolve
+from ganzoo.engine.intervals import Limits
 from ganzoo.engine.loop import Loop
-from ganzoo.engine.session import Session, resolve
+from ganzoo.engine.run_view import Run
 from ganzoo.engine.trainer import Trainer
-from ganzoo.engine.view import Run
 from ganzoo.observers import Voice, default_observers
 from ganzoo.recipe import load_recipe
 from tests.narrow import narrow, shipped

@@ -10,14 +10,14 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from ganzoo.data.pictures import grid
+from ganzoo.data.contact_sheet import grid
 from ganzoo.engine import checkpoint
-from ganzoo.engine.clocks import Limits
+from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.errors import EnvironmentFault, RecipeError
 from ganzoo.observers import Voice
+from ganzoo.plugin_system.registry import activate
 from ganzoo.recipe import load_recipe
-from ganzoo.registry import activate
 
 QUIET = Voice(quiet=True)
 
@@ -245,7 +245,7 @@ def test_a_sample_that_fails_costs_no_weights(tiny, tmp_path, monkeypatch):
     def fail(self, run):
         raise RecipeError("no picture today")
 
-    monkeypatch.setattr("ganzoo.observers.samples.SampleGrids.sample", fail)
+    monkeypatch.setattr("ganzoo.observers.sample_grids.SampleGrids.sample", fail)
     result = go(tiny, tmp_path / "run", "watch.samples=2 steps", steps=5)
     assert result.exit_code == 0
     assert checkpoint.steps(tmp_path / "run" / "checkpoints") == [5]

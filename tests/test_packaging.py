@@ -41,7 +41,7 @@ def test_what_must_be_in_it_is_in_it(wheel):
     files = files_of(wheel)
     assert {
         "ganzoo/py.typed",
-        "ganzoo/data/decode.py",  # a `data/` in .gitignore would drop it
+        "ganzoo/data/read_image.py",  # a `data/` in .gitignore would drop it
         "ganzoo/recipes/pix2pix_facades.toml",
         "ganzoo/testing/template/common/gitignore.tmpl",
         "ganzoo/recipes/recipe.schema.json",
@@ -80,7 +80,7 @@ def test_entry_points_are_the_folders_of_plugins(wheel):
         entries.read_string(archive.read(name).decode())
     plugins = {folder.name for folder in (ROOT / "plugins").iterdir() if folder.is_dir()}
     assert dict(entries["ganzoo.plugins"]) == {
-        "ganzoo": "ganzoo.builtin",
+        "ganzoo": "ganzoo.plugin_system.builtin",
         **{name: f"ganzoo_{name}" for name in plugins},
     }
     assert dict(entries["console_scripts"]) == {"ganzoo": "ganzoo.cli.main:main"}
@@ -209,7 +209,7 @@ def test_the_rest_works_without_a_plugin(packaging, tmp_path):
 
 NAMES = """
 from ganzoo.recipe import shipped_recipes
-from ganzoo.registry import activate
+from ganzoo.plugin_system.registry import activate
 registry = activate()
 print(*shipped_recipes(registry))
 print(*(record.namespace + "=" + record.state for record in registry.records))

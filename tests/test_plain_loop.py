@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from ganzoo.data.pipeline import open_data
-from ganzoo.engine.session import Session, resolve
+from ganzoo.engine.accelerate_session import Session, resolve
 from ganzoo.engine.trainer import Trainer
 from ganzoo.recipe import load_recipe
 from tests.benchmarks import plain

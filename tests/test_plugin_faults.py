@@ -9,14 +9,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ganzoo import registry
 from ganzoo.cli.main import main
 from ganzoo.engine import checkpoint
 from ganzoo.engine.check import inspect_recipe
-from ganzoo.engine.clocks import Limits
+from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.errors import DataError, ExitCode, PluginError, RecipeError
 from ganzoo.observers import Voice
+from ganzoo.plugin_system import registry
 from ganzoo.recipe import load_recipe
 
 QUIET = Voice(quiet=True)

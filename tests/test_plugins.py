@@ -15,8 +15,8 @@ import pytest
 
 from ganzoo.cli import diagnosis
 from ganzoo.errors import UsageError
-from ganzoo.plugins import CORE, PluginRecord, discover
-from ganzoo.registry import Registry
+from ganzoo.plugin_system.discovery import CORE, PluginRecord, discover
+from ganzoo.plugin_system.registry import Registry
 
 GOOD = """
 from ganzoo.api import Component, hookimpl

@@ -12,12 +12,12 @@ import tomllib
 
 import pytest
 
-from ganzoo import registry
 from ganzoo.cli.installation import installation, pip_url
 from ganzoo.cli.main import main
 from ganzoo.cli.plugins_new import KINDS, PLACEHOLDER, render
 from ganzoo.errors import PluginError
-from ganzoo.plugins import discover
+from ganzoo.plugin_system import registry
+from ganzoo.plugin_system.discovery import discover
 from ganzoo.recipe import load_recipe
 from ganzoo.testing.kit import NotApplicable, cases
 

@@ -12,17 +12,18 @@ from click.testing import CliRunner
 from PIL import Image
 from torch import nn
 
-from ganzoo import api, registry
+from ganzoo import api
 from ganzoo.errors import DivergedError, EnvironmentFault, ExitCode
-from ganzoo.inference.card import WeightsCard
 from ganzoo.inference.modes import inference_mode
-from ganzoo.inference.network import as_given, load_trained
 from ganzoo.inference.precision import PRECISIONS, computing_in, lower_weights, pick_precision
 from ganzoo.inference.predict import predict
-from ganzoo.inference.weights import build_network, load_weights, save_weights
+from ganzoo.inference.trained_network import as_given, load_trained
+from ganzoo.inference.weights_card import WeightsCard
+from ganzoo.inference.weights_file import build_network, load_weights, save_weights
 from ganzoo.interfaces import Field, NetIO
+from ganzoo.plugin_system import registry
 
-TOY = registry.__file__.replace("ganzoo/registry.py", "tests/toys/inference_toy.py")
+TOY = registry.__file__.replace("ganzoo/plugin_system/registry.py", "tests/toys/inference_toy.py")
 CPU = torch.device("cpu")
 IMAGE = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(4))
 
@@ -237,7 +238,7 @@ def test_inputs_are_not_rounded_before_the_network():
     ],
 )
 def test_auto(monkeypatch, wanted, fast, eight_bits, becomes):
-    monkeypatch.setattr("ganzoo.hardware.multiplies_bf16", lambda _: fast)
+    monkeypatch.setattr("ganzoo.nn.hardware.multiplies_bf16", lambda _: fast)
     assert pick_precision(wanted, CPU, eight_bits=eight_bits) == becomes
 
 
@@ -260,7 +261,7 @@ def test_results_say_their_precision(tmp_path, monkeypatch, weights, picture):
     from ganzoo.cli.predict import command
 
     for fast, expected in ((True, "bf16"), (False, "fp32")):
-        monkeypatch.setattr("ganzoo.hardware.multiplies_bf16", lambda _, fast=fast: fast)
+        monkeypatch.setattr("ganzoo.nn.hardware.multiplies_bf16", lambda _, fast=fast: fast)
         out = tmp_path / f"{expected}.png"
         arguments = [weights, picture, "-o", out, "--device", "cpu", "--json"]
         result = CliRunner().invoke(command, [str(one) for one in arguments])

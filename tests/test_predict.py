@@ -14,16 +14,17 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from ganzoo import api, registry
+from ganzoo import api
 from ganzoo.data.convert import to_tensor, to_uint8
 from ganzoo.errors import DataError, ExitCode, UsageError
 from ganzoo.inference import modes
-from ganzoo.inference.card import WeightsCard
-from ganzoo.inference.network import load_trained
+from ganzoo.inference.file_pipeline import brought_to
 from ganzoo.inference.predict import plan, predict
-from ganzoo.inference.stream import brought_to
-from ganzoo.inference.weights import build_network, load_weights, read_card, save_weights
+from ganzoo.inference.trained_network import load_trained
+from ganzoo.inference.weights_card import WeightsCard
+from ganzoo.inference.weights_file import build_network, load_weights, read_card, save_weights
 from ganzoo.interfaces import Field, NetIO
+from ganzoo.plugin_system import registry
 
 TOY = Path(__file__).parent / "toys" / "inference_toy.py"
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from ganzoo.errors import ExitCode, RecipeError, UsageError
 from ganzoo.interfaces import Clock
-from ganzoo.plugins import PluginRecord, discover
+from ganzoo.plugin_system.discovery import PluginRecord, discover
+from ganzoo.plugin_system.registry import Registry, current
 from ganzoo.recipe import (
     Recipe,
     RecipeProblems,
@@ -20,9 +21,8 @@ from ganzoo.recipe import (
     loads,
     shipped_recipes,
 )
-from ganzoo.recipe.document import KEYS, leaves
+from ganzoo.recipe.resolved import KEYS, leaves
 from ganzoo.recipe.write import to_toml
-from ganzoo.registry import Registry, current
 
 TOY = Path(__file__).parent / "toys" / "naming_toy.py"
 TOYS = Registry(

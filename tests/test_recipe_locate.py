@@ -9,7 +9,7 @@ import tomlkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ganzoo.recipe.locate import locate
+from ganzoo.recipe.toml_positions import locate
 
 TEXT = '''\
 # a comment with [brackets] and = signs

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 
 from ganzoo.data import handover as handover_module
-from ganzoo.data.cache import SampleCache
 from ganzoo.data.handover import Handover
 from ganzoo.data.loader import batches
 from ganzoo.data.pipeline import PreparedData
-from ganzoo.data.records import pack
+from ganzoo.data.sample_cache import SampleCache
 from ganzoo.data.sampler import StreamSampler
+from ganzoo.data.shared_files import pack
 from ganzoo.interfaces import Field
 
 

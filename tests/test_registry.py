@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from ganzoo import api, registry
+from ganzoo import api
 from ganzoo.errors import ExitCode, PluginError, RecipeError
-from ganzoo.plugins import PluginRecord, discover
-from ganzoo.registry import ChoiceError, Registry
+from ganzoo.plugin_system import registry
+from ganzoo.plugin_system.discovery import PluginRecord, discover
+from ganzoo.plugin_system.registry import ChoiceError, Registry
 
 TOY = Path(__file__).parent / "toys" / "naming_toy.py"
 

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from ganzoo import registry
 from ganzoo.data.pipeline import open_data
+from ganzoo.engine.accelerate_session import Session, resolve
 from ganzoo.engine.check import inspect_recipe
-from ganzoo.engine.clocks import Limits
-from ganzoo.engine.rehearsal import rehearse
+from ganzoo.engine.dry_run import rehearse
+from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
-from ganzoo.engine.session import Session, resolve
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import ExitCode, PluginError, RecipeError
 from ganzoo.interfaces import NetIO
+from ganzoo.plugin_system import registry
 from ganzoo.recipe import load_recipe
 
 TOYS = Path(__file__).parent / "toys"

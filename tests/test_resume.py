@@ -10,19 +10,19 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ganzoo import registry
 from ganzoo.api import hookimpl
 from ganzoo.data.pipeline import open_data
-from ganzoo.engine import checkpoint, rundir
-from ganzoo.engine.clocks import Limits
+from ganzoo.engine import checkpoint, run_directory
+from ganzoo.engine.accelerate_session import Session, resolve
+from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
-from ganzoo.engine.session import Session, resolve
-from ganzoo.engine.state import capture, restore
+from ganzoo.engine.snapshot import capture, restore
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import DataError, ExitCode, RecipeError
-from ganzoo.inference.network import load_trained
+from ganzoo.inference.trained_network import load_trained
 from ganzoo.observers import Voice, default_observers
 from ganzoo.observers.base import Observer
+from ganzoo.plugin_system import registry
 from ganzoo.recipe import load_recipe
 
 QUIET = Voice(quiet=True)
@@ -91,7 +91,7 @@ def test_a_resume_that_forgets_the_random_state_is_noticed(tiny, tmp_path, monke
     """A control: without the generators' state, dropout differs and so do the weights."""
     go(tiny, tmp_path / "whole", steps=4)
     go(tiny, tmp_path / "parts", steps=2)
-    monkeypatch.setattr("ganzoo.engine.state.rng.set_state", lambda *_: None)
+    monkeypatch.setattr("ganzoo.engine.snapshot.rng.set_state", lambda *_: None)
     go(None, resume=tmp_path / "parts", steps=4)
     with pytest.raises(AssertionError):
         assert_same_bits(tmp_path / "whole", tmp_path / "parts", 4)
@@ -263,7 +263,7 @@ def test_a_run_is_claimed_before_its_checkpoints_are_looked_for(tiny, tmp_path, 
         function = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *a: (order.append(name), function(*a))[1])
 
-    noted(rundir, "claimed")
+    noted(run_directory, "claimed")
     noted(checkpoint, "newest_good")
     go(None, resume=tmp_path / "run", steps=2)
     assert order == ["claimed", "newest_good"]

@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ganzoo.cli.main import main
-from ganzoo.engine import checkpoint, rundir
-from ganzoo.engine.clocks import Limits
-from ganzoo.engine.history import comparison, last_losses, summaries
+from ganzoo.engine import checkpoint, run_directory
+from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
+from ganzoo.engine.run_history import comparison, last_losses, summaries
 from ganzoo.errors import DataError, ExitCode, UsageError
 from ganzoo.observers import Voice
 from ganzoo.recipe import load_recipe
@@ -428,15 +428,15 @@ def test_a_new_run_takes_no_directory_that_holds_anything_else(tiny, tmp_path, n
 def test_of_two_starts_in_one_directory_the_second_takes_nothing(tiny, tmp_path, monkeypatch):
     """The first one begins between the second's look and its claim."""
     out, recipe = tmp_path / "x", load_recipe(tiny)
-    reserve = rundir.reserve
+    reserve = run_directory.reserve
 
     def overtaken(*arguments):
         path = reserve(*arguments)
-        with rundir.claimed(path):
-            rundir.begin(load_recipe(tiny, ["train.seed=9"]), path)
+        with run_directory.claimed(path):
+            run_directory.begin(load_recipe(tiny, ["train.seed=9"]), path)
         return path
 
-    monkeypatch.setattr(rundir, "reserve", overtaken)
+    monkeypatch.setattr(run_directory, "reserve", overtaken)
     with pytest.raises(UsageError, match="isn't empty"):
         run(recipe, out=out, limits=Limits(1), voice=Voice(quiet=True))
     assert load_recipe(out / "recipe.resolved.toml").train.seed == 9

@@ -12,18 +12,19 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from ganzoo import api, registry
-from ganzoo.data.pictures import block, scatter
+from ganzoo import api
+from ganzoo.data.contact_sheet import block, scatter
 from ganzoo.data.pipeline import open_for_evaluation
-from ganzoo.engine.clocks import Limits
+from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.errors import DivergedError, UsageError
-from ganzoo.inference.find import find_weights
-from ganzoo.inference.neighbours import find_neighbours
+from ganzoo.inference.find_weights import find_weights
+from ganzoo.inference.nearest_neighbours import find_neighbours
 from ganzoo.inference.sample import sample
 from ganzoo.inference.walks import STEPS, slerp
-from ganzoo.inference.weights import load_weights, save_weights
+from ganzoo.inference.weights_file import load_weights, save_weights
 from ganzoo.observers import Voice
+from ganzoo.plugin_system import registry
 from ganzoo.recipe import load_recipe
 
 TOY = Path(__file__).parent / "toys" / "drawing_toy.py"

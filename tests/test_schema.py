@@ -18,16 +18,17 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 from typing_extensions import TypedDict
 
-from ganzoo import api, registry
+from ganzoo import api
 from ganzoo.api import Chosen, Component, Options, Ref, Scalar
 from ganzoo.cli import main as cli
-from ganzoo.plugins import CORE, PluginRecord, discover
+from ganzoo.plugin_system import registry
+from ganzoo.plugin_system.discovery import CORE, PluginRecord, discover
+from ganzoo.plugin_system.registry import Registry
 from ganzoo.recipe import RecipeProblems, load_document, load_recipe, parse_every, shipped_recipes
-from ganzoo.recipe.document import KEYS
 from ganzoo.recipe.draft4 import demands_of, draft4, table_of, value_of
+from ganzoo.recipe.resolved import KEYS
 from ganzoo.recipe.schema import FILE, HELP, component_schema, recipe_schema, schema_text
 from ganzoo.recipe.validate import SETTINGS
-from ganzoo.registry import Registry
 
 ROOT = Path(__file__).parents[1]
 TOY = Path(__file__).parent / "toys" / "naming_toy.py"

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from ganzoo import registry
 from ganzoo.api import hookimpl
 from ganzoo.cli.main import main
 from ganzoo.engine.run import run
 from ganzoo.errors import ExitCode
 from ganzoo.observers import Voice
+from ganzoo.plugin_system import registry
+from ganzoo.process.signals import HEEDED, TOGETHER, handled
 from ganzoo.recipe import load_recipe
-from ganzoo.signals import HEEDED, TOGETHER, handled
 from tests.faults.forks import Child, warm
 
 PLUGIN = '''

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 
 from ganzoo.errors import DataError, EnvironmentFault, ExitCode
-from ganzoo.inference import stream
-from ganzoo.inference.stream import Job, make_all, one_behind
+from ganzoo.inference import file_pipeline
+from ganzoo.inference.file_pipeline import Job, make_all, one_behind
 from ganzoo.interfaces import Field, NetIO
 
 WAIT = 4.0
@@ -97,7 +97,7 @@ def test_broken_inputs_keep_their_place(jobs, broken):
 
 def test_the_next_is_read_and_the_last_saved_meanwhile(jobs, monkeypatch):
     read, saved = ({job.source.stem: threading.Event() for job in jobs} for _ in range(2))
-    read_image, save = stream.read_image, stream._save
+    read_image, save = file_pipeline.read_image, file_pipeline._save
 
     def reading(path, channels):
         array = read_image(path, channels)
@@ -108,8 +108,8 @@ def test_the_next_is_read_and_the_last_saved_meanwhile(jobs, monkeypatch):
         save(array, path, note)
         saved[path.stem].set()
 
-    monkeypatch.setattr(stream, "read_image", reading)
-    monkeypatch.setattr(stream, "_save", saving)
+    monkeypatch.setattr(file_pipeline, "read_image", reading)
+    monkeypatch.setattr(file_pipeline, "_save", saving)
 
     def meanwhile(name):
         index = int(name)
@@ -125,14 +125,14 @@ def test_the_next_is_read_and_the_last_saved_meanwhile(jobs, monkeypatch):
 
 
 def test_a_full_disk_ends_it_and_keeps_what_was_saved(jobs, monkeypatch):
-    save = stream._save
+    save = file_pipeline._save
 
     def full(array, path, note):
         if path.stem >= "2":
             raise EnvironmentFault("no space left", where=str(path))
         save(array, path, note)
 
-    monkeypatch.setattr(stream, "_save", full)
+    monkeypatch.setattr(file_pipeline, "_save", full)
     network, told = Network(), []
     with pytest.raises(EnvironmentFault, match="no space") as caught:
         run_into(told, network, jobs)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ganzoo.cli.main import main
-from ganzoo.streams import lasting_streams
+from ganzoo.process.streams import lasting_streams
 from tests.faults.forks import Child, to, warm
 
 PLUGIN = """

@@ -14,7 +14,6 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from ganzoo import registry
 from ganzoo.api import Chosen, Component, Options
 from ganzoo.errors import (
     DataError,
@@ -25,12 +24,13 @@ from ganzoo.errors import (
     UsageError,
 )
 from ganzoo.files import replacing
-from ganzoo.inference import card as cards
-from ganzoo.inference import weights
-from ganzoo.inference.card import WeightsCard
-from ganzoo.inference.find import find_weights
-from ganzoo.inference.weights import build_network, load_weights, read_card, save_weights
+from ganzoo.inference import weights_card as cards
+from ganzoo.inference import weights_file
+from ganzoo.inference.find_weights import find_weights
+from ganzoo.inference.weights_card import WeightsCard
+from ganzoo.inference.weights_file import build_network, load_weights, read_card, save_weights
 from ganzoo.interfaces import Field, NetIO
+from ganzoo.plugin_system import registry
 
 
 def make_card(**changes: Any) -> WeightsCard:
@@ -128,7 +128,7 @@ def test_weights_round_trip_of_views_tied_and_transposed_tensors(tmp_path):
 
 def test_only_tensors_that_safetensors_would_refuse_are_copied():
     whole = torch.randn(4, 4)
-    made = weights.writable({"whole": whole, "tied": whole, "part": torch.randn(8)[2:]})
+    made = weights_file.writable({"whole": whole, "tied": whole, "part": torch.randn(8)[2:]})
     assert made["whole"].data_ptr() == whole.data_ptr()  # a checkpoint needs no second copy
     assert made["tied"].data_ptr() != whole.data_ptr()
     assert torch.equal(made["tied"], whole)

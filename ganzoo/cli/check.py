@@ -86,7 +86,7 @@ def _show(report: dict[str, Any]) -> None:
 
 
 def _time(found: dict[str, Any], precision: str) -> str:
-    from ganzoo.engine.clocks import rounded
+    from ganzoo.engine.intervals import rounded
 
     return (
         f"A step takes about {rounded(found['step'])} here in {precision}; the whole plan of "

@@ -13,10 +13,10 @@ from typing import Any, TextIO
 
 import click
 
-from ganzoo.blame import culprit, place_of
 from ganzoo.errors import ExitCode, GanzooError, one_line
 from ganzoo.files import to_json
-from ganzoo.streams import Lasting
+from ganzoo.plugin_system.blame import culprit, place_of
+from ganzoo.process.streams import Lasting
 
 
 class _Notes(logging.StreamHandler[Any]):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganzoo.cli.lazy import NamingGroup
+from ganzoo.cli.lazy_commands import NamingGroup
 
 if TYPE_CHECKING:
     from ganzoo.data.inspect import Report
@@ -139,7 +139,7 @@ def _document(name: str, report: Report, sheet: Path | None) -> dict[str, Any]:
 
 
 def _print(report: Report, sheet: Path | None, limit: int | None) -> None:
-    from ganzoo.data.ranges import dark_files
+    from ganzoo.data.value_ranges import dark_files
 
     for note in report.notes:
         click.echo(note, err=True)

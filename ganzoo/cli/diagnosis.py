@@ -20,7 +20,7 @@ from ganzoo.cli.installation import installation
 from ganzoo.errors import GanzooError
 
 if TYPE_CHECKING:
-    from ganzoo.registry import Registry
+    from ganzoo.plugin_system.registry import Registry
 
 State = Literal["ok", "note", "warning", "broken"]
 
@@ -51,7 +51,7 @@ def of_installation(block: Sequence[str] = (), files: Sequence[str] = ()) -> Ite
     """Look at Python, ganzoo, what it is built on, and plugins.
 
     Args:
-        block: plugins not to load, as `ganzoo.registry.activate` takes them.
+        block: plugins not to load, as `ganzoo.plugin_system.registry.activate` takes them.
         files: Python files to load as plugins.
     """
     yield Finding("python", "ok", f"{platform.python_version()} ({sys.executable})")
@@ -61,7 +61,7 @@ def of_installation(block: Sequence[str] = (), files: Sequence[str] = ()) -> Ite
     yield from albumentations()
     yield from torchvision()
     try:
-        from ganzoo.registry import activate
+        from ganzoo.plugin_system.registry import activate
 
         registry = activate(block=block, files=files)
     except GanzooError:  # of --plugin

@@ -73,10 +73,10 @@ def command(  # click passes by name
     from ganzoo.cli.init_sized import Sized, sized
     from ganzoo.cli.init_text import recipe_text
     from ganzoo.data.pipeline import unreadable
-    from ganzoo.engine.clocks import parse_duration
+    from ganzoo.engine.intervals import parse_duration
     from ganzoo.errors import DataError, UsageError
     from ganzoo.recipe import loads
-    from ganzoo.recipe.beside import seen_from
+    from ganzoo.recipe.data_root import seen_from
 
     seconds = parse_duration(duration) if duration else None
     if base and (size or seconds):
@@ -163,7 +163,7 @@ def _tell_other_way(out: Path, proposal: Proposal, *, turn: bool) -> None:
 
 def _tell_next(out: Path, recipe: Recipe, data: PreparedData, made: Sized) -> None:
     """What to type now, and after the training."""
-    from ganzoo.engine.clocks import in_words
+    from ganzoo.engine.intervals import in_words
 
     name = shlex.quote(str(out))
     if misfit := _misfit(recipe, data):
@@ -185,7 +185,7 @@ def _places(folder: Path, out: Path | None, *, overwrite: bool) -> tuple[Path, P
     """
     from ganzoo.errors import DataError, DataMissing, UsageError
     from ganzoo.names import printable
-    from ganzoo.wording import nearest_folder
+    from ganzoo.plugin_system.option_errors import nearest_folder
 
     folder = folder.expanduser()
     if not folder.is_dir():
@@ -281,7 +281,7 @@ def _drawn(data: PreparedData, serves: str) -> Any:
     """The first sample with its caption, H x W x 3 uint8."""
     import numpy as np
 
+    from ganzoo.data.contact_sheet import grid
     from ganzoo.data.inspect import contact_sheet_rows
-    from ganzoo.data.pictures import grid
 
     return np.asarray(grid(contact_sheet_rows(data, 1), f"{data.name(0)}: {serves}"))

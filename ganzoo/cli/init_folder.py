@@ -54,7 +54,7 @@ def choose_component(folder: Path, use: str | None) -> tuple[str, Proposal, list
 def _proposals(folder: Path) -> tuple[dict[str, Proposal], dict[str, Proposal]]:
     """What each data component proposes by itself, and what it would where it is asked for."""
     from ganzoo.api import load_target
-    from ganzoo.registry import current
+    from ganzoo.plugin_system.registry import current
 
     known: dict[str, Proposal] = {}
     anyway: dict[str, Proposal] = {}

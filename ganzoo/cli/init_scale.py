@@ -14,7 +14,7 @@ from ganzoo.errors import GanzooError
 
 if TYPE_CHECKING:
     from ganzoo.data.proposal import Scale
-    from ganzoo.engine.measure import StepTime
+    from ganzoo.engine.step_timing import StepTime
 
 Measure = Callable[["Scale"], "StepTime"]
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from ganzoo.cli.init_scale import LEAST_STEPS, Choice, candidates, choose, extrapolated
 from ganzoo.cli.init_text import here_text, nice, paper_text
-from ganzoo.cores import cores
-from ganzoo.engine.clocks import in_words, rounded
+from ganzoo.engine.intervals import in_words, rounded
 from ganzoo.errors import GanzooError, RecipeError, UsageError
+from ganzoo.process.cpu_cores import cores
 
 if TYPE_CHECKING:
     from ganzoo.data.pipeline import PreparedData
     from ganzoo.data.proposal import Scale, Sizing
-    from ganzoo.engine.measure import StepTime
+    from ganzoo.engine.step_timing import StepTime
     from ganzoo.recipe import Recipe
 
 DEFAULT_SECONDS = 600.0
@@ -68,8 +68,8 @@ def sized(
     """
     from ganzoo.data.pipeline import open_data
     from ganzoo.data.proposal import Scale
-    from ganzoo.engine.measure import measure
-    from ganzoo.engine.session import resolve
+    from ganzoo.engine.accelerate_session import resolve
+    from ganzoo.engine.step_timing import measure
 
     recipe = load(head)
     data = open_data(recipe, "train")
@@ -189,7 +189,7 @@ def _planned(tables: Mapping[str, Any], choice: Choice, recipe: Recipe) -> dict[
 
 def _measured(choice: Choice, wanted: float) -> Iterator[str]:
     """What was measured, when and where."""
-    from ganzoo.hardware import processor
+    from ganzoo.nn.hardware import processor
 
     for number, (scale, found) in enumerate(choice.tried.items()):
         if not number:

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ganzoo.cli.diagnosis import Finding, version_of
-from ganzoo.cores import cores
 from ganzoo.errors import GanzooError
+from ganzoo.process.cpu_cores import cores
 
 LITTLE = 2 * 2**30
 """Bytes of free disk below which a warning is due: checkpoints and data sets are large."""
@@ -61,8 +61,8 @@ def devices() -> Iterator[Finding]:
             "compare `nvidia-smi` with the CUDA of torch: " + str(torch.version.cuda),
         )
     try:
-        from ganzoo.engine.session import resolve
-        from ganzoo.hardware import multiplies_bf16
+        from ganzoo.engine.accelerate_session import resolve
+        from ganzoo.nn.hardware import multiplies_bf16
         from ganzoo.recipe.model import Train
 
         auto = resolve(Train())

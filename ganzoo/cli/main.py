@@ -14,7 +14,6 @@ from typing import Any
 import click
 
 import ganzoo
-from ganzoo.blame import left_by
 from ganzoo.cli.console import (
     report_bug,
     report_error,
@@ -22,12 +21,13 @@ from ganzoo.cli.console import (
     report_usage,
     results_apart,
 )
-from ganzoo.cli.lazy import LazyGroup
-from ganzoo.cores import share_cores
+from ganzoo.cli.lazy_commands import LazyGroup
 from ganzoo.errors import EnvironmentFault, ExitCode, GanzooError
 from ganzoo.files import refusal
-from ganzoo.memory import out_of_memory
-from ganzoo.streams import check_stdout, lasting_streams
+from ganzoo.plugin_system.blame import left_by
+from ganzoo.process.cpu_cores import share_cores
+from ganzoo.process.memory import out_of_memory
+from ganzoo.process.streams import check_stdout, lasting_streams
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("ganzoo.cli.run", "Train as a recipe says, or go on with a run."),
@@ -97,8 +97,8 @@ def cli(
     """
     if context.invoked_subcommand == "doctor":  # it looks itself, also where this can't be imported
         return
-    from ganzoo import registry
     from ganzoo.cli.console import show_notes
+    from ganzoo.plugin_system import registry
 
     show_notes()
     active = registry.activate(block=blocked, files=plugin_files)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from ganzoo.cli.console import print_columns, print_json
-from ganzoo.cli.lazy import LazyGroup
-from ganzoo.registry import current
+from ganzoo.cli.lazy_commands import LazyGroup
+from ganzoo.plugin_system.registry import current
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "new": ("ganzoo.cli.plugins_new", "Write a new plugin that works as it is."),

@@ -17,8 +17,8 @@ import click
 
 from ganzoo.cli.console import print_json
 from ganzoo.errors import ExitCode, GanzooError, UsageError
-from ganzoo.registry import ChoiceError, Registry, current
-from ganzoo.wording import did_you_mean
+from ganzoo.plugin_system.option_errors import did_you_mean
+from ganzoo.plugin_system.registry import ChoiceError, Registry, current
 
 if TYPE_CHECKING:
     from ganzoo.testing import Case

@@ -22,8 +22,8 @@ from ganzoo.cli.console import print_columns
 from ganzoo.cli.diagnosis import version_of
 from ganzoo.cli.installation import installation
 from ganzoo.errors import EnvironmentFault, PluginError, UsageError
-from ganzoo.plugins import CORE, GROUP, PREFIX
-from ganzoo.registry import current
+from ganzoo.plugin_system.discovery import CORE, GROUP, PREFIX
+from ganzoo.plugin_system.registry import current
 
 KEPT = (CORE, "torch")
 """Distributions that no plugin may replace."""

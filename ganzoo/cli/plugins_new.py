@@ -19,8 +19,8 @@ import ganzoo
 from ganzoo.api import API_VERSION
 from ganzoo.cli.installation import installation, pip_url
 from ganzoo.errors import EnvironmentFault, UsageError
-from ganzoo.plugins import CORE, distribution_of
-from ganzoo.registry import current
+from ganzoo.plugin_system.discovery import CORE, distribution_of
+from ganzoo.plugin_system.registry import current
 
 PLACEHOLDER = "FILL-IN-THE-ADDRESS-OF-GANZOO"
 """Stands where ganzoo's address would, when neither the user nor the metadata know it."""

@@ -9,11 +9,11 @@ from typing import Any
 import click
 
 from ganzoo.cli.console import print_columns, print_json
-from ganzoo.cli.lazy import NamingGroup
+from ganzoo.cli.lazy_commands import NamingGroup
 from ganzoo.errors import RecipeError, UsageError
+from ganzoo.plugin_system.registry import Registry, current
 from ganzoo.recipe import Recipe, find_recipe, load_recipe, shipped_recipes
-from ganzoo.recipe.document import leaves
-from ganzoo.registry import Registry, current
+from ganzoo.recipe.resolved import leaves
 
 
 @click.group(cls=NamingGroup)
@@ -165,7 +165,7 @@ def _load(ref: str, overrides: tuple[str, ...] = ()) -> Recipe:
     """
     folder = Path(ref).expanduser()
     if folder.is_dir():
-        from ganzoo.engine.rundir import RESOLVED
+        from ganzoo.engine.run_directory import RESOLVED
 
         if (folder / RESOLVED).is_file():
             return load_recipe(folder / RESOLVED, overrides)

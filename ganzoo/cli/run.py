@@ -50,7 +50,7 @@ def command(  # click gives every option of a command to one function
     change a schedule.
     """
     from ganzoo.cli.console import error_document, print_json, report_error
-    from ganzoo.engine.clocks import parse_duration
+    from ganzoo.engine.intervals import parse_duration
     from ganzoo.engine.launch import launch
     from ganzoo.engine.ranks import place
     from ganzoo.engine.request import Request, execute
@@ -124,7 +124,7 @@ def _seeds(recipe: str | None, overrides: Sequence[str], count: int) -> list[int
 
 def _summary(answers: Sequence[Any]) -> dict[str, Any]:
     """Means and standard deviations over seeds: of the last losses and the evaluation, if any."""
-    from ganzoo.engine.history import last_values
+    from ganzoo.engine.run_history import last_values
 
     documents = [answer.document for answer in answers]
     tables = [last_values(document) for document in documents if document]

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ganzoo.cli.console import print_columns, print_json
-from ganzoo.cli.lazy import NamingGroup
+from ganzoo.cli.lazy_commands import NamingGroup
 from ganzoo.errors import UsageError
 
 
@@ -23,7 +23,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 def list_runs(folder: str, *, as_json: bool) -> None:
     """List the runs below FOLDER (default: runs), oldest first."""
-    from ganzoo.engine.history import summaries
+    from ganzoo.engine.run_history import summaries
 
     rows = summaries(Path(folder))
     if as_json:
@@ -42,7 +42,7 @@ def list_runs(folder: str, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 def compare(runs: tuple[str, ...], *, as_json: bool) -> None:
     """Show what differs between RUNS: recipe keys, parameters, FLOPs, losses and metrics."""
-    from ganzoo.engine.history import comparison, which_way_is_better
+    from ganzoo.engine.run_history import comparison, which_way_is_better
 
     if len(runs) < 2:
         raise UsageError("a comparison takes two runs or more")

@@ -8,8 +8,8 @@ import click
 
 from ganzoo.errors import UsageError
 from ganzoo.files import write_text
+from ganzoo.plugin_system.registry import current
 from ganzoo.recipe.schema import FILE, recipe_schema, schema_text
-from ganzoo.registry import current
 
 
 @click.command()

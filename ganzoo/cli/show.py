@@ -18,12 +18,12 @@ import click
 from ganzoo.api import KINDS, Kind
 from ganzoo.cli.console import print_json
 from ganzoo.errors import GanzooError
+from ganzoo.plugin_system.registry import CORE_KEYS, Entry, Registry, current
 from ganzoo.recipe import shipped_recipes
-from ganzoo.recipe.describe import OptionHelp, describe
-from ganzoo.recipe.document import NETWORKS
+from ganzoo.recipe.describe_options import OptionHelp, describe
 from ganzoo.recipe.load import read_merged
+from ganzoo.recipe.resolved import NETWORKS
 from ganzoo.recipe.validate import DEFAULT_METRICS
-from ganzoo.registry import CORE_KEYS, Entry, Registry, current
 
 
 @click.command()

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from ganzoo.data.convert import save_image, to_tensor, to_uint8
-from ganzoo.data.decode import (
+from ganzoo.data.dataset_paths import cache_folder, data_cache, find_data, places
+from ganzoo.data.proposal import Proposal, Proposes, Scale, Sizing
+from ganzoo.data.read_image import (
     IMAGE_SUFFIXES,
     ImageInfo,
     decode_image,
     image_info,
     image_size,
 )
-from ganzoo.data.lookup import cache_folder, data_cache, find_data, places
-from ganzoo.data.proposal import Proposal, Proposes, Scale, Sizing
 from ganzoo.files import replacing
 
 __all__ = [

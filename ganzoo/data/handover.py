@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganzoo.data.records import SharedFile, pack, unpack
+from ganzoo.data.shared_files import SharedFile, pack, unpack
 
 PREFETCH = 2
 """Batches that a worker makes ahead; torch's own number."""

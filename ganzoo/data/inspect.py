@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, get_args
 import numpy as np
 from PIL import Image
 
+from ganzoo.data.contact_sheet import grid, notice, scatter
 from ganzoo.data.convert import to_uint8
-from ganzoo.data.pictures import grid, notice, scatter
 from ganzoo.data.pipeline import PreparedData, open_data, unreadable
-from ganzoo.data.ranges import Span, dark, span_of_dark
+from ganzoo.data.value_ranges import Span, dark, span_of_dark
 from ganzoo.errors import DataError, DataMissing
 from ganzoo.interfaces import DataSource, Field, Split
 from ganzoo.names import printable

@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from ganzoo.blame import culprit, left_by
-from ganzoo.data.cache import SampleCache, open_cache
 from ganzoo.data.handover import PREFETCH, Handover, Letter, open_handover
 from ganzoo.data.pipeline import PreparedData
+from ganzoo.data.sample_cache import SampleCache, open_cache
 from ganzoo.data.sampler import Position, StreamSampler
 from ganzoo.errors import EnvironmentFault, GanzooError
-from ganzoo.memory import shortage
-from ganzoo.signals import left_to_parent
+from ganzoo.plugin_system.blame import culprit, left_by
+from ganzoo.process.memory import shortage
+from ganzoo.process.signals import left_to_parent
 
 
 class _Batches(Dataset[Any]):

@@ -10,12 +10,12 @@ import numpy as np
 from torch import Tensor
 
 from ganzoo.api import Chosen
-from ganzoo.data.cache import SampleCache
-from ganzoo.data.contents import fields_of, no_sample
 from ganzoo.data.convert import tensor_shape, to_tensor, to_tensors
-from ganzoo.data.ranges import dark
-from ganzoo.data.records import pack
+from ganzoo.data.field_checks import fields_of, no_sample
+from ganzoo.data.sample_cache import SampleCache
 from ganzoo.data.sampler import Position, drawn, generator_for
+from ganzoo.data.shared_files import pack
+from ganzoo.data.value_ranges import dark
 from ganzoo.errors import DataError, DataMissing, PluginError
 from ganzoo.interfaces import Augment, DataSource, Field, Split
 from ganzoo.names import printable, stays_inside

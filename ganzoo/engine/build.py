@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo.api import Chosen, NetOptions
-from ganzoo.engine.rng import isolated, seed_for
+from ganzoo.data.rng import isolated, seed_for
 from ganzoo.errors import DataError, GanzooError, PluginError, RecipeError
 from ganzoo.interfaces import DiffAugment, Field, Loss, LossInputs, NetIO, Shape, Task
 from ganzoo.recipe.model import Optimizer, Recipe

@@ -9,17 +9,17 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from ganzoo.api import Chosen, NetOptions
-from ganzoo.blame import in_words
-from ganzoo.data.headers import try_extremes
+from ganzoo.data.file_headers import try_extremes
 from ganzoo.data.pipeline import PreparedData, open_data
+from ganzoo.engine.accelerate_session import resolve
 from ganzoo.engine.build import Plan, build_loss, build_network, check_outputs, plan_networks
-from ganzoo.engine.looking import open_watched
-from ganzoo.engine.measure import kept_for_backward, measure, refuse_what_does_not_fit
-from ganzoo.engine.rehearsal import rehearse
-from ganzoo.engine.session import resolve
+from ganzoo.engine.dry_run import rehearse
+from ganzoo.engine.step_timing import kept_for_backward, measure, refuse_what_does_not_fit
+from ganzoo.engine.validation import open_watched
 from ganzoo.errors import EnvironmentFault, GanzooError, RecipeError
 from ganzoo.interfaces import NetIO, as_output
 from ganzoo.nn import weights_follow
+from ganzoo.plugin_system.blame import in_words
 from ganzoo.recipe.model import Recipe
 
 

@@ -28,7 +28,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ganzoo.engine.rundir import now
+from ganzoo.engine.run_directory import now
 from ganzoo.errors import DataError, EnvironmentFault, PluginError
 from ganzoo.files import (
     cannot_write,
@@ -39,8 +39,8 @@ from ganzoo.files import (
     write_json,
     write_text,
 )
-from ganzoo.inference.card import WeightsCard
-from ganzoo.inference.weights import load_weights, save_weights, writable
+from ganzoo.inference.weights_card import WeightsCard
+from ganzoo.inference.weights_file import load_weights, save_weights, writable
 
 FORMAT = 1
 LATEST = "LATEST"

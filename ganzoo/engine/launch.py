@@ -18,14 +18,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ganzoo.blame import culprit, left_by
 from ganzoo.engine.ranks import STORE
 from ganzoo.engine.request import Answer, Request, execute, settled
 from ganzoo.errors import ExitCode, GanzooError
 from ganzoo.files import to_json
-from ganzoo.memory import out_of_memory
-from ganzoo.signals import HEEDED, Insistence, handled, leave
-from ganzoo.streams import lasting_streams
+from ganzoo.plugin_system.blame import culprit, left_by
+from ganzoo.process.memory import out_of_memory
+from ganzoo.process.signals import HEEDED, Insistence, handled, leave
+from ganzoo.process.streams import lasting_streams
 
 GRACE = 8.0
 """Seconds that a process may take to write a checkpoint when its launcher is gone."""
@@ -170,7 +170,7 @@ def _end_with_launcher() -> None:
 
 
 def _child(argument: str, folder: str) -> int:
-    from ganzoo.registry import activate
+    from ganzoo.plugin_system.registry import activate
 
     threading.Thread(target=_end_with_launcher, daemon=True).start()
     plain = json.loads(argument)

@@ -10,15 +10,13 @@ from typing import Any
 
 import pluggy
 
-from ganzoo import hookspecs
-from ganzoo.blame import in_words, where_main_is
 from ganzoo.data.pipeline import PreparedData
-from ganzoo.engine import checkpoint, provenance, rundir
-from ganzoo.engine.clocks import Limits, Ticker
-from ganzoo.engine.faults import fault_of
-from ganzoo.engine.looking import Looks
-from ganzoo.engine.state import capture
-from ganzoo.engine.view import Result, Run
+from ganzoo.engine import checkpoint, run_directory, run_record
+from ganzoo.engine.intervals import Limits, Ticker
+from ganzoo.engine.run_view import Result, Run
+from ganzoo.engine.snapshot import capture
+from ganzoo.engine.training_errors import fault_of
+from ganzoo.engine.validation import Looks
 from ganzoo.errors import (
     DivergedError,
     EnvironmentFault,
@@ -28,7 +26,9 @@ from ganzoo.errors import (
 )
 from ganzoo.interfaces import Outcome
 from ganzoo.observers import Observer, default_observers
-from ganzoo.signals import StopFlag, stop_on_signals
+from ganzoo.plugin_system import hookspecs
+from ganzoo.plugin_system.blame import in_words, where_main_is
+from ganzoo.process.signals import StopFlag, stop_on_signals
 
 
 class Loop:
@@ -74,7 +74,8 @@ class Loop:
         except pluggy.PluginValidationError as error:
             raise PluginError(
                 f"the hooks of {type(error.plugin).__qualname__} can't be called: {error}",
-                hint="`ganzoo.hookspecs.RunSpecs` has the hooks of a run and their arguments.",
+                hint="The hooks of a run and their arguments are in "
+                "`ganzoo.plugin_system.hookspecs.RunSpecs`.",
             ) from error
         for name, callback in callbacks:
             if not self.hooks.get_hookcallers(callback):
@@ -91,7 +92,7 @@ class Loop:
         end = trainer.steps - (-left // trainer.images_per_step)
         self.run.last_step = min(end, self.limits.steps or end)
         self._check_disk()
-        with rundir.writing(self.run.path):
+        with run_directory.writing(self.run.path):
             self._status("running", pid=os.getpid())
         outcome: Outcome = "failed"
         error: GanzooError | None = None
@@ -134,7 +135,7 @@ class Loop:
             epoch, before = trainer.clock.epoch, trainer.images
             trainer.step()
             if self.session.main and trainer.steps == self.first_step + 1:
-                provenance.note_fast_paths(self.run.path, trainer.fast_paths())
+                run_record.note_fast_paths(self.run.path, trainer.fast_paths())
             step, after = trainer.steps, trainer.images
             agree = self._agree_now(step)
             now = self._due(step, before, after, agree=agree)

@@ -53,7 +53,7 @@ def execute(request: Request) -> Answer:
         GanzooError: when the run could not begin.
     """
     with unsearched():
-        from ganzoo.engine.clocks import Limits
+        from ganzoo.engine.intervals import Limits
         from ganzoo.engine.run import run
 
         recipe, resume, overrides = settled(request)
@@ -69,7 +69,7 @@ def execute(request: Request) -> Answer:
 
 def settled(request: Request) -> tuple[Recipe | None, Path | None, list[str]]:
     """The recipe, the run directory to go on with, and every `--set` in force."""
-    from ganzoo.engine import provenance, rundir
+    from ganzoo.engine import run_directory, run_record
     from ganzoo.engine.resume import stored_recipe
     from ganzoo.recipe import load_recipe
 
@@ -77,10 +77,10 @@ def settled(request: Request) -> tuple[Recipe | None, Path | None, list[str]]:
         raise UsageError("nothing to run", hint="ganzoo run RECIPE, or ganzoo run --resume RUN")
     recipe = load_recipe(request.recipe, request.overrides) if request.recipe else None
     overrides = list(request.overrides)
-    resume = rundir.find(request.resume, recipe) if request.resume else None
+    resume = run_directory.find(request.resume, recipe) if request.resume else None
     if resume is not None:
         # What the run was begun with stays set, unless it is said anew.
-        overrides = [*provenance.stored_overrides(resume), *overrides]
+        overrides = [*run_record.stored_overrides(resume), *overrides]
         if request.recipe is not None:
             recipe = load_recipe(request.recipe, overrides)
         elif request.overrides:

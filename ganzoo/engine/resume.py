@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ganzoo.data.identity import difference, identity_of
+from ganzoo.data.fingerprint import difference, identity_of
 from ganzoo.data.pipeline import PreparedData
-from ganzoo.engine import checkpoint, provenance, rundir
-from ganzoo.engine.clocks import Limits, in_words
-from ganzoo.engine.session import Resolved
-from ganzoo.engine.state import restore
+from ganzoo.engine import checkpoint, run_directory, run_record
+from ganzoo.engine.accelerate_session import Resolved
+from ganzoo.engine.intervals import Limits, in_words
+from ganzoo.engine.run_view import Result
+from ganzoo.engine.snapshot import restore
 from ganzoo.engine.trainer import Trainer
-from ganzoo.engine.view import Result
 from ganzoo.errors import DataError, ExitCode, GanzooError, RecipeError
 from ganzoo.interfaces import Outcome
 from ganzoo.observers import Voice
@@ -28,7 +28,7 @@ no bit of the weights. Below another `data.root` must lie the same data."""
 
 def differences(stored: Recipe, wanted: Recipe) -> tuple[list[str], list[str]]:
     """What `wanted` changes: (allowed in a resume, not allowed), as `key: old -> new`."""
-    old, new = rundir.flatten(stored.document), rundir.flatten(wanted.document)
+    old, new = run_directory.flatten(stored.document), run_directory.flatten(wanted.document)
     allowed: list[str] = []
     refused: list[str] = []
     for key in sorted(old.keys() | new.keys()):
@@ -46,9 +46,9 @@ def stored_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
             were, if that is why.
     """
     try:
-        return load_recipe(path / rundir.RESOLVED, overrides)
+        return load_recipe(path / run_directory.RESOLVED, overrides)
     except GanzooError as error:
-        changed = provenance.changed_plugins(path)
+        changed = run_record.changed_plugins(path)
         if error.exit_code == ExitCode.PLUGIN and changed:
             made_with = ", ".join(one.partition(" -> ")[0] for one in changed)
             error.hint = f"{error.hint}\nThe run was made with {made_with}.".strip()
@@ -116,29 +116,29 @@ def find_start(path: Path) -> Start:
                 f"its checkpoints are gone: one of step {written} had been written",
                 where=str(path / "checkpoints"),
                 hint="Restore them from a backup. To start over in a new run directory: "
-                f"ganzoo run {shlex.quote(str(path / rundir.RESOLVED))}",
+                f"ganzoo run {shlex.quote(str(path / run_directory.RESOLVED))}",
             )
         problems.append("no checkpoint had been written: the run begins again at step 0")
     elif written > max(checkpoint.steps(path / "checkpoints")):
         problems.insert(0, f"step_{written} is gone, though status.json names it")
     progress = checkpoint.progress(folder) if folder else checkpoint.Progress(0, 0, 0.0)
-    data = rundir.read_status(path).get("data")
+    data = run_directory.read_status(path).get("data")
     return Start(
         folder,
         progress.step,
         progress.images,
         progress.seconds,
         tuple(problems),
-        resolved=provenance.stored_resolved(path),
+        resolved=run_record.stored_resolved(path),
         stand_in=data["stand_in"] if data else None,
     )
 
 
 def _last_written(path: Path) -> int:
     """Step of the last checkpoint that the run says it has written or gone on from; 0: of none."""
-    name = rundir.read_status(path).get("checkpoint") or ""
+    name = run_directory.read_status(path).get("checkpoint") or ""
     step = name.removeprefix("step_")
-    return max(int(step) if step.isdigit() else 0, provenance.furthest_start(path))
+    return max(int(step) if step.isdigit() else 0, run_record.furthest_start(path))
 
 
 def nothing_left(
@@ -149,7 +149,7 @@ def nothing_left(
     Returns:
         None when there is something to train, or where that isn't known yet.
     """
-    status = rundir.read_status(path)
+    status = run_directory.read_status(path)
     data = status.get("data")
     if data is None or start.folder is None:
         return None
@@ -204,12 +204,12 @@ def departures_from_before(
     notes = []
     if start.resolved is not None and (other := start.resolved.differences(resolved)):
         notes.append(f"resuming with other settings: {', '.join(other)}")
-    if changed := provenance.changed_plugins(path):
+    if changed := run_record.changed_plugins(path):
         notes.append(f"resuming with other plugins: {', '.join(changed)}")
-    if not changes and provenance.edited(path, recipe):
+    if not changes and run_record.edited(path, recipe):
         notes.append(
-            f"{rundir.RESOLVED} isn't what the last part of this run used (edited, or read by "
-            "another version): what follows isn't bit for bit what it would have been"
+            f"{run_directory.RESOLVED} isn't what the last part of this run used (edited, or "
+            "read by another version): what follows isn't bit for bit what it would have been"
         )
     return notes
 
@@ -224,7 +224,7 @@ def check_same_data(path: Path, data: PreparedData, changes: Sequence[str]) -> l
         DataError: when a stand-in would follow the real data, or the other way round; or when the
             data are others.
     """
-    before = rundir.read_status(path).get("data")
+    before = run_directory.read_status(path).get("data")
     if before is None:
         return []
     moved = [change for change in changes if change.startswith("data.root:")]

@@ -6,14 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from ganzoo.blame import left_by
 from ganzoo.data.pipeline import open_data
-from ganzoo.engine import provenance, rundir
-from ganzoo.engine.clocks import Limits
-from ganzoo.engine.looking import open_watched
+from ganzoo.engine import run_directory, run_record
+from ganzoo.engine.accelerate_session import Resolved, Session, resolve
+from ganzoo.engine.dry_run import rehearse
+from ganzoo.engine.intervals import Limits
 from ganzoo.engine.loop import Loop
 from ganzoo.engine.ranks import place
-from ganzoo.engine.rehearsal import rehearse
 from ganzoo.engine.resume import (
     Start,
     adopt,
@@ -23,13 +22,14 @@ from ganzoo.engine.resume import (
     go_on,
     nothing_left,
 )
-from ganzoo.engine.session import Resolved, Session, resolve
+from ganzoo.engine.run_view import Result, Run
 from ganzoo.engine.trainer import Trainer
-from ganzoo.engine.view import Result, Run
+from ganzoo.engine.validation import open_watched
 from ganzoo.errors import RecipeError
 from ganzoo.files import write_text
 from ganzoo.garbage import unsearched
 from ganzoo.observers import Voice
+from ganzoo.plugin_system.blame import left_by
 from ganzoo.recipe.model import Recipe
 from ganzoo.recipe.write import to_toml
 
@@ -129,7 +129,7 @@ def _begin(
         voice.warn(note)
     go_on(trainer, start, voice)
     this = Run(path, recipe, trainer, voice)
-    earlier = len(provenance.stored_overrides(path))
+    earlier = len(run_record.stored_overrides(path))
     if session.main:
         _record(this, resolved, changes, overrides)
     for sentence in _departures(trainer, overrides, earlier, changes):
@@ -139,10 +139,10 @@ def _begin(
 
 def _made(recipe: Recipe, out: Path | None, session: Session, stack: ExitStack) -> Path:
     """The directory of a new run, claimed until `stack` ends, with the recipe in it."""
-    path = Path(session.share(str(rundir.reserve(recipe, out)) if session.main else None))
+    path = Path(session.share(str(run_directory.reserve(recipe, out)) if session.main else None))
     stack.enter_context(_claimed(path, main=session.main))
     if session.main:
-        rundir.begin(recipe, path)
+        run_directory.begin(recipe, path)
     return path
 
 
@@ -152,8 +152,8 @@ def _claimed(path: Path, *, main: bool) -> Iterator[None]:
     if not main:
         yield
         return
-    with rundir.claimed(path):
-        rundir.tidy(path)
+    with run_directory.claimed(path):
+        run_directory.tidy(path)
         yield
 
 
@@ -161,10 +161,10 @@ def _record(
     this: Run, resolved: Resolved, changes: Sequence[str], overrides: Sequence[str]
 ) -> None:
     """Write down what this part of the run is."""
-    with rundir.writing(this.path):
+    with run_directory.writing(this.path):
         if changes:
-            write_text(this.path / rundir.RESOLVED, to_toml(this.recipe))
-        provenance.record(
+            write_text(this.path / run_directory.RESOLVED, to_toml(this.recipe))
+        run_record.record(
             this.path,
             this.recipe,
             resolved,

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ganzoo.data import rng
 from ganzoo.data.loader import batches
 from ganzoo.data.pipeline import PreparedData
 from ganzoo.data.sampler import StreamSampler
-from ganzoo.engine import rng
+from ganzoo.engine.accelerate_session import Session
 from ganzoo.engine.build import (
     build_diffaugments,
     build_loss,
@@ -22,10 +23,9 @@ from ganzoo.engine.build import (
     plan_networks,
 )
 from ganzoo.engine.ema import Ema
-from ganzoo.engine.nets import PreparedNet, Promise
-from ganzoo.engine.plain import weights_of
-from ganzoo.engine.session import Session
-from ganzoo.engine.stepper import Stepper, idle
+from ganzoo.engine.loss_weights import weights_of
+from ganzoo.engine.optimize import Stepper, idle
+from ganzoo.engine.wrapped_networks import PreparedNet, Promise
 from ganzoo.errors import DivergedError, PluginError
 from ganzoo.interfaces import Clock
 from ganzoo.nn import ways, weights_follow
@@ -183,7 +183,7 @@ class Trainer:
         return self.images >= self.planned_images
 
     def term_weights(self, terms: Iterable[str]) -> dict[str, float]:
-        """Weights of logged terms at the present clock, as `ganzoo.engine.plain` has them."""
+        """Return the weights of logged terms at the present clock (see `loss_weights`)."""
         return weights_of(self.task, self.loss, self.clock, terms)
 
     def check_turns(self) -> None:

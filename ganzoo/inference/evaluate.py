@@ -10,23 +10,23 @@ from typing import Any
 from torch import Tensor, nn
 
 from ganzoo.api import NetOptions
-from ganzoo.data.identity import difference, identity_of
+from ganzoo.data.fingerprint import difference, identity_of
 from ganzoo.data.pipeline import PreparedData, open_for_evaluation
-from ganzoo.engine.rundir import RESOLVED, flatten, no_run, read_status
+from ganzoo.engine.run_directory import RESOLVED, flatten, no_run, read_status
 from ganzoo.errors import DataError, UsageError
 from ganzoo.files import write_json
-from ganzoo.inference import controls
-from ganzoo.inference.card import WeightsCard
-from ganzoo.inference.drawing import Sampler, load_sampler
-from ganzoo.inference.find import find_weights
-from ganzoo.inference.judging import Made, as_made, judge, judge_drawn, metrics_for
+from ganzoo.inference import baselines
+from ganzoo.inference.find_weights import find_weights
+from ganzoo.inference.from_noise import Sampler, load_sampler
 from ganzoo.inference.modes import Mode
-from ganzoo.inference.network import Trained, direction, draws, load_trained, task_of
 from ganzoo.inference.report import Gallery, results_of, together
 from ganzoo.inference.scores import NETWORK, means, without_bounds
-from ganzoo.inference.weights import read_card
+from ganzoo.inference.scoring import Made, as_made, judge, judge_drawn, metrics_for
+from ganzoo.inference.trained_network import Trained, direction, draws, load_trained, task_of
+from ganzoo.inference.weights_card import WeightsCard
+from ganzoo.inference.weights_file import read_card
 from ganzoo.interfaces import NetIO, Split
-from ganzoo.memory import memory_for
+from ganzoo.process.memory import memory_for
 from ganzoo.recipe import Recipe, load_recipe
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def score_nets(
         Means by name: `l1`, or `ROLE/l1` for a task that serves several roles; without ceilings
         and floors, which training doesn't change.
     """
-    from ganzoo.engine.rng import isolated
+    from ganzoo.data.rng import isolated
 
     task = recipe.task.load()
     mode = mode or recipe.inference.mode
@@ -97,7 +97,7 @@ def score_nets(
 def _contestants(
     trained: Trained,
     data: PreparedData,
-    fitted: controls.Controls | None = None,
+    fitted: baselines.Controls | None = None,
     keep: Callable[[str, Made], None] = lambda *_: None,
 ) -> Callable[[Mapping[str, Tensor], str], dict[str, Made]]:
     """The network and the controls, as `judge` wants them."""
@@ -179,7 +179,7 @@ def evaluate_run(
         limit: score this many samples alone.
         device: `auto`, `cpu`, `cuda` or `mps`.
         role: the network to score; None: each that the task serves.
-        ema: see `ganzoo.inference.find.find_weights`.
+        ema: see `ganzoo.inference.find_weights.find_weights`.
         overrides: see `run_recipe`.
         done: called with the number of samples done and their total.
 
@@ -294,7 +294,7 @@ def _fit_controls(
     data: PreparedData,
     fields: tuple[str, str],
     notes: list[str],
-) -> controls.Controls | None:
+) -> baselines.Controls | None:
     """The controls; None where the fields aren't images.
 
     Also without the training data, which is said: those held out may be there without them.
@@ -306,4 +306,4 @@ def _fit_controls(
     except DataError as error:
         notes.append(f"No controls: the training data can't be opened ({error.message}).")
         return None
-    return controls.fit_controls(train, *fields)
+    return baselines.fit_controls(train, *fields)

@@ -12,7 +12,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.dropout import _DropoutNd
 
 from ganzoo.errors import EnvironmentFault
-from ganzoo.hardware import auto_precision
+from ganzoo.nn.hardware import auto_precision
 
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
 """`fp32`: the weights' own; the others under autocast: products in 16 bits, sums, statistics and
@@ -29,7 +29,7 @@ def pick_precision(wanted: str, device: torch.device, *, eight_bits: bool = True
     Args:
         wanted: `auto` or one of `Precision`. Where results are put on the 8-bit grid, which is
             about as coarse as 16-bit floats, `auto` is that of training (`auto_precision` in
-            `ganzoo.hardware`). Elsewhere it is fp32.
+            `ganzoo.nn.hardware`). Elsewhere it is fp32.
         device: where the network is.
         eight_bits: whether results are images of 8 bits. Points are kept as they come out, and
             bf16 has three digits.

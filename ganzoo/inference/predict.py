@@ -9,14 +9,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ganzoo.data.decode import IMAGE_SUFFIXES
+from ganzoo.data.read_image import IMAGE_SUFFIXES
 from ganzoo.errors import DataError, UsageError
 from ganzoo.files import remove_leftovers
-from ganzoo.inference.find import find_weights
+from ganzoo.inference.file_pipeline import ARRAY, PICTURE_CHANNELS, Job, make_all
+from ganzoo.inference.find_weights import find_weights
 from ganzoo.inference.modes import Mode
-from ganzoo.inference.network import direction, load_trained, refuse_drawing, served, task_of
-from ganzoo.inference.stream import ARRAY, PICTURE_CHANNELS, Job, make_all
-from ganzoo.inference.weights import read_card
+from ganzoo.inference.trained_network import (
+    direction,
+    load_trained,
+    refuse_drawing,
+    served,
+    task_of,
+)
+from ganzoo.inference.weights_file import read_card
 
 SUFFIXES = IMAGE_SUFFIXES | {ARRAY}
 
@@ -171,7 +177,7 @@ def predict(
     """Generate an image for every input file.
 
     Args:
-        run_or_weights: see `ganzoo.inference.find.find_weights`.
+        run_or_weights: see `ganzoo.inference.find_weights.find_weights`.
         inputs: files and folders (read recursively).
         out: a folder, or a `.png` for a single file; `.npy` where the network makes other than 1,
             3 or 4 channels.

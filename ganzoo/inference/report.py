@@ -12,10 +12,10 @@ import numpy as np
 from ganzoo.api import Chosen
 from ganzoo.data.convert import save_image
 from ganzoo.files import remove_leftovers, replacing
-from ganzoo.inference import controls
-from ganzoo.inference.judging import Made
-from ganzoo.inference.network import draws
+from ganzoo.inference import baselines
 from ganzoo.inference.scores import BOUNDS, NETWORK, Judgement, means, without_bounds
+from ganzoo.inference.scoring import Made
+from ganzoo.inference.trained_network import draws
 from ganzoo.interfaces import Field
 
 
@@ -67,7 +67,7 @@ def results_of(judgement: Judgement, metrics: Sequence[Chosen]) -> dict[str, Any
         for name, scores in judgement.scores.items()
         if name != NETWORK
     }
-    protocol = judgement.protocol | {name: controls.PROTOCOL[name] for name in beside}
+    protocol = judgement.protocol | {name: baselines.PROTOCOL[name] for name in beside}
     for bound in BOUNDS:
         values = {
             name.removeprefix(f"{bound}_"): score.mean

@@ -11,19 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganzoo.data.contact_sheet import block, grid, scatter
 from ganzoo.data.convert import save_image, to_uint8
-from ganzoo.data.pictures import block, grid, scatter
 from ganzoo.errors import EnvironmentFault, UsageError
 from ganzoo.files import replacing
-from ganzoo.inference import neighbours as near
-from ganzoo.inference.card import WeightsCard, source_of
-from ganzoo.inference.drawing import LABEL, Sampler, load_sampler
+from ganzoo.inference import nearest_neighbours as near
 from ganzoo.inference.evaluate import run_recipe, trained_data
-from ganzoo.inference.find import find_weights
-from ganzoo.inference.judging import finite
+from ganzoo.inference.find_weights import find_weights
+from ganzoo.inference.from_noise import LABEL, Sampler, load_sampler
 from ganzoo.inference.modes import Mode
+from ganzoo.inference.scoring import finite
 from ganzoo.inference.walks import STEPS, walk
-from ganzoo.memory import memory_for
+from ganzoo.inference.weights_card import WeightsCard, source_of
+from ganzoo.process.memory import memory_for
 
 MOST_CLASSES = 16
 """Up to so many classes each has a column of its own in a grid, or a colour in a scatter plot."""
@@ -65,7 +65,7 @@ def sample(
     Sample i has the same latent whatever `count` is.
 
     Args:
-        run_or_weights: see `ganzoo.inference.find.find_weights`.
+        run_or_weights: see `ganzoo.inference.find_weights.find_weights`.
         out: `.png`: one picture, a block of images or a scatter plot of points. `.npy`: one array,
             N x H x W x C uint8 or N x D floats. Else a folder: a PNG an image and `grid.png`, or
             `samples.npy` and `scatter.png`. Default: `RECIPE_samples.png` here.

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ganzoo.errors import UsageError
-from ganzoo.inference.drawing import Sampler
+from ganzoo.inference.from_noise import Sampler
 
 STEPS = 8
 """Samples of a walk from one latent to another, both ends included."""

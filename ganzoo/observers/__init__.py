@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ganzoo.observers.base import Observer, default_observers
-from ganzoo.observers.voice import Voice
+from ganzoo.observers.user_log import Voice
 
 __all__ = ["Observer", "Voice", "default_observers"]

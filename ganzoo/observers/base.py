@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ganzoo.engine.view import Run
+    from ganzoo.engine.run_view import Run
 
 
 class Observer:
@@ -26,7 +26,7 @@ def default_observers(run: Run) -> list[object]:
     """Console, metrics.jsonl and samples; TensorBoard if the recipe says so."""
     from ganzoo.observers.console import ConsoleObserver
     from ganzoo.observers.metrics_log import MetricsLog
-    from ganzoo.observers.samples import SampleGrids
+    from ganzoo.observers.sample_grids import SampleGrids
 
     observers: list[object] = [MetricsLog(), SampleGrids()]
     if not run.voice.quiet:

@@ -17,10 +17,10 @@ from rich.text import Text
 from ganzoo.api import hookimpl
 from ganzoo.interfaces import Outcome
 from ganzoo.observers.base import Observer
-from ganzoo.observers.voice import Voice
+from ganzoo.observers.user_log import Voice
 
 if TYPE_CHECKING:
-    from ganzoo.engine.view import Run
+    from ganzoo.engine.run_view import Run
 
 _SETTLED = 3
 """Steps before the speed is judged: the first ones warm up caches and allocators."""

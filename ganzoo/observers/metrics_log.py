@@ -13,7 +13,7 @@ from ganzoo.files import naming, replacing, to_json
 from ganzoo.observers.base import Observer
 
 if TYPE_CHECKING:
-    from ganzoo.engine.view import Run
+    from ganzoo.engine.run_view import Run
 
 FILE = "metrics.jsonl"
 DAMAGED = "metrics.damaged"

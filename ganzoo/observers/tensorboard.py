@@ -17,7 +17,7 @@ from ganzoo.errors import EnvironmentFault
 from ganzoo.observers.base import Observer
 
 if TYPE_CHECKING:
-    from ganzoo.engine.view import Run
+    from ganzoo.engine.run_view import Run
 
 
 class TensorBoard(Observer):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganzoo.recipe.find import find_recipe, shipped_recipes
+from ganzoo.recipe.find_recipe import find_recipe, shipped_recipes
 from ganzoo.recipe.load import load_document, load_recipe, loads
 from ganzoo.recipe.model import (
     AugmentEntry,

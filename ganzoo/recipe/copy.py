@@ -9,13 +9,13 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from ganzoo.recipe.beside import beside, seen_from
-from ganzoo.recipe.document import KEYS
-from ganzoo.recipe.find import find_recipe, shipped_recipes
+from ganzoo.plugin_system.registry import Registry
+from ganzoo.recipe.data_root import beside, seen_from
+from ganzoo.recipe.find_recipe import find_recipe, shipped_recipes
 from ganzoo.recipe.load import read_merged, read_text
 from ganzoo.recipe.parse import parse
+from ganzoo.recipe.resolved import KEYS
 from ganzoo.recipe.schema import schema_line
-from ganzoo.registry import Registry
 
 _SCHEMA = re.compile(r"\A#:schema [^\n]*\n")
 

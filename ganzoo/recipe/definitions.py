@@ -21,10 +21,10 @@ from typing import Any, get_args
 
 from ganzoo.api import KINDS, Component, Kind, Options
 from ganzoo.errors import PluginError
-from ganzoo.recipe.document import NETWORKS
+from ganzoo.plugin_system.registry import CORE_KEYS, Entry, Registry
 from ganzoo.recipe.draft4 import Schema, demands_of, pointer, table_of
+from ganzoo.recipe.resolved import NETWORKS
 from ganzoo.recipe.validate import On
-from ganzoo.registry import CORE_KEYS, Entry, Registry
 
 _CORE_SCHEMAS: dict[Kind, Schema] = {
     "augment": {

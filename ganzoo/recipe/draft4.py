@@ -16,8 +16,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from ganzoo.api import Ref, Scalar
-from ganzoo.recipe.describe import default_of, flat
-from ganzoo.wording import key_of
+from ganzoo.plugin_system.option_errors import key_of
+from ganzoo.recipe.describe_options import default_of, flat
 
 Schema = dict[str, Any]
 

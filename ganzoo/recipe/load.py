@@ -8,15 +8,15 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from ganzoo import registry as registries
 from ganzoo.errors import RecipeError
-from ganzoo.recipe.beside import rooted
-from ganzoo.recipe.find import find_recipe
+from ganzoo.plugin_system import registry as registries
+from ganzoo.recipe.data_root import rooted
+from ganzoo.recipe.find_recipe import find_recipe
+from ganzoo.recipe.merge import Node, Source, build, merge, plain
 from ganzoo.recipe.model import Recipe
 from ganzoo.recipe.override import apply_override
 from ganzoo.recipe.parse import MOST_BYTES, NotReadError, parse
 from ganzoo.recipe.problems import Problem, RecipeProblems, at
-from ganzoo.recipe.tree import Node, Source, build, merge, plain
 from ganzoo.recipe.validate import normalise, validate
 
 
@@ -30,7 +30,7 @@ def load_recipe(
     Args:
         ref: a path, or the name of a shipped recipe, each with or without `.toml`.
         overrides: arguments of `--set`, `KEY=VALUE`, applied in their order.
-        registry: default: `ganzoo.registry.current()`.
+        registry: default: `ganzoo.plugin_system.registry.current()`.
 
     Raises:
         RecipeProblems: with every problem and its place.

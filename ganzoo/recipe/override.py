@@ -7,10 +7,10 @@ from datetime import date, datetime, time
 from typing import Any
 
 from ganzoo.errors import UsageError, one_line
-from ganzoo.recipe.locate import Keys, Span
+from ganzoo.recipe.merge import Node, Source, build, merge
 from ganzoo.recipe.parse import NotReadError, parse
 from ganzoo.recipe.problems import Problem, at
-from ganzoo.recipe.tree import Node, Source, build, merge
+from ganzoo.recipe.toml_positions import Keys, Span
 
 _LEAD = "v = "
 """What is put before a value, so that it is TOML."""

@@ -6,9 +6,9 @@ import re
 import tomllib
 from typing import Any
 
-from ganzoo.recipe.locate import Keys, Span, locate
+from ganzoo.recipe.merge import Source
 from ganzoo.recipe.problems import Problem
-from ganzoo.recipe.tree import Source
+from ganzoo.recipe.toml_positions import Keys, Span, locate
 
 MOST_BYTES = 250_000
 """Length of the longest recipe that is read; the longest that is shipped has 4,000."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ganzoo.errors import ExitCode, RecipeError, one_line
-from ganzoo.recipe.tree import Mark
+from ganzoo.recipe.merge import Mark
 
 _WIDTH, _BEFORE = 120, 60
 """Signs that are shown of a line, and how many of them before the place of the problem."""

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ganzoo.api import KINDS, Options
+from ganzoo.plugin_system.registry import CORE_KEYS, Entry, Registry
 from ganzoo.recipe.definitions import Definitions, complete_ways, component_table
-from ganzoo.recipe.document import KEYS
 from ganzoo.recipe.draft4 import Schema, demands_of, pointer, table_of
+from ganzoo.recipe.resolved import KEYS
 from ganzoo.recipe.validate import ARRAYS, NAME, SETTINGS
-from ganzoo.registry import CORE_KEYS, Entry, Registry
 
 DRAFT = "http://json-schema.org/draft-04/schema#"
 FILE = "recipe.schema.json"

@@ -13,9 +13,11 @@ from pydantic import ValidationError
 
 from ganzoo.api import Chosen, Kind, Options
 from ganzoo.errors import ExitCode
-from ganzoo.recipe.document import KEYS, NETWORKS, document_of, dump, mistyped, origins_of
-from ganzoo.recipe.elsewhere import belongs, options_of_others
-from ganzoo.recipe.locate import Keys
+from ganzoo.plugin_system.option_errors import QUOTES, UNKNOWN, did_you_mean, explain
+from ganzoo.plugin_system.registry import ChoiceError, Registry
+from ganzoo.recipe.control_characters import quotes_for, unusable_texts
+from ganzoo.recipe.merge import Node, build, descend, merge, plain
+from ganzoo.recipe.misplaced_keys import belongs, options_of_others
 from ganzoo.recipe.model import (
     AugmentEntry,
     Checkpoints,
@@ -28,10 +30,8 @@ from ganzoo.recipe.model import (
     Watch,
 )
 from ganzoo.recipe.problems import Problem, RecipeProblems, at
-from ganzoo.recipe.texts import quotes_for, unusable_texts
-from ganzoo.recipe.tree import Node, build, descend, merge, plain
-from ganzoo.registry import ChoiceError, Registry
-from ganzoo.wording import QUOTES, UNKNOWN, did_you_mean, explain
+from ganzoo.recipe.resolved import KEYS, NETWORKS, document_of, dump, mistyped, origins_of
+from ganzoo.recipe.toml_positions import Keys
 
 SETTINGS: dict[str, type[Options]] = {
     "train": Train,

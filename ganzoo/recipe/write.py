@@ -8,8 +8,8 @@ from typing import Any
 import tomlkit
 from tomlkit.items import AoT, Table
 
-from ganzoo.recipe.locate import Keys
 from ganzoo.recipe.model import Origin, Recipe
+from ganzoo.recipe.toml_positions import Keys
 
 
 def to_toml(recipe: Recipe) -> str:

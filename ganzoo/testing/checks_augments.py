@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ganzoo.data.rng import get_state, isolated
 from ganzoo.data.sampler import drawn
-from ganzoo.engine.rng import get_state, isolated
 from ganzoo.errors import DataError
 from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
 

@@ -13,11 +13,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from ganzoo.api import Chosen
 from ganzoo.data.convert import to_tensor
+from ganzoo.data.rng import get_state, isolated
 from ganzoo.data.sampler import drawn, generator_for
-from ganzoo.engine.rng import get_state, isolated
 from ganzoo.errors import DataError, DataMissing, GanzooError
 from ganzoo.interfaces import DataSource, Field, Split
-from ganzoo.registry import ChoiceError
+from ganzoo.plugin_system.registry import ChoiceError
 from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
 
 Sample = Mapping[str, np.ndarray]

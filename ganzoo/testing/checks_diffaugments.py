@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo.data.pipeline import open_data
-from ganzoo.engine.rng import isolated
+from ganzoo.data.rng import isolated
 from ganzoo.errors import GanzooError
 from ganzoo.interfaces import Clock, DiffAugment
+from ganzoo.plugin_system.registry import ChoiceError
 from ganzoo.recipe.model import Recipe
-from ganzoo.registry import ChoiceError
 from ganzoo.testing.checks_precision import ELSEWHERE
 from ganzoo.testing.checks_task_runs import same_after_a_resume
 from ganzoo.testing.kit import (

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from ganzoo.engine.rng import isolated
+from ganzoo.data.rng import isolated
 from ganzoo.inference.modes import MODES, inference_mode
 from ganzoo.testing.kit import NotApplicable, Subject, check, require
 from ganzoo.testing.networks import (

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo.api import NetOptions
-from ganzoo.engine.rng import isolated
-from ganzoo.inference.card import WeightsCard
-from ganzoo.inference.weights import build_network, load_weights, save_weights
+from ganzoo.data.rng import isolated
+from ganzoo.inference.weights_card import WeightsCard
+from ganzoo.inference.weights_file import build_network, load_weights, save_weights
 from ganzoo.interfaces import NetIO
 from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
 from ganzoo.testing.networks import (

@@ -11,12 +11,12 @@ import jsonschema
 from pydantic import BaseModel, ValidationError
 
 from ganzoo.api import KINDS, Chosen, Scalar, load_target
+from ganzoo.plugin_system.option_errors import key_of, models_in
+from ganzoo.plugin_system.registry import ChoiceError
 from ganzoo.recipe import Recipe
 from ganzoo.recipe.schema import component_schema
 from ganzoo.recipe.write import to_toml
-from ganzoo.registry import ChoiceError
 from ganzoo.testing.kit import CheckFailed, Subject, check, require
-from ganzoo.wording import key_of, models_in
 
 _STRANGER = "an_option_that_nobody_has"
 

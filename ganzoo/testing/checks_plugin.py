@@ -15,9 +15,9 @@ from urllib.parse import urlparse
 
 from ganzoo.api import API_VERSION
 from ganzoo.errors import GanzooError
-from ganzoo.plugins import CORE
+from ganzoo.plugin_system.discovery import CORE
+from ganzoo.plugin_system.registry import ChoiceError
 from ganzoo.recipe import load_recipe
-from ganzoo.registry import ChoiceError
 from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
 
 HEAVY = (
@@ -49,9 +49,9 @@ import importlib, json, os, sys, traceback
 path, heavy, plugin, options = json.loads(sys.argv[1])
 sys.path[:] = path
 import pluggy
-import ganzoo.registry, ganzoo.recipe
+import ganzoo.plugin_system.registry, ganzoo.recipe
 from ganzoo.api import load_target
-from ganzoo.hookspecs import DiscoverySpecs
+from ganzoo.plugin_system.hookspecs import DiscoverySpecs
 
 class Guard:
     at = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ganzoo.engine.rng import isolated
+from ganzoo.data.rng import isolated
 from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
 from ganzoo.testing.networks import NETWORKS, Rig, on_every_rig, warmed
 

@@ -16,13 +16,13 @@ from torch import Tensor
 from ganzoo.api import Chosen, hookimpl
 from ganzoo.data.convert import to_tensor, to_uint8
 from ganzoo.data.pipeline import collate, open_data
-from ganzoo.engine.clocks import Limits
-from ganzoo.engine.rng import get_state, isolated
+from ganzoo.data.rng import get_state, isolated
+from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.errors import GanzooError
-from ganzoo.hookspecs import RunSpecs
 from ganzoo.interfaces import DataSource, Field, Outcome, RunView, Score
 from ganzoo.observers import Voice
+from ganzoo.plugin_system.hookspecs import RunSpecs
 from ganzoo.recipe.model import Recipe
 from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
 from ganzoo.testing.tiny import tiny_host
@@ -287,7 +287,7 @@ def check_callback_hooks(subject: Subject) -> None:
         manager.register(callback)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        message = f"its hooks can't be called: {error}; ganzoo.hookspecs.RunSpecs has them all"
+        message = f"its hooks can't be called: {error}; see ganzoo.plugin_system.hookspecs.RunSpecs"
         raise CheckFailed(message) from error
     known = [name for name in dir(RunSpecs) if name.startswith("ganzoo_")]
     called = [

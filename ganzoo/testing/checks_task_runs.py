@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo.engine import checkpoint
-from ganzoo.engine.state import capture, restore
+from ganzoo.engine.snapshot import capture, restore
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import GanzooError
 from ganzoo.files import write_text

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ganzoo.data.pipeline import open_data
+from ganzoo.data.rng import isolated
 from ganzoo.engine.build import plan_networks
-from ganzoo.engine.rng import isolated
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Field, LossInputs, NetIO

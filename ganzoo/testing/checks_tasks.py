@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
 from ganzoo.data.pipeline import open_data
-from ganzoo.engine.rng import isolated
+from ganzoo.data.rng import isolated
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Field, NetIO, Role, Task

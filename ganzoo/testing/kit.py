@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 
 from ganzoo.api import Chosen, Kind, Options, Scalar
 from ganzoo.errors import PluginError, UsageError
-from ganzoo.plugins import PluginRecord
-from ganzoo.registry import ChoiceError, Entry, Registry, activate, current
-from ganzoo.wording import key_of
+from ganzoo.plugin_system.discovery import PluginRecord
+from ganzoo.plugin_system.option_errors import key_of
+from ganzoo.plugin_system.registry import ChoiceError, Entry, Registry, activate, current
 
 MODULES: tuple[str, ...] = (
     "checks_plugin",
@@ -278,7 +278,7 @@ def cases(
 
     Args:
         namespace: the plugin's.
-        registry: `ganzoo.registry.current()`.
+        registry: `ganzoo.plugin_system.registry.current()`.
         settings: options by component id, over the preset `tiny`.
 
     Raises:

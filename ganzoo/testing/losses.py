@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ganzoo.engine.rng import isolated
+from ganzoo.data.rng import isolated
 from ganzoo.interfaces import Loss
 from ganzoo.testing.kit import CheckFailed, Subject, require
 from ganzoo.testing.probe import Probe, Turn

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from ganzoo.api import Chosen, Kind, NetOptions
-from ganzoo.engine.rng import isolated
+from ganzoo.data.rng import isolated
 from ganzoo.errors import GanzooError
 from ganzoo.interfaces import NetIO, Shape, as_output
 from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, require

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganzoo.errors import UsageError
-from ganzoo.registry import Registry, current
+from ganzoo.plugin_system.option_errors import did_you_mean
+from ganzoo.plugin_system.registry import Registry, current
 from ganzoo.testing.kit import Case, CheckFailed, NotApplicable, cases
-from ganzoo.wording import did_you_mean
 
 if TYPE_CHECKING:
     import pytest

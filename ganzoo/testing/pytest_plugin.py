@@ -14,8 +14,8 @@ import pytest
 import ganzoo
 
 if TYPE_CHECKING:
-    from ganzoo.engine.view import Result
-    from ganzoo.registry import Registry
+    from ganzoo.engine.run_view import Result
+    from ganzoo.plugin_system.registry import Registry
 
 SLOW = "slow: takes more than a few seconds; `-m 'not slow'` leaves it out"
 
@@ -34,7 +34,7 @@ def pytest_report_header() -> str:
 @pytest.fixture
 def ganzoo_registry() -> Registry:
     """All that is installed: `ganzoo_registry.choose("generator", "foo/net").build(io)`."""
-    from ganzoo.registry import current
+    from ganzoo.plugin_system.registry import current
 
     return current()
 
@@ -50,7 +50,7 @@ def ganzoo_run(tmp_path: Path) -> Callable[..., Result]:
     started: list[Path] = []
 
     def run(recipe: str | Path, *overrides: str, max_steps: int | None = 2) -> Result:
-        from ganzoo.engine.clocks import Limits
+        from ganzoo.engine.intervals import Limits
         from ganzoo.engine.run import run as execute
         from ganzoo.observers import Voice
         from ganzoo.recipe import load_recipe, loads

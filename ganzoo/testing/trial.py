@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo.data.pipeline import collate, open_data
-from ganzoo.engine.rng import isolated
-from ganzoo.engine.session import Session, resolve
-from ganzoo.engine.stepper import Stepper
+from ganzoo.data.rng import isolated
+from ganzoo.engine.accelerate_session import Session, resolve
+from ganzoo.engine.optimize import Stepper
 from ganzoo.engine.trainer import Trainer
 from ganzoo.inference.modes import Mode, inference_mode
 from ganzoo.interfaces import Clock, Loss, LossInputs

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ganzoo.engine.allocator import keep_freed_memory
+from ganzoo.engine.memory_allocator import keep_freed_memory
 from ganzoo.nn import Conv2d, ConvTranspose2d
 from tests.benchmarks.timing import Spread, alternate, arguments, show
 

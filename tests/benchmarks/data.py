@@ -24,9 +24,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganzoo.data.cache import open_cache
 from ganzoo.data.loader import batches
 from ganzoo.data.pipeline import PreparedData, open_data
+from ganzoo.data.sample_cache import open_cache
 from ganzoo.data.sampler import StreamSampler
 from ganzoo.recipe import load_recipe
 from tests.benchmarks.facades import plain_pair, prepare

@@ -37,11 +37,11 @@ from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
 from ganzoo.api import hookimpl
 from ganzoo.data.pipeline import PreparedData
-from ganzoo.engine.clocks import Limits
+from ganzoo.engine.accelerate_session import Session, resolve
+from ganzoo.engine.intervals import Limits
 from ganzoo.engine.loop import Loop
-from ganzoo.engine.session import Session, resolve
+from ganzoo.engine.run_view import Run
 from ganzoo.engine.trainer import Trainer
-from ganzoo.engine.view import Run
 from ganzoo.interfaces import Field
 from ganzoo.observers import Voice, default_observers
 from ganzoo.recipe import load_recipe

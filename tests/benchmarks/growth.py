@@ -81,7 +81,7 @@ def counted(size: int, batch: int, width: int) -> dict[str, float]:
 def trainer_of(settings: dict[str, Any]) -> Any:
     """Ganzoo's trainer of the recipe in `settings`."""
     from ganzoo.data.pipeline import open_data
-    from ganzoo.engine.session import Session, resolve
+    from ganzoo.engine.accelerate_session import Session, resolve
     from ganzoo.engine.trainer import Trainer
     from ganzoo.recipe import loads
 
@@ -124,11 +124,11 @@ def plain_child(settings: dict[str, Any]) -> dict[str, Any]:
 
 def drift_child(settings: dict[str, Any]) -> dict[str, Any]:
     """Milliseconds a step, and resident MB, of each part of a long run in this process."""
-    from ganzoo.engine.clocks import Limits
+    from ganzoo.engine.intervals import Limits
     from ganzoo.engine.loop import Loop
-    from ganzoo.engine.view import Run
+    from ganzoo.engine.run_view import Run
     from ganzoo.observers import Voice
-    from ganzoo.signals import StopFlag
+    from ganzoo.process.signals import StopFlag
 
     trainer = trainer_of(settings)
     parts, steps = 20, settings["steps"]

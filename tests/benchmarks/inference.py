@@ -23,11 +23,11 @@ from PIL import Image
 from ganzoo.data.convert import save_image, to_uint8
 from ganzoo.data.pipeline import open_for_evaluation
 from ganzoo.data.sampler import seed_for
-from ganzoo.inference.card import WeightsCard
-from ganzoo.inference.network import load_trained
+from ganzoo.inference.file_pipeline import make_all
 from ganzoo.inference.predict import plan
-from ganzoo.inference.stream import make_all
-from ganzoo.inference.weights import save_weights
+from ganzoo.inference.trained_network import load_trained
+from ganzoo.inference.weights_card import WeightsCard
+from ganzoo.inference.weights_file import save_weights
 from ganzoo.interfaces import Field, NetIO
 from ganzoo.recipe import load_recipe
 from tests.benchmarks.plain import PlainUNet, draw_weights

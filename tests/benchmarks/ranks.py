@@ -37,14 +37,14 @@ def ganzoo_steps(
 ) -> tuple[Callable[[], object], list[nn.Module]]:
     """Ganzoo's loop over some steps, as `engine.run.run` puts it together, and its networks."""
     from ganzoo.data.pipeline import open_data
-    from ganzoo.engine.clocks import Limits
+    from ganzoo.engine.accelerate_session import Session, resolve
+    from ganzoo.engine.intervals import Limits
     from ganzoo.engine.loop import Loop
-    from ganzoo.engine.session import Session, resolve
+    from ganzoo.engine.run_view import Run
     from ganzoo.engine.trainer import Trainer
-    from ganzoo.engine.view import Run
     from ganzoo.observers import Voice
+    from ganzoo.process.signals import StopFlag
     from ganzoo.recipe import loads
-    from ganzoo.signals import StopFlag
 
     recipe = loads(settings["recipe"].format(precision=settings["precision"]))
     data = open_data(recipe, "train")

@@ -3,8 +3,9 @@
 python -m tests.benchmarks.waiting [--rounds N] [--busy N] [--json]
 
 The same training step of small convolutions, on as many threads as there are cores, with OpenMP's
-default, as the command line sets it (see `ganzoo.cores`), and with `OMP_WAIT_POLICY=PASSIVE`; on
-a machine with nothing else to do (`--busy 0`) or beside busy programs. Processes take turns.
+default, as the command line sets it (see `ganzoo.process.cpu_cores`), and with
+`OMP_WAIT_POLICY=PASSIVE`; on a machine with nothing else to do (`--busy 0`) or beside busy
+programs. Processes take turns.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import subprocess
 import sys
 from typing import Any
 
-from ganzoo.cores import SPINS, cores
+from ganzoo.process.cpu_cores import SPINS, cores
 from tests.benchmarks.timing import Spread, arguments, ratio, show
 
 STEPS = 8

@@ -35,12 +35,12 @@ from pydantic import BaseModel
 
 from ganzoo.cli.main import main as ganzoo
 from ganzoo.errors import ExitCode, GanzooError
+from ganzoo.plugin_system.option_errors import key_of
+from ganzoo.plugin_system.registry import current
 from ganzoo.recipe import load_recipe, loads, shipped_recipes
-from ganzoo.recipe.document import KEYS
+from ganzoo.recipe.resolved import KEYS
 from ganzoo.recipe.validate import SETTINGS
 from ganzoo.recipe.write import to_toml
-from ganzoo.registry import current
-from ganzoo.wording import key_of
 
 CPU_SECONDS = 10
 """What one case may take, however busy the machine is."""

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ganzoo.engine.clocks import Limits
+from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.observers import Voice
 from tests.gpu.loops import in_turns, papers_recipe, trainer_of

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ganzoo.data.pipeline import open_data
-from ganzoo.engine.session import Session, resolve
+from ganzoo.engine.accelerate_session import Session, resolve
 from ganzoo.engine.trainer import Trainer
 from ganzoo.recipe import load_recipe
 from ganzoo.recipe.model import Recipe

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ganzoo.data.pipeline import open_data
-from ganzoo.engine.session import Session, resolve
+from ganzoo.engine.accelerate_session import Session, resolve
 from ganzoo.engine.trainer import Trainer
 from tests.gpu.loops import furthest
 from tests.gpu.parts import Setup

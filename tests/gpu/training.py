@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
-from ganzoo.engine.clocks import Limits
-from ganzoo.engine.provenance import stored_resolved
+from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
-from ganzoo.engine.view import Result
+from ganzoo.engine.run_record import stored_resolved
+from ganzoo.engine.run_view import Result
 from ganzoo.observers import Voice
 from tests.gpu.loops import papers_recipe
 from tests.gpu.parts import Setup

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, distributed
 
 from ganzoo.data.pipeline import open_data
-from ganzoo.engine.session import Session, resolve
+from ganzoo.engine.accelerate_session import Session, resolve
 from ganzoo.engine.trainer import Trainer
 from tests.gpu.loops import papers_recipe
 from tests.gpu.parts import Setup

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganzoo.registry import current
+from ganzoo.plugin_system.registry import current
 
 FACADES = (
     *("pix2pix_facades", "--set", "generator=toy/painter"),
@@ -100,7 +100,7 @@ def test_the_facades_recipe_trains_the_toys_generator(run):
 
 
 def test_what_is_no_more_as_when_a_run_was_made(tmp_path):
-    from ganzoo.engine.provenance import changed_plugins
+    from ganzoo.engine.run_record import changed_plugins
 
     (now,) = {record.version for record in current().records if record.namespace == "gan"}
     made_with = {"gan": f"ganzoo {now}", "images": "ganzoo 0.0.1", "toy": "ganzoo-toy 0.3"}

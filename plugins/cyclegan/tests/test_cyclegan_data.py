@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ganzoo import registry
 from ganzoo.errors import DataError, DataMissing
+from ganzoo.plugin_system import registry
 from ganzoo_cyclegan.options import ShapesOptions
 from ganzoo_cyclegan.shapes import FREQUENT, SOURCE, TARGET, Shapes
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from ganzoo import registry
 from ganzoo.errors import RecipeError
 from ganzoo.interfaces import NetIO
+from ganzoo.plugin_system import registry
 from ganzoo_cyclegan.options import ResNetOptions
 from ganzoo_cyclegan.resnet import ResNet
 

@@ -18,10 +18,10 @@ TOLERANCE = 0.25
 
 def trained(seed: int, cycle: float) -> dict[str, float]:
     """L1 and share of right pixels on the hidden pairs, in both directions, and the identity's."""
-    from ganzoo import registry
     from ganzoo.data.pipeline import open_data
-    from ganzoo.engine.session import Session, resolve
+    from ganzoo.engine.accelerate_session import Session, resolve
     from ganzoo.engine.trainer import Trainer
+    from ganzoo.plugin_system import registry
     from ganzoo.recipe import load_document, load_recipe
 
     torch.set_num_threads(1)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganzoo.engine.clocks import Limits
+from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.errors import UsageError
 from ganzoo.inference.evaluate import evaluate_run
-from ganzoo.inference.find import find_weights
+from ganzoo.inference.find_weights import find_weights
 from ganzoo.inference.predict import predict
-from ganzoo.observers import Voice, samples
+from ganzoo.observers import Voice, sample_grids
 from ganzoo.recipe import load_recipe
 
 RECIPE = """
@@ -41,9 +41,11 @@ def trained(tmp_path_factory):
                 Image.fromarray(pixels).save(path)
     recipe = folder / "beasts.toml"
     recipe.write_text(RECIPE.replace('"beasts",', f'"{folder / "beasts"}",', 1))
-    captions, grid = [], samples.grid
+    captions, grid = [], sample_grids.grid
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(samples, "grid", lambda rows, note: captions.append(rows) or grid(rows, note))
+        patch.setattr(
+            sample_grids, "grid", lambda rows, note: captions.append(rows) or grid(rows, note)
+        )
         run(load_recipe(recipe), out=folder / "run", limits=Limits(1), voice=Voice(quiet=True))
     return folder / "run", list(captions[0][0])
 

@@ -11,7 +11,7 @@ from torch import nn
 from ganzoo.engine.build import build_network
 from ganzoo.errors import ExitCode, RecipeError
 from ganzoo.interfaces import NetIO
-from ganzoo.registry import current
+from ganzoo.plugin_system.registry import current
 from ganzoo_gan.dcgan import DCGANDiscriminator, DCGANGenerator
 from ganzoo_gan.network_options import DCGANDiscriminatorOptions, DCGANGeneratorOptions
 

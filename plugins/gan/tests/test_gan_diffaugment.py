@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from ganzoo.cli.main import main
-from ganzoo.engine.nets import _Shell
+from ganzoo.engine.wrapped_networks import _Shell
 from ganzoo.interfaces import Clock
 from ganzoo.recipe import load_recipe
 from ganzoo.testing.trial import training, weights_of

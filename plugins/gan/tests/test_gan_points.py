@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from ganzoo import registry
 from ganzoo.cli.main import main
+from ganzoo.plugin_system import registry
 from ganzoo_gan.points import Mixture
 from ganzoo_gan.points_options import GridOptions, RingOptions
 

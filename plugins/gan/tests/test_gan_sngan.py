@@ -17,8 +17,8 @@ from torch.nn import functional as F  # noqa: N812  # torch's own convention
 from ganzoo.api import Scalar
 from ganzoo.data.pipeline import open_data
 from ganzoo.engine.build import plan_networks
+from ganzoo.engine.dry_run import rehearse
 from ganzoo.engine.ema import Ema
-from ganzoo.engine.rehearsal import rehearse
 from ganzoo.interfaces import Clock, NetIO
 from ganzoo.nn import weights_follow
 from ganzoo.recipe import loads

@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from ganzoo import registry
 from ganzoo.api import Options
 from ganzoo.data.pipeline import open_data
+from ganzoo.engine.accelerate_session import Session, resolve
 from ganzoo.engine.check import inspect_recipe
-from ganzoo.engine.session import Session, resolve
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Clock, Field, NetIO
+from ganzoo.plugin_system import registry
 from ganzoo.recipe import load_recipe
 from ganzoo_gan.losses import Vanilla
 from ganzoo_gan.task import FromNoise

@@ -12,8 +12,8 @@ from ganzoo.api import Chosen
 from ganzoo.data.pipeline import open_data
 from ganzoo.errors import DataError, DataMissing
 from ganzoo.interfaces import Field
+from ganzoo.plugin_system.registry import current
 from ganzoo.recipe import load_document
-from ganzoo.registry import current
 from ganzoo_images.folder import ImageFolder
 from ganzoo_images.options import ImageFolderOptions
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from ganzoo import registry
 from ganzoo.interfaces import Clock, DiscriminatorOutput, Loss, LossInputs
+from ganzoo.plugin_system import registry
 from ganzoo_pix2pix.loss import CGANL1
 from ganzoo_pix2pix.options import CGANL1Options
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from ganzoo import registry
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Clock, Field, NetIO
+from ganzoo.plugin_system import registry
 from ganzoo_pix2pix.loss import CGANL1
 from ganzoo_pix2pix.options import CGANL1Options, PairedOptions
 from ganzoo_pix2pix.task import Paired

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from ganzoo.engine.clocks import Limits
+from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.observers import Voice
 from ganzoo.recipe import load_recipe

@@ -12,15 +12,15 @@ from safetensors.torch import load_file, save_file
 
 import ganzoo_timm_unet.weights as module
 from ganzoo.engine.check import inspect_recipe
-from ganzoo.engine.clocks import Limits
+from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.errors import DataError, EnvironmentFault, ExitCode, RecipeError
-from ganzoo.inference.network import load_trained
+from ganzoo.inference.trained_network import load_trained
 from ganzoo.interfaces import NetIO
 from ganzoo.nn import weights_follow
 from ganzoo.observers import Voice
+from ganzoo.plugin_system.registry import current
 from ganzoo.recipe import load_recipe
-from ganzoo.registry import current
 from ganzoo.testing import NotApplicable, cases
 from ganzoo_timm_unet.encoder import Encoder
 from ganzoo_timm_unet.options import EncoderOptions, TimmPatchOptions, TimmUNetOptions

@@ -1,0 +1,296 @@
+"""One player's optimisation step, its guard against values that are not finite, and its log."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganzoo.engine.accelerate_session import Session
+from ganzoo.engine.optimizers import at_clock, build_optimizer, learning_rate
+from ganzoo.engine.wrapped_networks import PreparedNet
+from ganzoo.errors import DivergedError, GanzooError, PluginError, RecipeError
+from ganzoo.interfaces import Clock
+from ganzoo.recipe.model import Optimizer
+
+_HELD = 1000
+"""Turns whose terms may wait on the device."""
+
+
+class Stepper:
+    """`ganzoo.interfaces.Optimize`: what a task calls once per player and turn.
+
+    A step reads nothing from the device: terms wait there until somebody logs them or looks whether
+    they are finite, and at most 1,000 turns. The one exception is fp16's scaler, which must know of
+    an overflow where torch has no fused kernel (RMSprop).
+
+    Args:
+        session: the process's share of the machine.
+        players: roles whose weights each player moves.
+        nets: prepared networks by role.
+        options: each player's optimizer table.
+        epochs: planned passes over the data, for the schedule.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        players: Mapping[str, tuple[str, ...]],
+        nets: Mapping[str, PreparedNet],
+        options: Mapping[str, Optimizer],
+        epochs: int,
+    ) -> None:
+        self.session = session
+        self.options = options
+        self.epochs = epochs
+        self.clock = Clock(0, 0, 0.0)
+        self.names: dict[str, list[tuple[str, nn.Parameter]]] = {}
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        self._parameters: dict[str, list[nn.Parameter]] = {}
+        for player, roles in players.items():
+            named = trained(player, {role: nets[role].module for role in roles})
+            self.names[player] = named
+            self._parameters[player] = [p for _, p in named]
+            # Not prepared by Accelerate, whose wrapper searches sys.path twice in every step.
+            self.optimizers[player] = build_optimizer(
+                options[player], self._parameters[player], session.device
+            )
+        self._waiting: list[tuple[int, str, tuple[str, ...], Tensor]] = []
+        self._sums: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+        self._first_bad: dict[str, int] = {}
+        self.moves = dict.fromkeys(players, 0)
+        """How often each player's weights were moved, in earlier parts of the run too."""
+
+    def __call__(self, player: str, terms: Mapping[str, Tensor]) -> None:
+        """Minimise the sum of `terms` over the player's weights."""
+        if player not in self.optimizers:
+            known = ", ".join(self.optimizers)
+            raise PluginError(f"the task optimises {player!r}, and its players are: {known}")
+        total = total_of(player, terms)
+        accelerator = self.session.accelerator
+        self._note(player, terms, total)
+        try:
+            accelerator.backward(total)
+        except RuntimeError as error:
+            if "modified by an inplace operation" not in str(error):
+                raise
+            raise PluginError(
+                f"{player}'s gradient needs weights that another player has already changed",
+                hint="Compute both turns first, then optimise the generator, then the other; or "
+                "compute this player's terms after the other's step.",
+            ) from error
+        if accelerator.sync_gradients:
+            self._move(player)
+
+    def _move(self, player: str) -> None:
+        """One step of the player's optimizer, whose gradients are complete."""
+        optimizer, parameters = self.optimizers[player], self._parameters[player]
+        if all(parameter.grad is None for parameter in parameters):
+            raise PluginError(
+                f"the terms of player {player!r} don't depend on its weights: they get no gradient",
+                hint="The loss or its task took them from another player's networks.",
+            )
+        self.moves[player] += 1
+        options, scaler = self.options[player], self.session.accelerator.scaler
+        if options.clip is not None:
+            if scaler is not None:
+                scaler.unscale_(optimizer)
+            torch.nn.utils.clip_grad_norm_(parameters, options.clip.at(self.clock))
+        settings = at_clock(options, self.clock, self.epochs)
+        for group in optimizer.param_groups:
+            group.update(settings)
+        if scaler is None:
+            optimizer.step()
+        else:
+            # Per player: an overflow in one must not skip the other's step.
+            scaler.step(optimizer)
+            scaler.update()
+        # torch's fused kernels change weights without telling autograd: a later backward through a
+        # graph that holds the old ones would be wrong in silence, and no error.
+        torch.autograd.graph.increment_version(parameters)
+        for parameter in parameters:
+            parameter.grad = None
+
+    def rate(self, player: str) -> float:
+        """Learning rate of the player at the present clock."""
+        return learning_rate(self.options[player], self.clock, self.epochs)
+
+    def _note(self, player: str, terms: Mapping[str, Tensor], total: Tensor) -> None:
+        values = [value.detach().to(total.device).reshape(()) for value in terms.values()]
+        # A copy: what a loss gave is its own, and it may change it.
+        self._waiting.append((self.clock.step + 1, player, tuple(terms), torch.stack(values)))
+        if len(self._waiting) >= _HELD:
+            self._read()
+
+    def _read(self) -> None:
+        """Bring what waits on the device into the window, in one transfer."""
+        if not self._waiting:
+            return
+        values = iter(torch.cat([waiting[-1] for waiting in self._waiting]).tolist())
+        for step, player, terms, _ in self._waiting:
+            for term, value in zip(terms, values, strict=False):  # `values` goes on
+                key = f"{player}/{term}"
+                self._sums[key] = self._sums.get(key, 0.0) + value
+                self._counts[key] = self._counts.get(key, 0) + 1
+                if not math.isfinite(value):
+                    self._first_bad.setdefault(key, step)
+        self._waiting.clear()
+
+    def logs(self, *, keep: bool = False) -> dict[str, float]:
+        """Means of each term since the last call, over all processes; reads the device.
+
+        Args:
+            keep: look without closing the window, so that what follows isn't changed.
+
+        Raises:
+            DivergedError: when a term was not finite.
+        """
+        self.check_finite()
+        keys = sorted(self._sums)
+        means = [self._sums[key] / self._counts[key] for key in keys]
+        if self.session.world > 1 and keys:
+            means = self.session.mean(torch.tensor(means, device=self.session.device)).tolist()
+        if not keep:
+            self._sums, self._counts = {}, {}
+        return dict(zip(keys, means, strict=True))
+
+    def check_finite(self) -> None:
+        """Read the guard in every process.
+
+        Raises:
+            DivergedError: naming player, term and the first step, in every process alike.
+        """
+        self._read()
+        everywhere = [
+            item for part in self.session.gather(self._first_bad) for item in part.items()
+        ]
+        if everywhere:
+            key, step = min(everywhere, key=lambda item: item[1])
+            player, _, term = key.partition("/")
+            raise DivergedError(
+                f"term {term!r} of player {player!r} was not finite at step {step}",
+                hint="Lower optimizer.lr, set optimizer.clip, or use train.precision = fp32.",
+            )
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Optimizers, the open log window and the scaler: tensors, and plain data for JSON."""
+        self._read()
+        tensors: dict[str, Tensor] = {}
+        for player, optimizer in self.optimizers.items():
+            for name, parameter in self.names[player]:
+                for key, value in optimizer.state.get(parameter, {}).items():
+                    if isinstance(value, Tensor):
+                        tensors[f"optimizer/{player}/{name}/{key}"] = value
+        for key, value in self._sums.items():
+            tensors[f"window/{key}"] = torch.tensor(value, dtype=torch.float64)
+        plain: dict[str, Any] = {"window_counts": dict(self._counts), "turns": dict(self.moves)}
+        plain["optimizer_tensors"] = sum(name.startswith("optimizer/") for name in tensors)
+        scaler = self.session.accelerator.scaler
+        if scaler is not None:
+            plain["scaler"] = scaler.state_dict()
+        return tensors, plain
+
+    def load_state(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
+        """Put back what `state` gave.
+
+        Raises:
+            GanzooError: when an optimizer's tensors don't fit the networks.
+        """
+        left = {name for name in tensors if name.startswith("optimizer/")}
+        if plain.get("optimizer_tensors", len(left)) != len(left):  # absent from older runs
+            raise GanzooError(f"{plain['optimizer_tensors']} tensors of optimizers were saved")
+        for player, optimizer in self.optimizers.items():
+            state: dict[int, dict[str, Tensor]] = {}
+            for index, (name, parameter) in enumerate(self.names[player]):
+                prefix = f"optimizer/{player}/{name}/"
+                entry = {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
+                left -= {prefix + key for key in entry}
+                for key, value in entry.items():
+                    shape = torch.Size() if key == "step" else parameter.shape
+                    if value.shape != shape or not value.is_floating_point():
+                        raise GanzooError(f"{prefix}{key} is {value.dtype}, {tuple(value.shape)}")
+                if entry:
+                    state[index] = entry
+            if len({frozenset(entry) for entry in state.values()}) > 1:
+                raise GanzooError(f"{player}'s weights differ in what the optimizer keeps of them")
+            optimizer.load_state_dict(
+                {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
+            )
+        if left:
+            raise GanzooError(f"there are no weights for {min(left)}")
+        counts = plain["window_counts"]
+        # Checkpoints from before turns were counted: their runs are believed to have had some.
+        known = plain.get("turns", dict.fromkeys(self.moves, 1))
+        self.moves = {player: int(known.get(player, 0)) for player in self.moves}
+        self._waiting.clear()
+        self._counts = {key: int(count) for key, count in counts.items()}
+        self._sums = {key: tensors[f"window/{key}"].item() for key in counts}
+        scaler = self.session.accelerator.scaler
+        if scaler is not None and "scaler" in plain:
+            scaler.load_state_dict(plain["scaler"])
+
+
+def idle(task: str, step: int) -> PluginError:
+    """The error for a task whose step moved nobody's weights."""
+    return PluginError(
+        f"{task} optimised no player in step {step}: no weight was moved",
+        hint=f"Its `step` must call `optimize` each time. The fault lies in its plugin; "
+        f"`ganzoo show {task}` says whose it is.",
+    )
+
+
+def trained(player: str, nets: Mapping[str, nn.Module]) -> list[tuple[str, nn.Parameter]]:
+    """The weights that a player moves, each with its name `role.name`.
+
+    Raises:
+        RecipeError: there are none.
+    """
+    named = [
+        (f"{role}.{name}", parameter)
+        for role, net in nets.items()
+        for name, parameter in net.named_parameters()
+        if parameter.requires_grad
+    ]
+    if not named:
+        raise RecipeError(f"the player {player!r} has no weights to train: {', '.join(nets)}")
+    return named
+
+
+def total_of(player: str, terms: Mapping[str, Tensor]) -> Tensor:
+    """The sum of a player's terms.
+
+    Raises:
+        RecipeError: there are none.
+        PluginError: they aren't terms by name, one is no single number, or none depends on weights.
+    """
+    if not isinstance(terms, Mapping):
+        raise PluginError(
+            f"player {player!r} is to minimise a {type(terms).__name__}, not terms by name",
+            hint="The loss gives a dict of tensors in each player's turn.",
+        )
+    if not terms:
+        raise RecipeError(
+            f"the loss gives no term for {player}, which has nothing to minimise",
+            where="loss",
+            hint="A penalty stands beside another [[loss]]: name one for this player. Where every "
+            "weight is 0, switch one on.",
+        )
+    for term, value in terms.items():
+        if not isinstance(value, Tensor) or value.numel() != 1:
+            given = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise PluginError(
+                f"term {term!r} of player {player!r} is no single number: {given}",
+                hint="The loss must give tensors of one value: take their mean.",
+            )
+    total = functools.reduce(torch.add, terms.values())
+    if not total.requires_grad:
+        raise PluginError(
+            f"the terms of player {player!r} don't depend on its weights: {', '.join(terms)}",
+            hint="The loss or its task detached them.",
+        )
+    return total

@@ -1,0 +1,294 @@
+"""The run directory: where it is, what it says of the run, and how files get into it whole."""
+
+from __future__ import annotations
+
+import errno
+import shlex
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
+
+from ganzoo.errors import DataError, EnvironmentFault, UsageError
+from ganzoo.files import (
+    FULL,
+    cannot_write,
+    is_leftover,
+    read_checked,
+    remove_leftovers,
+    write_json,
+    write_text,
+)
+from ganzoo.plugin_system.option_errors import nearest_folder
+from ganzoo.recipe.model import Recipe
+from ganzoo.recipe.write import to_toml
+
+try:
+    import fcntl
+except ImportError:  # Windows, where nothing keeps two processes apart
+    fcntl = None  # type: ignore[assignment]
+
+RESOLVED = "recipe.resolved.toml"
+STATUS = "status.json"
+LOCK = ".lock"
+
+
+def now() -> str:
+    """The present time, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def reserve(recipe: Recipe, out: Path | None) -> Path:
+    """Make the directory of a new run; `begin` writes into it, once it is claimed.
+
+    Args:
+        recipe: what will be run.
+        out: the directory itself; by default `OUT/NAME/STAMP` with the recipe's `out` and name.
+
+    Raises:
+        UsageError: when `out` already holds something else than a start that was broken off.
+        EnvironmentFault: when it can't be written.
+    """
+    with writing(out or Path(recipe.out)):
+        if out is None:
+            return _first_free(
+                Path(recipe.out) / recipe.name, datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+            )
+        _refuse_taken(out)
+        out.mkdir(parents=True, exist_ok=True)
+        return out
+
+
+def begin(recipe: Recipe, path: Path) -> None:
+    """Put the recipe into the directory of a new run, which this process has claimed.
+
+    Raises:
+        UsageError: when another process has begun a run in it meanwhile.
+        EnvironmentFault: when it can't be written.
+    """
+    _refuse_taken(path)
+    with writing(path):
+        if recipe.text:
+            write_text(path / "recipe.toml", recipe.text)
+        write_text(path / RESOLVED, to_toml(recipe))
+
+
+def _refuse_taken(path: Path) -> None:
+    """Refuse what isn't an empty folder, nor one that a start left which ended before `RESOLVED`.
+
+    Such a start can't be resumed, and has nothing but the recipe's text to lose.
+    """
+    if path.is_dir():
+        left = {file.name for file in path.iterdir() if not is_leftover(file)}
+        taken = not left <= {LOCK, "recipe.toml"}
+    else:
+        taken = path.exists()
+    if taken:
+        raise UsageError(
+            "the run directory isn't empty",
+            where=str(path),
+            hint=f"To go on with it: --resume {shlex.quote(str(path))}; else name another --out.",
+        )
+
+
+def tidy(path: Path) -> None:
+    """Remove what writers left in a run directory that were killed."""
+    remove_leftovers(path, *(folder for folder in path.rglob("*") if folder.is_dir()))
+    for folder in path.glob("checkpoints/step_*.tmp"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _first_free(parent: Path, stamp: str) -> Path:
+    parent.mkdir(parents=True, exist_ok=True)
+    for number in range(1, 1000):
+        path = parent / (stamp if number == 1 else f"{stamp}-{number}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        return path
+    raise UsageError("too many runs in one second", where=str(parent))
+
+
+def find(reference: str, recipe: Recipe | None) -> Path:
+    """The run directory that `--resume` means: a path, or `last` of the recipe's name.
+
+    Raises:
+        UsageError: when there is no such run.
+    """
+    if reference != "last":
+        path = Path(reference)
+        if not (path / RESOLVED).is_file():
+            raise no_run(path)
+        return path
+    if recipe is None:
+        raise UsageError("--resume last needs a RECIPE", hint="ganzoo run RECIPE --resume last")
+    parent = Path(recipe.out) / recipe.name
+    runs = sorted(
+        (path for path in parent.glob("*") if (path / RESOLVED).exists()),
+        key=lambda path: (path / RESOLVED).stat().st_mtime_ns,
+    )
+    if not runs:
+        raise UsageError(f"{recipe.name} has no run to resume", where=str(parent))
+    return runs[-1]
+
+
+def no_run(path: Path) -> UsageError:
+    """The error for a path that should be a run directory and is none."""
+    if not path.exists():
+        hint = nearest_folder(path)
+        return UsageError("there is no such run directory", where=str(path), hint=hint)
+    hint = runs_below(path) or f"It holds no {RESOLVED}."
+    return UsageError("this is no run directory", where=str(path), hint=hint)
+
+
+def runs_below(folder: Path, most: int = 5) -> str:
+    """Which runs lie in a folder that is none, as a hint; empty where there are none."""
+    signs = (f"{depth}/{sign}" for depth in ("*", "*/*") for sign in (RESOLVED, "checkpoints"))
+    found = {path.parent for sign in signs for path in folder.glob(sign)}
+    runs = sorted(found, key=lambda run: (run.name, str(run)), reverse=True)
+    if not runs:
+        return ""
+    more = f"\n  and {len(runs) - most} more" if len(runs) > most else ""
+    return "Runs in it, the newest first:\n" + "\n".join(f"  {run}" for run in runs[:most]) + more
+
+
+@contextmanager
+def claimed(path: Path) -> Iterator[None]:
+    """Keep a run directory to this process for the while; the system ends it with the process.
+
+    Raises:
+        UsageError: when another process is training in it.
+    """
+    with writing(path):
+        file = (path / LOCK).open("w")
+    with file:
+        try:
+            # Not flock, which loader workers would inherit and hold beyond a kill -9 of this one.
+            if fcntl is not None:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError) as error:
+            raise UsageError(
+                "another process is training in this run directory",
+                where=str(path),
+                hint=f"{_holder(path)} Wait for it, or stop it with Ctrl-C or SIGTERM.",
+            ) from error
+        except OSError:
+            pass  # a file system without locks
+        yield
+
+
+def _holder(path: Path) -> str:
+    try:
+        return f"Its id was {read_status(path)['pid']}."
+    except (DataError, KeyError):
+        return "Its id isn't written."
+
+
+def in_use(path: Path) -> bool:
+    """Whether some process is training in a run directory; not to be asked by that process."""
+    try:
+        with claimed(path):
+            return False
+    except UsageError:
+        return True
+    except EnvironmentFault:
+        return False
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Explain the system's refusals in a block that writes into a run directory.
+
+    Raises:
+        EnvironmentFault: instead of each OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: OSError) -> EnvironmentFault:
+    fault = cannot_write(error, path)
+    fault.message = f"the run directory {fault.message}"
+    fault.hint = f"{fault.hint.removesuffix('.')} (--out)."
+    return fault
+
+
+def fault_of(path: Path, error: OSError) -> EnvironmentFault | None:
+    """What an error of the operating system means, if it comes from the run directory's disk."""
+    inside = False
+    if isinstance(error.filename, str | Path):
+        inside = Path(error.filename).absolute().is_relative_to(path.absolute())
+    full = error.errno in (*FULL, errno.EROFS, errno.EIO)
+    return _unusable(path, error) if inside or full else None
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    use: str
+    stand_in: bool
+    length: NonNegativeInt
+    names: str = ""
+    content: str = ""
+
+
+class _Status(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    state: str = ""
+    step: NonNegativeInt = 0
+    images: NonNegativeInt = 0
+    complete: bool = False
+    checkpoint: Annotated[str, Field(pattern="^(step_[0-9]{1,18})?$")] = ""
+    pid: int = 0
+    data: _Data | None = None
+    metrics_lines: NonNegativeInt = 0
+
+
+def read_status(path: Path) -> dict[str, Any]:
+    """What the `status.json` of a run directory says; nothing where there is none.
+
+    Raises:
+        DataError: when it is no such document.
+    """
+    return read_checked(
+        path / STATUS,
+        _Status,
+        "Restore it from a backup. Without it a resume works too, but can't tell whether data and "
+        "checkpoints are still those of the run.",
+    )
+
+
+class Status:
+    """`status.json`: the state of a run for whoever looks from outside."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path / STATUS
+        self.document = read_status(path)
+
+    def update(self, **values: Any) -> None:
+        """Set keys and write the file."""
+        self.document.update(values, updated=now())
+        write_json(self._file, self.document)
+
+
+def flatten(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested document as dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in document.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            flat.update(flatten(value, f"{name}."))
+        elif isinstance(value, list) and value and all(isinstance(v, Mapping) for v in value):
+            for index, item in enumerate(value):
+                flat.update(flatten(item, f"{name}.{index}."))
+        else:
+            flat[name] = value
+    return flat

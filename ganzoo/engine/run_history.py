@@ -1,0 +1,155 @@
+"""Reading what earlier runs wrote: for lists, for means over seeds, and for comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from ganzoo.engine import run_record
+from ganzoo.engine.run_directory import RESOLVED, flatten, in_use, no_run, read_status
+from ganzoo.errors import DataError
+from ganzoo.files import read_checked
+from ganzoo.observers.metrics_log import read_lines
+
+
+class _Score(BaseModel):
+    mean: float | None
+
+
+class _Evaluation(BaseModel):
+    metrics: dict[str, _Score]
+    better: dict[str, str] = {}  # evaluations from before there was a word for it have none
+
+
+_AGAIN = "Remove it, or write it anew with `ganzoo evaluate`."
+
+
+def last_losses(run: Path) -> dict[str, float]:
+    """The last logged mean of each loss term, as `loss/player/term`, without its weight.
+
+    Runs from before weights were logged keep theirs.
+    """
+    losses: dict[str, float] = {}
+    for _, entry in read_lines(run).good:
+        for name, value in entry.get("losses", {}).items():
+            weight = entry.get("weights", {}).get(name)
+            if isinstance(value, int | float):
+                known = isinstance(weight, int | float) and weight
+                losses[f"loss/{name}"] = value / weight if known else value
+    return losses
+
+
+def last_metrics(run: Path) -> dict[str, float]:
+    """Means of every evaluation of a run, as `SPLIT_MODE/METRIC`.
+
+    Raises:
+        DataError: naming a document that is no evaluation's.
+    """
+    return {
+        f"{file.stem}/{name}": value["mean"]
+        for file in sorted((run / "evaluation").glob("*.json"))
+        for name, value in read_checked(file, _Evaluation, _AGAIN)["metrics"].items()
+    }
+
+
+def which_way_is_better(runs: Sequence[Path]) -> dict[str, str]:
+    """`lower`, `higher` or the like for each metric of `last_metrics` whose direction is known."""
+    return {
+        f"{file.stem}/{name}": way
+        for run in runs
+        for file in sorted((run / "evaluation").glob("*.json"))
+        for name, way in read_checked(file, _Evaluation, _AGAIN).get("better", {}).items()
+    }
+
+
+def last_values(document: Mapping[str, Any]) -> dict[str, float]:
+    """A run's last losses, and its metrics if it was evaluated.
+
+    Args:
+        document: what `ganzoo run --json` printed.
+    """
+    metrics = {f"metric/{name}": value for name, value in document["metrics"].items()}
+    return last_losses(Path(document["run"])) | metrics
+
+
+def summaries(folder: Path) -> list[dict[str, Any]]:
+    """One line a run below a folder, oldest first: run, recipe, state, step, data."""
+    paths = sorted(folder.rglob("status.json"), key=lambda path: (path.parent.name, str(path)))
+    rows = []
+    for path in paths:
+        if (path.parent / RESOLVED).exists():
+            try:
+                rows.append(_summary(path.parent, read_status(path.parent)))
+            except (DataError, KeyError, TypeError):
+                rows.append(
+                    {
+                        "run": str(path.parent),
+                        "recipe": "",
+                        "state": "unreadable",
+                        "step": 0,
+                        "data": "",
+                    }
+                )
+    return rows
+
+
+def _summary(run: Path, status: Mapping[str, Any]) -> dict[str, Any]:
+    data = status["data"]
+    return {
+        "run": str(run),
+        "recipe": run_record.read(run).get("recipe", ""),
+        "state": _state(run, status),
+        "step": status["step"],
+        "data": data["use"] + (" (stand-in)" if data["stand_in"] else ""),
+    }
+
+
+def _state(run: Path, status: Mapping[str, Any]) -> str:
+    written = str(status["state"])
+    # Before there was a word for it, a run that a limit had stopped called itself finished.
+    if written == "finished" and not status.get("complete", True):
+        return "stopped"
+    # A process that was killed could not write that it ended.
+    return "killed" if written == "running" and not in_use(run) else written
+
+
+def comparison(runs: Sequence[Path]) -> dict[str, list[Any]]:
+    """What differs between runs: for each key, one value a run (None where a run has none).
+
+    Recipe keys come first, then parameters and FLOPs of one image's forward pass, then progress,
+    last losses and evaluated metrics.
+
+    Raises:
+        UsageError: when one isn't a run directory.
+    """
+    columns = [_column(run) for run in runs]
+    keys = dict.fromkeys(key for column in columns for key in column)
+    table = {key: [column.get(key) for column in columns] for key in keys}
+    return {key: values for key, values in table.items() if any(v != values[0] for v in values)}
+
+
+def _column(run: Path) -> dict[str, Any]:
+    from ganzoo.engine.check import network_costs
+    from ganzoo.recipe import load_recipe
+
+    if not (run / RESOLVED).is_file():
+        raise no_run(run)
+    recipe = load_recipe(run / RESOLVED)
+    column: dict[str, Any] = flatten(recipe.document)
+    status = read_status(run)
+    column["data used"] = status.get("data", {}).get("use")
+    try:
+        costs = network_costs(recipe, stand_in=status.get("data", {}).get("stand_in"))
+    except DataError:  # gone or moved: what the run wrote of itself can be compared all the same
+        for role, count in status.get("parameters", {}).items():
+            column[f"{role}: parameters"] = count
+    else:
+        for role, cost in costs.items():
+            column[f"{role}: parameters"] = cost["parameters"]
+            column[f"{role}: forward FLOPs"] = cost["flops"]
+    column["step"] = status.get("step")
+    column["images"] = status.get("images")
+    return column | last_losses(run) | last_metrics(run)

@@ -1,0 +1,237 @@
+"""A run's whole state, out of a trainer and back in: what makes a resume exact.
+
+Weights, averages and optimizers are the same in every process; random generators, batch-norm
+statistics, log windows and a task's own state are each process's, and are kept for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganzoo.api import NetOptions
+from ganzoo.data import rng
+from ganzoo.engine import checkpoint
+from ganzoo.engine.trainer import Trainer
+from ganzoo.errors import DataError, GanzooError, PluginError
+from ganzoo.inference.weights_card import WeightsCard, without_places
+from ganzoo.inference.weights_file import fill
+from ganzoo.plugin_system.registry import current
+
+
+def capture(trainer: Trainer) -> checkpoint.State:
+    """Everything that a resume needs; a collective call when there are several processes."""
+    session = trainer.session
+    _check_ranks_agree(trainer)
+    state = checkpoint.State(step=trainer.steps, images=trainer.images)
+    for role, net in trainer.nets.items():
+        state.weights[role] = (card(trainer, role, ema=False), _averaged(trainer, net))
+    for role, ema in trainer.ema.items():
+        averaged = _averaged(trainer, ema.module)
+        state.weights[f"{role}.ema"] = (card(trainer, role, ema=True), averaged)
+    optimizer_tensors, stepper = trainer.stepper.state()
+    state.tensors.update(optimizer_tensors)
+    mine: dict[str, Tensor] = {}
+    random_tensors, random_plain = rng.get_state()
+    mine.update({f"rng/{name}": tensor for name, tensor in random_tensors.items()})
+    kept: Any = trainer.task.state_dict()
+    if not isinstance(kept, dict):
+        raise PluginError(
+            f"{trainer.recipe.task.id} gives a {type(kept).__name__} as its state",
+            hint="Its `state_dict` gives a dict; tell its authors.",
+        )
+    task = checkpoint.split_tensors(kept, "task", mine)
+    mine.update(_kept_buffers(trainer))
+    if session.world > 1:
+        for role, net in trainer.nets.items():
+            for name, buffer in net.named_buffers():
+                mine[f"buffer/{role}/{name}"] = buffer.detach()
+        for key in [k for k in state.tensors if k.startswith("window/")]:
+            mine[key] = state.tensors.pop(key)
+    mine = {name: tensor.detach().cpu() for name, tensor in mine.items()}
+    ranks = []
+    for rank, (tensors, plain) in enumerate(
+        session.gather((mine, {"rng": random_plain, "task": task}))
+    ):
+        state.tensors.update({f"rank{rank}/{name}": t for name, t in tensors.items()})
+        ranks.append(plain)
+    state.plain = {
+        "stepper": stepper,
+        "ranks": ranks,
+        "best": trainer.best,
+        "seconds": trainer.seconds,
+        "revisions": {role: c.component.revision for role, c in trainer.plan.chosen.items()},
+    }
+    return state
+
+
+def _averaged(trainer: Trainer, net: nn.Module) -> dict[str, Tensor]:
+    """A network's state with the means, over all processes, of its batch-norm statistics."""
+    tensors: dict[str, Tensor] = dict(net.state_dict())
+    if trainer.session.world > 1:
+        for name, buffer in net.named_buffers():
+            if name in tensors and buffer.is_floating_point():
+                tensors[name] = trainer.session.mean(buffer.detach())
+    return tensors
+
+
+def _check_ranks_agree(trainer: Trainer) -> None:
+    """Compare the bits of all weights between processes.
+
+    Raises:
+        GanzooError: when they have drifted apart; nothing is then saved.
+    """
+    if trainer.session.world == 1:
+        return
+    for role, net in trainer.nets.items():
+        bits = [p.detach().reshape(-1).view(torch.int32).sum() for p in net.parameters()]
+        sums = trainer.session.gather([int(value) for value in bits])
+        if any(other != sums[0] for other in sums):
+            raise GanzooError(
+                f"the processes' weights of {role} differ after step {trainer.steps}",
+                hint="A task must call its networks alike in every process. Nothing was saved; "
+                "please report this.",
+            )
+
+
+def restore(trainer: Trainer, state: checkpoint.State) -> list[str]:
+    """Put a state back.
+
+    Returns:
+        What the user should know: a rank count that differs makes the resume inexact.
+
+    Raises:
+        PluginError: when a component's revision isn't the saved one's.
+        DataError: when weights or state aren't those of the recipe's networks and task; the trainer
+            is then of no use until another state is restored.
+    """
+    notes: list[str] = []
+    for role, chosen in trainer.plan.chosen.items():
+        saved = state.plain["revisions"].get(role)
+        if saved is None:
+            raise DataError(f"it has no revision of {role}", where=f"step {state.step}")
+        if saved != chosen.component.revision:
+            raise PluginError(
+                f"the checkpoint has revision {saved} of {chosen.id}, the installed one is "
+                f"{chosen.component.revision}",
+                hint="Install the plugin's version that the run began with.",
+            )
+    for role, net in trainer.nets.items():
+        _fill(trainer, role, net, state, role)
+    for role, ema in trainer.ema.items():
+        _fill(trainer, role, ema.module, state, f"{role}.ema")
+    with _fitting(state, "the random generators, optimizers and buffers"):
+        notes += _restore_training(trainer, state)
+    with _fitting(state, f"what {trainer.recipe.task.id} keeps"):
+        _restore_task(trainer, state)
+    trainer.steps, trainer.images = state.step, state.images
+    trainer.best = state.plain["best"]
+    trainer.seconds = state.plain["seconds"]
+    trainer.restart_stream()
+    return notes
+
+
+@contextmanager
+def _fitting(state: checkpoint.State, what: str) -> Iterator[None]:
+    """Name the checkpoint when what it holds can't be put back.
+
+    Its files are what was written and have all keys, so whatever is wrong is their content.
+
+    Raises:
+        DataError: instead of what Python and torch say to it.
+    """
+    try:
+        yield
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        if isinstance(error, GanzooError):
+            said = error.message
+        raise DataError(f"{what} can't be put back ({said})", where=f"step {state.step}") from error
+
+
+def _restore_training(trainer: Trainer, state: checkpoint.State) -> list[str]:
+    """Optimizers, log window, scaler, generators and the buffers that each process keeps."""
+    ranks, rank = state.plain["ranks"], trainer.session.rank
+    mine = _of_rank(state, rank)
+    known = mine or _of_rank(state, 0)  # a rank that is new takes over the first one's
+    windows = {name: tensor for name, tensor in known.items() if name.startswith("window/")}
+    trainer.stepper.load_state({**state.tensors, **windows}, state.plain["stepper"])
+    for name, tensor in _kept_buffers(trainer).items():
+        if name in known:  # not in checkpoints from before losses' buffers were saved
+            tensor.copy_(known[name])
+    if len(ranks) != trainer.session.world:
+        rng.seed_all(rng.seed_for(trainer.recipe.train.seed, "training", rank, state.step))
+        note = f"the run had {len(ranks)} processes and goes on with {trainer.session.world}"
+        return [f"{note}: not bit for bit what it would have been"]
+    rng.set_state(
+        {n.removeprefix("rng/"): t for n, t in mine.items() if n.startswith("rng/")},
+        ranks[rank]["rng"],
+    )
+    for name, tensor in mine.items():
+        if name.startswith("buffer/"):
+            _, role, buffer = name.split("/", 2)
+            trainer.nets[role].get_buffer(buffer).copy_(tensor)
+    return []
+
+
+def _restore_task(trainer: Trainer, state: checkpoint.State) -> None:
+    ranks, rank = state.plain["ranks"], trainer.session.rank
+    if rank < len(ranks):
+        mine = _of_rank(state, rank)
+        trainer.task.load_state_dict(checkpoint.join_tensors(ranks[rank]["task"], mine))
+
+
+def _fill(trainer: Trainer, role: str, net: nn.Module, state: checkpoint.State, stem: str) -> None:
+    where = f"{stem} of step {state.step}"
+    if stem not in state.weights:
+        raise DataError("the checkpoint lacks these weights, which the recipe has", where=where)
+    fill(net, state.weights[stem][1], trainer.plan.chosen[role].id, where)
+
+
+def _kept_buffers(trainer: Trainer) -> dict[str, Tensor]:
+    """What losses and differentiable augments that are modules keep from step to step."""
+    losses: dict[str, Any] = getattr(trainer.loss, "parts", {"": trainer.loss})
+    parts = {f"loss/{name}": part for name, part in losses.items()}
+    parts |= {f"diffaugment/{i}": part for i, part in enumerate(trainer.diffaugments)}
+    return {
+        f"{name}/{buffer}": tensor
+        for name, part in parts.items()
+        if isinstance(part, nn.Module)
+        for buffer, tensor in part.named_buffers()
+    }
+
+
+def _of_rank(state: checkpoint.State, rank: int) -> dict[str, Tensor]:
+    """The tensors that one process kept for itself; none of a process that there wasn't."""
+    start = f"rank{rank}/"
+    return {n.removeprefix(start): t for n, t in state.tensors.items() if n.startswith(start)}
+
+
+def card(trainer: Trainer, role: str, *, ema: bool) -> WeightsCard:
+    """What a role's weights are, for their metadata."""
+    chosen = trainer.plan.chosen[role]
+    options = chosen.options
+    record = current().record_of(chosen.id)
+    recipe = trainer.recipe
+    return WeightsCard(
+        role=role,
+        kind=trainer.plan.task.roles[role],
+        network=chosen.as_table(),
+        revision=chosen.component.revision,
+        io=trainer.plan.io[role],
+        task=recipe.task.as_table(),
+        fields=dict(trainer.data.fields),
+        data=without_places(trainer.data.chosen.as_table()),
+        size_multiple=options.size_multiple() if isinstance(options, NetOptions) else 1,
+        inference={"mode": recipe.inference.mode, "seed": 0},
+        plugin={"distribution": record.distribution, "version": record.version},
+        ema=ema,
+        step=trainer.steps,
+        images=trainer.images,
+        recipe=recipe.name,
+        recipe_sha256=recipe.sha256,
+    )

@@ -1,0 +1,214 @@
+"""How long a training step takes on this machine: a few real ones, made and forgotten.
+
+`ganzoo check` tells it, and `ganzoo init` chooses a size by it. Networks, images, losses and
+optimizers are those of a run. Nothing is written but the run's own temporary cache.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+
+import torch
+from torch import Tensor
+
+from ganzoo.data.loader import batches
+from ganzoo.data.pipeline import PreparedData
+from ganzoo.data.rng import isolated
+from ganzoo.data.sampler import StreamSampler
+from ganzoo.engine.accelerate_session import Session, resolve
+from ganzoo.engine.ranks import place
+from ganzoo.engine.trainer import Trainer
+from ganzoo.errors import EnvironmentFault, GanzooError
+from ganzoo.plugin_system.blame import in_words, left_by
+from ganzoo.process.memory import free_memory, shortage
+from ganzoo.recipe.model import Recipe
+
+_WARM = 2
+"""Steps that don't count: the first ones fill caches and allocators."""
+_MOST = 12
+"""Steps that count, at most."""
+_BYTES_A_WEIGHT = 16
+"""A number of 4 bytes for itself, its gradient, and two moments."""
+_LONG = 8.0
+"""Seconds after which a first step is taken for what all of them take, to wait no longer."""
+_FEW_IMAGES = 16
+"""Images of a larger batch that are tried first: a step of 512 may take minutes on a CPU."""
+
+
+@dataclasses.dataclass(frozen=True)
+class StepTime:
+    """What a step takes, and the recipe's whole plan.
+
+    Args:
+        seconds: of one step, data read again and not for the first time.
+        reading: seconds that an image takes to be read the first time, before caches have it.
+        timed: how many images a step had that was timed. Where a whole batch would take too long
+            it is less than `images`, and `seconds` is so many times longer.
+        images: images a step.
+        steps: planned by the recipe.
+        samples: of the training data.
+        device, precision, threads: as a run would have them.
+    """
+
+    seconds: float
+    reading: float
+    timed: int
+    images: int
+    steps: int
+    samples: int
+    device: str
+    precision: str
+    threads: int
+
+    @property
+    def whole(self) -> float:
+        """Seconds of the whole plan's steps."""
+        return self.of(self.steps)
+
+    def of(self, steps: float) -> float:
+        """Seconds of so many steps from the beginning of a training."""
+        return steps * self.seconds + min(self.samples, steps * self.images) * self.reading
+
+
+@contextmanager
+def kept_for_backward() -> Iterator[list[int]]:
+    """Bytes that operations in the block keep for their backward pass, on the meta device too."""
+    sizes: list[int] = []
+
+    def keep(tensor: Tensor) -> Tensor:
+        sizes.append(tensor.nbytes)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        yield sizes
+
+
+def refuse_what_does_not_fit(recipe: Recipe, weights: int, kept: int) -> None:
+    """Systems kill a process that takes more memory than there is, so it isn't tried.
+
+    Args:
+        recipe: whose steps would be measured.
+        weights: how many its networks have.
+        kept: bytes that a step of a whole batch keeps for its backward passes.
+
+    Raises:
+        EnvironmentFault: the main memory that is free wouldn't do.
+    """
+    free = free_memory()
+    batch = recipe.train.batch_size
+    needed = weights * _BYTES_A_WEIGHT + kept * min(batch, _FEW_IMAGES) // batch
+    if resolve(recipe.train).device == "cpu" and free is not None and needed > free:
+        raise EnvironmentFault(
+            f"it needs about {needed / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free"
+        )
+
+
+def measure(recipe: Recipe, data: PreparedData, *, seconds: float = 2.0) -> StepTime:
+    """Make a few steps of a recipe, and tell what one takes.
+
+    The steps see a few of the training images again and again, so that they are read from where a
+    run's later epochs have them. Generators of random numbers are left as they were.
+
+    Args:
+        recipe: whose networks, losses and optimizers make the steps.
+        data: its training split.
+        seconds: stop when so many have passed; never within a step, and not after the first one
+            unless that took very long.
+
+    Raises:
+        GanzooError: it can't be measured here, and why, whatever failed.
+    """
+    try:
+        with isolated(0):
+            return _measured(recipe, data, seconds)
+    except SystemExit as left:
+        raise left_by(left) from left
+    except GanzooError:
+        raise
+    except Exception as error:
+        short = shortage(error)
+        raise EnvironmentFault(str(short) if short else in_words(error)) from error
+
+
+def _measured(recipe: Recipe, data: PreparedData, seconds: float) -> StepTime:
+    if place().world > 1:
+        raise EnvironmentFault("a step is measured in one process, and this is one of several")
+    train = recipe.train
+    whole = train.batch_size * train.accumulate
+    count = min(train.batch_size, _FEW_IMAGES)
+    began = time.monotonic()
+    found = _of_batches(recipe, data, count, seconds)
+    left = seconds - (time.monotonic() - began)
+    if count < train.batch_size and found.seconds * train.batch_size / count * _WARM < left:
+        count = train.batch_size
+        found = _of_batches(recipe, data, count, left)
+    return dataclasses.replace(
+        found,
+        seconds=found.seconds * whole / count,
+        images=whole,
+        steps=-(-train.epochs * len(data) // whole),
+    )
+
+
+def _of_batches(recipe: Recipe, data: PreparedData, count: int, seconds: float) -> StepTime:
+    """A step of one batch of `count` images."""
+    train = recipe.train.model_copy(update={"batch_size": count, "accumulate": 1})
+    resolved = resolve(train)
+    session = Session(resolved, accumulate=1)
+    with closing(session):
+        trainer = Trainer(dataclasses.replace(recipe, train=train), data, session)
+        reading: list[float] = []
+        with closing(_few(trainer, reading)) as stream:
+            trainer.feed(stream)
+            took = _steps(trainer, seconds)
+    return StepTime(
+        seconds=statistics.median(took[_WARM:] or took[-1:]),
+        reading=min(reading[:2]) / count,
+        timed=count,
+        images=count,
+        steps=0,
+        samples=len(data),
+        device=resolved.device,
+        precision=resolved.precision,
+        threads=resolved.threads,
+    )
+
+
+def _steps(trainer: Trainer, seconds: float) -> list[float]:
+    """Seconds of each step; the first of them warm up."""
+    took: list[float] = []
+    end = time.monotonic() + seconds
+    while len(took) < _WARM + _MOST:
+        if took and (took[0] > _LONG or (len(took) > 1 and time.monotonic() > end)):
+            break
+        began = time.perf_counter()
+        trainer.step()
+        if trainer.session.device.type == "cuda":
+            torch.cuda.synchronize()  # a step only puts its work into the device's queue
+        took.append(time.perf_counter() - began)
+    return took
+
+
+def _few(trainer: Trainer, reading: list[float]) -> Generator[dict[str, Tensor]]:
+    """Batches of the first images of the order, again and again; `reading` gets their seconds."""
+    train, data = trainer.recipe.train, trainer.data
+    sampler = StreamSampler(
+        length=min(len(data), 2 * train.batch_size),
+        batch_size=train.batch_size,
+        rank=0,
+        world=1,
+        seed=train.seed,
+        start=0,
+        stop=(_WARM + _MOST) * train.batch_size,
+    )
+    # In this process: workers would take longer to start than all of the measurement.
+    with closing(batches(data, sampler, workers=0, pin=False)) as stream:
+        began = time.perf_counter()
+        for batch in stream:
+            reading.append(time.perf_counter() - began)
+            yield batch
+            began = time.perf_counter()

@@ -1,0 +1,179 @@
+"""Samples, validation and the evaluation at the end: what looks at a training and never ends it."""
+
+from __future__ import annotations
+
+import math
+import traceback
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ganzoo.data.pipeline import PreparedData, open_data
+from ganzoo.engine.run_view import Run
+from ganzoo.errors import DataError, DivergedError, GanzooError, RecipeError
+from ganzoo.interfaces import Split
+from ganzoo.observers import Observer
+from ganzoo.plugin_system.blame import culprit, failed, in_words, left_by
+from ganzoo.recipe.model import Recipe
+
+
+class Looks:
+    """What is made of networks on the way, for somebody to look at.
+
+    A grid that can't be drawn or a metric that fails says nothing of the weights, so the user is
+    told and the training goes on.
+
+    Args:
+        this: the run.
+        hooks: those of its observers and callbacks.
+        samplers: observers that make samples.
+    """
+
+    def __init__(self, this: Run, hooks: Any, samplers: Sequence[Observer]) -> None:
+        self.run = this
+        self.hooks = hooks
+        self.samplers = samplers
+        self.metrics: dict[str, float] = {}
+        self.data: PreparedData | None = None
+        self._said: set[str] = set()
+
+    def sample(self) -> None:
+        """Let observers draw what the networks make now.
+
+        Raises:
+            DivergedError: weights or terms aren't finite.
+        """
+        self.run.trainer.check_finite()
+        for observer in self.samplers:
+            try:
+                paths = observer.sample(self.run)
+            except Exception as error:  # noqa: BLE001  # whatever a plugin's task or data raise
+                self._tell("no sample", error)
+                continue
+            for path in paths:
+                self.hooks.ganzoo_saved(run=self.run, path=path, what="sample")
+
+    def validate(self) -> bool:
+        """Score the validation split; True when it is the best so far.
+
+        Raises:
+            DivergedError: weights, terms or what networks make aren't finite.
+            RecipeError: `checkpoints.best` is none of the metrics.
+        """
+        trainer = self.run.trainer
+        trainer.check_finite()
+        better = False
+        if trainer.session.main:
+            better = self._score() and self._is_better()
+        better = bool(trainer.session.share(better))
+        trainer.best = trainer.session.share(trainer.best)
+        return better
+
+    def _score(self) -> bool:
+        from ganzoo.inference.evaluate import score_nets
+
+        trainer, recipe = self.run.trainer, self.run.recipe
+        try:
+            if self.data is None:
+                self.data = open_data(recipe, "val", stand_in=trainer.data.stand_in)
+            self.metrics = score_nets(
+                recipe, trainer.shown, "val", data=self.data, io=trainer.plan.io
+            )
+        except DivergedError:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever a plugin's metric or data raise
+            self._tell("no validation", error)
+            return False
+        self.hooks.ganzoo_metrics(run=self.run, step=trainer.steps, metrics=self.metrics)
+        return True
+
+    def _is_better(self) -> bool:
+        trainer, wanted = self.run.trainer, self.run.recipe.checkpoints
+        if not wanted.best:
+            return False
+        if wanted.best not in self.metrics:
+            raise RecipeError(
+                f"checkpoints.best = {wanted.best!r} is no metric of the validation",
+                hint=f"Its metrics are: {', '.join(sorted(self.metrics))}.",
+            )
+        value, best = self.metrics[wanted.best], trainer.best
+        sign = 1 if wanted.best_is == "highest" else -1
+        if not math.isfinite(value):
+            return False
+        if best is not None and sign * value <= sign * best["value"]:
+            return False
+        trainer.best = {"step": trainer.steps, "value": value, "metric": wanted.best}
+        return True
+
+    def evaluate(self, split: Split) -> GanzooError | None:
+        """Score a split of held-out data at the end; returns what kept it from that."""
+        if not self.run.trainer.session.main:
+            return None
+        from ganzoo.inference.evaluate import evaluate_run
+        from ganzoo.inference.report import closing, print_report
+
+        self.run.voice.say(f"evaluating the {split} split")
+        try:
+            report = evaluate_run(self.run.path, split, device=self.run.trainer.session.device.type)
+        except GanzooError as error:
+            return error
+        except SystemExit as left:
+            return left_by(left)
+        except Exception as error:
+            fault = failed(error)
+            if fault is None:
+                raise
+            self.run.voice.note("".join(traceback.format_exception(error)))
+            return fault
+        self.metrics = {name: value["mean"] for name, value in report["metrics"].items()}
+        print_report(report)
+        trainer, task = self.run.trainer, self.run.recipe.task
+        for sentence in closing(report, task, trainer.data.fields, trainer.images):
+            self.run.voice.say(sentence)
+        return None
+
+    def _tell(self, what: str, error: Exception) -> None:
+        """Say once why a look failed."""
+        if isinstance(error, GanzooError):
+            why = str(error)
+        else:
+            why = ": ".join(filter(None, (culprit(error), in_words(error))))
+        if why not in self._said:
+            self._said.add(why)
+            if not isinstance(error, GanzooError):
+                self.run.voice.note("".join(traceback.format_exception(error)))
+            step = self.run.trainer.steps
+            self.run.voice.warn(f"{what} of step {step:,}; the training goes on: {why}")
+
+
+def watched_splits(recipe: Recipe) -> Iterator[tuple[Split, str]]:
+    """Splits besides `train` that a run will open, each with the key that wants it."""
+    watch = recipe.watch
+    if watch.samples != "never":
+        yield "val", "watch.samples"
+    if watch.validate_every != "never":
+        yield "val", "watch.validate"
+    if watch.evaluate != "never":
+        yield watch.evaluate, "watch.evaluate"
+
+
+def open_watched(recipe: Recipe, *, stand_in: bool) -> None:
+    """Open what a run will look at later, so that it fails before the training, if it must.
+
+    Args:
+        recipe: the run's.
+        stand_in: whether the run trains on its fallback.
+
+    Raises:
+        DataError: there is nothing to look at, with the key that wants it.
+    """
+    opened: set[str] = set()
+    for split, key in watched_splits(recipe):
+        if split in opened:
+            continue
+        opened.add(split)
+        try:
+            open_data(recipe, split, stand_in=stand_in)
+        except DataError as error:
+            way = f'{key} needs the {split} split; with "never" the run does without it.'
+            error.hint = f"{error.hint}\n{way}".strip()
+            raise

@@ -1,0 +1,280 @@
+"""Metrics at work: all who made something of, or like, the same samples are scored alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganzoo.api import Chosen
+from ganzoo.data.convert import to_tensor, to_uint8
+from ganzoo.data.pipeline import PreparedData, collate
+from ganzoo.errors import DataError, DivergedError
+from ganzoo.inference.from_noise import CHUNK, Sampler
+from ganzoo.inference.scores import NETWORK, REAL, Judgement, built
+from ganzoo.interfaces import Field, Metric
+from ganzoo.recipe import Recipe
+
+Made = np.ndarray
+"""What was made of or for one sample: an image H x W x C uint8, or points of float32."""
+Make = Callable[[Mapping[str, Tensor], str], Mapping[str, Made]]
+"""From a sample and its name to what each contestant makes of it."""
+
+
+class Keep(Protocol):
+    """Told of each thing that the network made, by name."""
+
+    def __call__(self, name: str, made: Made) -> None: ...
+
+
+def metrics_for(recipe: Recipe, data: PreparedData) -> list[Chosen]:
+    """The metrics of a recipe, and those that the data propose, each once."""
+    from ganzoo.plugin_system import registry
+
+    known = {metric.id for metric in recipe.metrics}
+    active = registry.current()
+    proposed = [active.choose("metric", one) for one in getattr(data.source, "metrics", ())]
+    return [*recipe.metrics, *(one for one in proposed if one.id not in known)]
+
+
+def _fitting(
+    metrics: Sequence[Chosen],
+    there: Collection[str],
+    judgement: Judgement,
+    why: str,
+    lack: str = "the data have no field",
+) -> list[Chosen]:
+    """The metrics whose fields are all there; of the others it is said why they're left out.
+
+    Args:
+        metrics: all of them.
+        there: names of the fields.
+        judgement: whose notes say it.
+        why: the reason where it is the target alone that is missing.
+        lack: the beginning of the reason where others are.
+    """
+    fitting = []
+    left_out: dict[str, list[str]] = {}
+    for metric in metrics:
+        missing = sorted(metric.load().needs - set(there))
+        if missing:
+            lacks = f"{lack} {', '.join(missing)}"
+            left_out.setdefault(why if missing == ["target"] else lacks, []).append(metric.id)
+        else:
+            fitting.append(metric)
+    for reason, ids in left_out.items():
+        verb = "is" if len(ids) == 1 else "are"
+        judgement.notes.append(f"{', '.join(ids)} {verb} left out: {reason}.")
+    return fitting
+
+
+def judge(
+    data: PreparedData,
+    make: Make,
+    metrics: Sequence[Chosen],
+    *,
+    fields: tuple[str, str] = ("source", "target"),
+    limit: int | None = None,
+    done: Callable[[int, int], None] = lambda *_: None,
+) -> Judgement:
+    """Let every contestant make something of each sample, and score them all alike.
+
+    Args:
+        data: the samples, in the order of their names. Of fields that aren't aligned, each item
+            of what goes in is taken once, under its own name.
+        make: gives what each contestant makes; an image is put into metrics as its 8-bit file is
+            read.
+        metrics: those whose fields the data lack are left out, which is said; so are those that
+            compare with a target which isn't the sample's own.
+        fields: what went in, and what should come out; metrics see them as source and target.
+        limit: look at this many samples alone.
+        done: called with the number of samples done and their total.
+
+    Raises:
+        DataError: when a sample can't be read, or what was made of it can't be compared.
+    """
+    judgement = Judgement()
+    there = {*data.fields, "source", "target"}
+    aligned = all(data.fields[name].aligned for name in fields)
+    if not aligned:
+        there.remove("target")
+    why = f"the {fields[1]} of a sample doesn't belong to its {fields[0]}"
+    usable = _fitting(metrics, there, judgement, why)
+    judges: dict[str, list[Metric]] = {}
+    # by name as text (1, 10, 100, 2): an order of the files, not of the data component, so that
+    # figures which compare neighbours can be computed from the saved files alone
+    names = data.own_names(fields[0])
+    order = sorted(range(len(names)), key=names.__getitem__)[:limit]
+    for count, index in enumerate(order, 1):
+        name = names[index]
+        sample = data.sample(index)
+        batch = {key: _on_grid(value, data.fields[key])[None] for key, value in sample.items()}
+        batch |= {"source": batch[fields[0]], "target": batch[fields[1]]}
+        for contestant, made in make(sample, name).items():
+            if contestant not in judges:
+                judges[contestant] = built(usable)
+            shown = _as_tensor(made)[None]
+            for instance in judges[contestant]:
+                _update(instance, batch, shown, name)
+        judgement.names.append(name)
+        done(count, len(order))
+    for contestant, instances in judges.items():
+        judgement.score(contestant, usable, instances)
+    return judgement
+
+
+def judge_drawn(
+    data: PreparedData,
+    sampler: Sampler,
+    metrics: Sequence[Chosen],
+    *,
+    seed: int = 0,
+    limit: int | None = None,
+    control: bool = True,
+    keep: Keep = lambda *_, **__: None,
+    done: Callable[[int, int], None] = lambda *_: None,
+) -> Judgement:
+    """Score what a network makes of drawn inputs, and the data themselves beside it.
+
+    Each metric gets as many samples as it wants, by default as many as the data have.
+
+    Args:
+        data: what the network should have learned to make; beside generated samples, metrics get
+            these in turn.
+        sampler: the network.
+        metrics: those that want a target, or fields which are neither drawn nor made, are left
+            out, which is said.
+        seed: of all that is drawn.
+        limit: this many samples at most.
+        control: score the data too, as `real_data`: each sample once, with the fields beside it in
+            the place of what would be drawn.
+        keep: told of each generated sample.
+        done: called with the number of samples done and their total.
+
+    Raises:
+        DataError: when a sample can't be read, or is of another size than what the network makes.
+        DivergedError: the network makes numbers that aren't finite.
+    """
+    judgement = Judgement()
+    made_field = data.fields[sampler.field]
+    there = {sampler.field, *sampler.draw(1, seed)} - {"target"}
+    why = "what a network draws has no target"
+    usable = _fitting(metrics, there, judgement, why, "nothing that is drawn or made is called")
+    judges = built(usable)
+    wants = [_wanted(judge, data, limit) for judge in judges]
+    count = max(wants, default=min(len(data), limit or len(data)))
+    real_wanted = any(sampler.field in judge.needs for judge in judges)
+    drawn, start = sampler.draw(count, seed), 0
+    for chunk in sampler(drawn, seed):
+        generated = _on_grid(finite(chunk), made_field)
+        stop = start + len(generated)
+        batch = {name: value[start:stop] for name, value in drawn.items()}
+        if real_wanted:
+            real = _samples(data, sampler, [index % len(data) for index in range(start, stop)])
+            batch = {sampler.field: real[sampler.field]} | batch
+        _update_some(judges, wants, start, batch, generated)
+        for index, one in enumerate(generated, start):
+            name = f"{index:06d}"
+            judgement.names.append(name)
+            keep(name, as_made(one, made_field))
+        start = stop
+        done(stop, count)
+    judgement.score(NETWORK, usable, judges)
+    beside = [metric for metric in usable if not metric.load().needs - set(data.fields)]
+    if control and beside:
+        judges = built(beside)
+        wants = [_wanted(judge, data, limit) for judge in judges]
+        for indices in _chunks(min(len(data), max(wants))):
+            batch = _samples(data, sampler, indices)
+            _update_some(judges, wants, indices[0], batch, batch[sampler.field])
+        judgement.score(REAL, beside, judges)
+    return judgement
+
+
+def _wanted(judge: Metric, data: PreparedData, limit: int | None) -> int:
+    wanted: int = getattr(judge, "samples", len(data))
+    return wanted if limit is None else min(wanted, limit)
+
+
+def _update_some(
+    judges: Sequence[Metric],
+    wants: Sequence[int],
+    start: int,
+    batch: Mapping[str, Tensor],
+    made: Tensor,
+) -> None:
+    """Give each metric what it still wants of a chunk that begins at sample `start`."""
+    for judge, wanted in zip(judges, wants, strict=True):
+        more = min(wanted - start, len(made))
+        if more > 0:
+            part = {name: value[:more] for name, value in batch.items()}
+            _update(judge, part, made[:more], f"{start:06d}")
+
+
+def _chunks(count: int) -> Iterator[range]:
+    for start in range(0, count, CHUNK):
+        yield range(start, min(start + CHUNK, count))
+
+
+def _samples(data: PreparedData, sampler: Sampler, indices: Sequence[int]) -> dict[str, Tensor]:
+    """Samples of the data as a batch that metrics take."""
+    samples = []
+    for index in indices:
+        sample = data.sample(index)
+        shape = tuple(sample[sampler.field].shape)
+        if shape != sampler.io.outputs:
+            given, wanted = (" x ".join(map(str, one)) for one in (shape, sampler.io.outputs))
+            raise DataError(
+                f"is {given}, and the network makes {wanted}: the two can't be compared",
+                where=data.name(index),
+                hint='Give the resize among the [[augment]] tables `on = "always"`.',
+            )
+        samples.append({name: _on_grid(value, data.fields[name]) for name, value in sample.items()})
+    return collate(samples)
+
+
+def finite(made: Tensor) -> Tensor:
+    """The same, if all of it is finite.
+
+    Raises:
+        DivergedError: it isn't.
+    """
+    if not bool(torch.isfinite(made).all()):
+        raise DivergedError(
+            "the network makes numbers that are not finite",
+            hint="Its weights are broken; use an earlier checkpoint.",
+        )
+    return made
+
+
+def _update(metric: Metric, batch: Mapping[str, Tensor], made: Tensor, name: str) -> None:
+    try:
+        metric.update(batch, made)
+    except DataError as error:
+        error.where = error.where or name
+        raise
+
+
+def _on_grid(value: Tensor, its_field: Field) -> Tensor:
+    """An image, or several, on the 8-bit grid; all else as it is."""
+    if its_field.kind != "image":
+        return value
+    return _from_levels(to_uint8(value))
+
+
+def _from_levels(levels: np.ndarray) -> Tensor:
+    if levels.ndim == 3:
+        return to_tensor(levels, Field(levels.shape, "image"))
+    return torch.stack([_from_levels(one) for one in levels])
+
+
+def as_made(made: Tensor, its_field: Field) -> Made:
+    """What a network gave for one sample, as files hold it."""
+    return to_uint8(made) if its_field.kind == "image" else made.numpy()
+
+
+def _as_tensor(made: Made) -> Tensor:
+    return _from_levels(made) if made.dtype == np.uint8 else torch.from_numpy(made)

@@ -1,0 +1,142 @@
+"""Sample grids: the same few held-out images, or the same latents, at every look."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
+
+from ganzoo.api import NetOptions
+from ganzoo.data.contact_sheet import block, grid, scatter
+from ganzoo.data.convert import to_uint8
+from ganzoo.data.pipeline import PreparedData, collate, open_data
+from ganzoo.data.rng import isolated
+from ganzoo.errors import PluginError
+from ganzoo.files import replacing
+from ganzoo.inference.modes import inference_mode
+from ganzoo.inference.trained_network import any_size, draws
+from ganzoo.observers.base import Observer
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from ganzoo.engine.run_view import Run
+
+MOST_POINTS = 1000
+"""Points of a scatter plot, of each cloud."""
+
+
+class SampleGrids(Observer):
+    """Writes `samples/step_N.png`, of the `val` split.
+
+    Of images a row each, with columns as the task captions them; of networks that draw their
+    inputs a block for each caption; of points one scatter plot.
+    """
+
+    def __init__(self) -> None:
+        self.data: PreparedData | None = None
+
+    def sample(self, run: Run) -> list[Path]:
+        """Make the picture of this step; the training's random numbers and weights stay."""
+        trainer, recipe = run.trainer, run.recipe
+        caption = f"{recipe.name} · step {trainer.steps} · {recipe.inference.mode}"
+        with isolated(recipe.train.seed):
+            if self.data is None:
+                self.data = open_data(recipe, "val", stand_in=trainer.data.stand_in)
+            if self.data.stand_in:
+                caption += f" · STAND-IN DATA {self.data.chosen.id}"
+            picture = _picture(run, self.data, caption)
+        path = run.path / "samples" / f"step_{trainer.steps:09d}.png"
+        info = PngInfo()
+        info.add_itxt("Description", caption)
+        with replacing(path) as temporary:
+            picture.save(temporary, format="PNG", pnginfo=info)
+        return [path]
+
+
+def _picture(run: Run, data: PreparedData, caption: str) -> Image.Image:
+    recipe = run.recipe
+    serves = recipe.task.load().serves
+    count = min(recipe.watch.sample_count, len(data))
+    if all(data.fields[made].kind == "points" for _, made in serves.values()):
+        shown = _shown(run, data, range(min(MOST_POINTS, len(data))))
+        return scatter(
+            {name: _points(run, name, value) for name, value in shown.items()},
+            caption,
+            behind=[name for name in shown if name in data.fields],
+        )
+    if any(draws(recipe.task, role, data.fields) for role in serves):
+        shown = _shown(run, data, range(count))
+        blocks = {_in_words(n, data): block(_images(run, n, v)) for n, v in shown.items()}
+        return grid([blocks], caption)
+    table = []
+    for index in range(count):  # images of the split may differ in size
+        shown = _shown(run, data, range(index, index + 1))
+        table.append({_in_words(n, data): _images(run, n, v)[0] for n, v in shown.items()})
+    return grid(table, caption)
+
+
+def _shown(run: Run, data: PreparedData, indices: range) -> dict[str, Tensor]:
+    """What the task shows for some samples, with random numbers that depend on the first alone."""
+    trainer = run.trainer
+    batch = trainer.session.move(collate([data.sample(index) for index in indices]))
+    mode = run.recipe.inference.mode
+    with ExitStack() as stack:
+        for net in trainer.shown.values():
+            stack.enter_context(inference_mode(net, mode, indices.start))
+        nets: dict[str, Callable[..., Tensor]] = dict(trainer.shown)
+        for role in trainer.task.serves:
+            options = trainer.plan.chosen[role].options
+            multiple = options.size_multiple() if isinstance(options, NetOptions) else 1
+            nets[role] = any_size(nets[role], multiple)
+            if mode != "running":
+                nets[role] = _one_by_one(nets[role])
+        shown: Any = trainer.task.sample(batch, nets)
+    for value in shown.values() if isinstance(shown, Mapping) else [shown]:
+        if not isinstance(value, Tensor):
+            raise PluginError(
+                f"{run.recipe.task.id} shows a {type(value).__name__}",
+                hint="its `sample` gives tensors by caption; tell its authors",
+            )
+    return {name: value.float().cpu() for name, value in shown.items()}
+
+
+def _in_words(caption: str, data: PreparedData) -> str:
+    """A caption in which fields are called what the data's user calls them: `cats to dogs`."""
+    called = {name: one.called for name, one in data.fields.items() if one.called}
+    return re.sub(r"\w+", lambda word: called.get(word[0], word[0]), caption)
+
+
+def _one_by_one(net: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A network whose statistics are those of each sample alone."""
+
+    def call(*inputs: Any) -> Tensor:
+        count = len(inputs[0])
+        return torch.cat([net(*(one[i : i + 1] for one in inputs)) for i in range(count)])
+
+    return call
+
+
+def _images(run: Run, name: str, value: Tensor) -> list[Any]:
+    _require(run, name, value, 4, "no N x C x H x W")
+    return list(to_uint8(value))
+
+
+def _points(run: Run, name: str, value: Tensor) -> Any:
+    _require(run, name, value, 2, "no points, N x D")
+    return value.numpy()
+
+
+def _require(run: Run, name: str, value: Tensor, axes: int, what: str) -> None:
+    if value.ndim != axes:
+        shape = " x ".join(map(str, value.shape))
+        raise PluginError(
+            f"{run.recipe.task.id} shows {shape} as {name!r}, which is {what}",
+            hint="its `sample` gives what is to be looked at; tell its authors",
+        )

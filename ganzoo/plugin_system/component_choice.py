@@ -1,0 +1,189 @@
+"""From a string or table to a component with checked options, nested components included.
+
+Components named by options are resolved here, by the types of the options' fields, before pydantic
+sees the table: so each problem keeps the exact place of the nested key that it is about.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from ganzoo.api import Chosen, Component, Kind, Options, Ref
+from ganzoo.errors import ExitCode, GanzooError
+from ganzoo.plugin_system.option_errors import (
+    Loc,
+    OptionProblem,
+    did_you_mean,
+    explain,
+    key_of,
+    models_in,
+    quoted,
+)
+
+if TYPE_CHECKING:
+    from ganzoo.plugin_system.registry import Entry, Registry
+
+
+class ChoiceError(GanzooError):
+    """A component table that can't be used; `problems` has everything that is wrong with it."""
+
+    def __init__(self, problems: Sequence[OptionProblem]) -> None:
+        self.problems = tuple(problems)
+        codes = {problem.exit_code for problem in self.problems}
+        super().__init__(
+            "\n".join(_sentence(problem) for problem in self.problems),
+            exit_code=ExitCode.PLUGIN if codes == {ExitCode.PLUGIN} else ExitCode.RECIPE,
+        )
+
+
+def _sentence(problem: OptionProblem) -> str:
+    text = ": ".join(filter(None, (".".join(map(str, problem.loc)), problem.message)))
+    return f"{text} ({problem.hint})" if problem.hint else text
+
+
+def choose(registry: Registry, kind: Kind, value: str | Mapping[str, Any], loc: Loc) -> Chosen:
+    """What `Registry.choose` promises."""
+    chooser = _Chooser(registry)
+    chosen = chooser.component(kind, value, loc)
+    if chosen is None:
+        raise ChoiceError(chooser.problems)
+    return chosen
+
+
+class _Chooser:
+    """Collects problems; its methods return None, or a stand-in, where they found one."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self.problems: list[OptionProblem] = []
+
+    def complain(
+        self, loc: Loc, message: str, hint: str = "", code: ExitCode = ExitCode.RECIPE
+    ) -> None:
+        self.problems.append(OptionProblem(loc, message, hint, code))
+
+    def component(self, kind: Kind, value: Any, loc: Loc) -> Chosen | None:
+        if isinstance(value, Chosen):
+            return value
+        table: dict[str, Any] = {}
+        if isinstance(value, str):
+            name, at = value, loc
+        elif isinstance(value, Mapping):
+            use, at = value.get("use"), (*loc, "use")
+            table = {key: item for key, item in value.items() if key != "use"}
+            if not isinstance(use, str):
+                message = "is required" if use is None else "must be text"
+                self.complain(at, message, f"`ganzoo list {kind}` lists what it may be")
+                return None
+            name = use
+        else:
+            self.complain(loc, f"must be the id of a {kind}, or a table with `use`")
+            return None
+        try:
+            entry = self.registry.entry(kind, name)
+            model = self.registry.options_model(entry)
+        except GanzooError as error:
+            self.complain(at, error.message, error.hint, error.exit_code)
+            return None
+        options = self.options(entry, model, table, loc)
+        if options is None:
+            return None
+        return Chosen(id=entry.id, component=entry.component, options=options)
+
+    def options(
+        self, entry: Entry, model: type[Options], table: dict[str, Any], loc: Loc
+    ) -> Options | None:
+        before = len(self.problems)
+        table = self.with_preset(entry, model, table, loc)
+        resolved = self.table(model, table, loc)
+        nested = [problem.loc[len(loc) :] for problem in self.problems[before:]]
+        options = None
+        try:
+            options = model.model_validate(resolved)
+        except ValidationError as error:
+            # What hangs on an option that is wrong already isn't worth a second complaint.
+            self.problems.extend(
+                OptionProblem((*loc, *one.loc), one.message, one.hint, one.exit_code, one.on_key)
+                for one in explain(error, model, resolved)
+                if not any(one.loc == bad[: len(one.loc)] for bad in nested)
+            )
+        except Exception as error:  # noqa: BLE001  # a plugin's validator may raise anything
+            if not nested:
+                message = f"{entry.id} can't check its options: {type(error).__name__}: {error}"
+                hint = f"tell the authors of {entry.record.distribution}"
+                self.complain(loc, message, hint, ExitCode.PLUGIN)
+        return options if len(self.problems) == before else None
+
+    def with_preset(
+        self, entry: Entry, model: type[Options], table: dict[str, Any], loc: Loc
+    ) -> dict[str, Any]:
+        """The table laid over the preset that it names with `preset`."""
+        if any(key_of(*item) == "preset" for item in model.model_fields.items()):
+            return table
+        own = {key: item for key, item in table.items() if key != "preset"}
+        if "preset" not in table:
+            return own
+        preset, presets = table["preset"], entry.component.presets
+        if isinstance(preset, str) and preset in presets:
+            return {**presets[preset], **own}
+        legal = f"must be {' or '.join(map(quoted, presets))}"
+        message = legal if presets else f"unknown: {entry.id} has no presets"
+        self.complain((*loc, "preset"), message, did_you_mean(str(preset), presets))
+        return own
+
+    def table(self, model: type[BaseModel], table: Mapping[str, Any], loc: Loc) -> dict[str, Any]:
+        """The table with a `Chosen` for each component that it names, defaults included."""
+        resolved = dict(table)
+        for field, info in model.model_fields.items():
+            key = key_of(field, info)
+            default = info.get_default(call_default_factory=False)
+            if key in table:
+                value = table[key]
+            elif isinstance(default, str | Mapping) and _names(info.annotation, info.metadata):
+                value = default
+            else:
+                continue
+            resolved[key] = self.value(info.annotation, info.metadata, value, (*loc, key))
+        return resolved
+
+    def value(self, annotation: Any, metadata: Sequence[Any], value: Any, loc: Loc) -> Any:
+        ref = next((one for one in metadata if isinstance(one, Ref)), None)
+        if ref is not None:
+            return self.component(ref.kind, value, loc) or _stand_in(ref.kind)
+        origin = get_origin(annotation)
+        if origin is Annotated:
+            inner, *extra = get_args(annotation)
+            return self.value(inner, extra, value, loc)
+        if origin in {Union, types.UnionType}:
+            arm = next((arm for arm in get_args(annotation) if _names(arm, ())), None)
+            if arm is not None and value is not None:
+                return self.value(arm, (), value, loc)
+        if origin in {list, tuple} and isinstance(value, list | tuple):
+            items = [arm for arm in get_args(annotation) if arm is not ...]
+            return [
+                self.value(items[min(index, len(items) - 1)], (), item, (*loc, index))
+                for index, item in enumerate(value)
+            ]
+        inner_model = next(iter(models_in(annotation)), None)
+        if inner_model is not None and isinstance(value, Mapping):
+            return self.table(inner_model, value, loc)
+        return value
+
+
+def _stand_in(kind: Kind) -> Chosen:
+    """In place of a component that can't be used, so that the other options are still checked."""
+    return Chosen(id="", component=Component(kind=kind, name="unusable"), options=Options())
+
+
+def _names(annotation: Any, metadata: Iterable[Any]) -> bool:
+    """Whether an annotation names a component somewhere."""
+    if any(isinstance(one, Ref) for one in metadata):
+        return True
+    if get_origin(annotation) is Annotated:
+        inner, *extra = get_args(annotation)
+        return _names(inner, extra)
+    return any(_names(arm, ()) for arm in get_args(annotation) if arm is not ...)

@@ -1,0 +1,139 @@
+"""What a plugin's light module answers when it is asked, and what of that is refused."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.resources.abc import Traversable
+from typing import Any
+from unicodedata import category
+
+import pluggy
+
+from ganzoo.api import API_VERSION, KINDS, Component
+from ganzoo.plugin_system.hookspecs import DiscoverySpecs
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
+_ID = re.compile(r"[a-z][a-z0-9_]*/[a-z0-9][a-z0-9_.-]*")
+_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+
+class RefusedError(Exception):
+    """A plugin that breaks a rule; its message is the record's reason."""
+
+
+def ask(plugin: Any, namespace: str) -> tuple[tuple[Component, ...], tuple[Traversable, ...]]:
+    """What the plugin's discovery hooks return, checked.
+
+    Args:
+        plugin: what its entry point names: a module, or an object with hookimpls as methods.
+        namespace: the entry point's name.
+
+    Raises:
+        RefusedError: when it breaks a rule.
+        pluggy.PluginValidationError: an unknown hook, or one with other arguments.
+    """
+    version = getattr(plugin, "GANZOO_API_VERSION", API_VERSION)
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise RefusedError(f"GANZOO_API_VERSION is {version!r}, which is no whole number")
+    if version > API_VERSION:
+        raise RefusedError(
+            f"written for API version {version}; this ganzoo speaks {API_VERSION}: upgrade ganzoo"
+        )
+    if inspect.isclass(plugin):
+        raise RefusedError(f"the entry point names the class {plugin.__name__}, not an object")
+    for name, value in getattr(plugin, "__dict__", {}).items():
+        if (
+            name.startswith("ganzoo_")
+            and inspect.isfunction(value)
+            and value.__module__ == getattr(plugin, "__name__", "")
+            and not hasattr(value, "ganzoo_impl")
+        ):
+            raise RefusedError(f"{name} lacks @hookimpl (from ganzoo.api), so it is never called")
+    # One manager per plugin: a check of one shared manager would blame every plugin for one.
+    manager = pluggy.PluginManager("ganzoo")
+    manager.add_hookspecs(DiscoverySpecs)
+    manager.register(plugin, name=namespace)
+    manager.check_pending()
+    return tuple(_components(manager)), tuple(_recipes(manager))
+
+
+def _components(manager: pluggy.PluginManager) -> Iterator[Component]:
+    seen = set()
+    for component in _flat(manager.hook.ganzoo_components(), "ganzoo_components"):
+        if not isinstance(component, Component):
+            raise RefusedError(f"ganzoo_components returned {component!r}, which is no Component")
+        if fault := _fault_of_types(component) or _fault_of_words(component):
+            raise RefusedError(f'component "{component.name}": {fault}')
+        key = (component.kind, component.name)
+        if key in seen:
+            raise RefusedError(f'it has two components of kind {key[0]} called "{key[1]}"')
+        seen.add(key)
+        yield component
+
+
+def _recipes(manager: pluggy.PluginManager) -> Iterator[Traversable]:
+    seen = set()
+    for recipe in _flat(manager.hook.ganzoo_recipes(), "ganzoo_recipes"):
+        if not isinstance(recipe, Traversable):
+            raise RefusedError(f"ganzoo_recipes returned {recipe!r}, which is no file to read")
+        if not recipe.name.endswith(".toml") or not recipe.is_file():
+            raise RefusedError(f"ganzoo_recipes returned {recipe}, which is no TOML file")
+        if recipe.name in seen:
+            raise RefusedError(f'it has two recipes called "{recipe.name}"')
+        seen.add(recipe.name)
+        yield recipe
+
+
+def _flat(results: list[Any], hook: str) -> Iterator[Any]:
+    for result in results:
+        if isinstance(result, str) or not isinstance(result, Iterable):
+            raise RefusedError(f"{hook} returned {result!r}, which is no list")
+        yield from result
+
+
+def _fault_of_types(component: Component) -> str:
+    """What isn't of the declared type, in words, or nothing: Python doesn't look."""
+    for what in ("kind", "name", "target", "options", "summary", "paper", "renamed_to"):
+        text: Any = getattr(component, what)
+        if not isinstance(text, str) or any(category(sign) in {"Cc", "Cs"} for sign in text):
+            return f"{what} is {text!r}, not one line of text"
+    revision: Any = component.revision
+    if not isinstance(revision, int) or isinstance(revision, bool):
+        return f"revision is {revision!r}, no whole number"
+    presets: Any = component.presets
+    if not _is_table(presets) or not all(map(_is_table, presets.values())):
+        return "presets must be tables of options, by name"
+    for name, preset in presets.items():
+        if not _could_be_toml(preset):
+            return f'the preset "{name}" holds what no recipe could say'
+    return ""
+
+
+def _fault_of_words(component: Component) -> str:
+    """Which text means nothing, or nothing."""
+    if component.kind not in KINDS:
+        return f'unknown kind "{component.kind}"'
+    if not _NAME.fullmatch(component.name):
+        return "a name has lower-case letters, digits, _ . and -"
+    if component.renamed_to:
+        known = _ID.fullmatch(component.renamed_to)
+        return "" if known else f'renamed_to "{component.renamed_to}" is no namespace/name'
+    for what in ("target", "options"):
+        target = getattr(component, what)
+        if not _TARGET.fullmatch(target):
+            return f'{what} "{target}" is not like "module:attribute"'
+    return ""
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
+
+
+def _could_be_toml(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return _is_table(value) and all(map(_could_be_toml, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_could_be_toml, value))
+    return isinstance(value, str | int | float)

@@ -1,0 +1,326 @@
+"""Discovery of plugins: who owns a name, what works, and what is wrong with the rest.
+
+A plugin is an entry point of the group `ganzoo.plugins`. Its name is the namespace of the plugin's
+components, its value a light module of hookimpls. A plugin that can't be used is quarantined with
+the reason and takes nothing else down, which is why pluggy's own entry-point loader isn't used: it
+lets the first broken plugin end the program, and drops duplicates in silence.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import re
+import sys
+import textwrap
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+import ganzoo
+from ganzoo.api import Component
+from ganzoo.errors import UsageError
+from ganzoo.plugin_system.declarations import RefusedError, ask
+from ganzoo.plugin_system.import_sandbox import undisturbed
+
+GROUP = "ganzoo.plugins"
+CORE = ganzoo.DISTRIBUTION
+"""The distribution that may own any namespace; all others own the one in their name."""
+
+PREFIX = "ganzoo-"
+"""How the name of a plugin's distribution begins; the namespace follows."""
+
+_NAMESPACE = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PluginRecord:
+    """What is known of one plugin, for `ganzoo plugins` and for errors that name it.
+
+    Args:
+        namespace: the first part of its components' ids.
+        distribution, version: what installed it; a file's path and "" for `--plugin`.
+        module: its entry point's value, `module` or `module:attribute`.
+        state: `ok`; `quarantined` (something is wrong with it); `blocked` (the user said so).
+        reason: one sentence, empty when `ok`.
+        traceback: Python's, where an exception is the reason.
+        notes: what it does that a light module shouldn't, such as importing torch.
+        components, recipes: what its hooks returned; empty unless `ok`.
+    """
+
+    namespace: str
+    distribution: str
+    version: str
+    module: str
+    state: Literal["ok", "quarantined", "blocked"] = "ok"
+    reason: str = ""
+    traceback: str = ""
+    notes: tuple[str, ...] = ()
+    components: tuple[Component, ...] = ()
+    recipes: tuple[Traversable, ...] = ()
+
+
+class _Known(TypedDict):
+    namespace: str
+    distribution: str
+    version: str
+    module: str
+
+
+def discover(
+    *,
+    block: Iterable[str] = (),
+    files: Iterable[str | Path] = (),
+    environ: Mapping[str, str] | None = None,
+    entry_points: Iterable[importlib.metadata.EntryPoint] | None = None,
+) -> tuple[PluginRecord, ...]:
+    """Load every plugin that may be loaded; sorted by namespace, files given by the user last.
+
+    Args:
+        block: namespaces not to load (`--no-plugin`).
+        files: Python files to load as plugins (`--plugin`); the stem is the namespace.
+        environ: `GANZOO_DISABLE_PLUGINS` (namespaces, comma separated) blocks more of them, and
+            with `GANZOO_PLUGIN_AUTOLOAD=0` only ganzoo's own plugins and `files` are loaded.
+            Default: `os.environ`.
+        entry_points: instead of those installed.
+
+    Raises:
+        UsageError: `block` names a plugin that isn't installed; a file isn't there, or its name is
+            taken.
+    """
+    environ = os.environ if environ is None else environ
+    found = list(_installed(entry_points))
+    installed = {entry.name for entry, _, _ in found}
+    blocked = {
+        name.strip(): "GANZOO_DISABLE_PLUGINS"
+        for name in environ.get("GANZOO_DISABLE_PLUGINS", "").split(",")
+        if name.strip()
+    }
+    for name in block:
+        if name not in installed:
+            raise UsageError(
+                f'--no-plugin: no plugin "{name}" is installed',
+                hint="installed: " + (", ".join(sorted(installed)) or "none"),
+            )
+        blocked[name] = f"--no-plugin {name}"
+    core_only = environ.get("GANZOO_PLUGIN_AUTOLOAD", "1").strip().lower() in {"0", "false", "no"}
+
+    records: list[PluginRecord] = []
+    owners: dict[str, str] = {}
+    for entry, distribution, version in found:
+        known: _Known = {
+            "namespace": entry.name,
+            "distribution": distribution,
+            "version": version,
+            "module": entry.value,
+        }
+        if refusal := _not_the_owner(entry, distribution, owners):
+            records.append(PluginRecord(**known, state="quarantined", reason=refusal))
+            continue
+        owners[entry.name] = distribution
+        if why := blocked.get(entry.name):
+            records.append(PluginRecord(**known, state="blocked", reason=f"blocked by {why}"))
+        elif core_only and _normalised(distribution) != CORE:
+            reason = "not loaded because of GANZOO_PLUGIN_AUTOLOAD=0"
+            records.append(PluginRecord(**known, state="blocked", reason=reason))
+        else:
+            records.append(_load_installed(known, entry.load))
+    if entry_points is None:
+        records += [one for one in _hidden() if one.namespace not in owners]
+    for file in files:
+        records.append(_load_file(Path(file), {record.namespace for record in records}))
+    return tuple(records)
+
+
+def _installed(
+    entry_points: Iterable[importlib.metadata.EntryPoint] | None,
+) -> Iterator[tuple[importlib.metadata.EntryPoint, str, str]]:
+    """Each entry point once, with its distribution's name and version; the core's own come first.
+
+    An editable install can list the same entry point twice; the same name and value of the same
+    distribution is one plugin. A checkout that was installed under ganzoo's former name counts as
+    ganzoo until it is installed again.
+    """
+    if entry_points is None:
+        entry_points = importlib.metadata.entry_points(group=GROUP)
+    names: dict[int, tuple[str, str]] = {}  # reading metadata is slow: once per distribution
+    seen: dict[tuple[str, str, str], tuple[importlib.metadata.EntryPoint, str, str]] = {}
+    entry_points = list(entry_points)
+    for entry in entry_points:
+        if id(entry.dist) not in names:
+            names[id(entry.dist)] = _name_and_version(entry.dist)
+    installed = {_normalised(name) for name, _ in names.values()}
+    for entry in entry_points:
+        name, version = names[id(entry.dist)]
+        if _normalised(name) == ganzoo.FORMER_DISTRIBUTION:
+            if CORE in installed:
+                continue
+            name = CORE
+        seen.setdefault((entry.name, _normalised(name), entry.value), (entry, name, version))
+    yield from sorted(
+        seen.values(), key=lambda one: (one[0].name, _normalised(one[1]) != CORE, one[0].value)
+    )
+
+
+def _hidden() -> Iterator[PluginRecord]:
+    """Plugins that Python doesn't see, as metadata of the same name without any come before theirs.
+
+    An uninstallation or installation that was broken off leaves such, and the first of a name on
+    `sys.path` is the only one that Python's list of entry points has.
+    """
+    first: dict[str, tuple[Path, bool]] = {}
+    for dist in importlib.metadata.distributions():
+        path = Path(str(getattr(dist, "_path", "")))  # what only Python's own finders have
+        name = _normalised(path.stem.partition("-")[0])
+        if name != CORE and not name.startswith(PREFIX):
+            continue
+        entries = [one for one in dist.entry_points if one.group == GROUP]
+        hider, has_plugins = first.setdefault(name, (path, bool(entries)))
+        if has_plugins:
+            continue
+        distribution, version = _name_and_version(dist)
+        for entry in entries:
+            yield PluginRecord(
+                namespace=entry.name,
+                distribution=distribution,
+                version=version,
+                module=entry.value,
+                state="quarantined",
+                reason=f"hidden by {hider}, which comes first and names no plugin: remove it",
+            )
+
+
+def _name_and_version(dist: importlib.metadata.Distribution | None) -> tuple[str, str]:
+    """A distribution's name and version, as far as its metadata tell; half of them may be gone."""
+    metadata: Mapping[str, Any] = {}
+    if dist is not None:
+        metadata = dist.metadata or {}  # type: ignore[assignment]  # a Message, or None
+    return metadata.get("Name") or "unknown", metadata.get("Version") or ""
+
+
+def distribution_of(namespace: str) -> str:
+    """Return the distribution that owns a namespace: `ganzoo-my-gan` owns `my_gan`."""
+    return f"{PREFIX}{_normalised(namespace)}"
+
+
+def _normalised(distribution: str) -> str:
+    """A distribution's name as PyPA's rules compare it."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def _not_the_owner(
+    entry: importlib.metadata.EntryPoint, distribution: str, owners: Mapping[str, str]
+) -> str:
+    """Why this distribution may not have this namespace, or why it names nothing, or nothing."""
+    namespace = entry.name
+    if not _NAMESPACE.fullmatch(namespace):
+        return f'"{namespace}" is no namespace: lower-case letters, digits and _, letter first'
+    owner = distribution_of(namespace)
+    if _normalised(distribution) not in {CORE, owner}:
+        return (
+            f'the namespace "{namespace}" belongs to the distribution {owner}, '
+            f"not to {distribution}"
+        )
+    if namespace in owners:
+        return f'the namespace "{namespace}" is already taken by {owners[namespace]}'
+    if entry.pattern.match(entry.value) is None:
+        return f'its entry point "{entry.value}" is not like "module" or "module:object"'
+    return ""
+
+
+def _load(known: _Known, load: Callable[[], Any]) -> PluginRecord:
+    """Import a plugin and ask its hooks; whatever goes wrong becomes the record's reason."""
+    try:
+        components, recipes = ask(load(), known["namespace"])
+    except RefusedError as error:
+        return PluginRecord(**known, state="quarantined", reason=str(error))
+    except KeyboardInterrupt as error:  # the user's, who hears what took so long
+        name = f'{known["namespace"]}" ({known["distribution"]})'
+        message = f'while the plugin "{name} was imported'
+        raise KeyboardInterrupt(message) from error
+    except BaseException as error:  # noqa: BLE001  # whatever a stranger's module raises
+        return PluginRecord(
+            **known,
+            state="quarantined",
+            reason=_said(error),
+            traceback=traceback.format_exc().encode(errors="backslashreplace").decode(),
+        )
+    return PluginRecord(**known, components=components, recipes=recipes)
+
+
+def _load_installed(known: _Known, load: Callable[[], Any]) -> PluginRecord:
+    """Load a plugin that nobody may have asked for, so that nothing but its record comes of it."""
+    notes: list[str] = []
+    with undisturbed(notes):
+        record = _load(known, load)
+    if (
+        _normalised(known["distribution"]) != CORE
+        and len(versions := _installed_versions(known["distribution"])) > 1
+    ):
+        notes.append(
+            f"is installed as {' and as '.join(versions)}: uninstall it until none is left"
+        )
+    if record.state == "ok" and not (record.components or record.recipes):
+        notes.append("brings neither components nor recipes")
+    return replace(record, notes=tuple(notes))
+
+
+def _installed_versions(distribution: str) -> list[str]:
+    """The versions that metadata claim; more than one where an installation went wrong."""
+    found = importlib.metadata.distributions(name=distribution)
+    return sorted({_name_and_version(dist)[1] for dist in found})
+
+
+def _said(error: BaseException) -> str:
+    """An exception's kind and message in one line; the whole of it is in the traceback."""
+    try:
+        shown = (sign if sign.isprintable() else " " for sign in str(error))
+        message = " ".join("".join(shown).split())
+    except Exception:  # noqa: BLE001  # a stranger's exception may not even say what it is
+        message = ""
+    return textwrap.shorten(f"{type(error).__name__}: {message}".removesuffix(": "), 300)
+
+
+def _load_file(path: Path, taken: set[str]) -> PluginRecord:
+    """Load a user's file as a plugin whose namespace is its stem.
+
+    The folder is appended to `sys.path`, so that targets (`my_gan:Net`) import, here and in loader
+    processes. What is installed comes first, so the file shadows nothing.
+    """
+    path = path.resolve()
+    namespace = path.stem
+    if not path.is_file() or path.suffix != ".py":
+        raise UsageError(f"--plugin: {path} is no Python file")
+    if not _NAMESPACE.fullmatch(namespace):
+        raise UsageError(
+            f'--plugin: "{namespace}" is no namespace',
+            hint="rename the file: lower-case letters, digits and _, a letter first",
+        )
+    if namespace in taken:
+        raise UsageError(
+            f'--plugin: the namespace "{namespace}" is taken by an installed plugin',
+            hint="rename the file",
+        )
+
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
+    importlib.invalidate_caches()
+    spec = importlib.util.find_spec(namespace)
+    if spec is None or spec.origin is None or Path(spec.origin).resolve() != path:
+        raise UsageError(
+            f'--plugin: a Python module "{namespace}" exists already', hint="rename the file"
+        )
+    known: _Known = {
+        "namespace": namespace,
+        "distribution": str(path),
+        "version": "",
+        "module": namespace,
+    }
+    with contextlib.redirect_stdout(sys.stderr):  # stdout belongs to the command's result
+        return _load(known, lambda: importlib.import_module(namespace))

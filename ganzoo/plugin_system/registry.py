@@ -1,0 +1,262 @@
+"""From a name in a recipe to a component with checked options.
+
+`activate()` is what programs call; a unit test that builds options by hand needs it too, since
+options may name other components.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import logging
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ganzoo.api import KINDS, Chosen, Component, Kind, Options, load_target, set_resolver
+from ganzoo.errors import GanzooError, PluginError, RecipeError
+from ganzoo.plugin_system import discovery
+from ganzoo.plugin_system.component_choice import ChoiceError, choose
+from ganzoo.plugin_system.option_errors import Loc, did_you_mean, key_of, quoted
+
+__all__ = ["ChoiceError", "Entry", "Registry", "activate", "current"]
+
+CORE_KEYS: dict[Kind, str] = {"augment": "on", "data": "fallback", "loss": "name"}
+"""The key of a kind's table, besides `use`, that is no option of the component."""
+
+log = logging.getLogger(__name__)
+
+
+class Entry(NamedTuple):
+    """A component with its id and the plugin that brings it."""
+
+    id: str
+    component: Component
+    record: discovery.PluginRecord
+
+
+class Registry:
+    """The components of all working plugins, and why the others don't work.
+
+    Args:
+        records: what `ganzoo.plugin_system.discovery.discover` found.
+    """
+
+    def __init__(self, records: Iterable[discovery.PluginRecord]) -> None:
+        self.records = tuple(records)
+        self._by_namespace: dict[str, discovery.PluginRecord] = {}
+        for record in self.records:
+            known = self._by_namespace.get(record.namespace)
+            if known is None or known.state == "quarantined":
+                self._by_namespace[record.namespace] = record
+        self._entries: dict[tuple[str, str], Entry] = {}
+        for record in self.records:
+            for component in record.components:
+                entry = Entry(f"{record.namespace}/{component.name}", component, record)
+                self._entries[component.kind, entry.id] = entry
+        self._told: set[str] = set()
+
+    def components(self, kind: Kind | None = None, pattern: str | None = None) -> tuple[Entry, ...]:
+        """Components by kind and id, of one kind or of all; without those that were renamed.
+
+        Args:
+            kind: only this kind.
+            pattern: `gan/*`, `*flip*`; without a wildcard, every id that contains it.
+        """
+        if pattern is not None and not any(sign in pattern for sign in "*?["):
+            pattern = f"*{pattern}*"
+        return tuple(
+            sorted(
+                (
+                    entry
+                    for (its_kind, its_id), entry in self._entries.items()
+                    if kind in {None, its_kind}
+                    and (pattern is None or fnmatch.fnmatchcase(its_id, pattern))
+                    and not entry.component.renamed_to
+                ),
+                key=lambda entry: (KINDS.index(entry.component.kind), entry.id),
+            )
+        )
+
+    def find(self, kind: Kind, name: str) -> Component:
+        """The component of a kind with this id; a renamed one is followed, which is said once.
+
+        Raises:
+            RecipeError: an unknown name of an installed plugin, with the nearest ones (exit 3).
+            PluginError: its plugin is missing, blocked or quarantined, with the cause (exit 4).
+        """
+        return self._follow(kind, name).component
+
+    def _follow(self, kind: Kind, name: str) -> Entry:
+        passed: list[str] = []
+        while True:
+            entry = self._entries.get((kind, name))
+            if entry is None:
+                raise self._unknown(kind, name)
+            target = entry.component.renamed_to
+            if not target:
+                return entry
+            passed.append(name)
+            if target in passed:
+                raise PluginError(
+                    f"{passed[0]} was renamed in a circle: {' -> '.join([*passed, target])}",
+                    hint=f"tell the authors of {entry.record.distribution}",
+                )
+            if name not in self._told:
+                self._told.add(name)
+                log.warning("%s is now called %s", name, target)
+            name = target
+
+    def record_of(self, name: str) -> discovery.PluginRecord:
+        """The plugin that owns an id's namespace, in whatever state it is.
+
+        Raises:
+            PluginError: when it isn't installed.
+        """
+        namespace = name.partition("/")[0]
+        record = self._by_namespace.get(namespace)
+        if record is None:
+            distribution = discovery.distribution_of(namespace)
+            near = did_you_mean(namespace, self._by_namespace)
+            source = (
+                f"it would come with the distribution {distribution} (`ganzoo plugins install "
+                f"{distribution}`); a file of your own needs --plugin FILE; `ganzoo plugins` "
+                "lists what is installed"
+            )
+            raise PluginError(
+                f'no plugin "{namespace}" is installed', hint=f"{near}\n{source}".strip()
+            )
+        return record
+
+    def lookup(self, name: str) -> tuple[Entry, ...]:
+        """The components of every kind with this id.
+
+        Raises:
+            RecipeError, PluginError: as `find` does, when there is none.
+        """
+        kinds = [its_kind for its_kind in KINDS if (its_kind, name) in self._entries]
+        if not kinds:
+            raise self._unknown(None, name)
+        return tuple(self._follow(kind, name) for kind in kinds)
+
+    def _unknown(self, kind: Kind | None, name: str) -> GanzooError:
+        """Why `(kind, name)` isn't there."""
+        noun, command = kind or "component", f"ganzoo list {kind or ''}".strip()
+        ids = [entry.id for entry in self.components(kind)]
+        nearest = _nearest(name, ids)
+        if "/" not in name:
+            return RecipeError(
+                f"{quoted(name)} is no {noun}: ids are like namespace/name",
+                hint=nearest or f"`{command}` lists them",
+            )
+        try:
+            record = self.record_of(name)
+        except PluginError as error:
+            return error
+        if record.state != "ok":
+            return PluginError(
+                f'the plugin "{record.namespace}" is {record.state}: {record.reason}',
+                hint="`ganzoo plugins --verbose` shows all that is known of it",
+            )
+        kinds = [its_kind for its_kind, its_id in self._entries if its_id == name]
+        if kinds:
+            return RecipeError(
+                f"{quoted(name)} is a {kinds[0]}, not a {noun}",
+                hint=f"`{command}` lists what fits",
+            )
+        return RecipeError(
+            f'the plugin "{record.namespace}" has no {noun} {quoted(name)}',
+            hint=nearest or f"`{command}` lists them",
+        )
+
+    def options_model(self, entry: Entry) -> type[Options]:
+        """The options class of a component, imported.
+
+        Raises:
+            PluginError: when it can't be imported, or is no `Options`.
+        """
+        where = f"{entry.record.distribution}, {entry.component.options}"
+        try:
+            model = load_target(entry.component.options)
+        except (Exception, SystemExit) as error:
+            raise PluginError(
+                f"the options of {entry.id} can't be imported: {type(error).__name__}: {error}",
+                where=where,
+                hint=f"reinstall {entry.record.distribution}, or tell its authors",
+            ) from error
+        if not (isinstance(model, type) and issubclass(model, Options)):
+            raise PluginError(
+                f"the options of {entry.id} are no subclass of ganzoo.api.Options", where=where
+            )
+        taken = {"use", CORE_KEYS.get(entry.component.kind)}
+        for key in (key_of(*item) for item in model.model_fields.items()):
+            if key in taken:
+                raise PluginError(
+                    f'the option "{key}" of {entry.id} could never be set: '
+                    f"it is a key of every {entry.component.kind}'s table",
+                    where=where,
+                    hint=f"tell the authors of {entry.record.distribution}",
+                )
+        return model
+
+    def entry(self, kind: Kind, name: str) -> Entry:
+        """Like `find`, with the final id and the plugin's record."""
+        return self._follow(kind, name)
+
+    def choose(self, kind: Kind, value: str | Mapping[str, Any], loc: Loc = ()) -> Chosen:
+        """The component that a string or table names, with validated options.
+
+        Args:
+            kind: what the component must be.
+            value: `"namespace/name"`, or a table with `use`, perhaps `preset`, and options.
+            loc: where the table stands, put before each problem's location.
+
+        Raises:
+            ChoiceError: with every problem of the table and of those nested in it.
+        """
+        return choose(self, kind, value, loc)
+
+
+def _nearest(name: str, ids: Iterable[str]) -> str:
+    """`did you mean ...?` for ids whose last part is like the name's; its own plugin's first."""
+    namespace, _, last = name.rpartition("/")
+    by_last: dict[str, list[str]] = {}
+    for one in ids:
+        by_last.setdefault(one.rpartition("/")[2], []).append(one)
+    near = [one for like in get_close_matches(last, by_last) for one in by_last[like]]
+    near.sort(key=lambda one: not one.startswith(f"{namespace}/"))
+    return f"did you mean {' or '.join(map(quoted, near[:3]))}?" if near else ""
+
+
+_active: Registry | None = None
+
+
+def activate(
+    *,
+    block: Iterable[str] = (),
+    files: Iterable[str | Path] = (),
+    records: Iterable[discovery.PluginRecord] | None = None,
+) -> Registry:
+    """Discover plugins once, and let options that name components be resolved by them.
+
+    Called again without arguments it returns the active registry; with arguments it makes another
+    one active.
+
+    Args:
+        block: namespaces not to load, as `ganzoo.plugin_system.discovery.discover` takes them.
+        files: Python files to load as plugins.
+        records: instead of what is installed.
+    """
+    global _active  # noqa: PLW0603  # one registry a process
+    block, files = tuple(block), tuple(files)
+    if _active is None or block or files or records is not None:
+        if records is None:
+            records = discovery.discover(block=block, files=files)
+        _active = Registry(records)
+        set_resolver(_active.choose)
+    return _active
+
+
+def current() -> Registry:
+    """The active registry; the default one is activated if there is none yet."""
+    return activate()

@@ -1,0 +1,1 @@
+"""The process that ganzoo runs in: its processor cores, memory, signals and output streams."""

@@ -1,0 +1,59 @@
+"""Texts in a recipe that can't be meant: control characters, mostly of paths in double quotes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ganzoo.plugin_system.option_errors import QUOTES
+from ganzoo.recipe.merge import Node
+from ganzoo.recipe.parse import BACKSLASHES
+from ganzoo.recipe.toml_positions import Keys
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_LAYOUT = "\n\r\t"
+"""What a text may have, unless it is a path."""
+_WINDOWS = re.compile(r"[A-Za-z]:|\\")
+"""How the path of a file on Windows begins."""
+_PATHS: tuple[Keys, ...] = (("out",), ("name",))
+
+
+def unusable_texts(node: Node, path: Keys = ()) -> Iterator[tuple[Keys, str, str]]:
+    """Each text that no option can use: its place, what is wrong and what to do.
+
+    In double quotes TOML reads a line feed out of D, a colon, a backslash and "new". In texts that
+    aren't paths line ends and tabs are welcome.
+    """
+    value = node.value
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from unusable_texts(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from unusable_texts(item, (*path, index))
+    elif isinstance(value, str):
+        is_path = path in _PATHS or _WINDOWS.match(value) is not None
+        signs = [one for one in _CONTROL.findall(value) if is_path or one not in _LAYOUT]
+        if signs:
+            shown = signs[0].encode("unicode_escape").decode()
+            yield path, f"has a control character in it: {shown}", BACKSLASHES
+        elif not _encodable(value):
+            yield path, "is no UTF-8 text", "rename what it stands for, or name it from within"
+
+
+def _encodable(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def quotes_for(node: Node) -> str:
+    """How to write a value at its place so that it is text; empty for what has no such form."""
+    if isinstance(node.value, dict | list):
+        return ""
+    if node.mark.source.name != "--set":
+        return QUOTES
+    key, _, text = node.mark.source.text.partition("=")
+    return f"""put it in quotes, and all in the shell's: --set '{key}="{text}"'"""

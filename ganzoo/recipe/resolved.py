@@ -1,0 +1,137 @@
+"""A valid recipe as plain data, and where each of its values came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ganzoo.api import Kind, Options
+from ganzoo.plugin_system.registry import Registry
+from ganzoo.recipe.merge import Node, descend
+from ganzoo.recipe.model import Origin, Recipe
+from ganzoo.recipe.toml_positions import Keys
+
+NETWORKS: tuple[Kind, ...] = ("generator", "discriminator", "network")
+KEYS = (
+    *("name", "summary", "extends", "out", "task", "data"),
+    *("augment", *NETWORKS, "diffaugment", "loss", "metric", "callback"),
+    *("train", "optimizer", "players", "ema", "watch", "checkpoints", "inference"),
+)
+"""Every top-level key of a recipe, in the order of a resolved one."""
+
+
+def document_of(recipe: Recipe) -> dict[str, Any]:
+    """Everything that a recipe says, defaults included; reading it makes the same recipe again."""
+    data = recipe.data.as_table()
+    if recipe.fallback is not None:
+        data["fallback"] = recipe.fallback.as_table()
+    document: dict[str, Any] = {
+        "name": recipe.name,
+        "summary": recipe.summary,
+        "out": recipe.out,
+        "task": recipe.task.as_table(),
+        "data": data,
+        "augment": [
+            {"use": entry.chosen.id, "on": entry.on} | entry.chosen.as_table()
+            for entry in recipe.augment
+        ],
+        "loss": [
+            {"use": entry.chosen.id}
+            | ({"name": entry.name} if entry.name else {})
+            | entry.chosen.as_table()
+            for entry in recipe.loss
+        ],
+        "diffaugment": [chosen.as_table() for chosen in recipe.diffaugment],
+        "metric": [chosen.as_table() for chosen in recipe.metrics],
+        "callback": [chosen.as_table() for chosen in recipe.callbacks],
+        "train": dump(recipe.train),
+        "optimizer": dump(recipe.optimizer),
+        "ema": dump(recipe.ema),
+        "watch": dump(recipe.watch),
+        "checkpoints": dump(recipe.checkpoints),
+        "inference": dump(recipe.inference),
+    }
+    for role, network in recipe.networks.items():
+        document[role] = "none" if network is None else network.as_table()
+    if len(recipe.loss) == 1:
+        document["loss"] = document["loss"][0]
+    if recipe.players:
+        document["players"] = {name: dump(player) for name, player in recipe.players.items()}
+    return {key: _whole(document[key]) for key in KEYS if key in document}
+
+
+def dump(model: Options) -> dict[str, Any]:
+    """A model as plain data, under the keys that recipes write."""
+    return model.model_dump(mode="json", by_alias=True)
+
+
+def _whole(value: Any) -> Any:
+    """Plain data without what TOML can't say: None, which always is an option's default."""
+    if isinstance(value, Mapping):
+        return {key: _whole(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [_whole(item) for item in value]
+    return value
+
+
+def leaves(value: Any, path: Keys = ()) -> Iterator[tuple[Keys, Any]]:
+    """All values that aren't tables or arrays of tables, with their paths."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from leaves(item, (*path, key))
+    elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+        for index, item in enumerate(value):
+            yield from leaves(item, (*path, index))
+    else:
+        yield path, value
+
+
+def origins_of(document: Mapping[str, Any], tree: Node, registry: Registry) -> dict[Keys, Origin]:
+    """Where each value of a document came from: the recipe as written is `tree`."""
+    return {leaf: _origin(leaf, tree, registry) for leaf, _ in leaves(document)}
+
+
+def _origin(leaf: Keys, tree: Node, registry: Registry) -> Origin:
+    node, depth = descend(tree, leaf)
+    if leaf[0] == "players" and depth < len(leaf):
+        return _origin(("optimizer", *leaf[2:]), tree, registry)
+    rest = leaf[depth:]
+    if not rest or (rest == ("use",) and isinstance(node.value, str)):
+        return node.mark.origin()
+    if isinstance(node.value, dict) and {"preset", "use"} <= set(node.value):
+        preset = node.value["preset"].value
+        for entry in registry.lookup(node.value["use"].value):
+            if rest[0] in entry.component.presets.get(preset, {}):
+                return Origin(f'preset "{preset}"')
+    return Origin("default")
+
+
+def mistyped(document: Mapping[str, Any], tree: Node) -> Iterator[tuple[Keys, str]]:
+    """Values that pydantic took for something else, which TOML's types rule out.
+
+    `epochs = true` isn't 1, and `epochs = "3"` isn't 3: who writes that meant something else.
+    """
+    for leaf, value in leaves(document):
+        node, depth = descend(tree, leaf)
+        if depth == len(leaf):
+            yield from _mistyped(leaf, value, node)
+
+
+def _mistyped(leaf: Keys, value: Any, node: Node) -> Iterator[tuple[Keys, str]]:
+    written = node.value
+    if isinstance(written, list) and isinstance(value, list) and len(written) == len(value):
+        for index, (item, inner) in enumerate(zip(value, written, strict=True)):
+            yield from _mistyped((*leaf, index), item, inner)
+    elif isinstance(written, dict):  # a Scalar whose ends are equal
+        for end in ("from", "to"):
+            if end in written:
+                yield from _mistyped((*leaf, end), value, written[end])
+    elif isinstance(written, list):
+        return
+    elif isinstance(value, bool):
+        if not isinstance(written, bool):
+            yield leaf, "must be true or false"
+    elif isinstance(value, int | float) and isinstance(written, bool):
+        yield leaf, "must be a number"
+    elif isinstance(value, int | float) and isinstance(written, str):
+        yield leaf, "must be a number, without quotes"
