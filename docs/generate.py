@@ -81,6 +81,19 @@ def components() -> str:
     return "\n".join(parts)
 
 
+def zoo() -> str:
+    """The ids of this distribution's components, a line for each kind; for README."""
+    rows = []
+    for kind in KINDS:
+        ours = [e for e in current().components(kind) if e.record.distribution == CORE]
+        listed = [f"`{e.id}`" for e in ours if e.record.namespace != ELSEWHERE]
+        if others := len(ours) - len(listed):
+            listed.append(f"and {others} transforms of `{ELSEWHERE}`")
+        if listed:
+            rows.append((kind, ", ".join(listed)))
+    return table(("kind", "components"), rows)
+
+
 def recipes() -> str:
     """The shipped recipes."""
     rows = []
@@ -282,6 +295,7 @@ def parts() -> dict[str, Callable[[], str]]:
         "settings": settings,
         "components": components,
         "recipes": recipes,
+        "zoo": zoo,
         "files": files,
         "ganzoo": lambda: command_help("ganzoo", cli),
     }
