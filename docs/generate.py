@@ -104,16 +104,6 @@ def recipes() -> str:
     return table(("recipe", "what it is", "extends"), rows)
 
 
-def files() -> str:
-    """Every module of the core, with the first sentence of its docstring."""
-    rows = []
-    for file in sorted((ROOT / "ganzoo").rglob("*.py")):
-        docstring = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
-        paragraph = " ".join(docstring.partition("\n\n")[0].split())
-        rows.append((f"`{file.relative_to(ROOT).as_posix()}`", paragraph))
-    return table(("file", "what it is"), rows)
-
-
 def commands() -> Iterator[tuple[str, click.Command]]:
     """Every command with its whole name: `ganzoo data inspect`."""
     context = click.Context(cli)
@@ -296,7 +286,6 @@ def parts() -> dict[str, Callable[[], str]]:
         "components": components,
         "recipes": recipes,
         "zoo": zoo,
-        "files": files,
         "ganzoo": lambda: command_help("ganzoo", cli),
     }
     for name, command in commands():

@@ -97,7 +97,7 @@ def parsed(words):
 # What is generated is up to date.
 
 
-@documents("README.md", "docs/architecture.md", "docs/cli.md", "docs/recipes.md")
+@documents("README.md", "docs/cli.md", "docs/recipes.md")
 def test_generated_parts_are_what_the_code_says(name):
     text = text_of(name)
     assert generate.regenerated(text) == text, "run `python docs/generate.py`"
@@ -222,6 +222,40 @@ def test_every_plugin_is_on_the_map():
     assert packages
     for package in packages:
         assert f"../plugins/{package.parents[1].name}/README.md" in ARCHITECTURE
+
+
+def parts_without_a_row(text, folder):
+    """The modules and packages of a folder that a document's tables of files don't name."""
+    rows = re.findall(r"^\| (.+?) \|", text, re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`ganzoo/(\w+)", row)}
+    parts = {path.stem for path in folder.iterdir() if path.suffix == ".py" or path.is_dir()}
+    return sorted(part for part in parts - named if not part.startswith("__"))
+
+
+def test_every_part_of_the_core_is_on_the_map(tmp_path):
+    leaving = {"docstrings", "garbage"}
+    assert set(parts_without_a_row(ARCHITECTURE, ROOT / "ganzoo")) <= leaving
+    (tmp_path / "engine").mkdir()
+    (tmp_path / "forgotten.py").touch()
+    assert parts_without_a_row(ARCHITECTURE, tmp_path) == ["forgotten"]
+
+
+def missing_files(text):
+    """Python files that a document names by their path, and that don't exist."""
+    named = re.findall(r"`((?:[a-z_]\w*/)+\w+\.py)`", FENCE.sub("", generate.PART.sub("", text)))
+    places = (ROOT, ROOT / "ganzoo", *(ROOT / "plugins").iterdir())
+    return [name for name in named if not any((place / name).is_file() for place in places)]
+
+
+@documents(*(name for name in DOCUMENTS if name != GUIDE))
+def test_files_in_the_documents_exist(name):
+    assert missing_files(text_of(name)) == []
+
+
+def test_a_file_that_has_moved_is_noticed():
+    assert missing_files("`ganzoo/api.py` and `cli/run.py`, once `engine/runner.py`") == [
+        "engine/runner.py"
+    ]
 
 
 # Commands can be meant.
