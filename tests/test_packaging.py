@@ -46,7 +46,7 @@ def test_what_must_be_in_it_is_in_it(wheel):
         "ganzoo/testing/template/common/gitignore.tmpl",
         "ganzoo/recipes/recipe.schema.json",
         "ganzoo/recipes/paper/table1_l1.toml",
-        "ganzoo_albumentations/table.json",
+        "ganzoo_albumentations/schemas.json",
         "ganzoo_gan/__init__.py",
         "ganzoo_images/__init__.py",
         "ganzoo_pix2pix/unet.py",

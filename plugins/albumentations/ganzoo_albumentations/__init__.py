@@ -1,22 +1,28 @@
 """Every albumentations 2.0.8 transform that runs from plain arguments, as an augment.
 
-Names come from a committed table: neither albumentations nor OpenCV nor numpy is imported here.
+The transforms' names and arguments come from `schemas.json`, so that neither albumentations nor
+OpenCV nor numpy is imported here.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from ganzoo.api import Component, hookimpl
-from ganzoo_albumentations import table
+
+SCHEMAS = Path(__file__).with_name("schemas.json")
+"""The file that `write_schemas.py` writes."""
 
 _SUMMARIES = {
     "spatial": "{} of albumentations {}; the same for all images and label maps of a sample",
     "pixel": "{} of albumentations {}; changes the values of the images in `fields`",
 }
 
-# For the conformance kit: of transforms whose defaults don't do for small images.
+# For the conformance kit: arguments for transforms whose defaults don't suit small images.
 _TINY: Mapping[str, Mapping[str, Any]] = {
     "crop": {"x_max": 32, "y_max": 32},
     "center_crop": {"height": 32, "width": 32},
@@ -31,18 +37,29 @@ _TINY: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+@cache
+def schemas() -> dict[str, Any]:
+    """Return the content of `schemas.json`.
+
+    `transforms` has an entry for each id: the name of its `class`, its `kind` ("spatial" or
+    "pixel"), the JSON `schema` that albumentations checks its arguments by, the names of its
+    `required` arguments and the `defaults` of the others.
+    """
+    content: dict[str, Any] = json.loads(SCHEMAS.read_bytes())
+    return content
+
+
 @hookimpl
 def ganzoo_components() -> Iterable[Component]:
-    """One augment for each transform of the table."""
-    content = table.read()
+    """Return one augment for each transform of `schemas.json`."""
     return [
         Component(
             kind="augment",
             name=name,
             target="ganzoo_albumentations.augment:Transform",
             options=f"ganzoo_albumentations.options:{entry['class']}",
-            summary=_SUMMARIES[entry["kind"]].format(entry["class"], content["albumentations"]),
+            summary=_SUMMARIES[entry["kind"]].format(entry["class"], schemas()["albumentations"]),
             presets={"tiny": _TINY[name]} if name in _TINY else {},
         )
-        for name, entry in content["transforms"].items()
+        for name, entry in schemas()["transforms"].items()
     ]

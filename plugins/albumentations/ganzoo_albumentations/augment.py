@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from ganzoo.errors import DataError, RecipeError
-from ganzoo_albumentations import table
-from ganzoo_albumentations.options import TransformOptions
+from ganzoo_albumentations.options import INTERPOLATIONS, TransformOptions
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # its import would go online
 
 import albumentations
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+EIGHT_BIT = {
+    *("auto_contrast", "chromatic_aberration", "clahe", "downscale", "equalize"),
+    *("hue_saturation_value", "image_compression", "median_blur", "posterize", "random_fog"),
+    *("random_gravel", "random_rain", "random_shadow", "random_snow", "random_sun_flare"),
+    *("random_tone_curve", "superpixels"),
+}
+"""Transforms that round deeper images to 8 bits, in silence."""
 
 
 class Transform:
@@ -53,12 +62,11 @@ class Transform:
 
     def _make(self, interpolation: str | None) -> Any:
         cls = getattr(albumentations, self.entry["class"])
-        codes = table.read()["codes"]["interpolation"]
         arguments = self.options.arguments()
         if interpolation is not None:
-            arguments["interpolation"] = codes[interpolation]
+            arguments["interpolation"] = INTERPOLATIONS[interpolation]
         if "mask_interpolation" in cls.InitSchema.model_fields:
-            arguments["mask_interpolation"] = codes["nearest"]
+            arguments["mask_interpolation"] = INTERPOLATIONS["nearest"]
         # Without `strict`, some errors inside would be a warning and all defaults taken. Only
         # classes with their own schema beside their constructor know the word.
         owner = next(base for base in cls.__mro__ if "__init__" in vars(base))
@@ -68,10 +76,21 @@ class Transform:
             return cls(**arguments)
         except (ValueError, TypeError) as error:
             raise RecipeError(
-                f"albumentations refuses the arguments: {_reason(error)}",
-                hint=f"`ganzoo show {self.id}` lists what each argument may be.",
+                f"albumentations refuses {self._refused(error)}",
+                hint=f"`python -m pydoc albumentations.{cls.__name__}` explains its arguments.",
                 where=self.id,
             ) from error
+
+    def _refused(self, error: Exception) -> str:
+        """Return which arguments albumentations refuses, as a recipe writes them, and why."""
+        if not isinstance(error.__cause__, ValidationError):
+            return f"the arguments: {_reason(error)}"
+        found = []
+        for one in error.__cause__.errors(include_url=False):
+            names = [str(part) for part in one["loc"][:1]]
+            written = [f"{name} = {json.dumps(getattr(self.options, name))}" for name in names]
+            found.append(f"{(written or ['the arguments'])[0]}: {one['msg']}")
+        return "; ".join(text.replace(": Value error, ", ": ") for text in dict.fromkeys(found))
 
     def __call__(self, sample: Mapping[str, Array], rng: np.random.Generator) -> dict[str, Array]:
         """Return the sample, changed; arrays may be shared with the one given."""
@@ -137,7 +156,8 @@ class Transform:
             shapes = ", ".join(f"{name} {a.shape} {a.dtype}" for name, a in sent.items())
             raise DataError(
                 f"albumentations can't change this sample ({shapes}): {_reason(error)}",
-                hint="Check the arguments against the size and channels of the images.",
+                hint="Check the arguments against the size and channels of the images"
+                + (", or set `fields`." if self.entry["kind"] == "pixel" else "."),
                 where=self.id,
             ) from error
         found = {name: after[key] for key, name in keys.items()}
@@ -150,38 +170,31 @@ class Transform:
         }
 
     def _encode(self, name: str, image: Array) -> Array:
-        takes = self.entry["takes"]
-        depth = "uint8" if image.dtype == np.uint8 else "float32"
         if image.dtype not in {np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32)}:
-            depth = str(image.dtype)
-        if depth not in takes:
             raise DataError(
-                f"works on 8-bit images only, and {name} is {image.dtype}"
-                if "uint8" in takes and depth == "float32"
-                else f"takes uint8, uint16 and float32 images, and {name} is {image.dtype}",
+                f"takes uint8, uint16 and float32 images, and {name} is {image.dtype}",
                 hint="Leave it out for this data, or convert the images to 8 bits first.",
                 where=self.id,
             )
-        if min(image.shape[2], 5) not in takes[depth]:
-            counts = ", ".join("more" if n == 5 else str(n) for n in takes[depth])
+        if image.dtype == np.uint8:
+            return image
+        if self.options.name in EIGHT_BIT:
             raise DataError(
-                f"takes images of {counts} channels, and {name} has {image.shape[2]}",
-                hint="Name the images that it may change in `fields`, or leave it out.",
+                f"works on 8-bit images only, and {name} is {image.dtype}",
+                hint="Leave it out for this data, or convert the images to 8 bits first.",
                 where=self.id,
             )
         if image.dtype == np.uint16:
             return image.astype(np.float32) / np.float32(65535)
-        if image.dtype == np.float32:
-            if image.size and not (image.min() >= -1 and image.max() <= 1):
-                raise DataError(
-                    f"{name} has values outside [-1, 1] or that aren't numbers",
-                    hint="float32 images must be in [-1, 1] before they are augmented.",
-                    where=self.id,
-                )
-            unit = image + np.float32(1)
-            unit *= 0.5
-            return unit
-        return image
+        if image.size and not (image.min() >= -1 and image.max() <= 1):
+            raise DataError(
+                f"{name} has values outside [-1, 1] or that aren't numbers",
+                hint="float32 images must be in [-1, 1] before they are augmented.",
+                where=self.id,
+            )
+        unit = image + np.float32(1)
+        unit *= 0.5
+        return unit
 
     def _encode_labels(self, name: str, labels: Array) -> Array:
         """OpenCV resamples no 64-bit integers: take the smallest type that holds the classes."""

@@ -1,4 +1,4 @@
-"""Options of every transform, made from the table when first asked for.
+"""Options of every transform, made from albumentations' own JSON schema when first asked for.
 
 `ganzoo_albumentations.options.HorizontalFlip` is a pydantic model like any other options class.
 """
@@ -6,35 +6,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Mapping
 from functools import cache
 from types import GenericAlias
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Optional, Union
 
-from pydantic import (
-    AfterValidator,
-    ConfigDict,
-    Field,
-    Strict,
-    TypeAdapter,
-    WrapValidator,
-    create_model,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
-from typing_extensions import TypedDict
+from pydantic import ConfigDict, Field, Strict, create_model, model_validator
 
 from ganzoo.api import Options
-from ganzoo_albumentations import table
-from ganzoo_albumentations.table import Node
+from ganzoo_albumentations import schemas
 
-_BOUNDS = {"min": "ge", "above": "gt", "max": "le", "below": "lt"}
+_INTERPOLATIONS = "nearest linear cubic area lanczos4 linear_exact nearest_exact"
+INTERPOLATIONS = {name: code for code, name in enumerate(_INTERPOLATIONS.split())}
+"""The names that recipes write for OpenCV's interpolation constants."""
+_BORDERS = "constant replicate reflect wrap reflect_101"
+BORDERS = {name: code for code, name in enumerate(_BORDERS.split())}
+"""The names that recipes write for OpenCV's border constants."""
+
+_LEFT_OUT = {
+    "mask_interpolation",  # label maps always take the nearest pixel
+    *("keypoint_remapping_method", "rotate_method"),  # samples have no keypoints and no boxes
+    *("mask", "mask_params"),  # a function or an array, and what goes with it
+    "PlasmaShadow.plasma_size",  # albumentations 2.0.8 ignores it
+}
+"""Arguments that a recipe can't give, as `argument` or `Class.argument`."""
+_BOUNDS = {"minimum": "ge", "exclusiveMinimum": "gt", "maximum": "le", "exclusiveMaximum": "lt"}
 
 
 class TransformOptions(Options):
-    """Base of all of them: rules between arguments, and the way back to albumentations."""
+    """Base of the options of all transforms."""
 
-    # Nearly a hundred of these are made for a schema, which needs no validator.
+    # A schema for editors needs nearly a hundred of these classes, and no validator.
     model_config = ConfigDict(defer_build=True)
 
     name: ClassVar[str] = ""
@@ -42,142 +44,113 @@ class TransformOptions(Options):
 
     @classmethod
     def entry(cls) -> dict[str, Any]:
-        """Return the transform's part of the table."""
-        entry: dict[str, Any] = table.read()["transforms"][cls.name]
+        """Return the transform's part of `schemas.json`."""
+        entry: dict[str, Any] = schemas()["transforms"][cls.name]
         return entry
 
     @model_validator(mode="before")
     @classmethod
-    def _one_of_two_is_enough(cls, values: Any) -> Any:
-        """Giving one of two exclusive arguments takes back the other one's default."""
-        if not isinstance(values, dict):
-            return values
-        values = dict(values)
-        for rule, *pair in cls.entry()["rules"]:
-            for given, other in (pair, pair[::-1]):
-                default = cls.model_fields[other].default
-                wanted = values.get(given) not in (None, "none") and rule == "one"
-                if wanted and other not in values and default is not None:
-                    values[other] = "none"
+    def _divisor_replaces_default_size(cls, values: Any) -> Any:
+        """Take back the default size of `pad_if_needed` where a divisor is given instead."""
+        if cls.name == "pad_if_needed" and isinstance(values, dict):
+            for side in ("height", "width"):
+                if values.get(f"pad_{side}_divisor") is not None:
+                    values = {f"min_{side}": "none", **values}
         return values
-
-    @model_validator(mode="after")
-    def _keep_the_rules(self) -> TransformOptions:
-        for rule, first, second in self.entry()["rules"]:
-            pair = [getattr(self, name) for name in (first, second)]
-            given = sum(value not in (None, "none") for value in pair)
-            if rule == "one" and given != 1:
-                raise ValueError(f"must have exactly one of {first} and {second}")
-            if rule == "at_most_one" and given > 1:
-                raise ValueError(f"must not have both {first} and {second}")
-            if rule == "below" and not pair[0] < pair[1]:
-                raise ValueError(f"must have {first} below {second}, not {pair[0]} and {pair[1]}")
-            if rule == "sum_at_most_1" and sum(pair) > 1:
-                raise ValueError(f"must have {first} + {second} at most 1, not {sum(pair)}")
-        return self
 
     def arguments(self) -> dict[str, Any]:
         """Return what albumentations' class is called with: codes for names, None for "none"."""
-        return {
-            name: _plain(row["node"], getattr(self, name))
-            for name, row in self.entry()["arguments"].items()
-        }
+        return {name: _plain(getattr(self, name), _codes(name)) for name in _arguments(self.name)}
 
 
-def _plain(node: Node, value: Any) -> Any:
-    if value is None or value == "none":
-        return None
-    kind = node["type"]
-    if kind == "any":
-        return _plain(next(option for option in node["of"] if table.fits(option, value)), value)
-    if "codes" in node:
-        return table.read()["codes"][node["codes"]][value]
-    if kind == "list":
-        return tuple(_plain(node["items"], item) for item in value)
-    if kind == "table":
-        return {key: _plain(node["keys"][key], item) for key, item in value.items()}
+def _arguments(name: str) -> list[str]:
+    """Return the names of the arguments that a recipe may give a transform, in their order."""
+    entry = schemas()["transforms"][name]
+    names = (*entry["required"], *entry["defaults"])
+    return [one for one in names if not {one, f"{entry['class']}.{one}"} & _LEFT_OUT]
+
+
+def _codes(argument: str) -> Mapping[str, int]:
+    """Return OpenCV's constants by name where an argument is one of them."""
+    if argument == "border_mode":
+        return BORDERS
+    return INTERPOLATIONS if argument.startswith("interpolation") else {}
+
+
+def _plain(value: Any, codes: Mapping[str, int]) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_plain(item, codes) for item in value)
+    if isinstance(value, dict):
+        return {key: _plain(item, codes) for key, item in value.items()}
+    if isinstance(value, str):
+        return None if value == "none" else codes.get(value, value)
     return value
 
 
-def _increasing(pair: tuple[Any, ...]) -> tuple[Any, ...]:
-    if pair[0] > pair[1]:
-        raise ValueError(f"must have its first value not above its second, {list(pair)} has")
-    return pair
+def _named(default: Any, codes: Mapping[str, int]) -> Any:
+    """Return a default as a recipe writes it: names for codes."""
+    if isinstance(default, dict):
+        return {key: _named(item, codes) for key, item in default.items()}
+    return next((name for name, code in codes.items() if code == default), default)
 
 
-def _chooser(node: Node) -> Callable[[Any, Any], Any]:
-    """Check a value against the one alternative that it has the shape of.
+def annotation(schema: Mapping[str, Any], codes: Mapping[str, int]) -> Any:
+    """Return the type of the values that a JSON schema admits; "none" stands for null.
 
-    Pydantic's own union would report every alternative's complaint.
+    Args:
+        schema: an argument's part of an `InitSchema`.
+        codes: integers of an `enum` by the names that a recipe writes for them.
+
+    Raises:
+        KeyError: for a type that no argument of albumentations 2.0.8 has.
     """
-
-    @cache
-    def adapter(index: int) -> TypeAdapter[Any]:
-        return TypeAdapter(annotation(node["of"][index]))
-
-    def choose(value: Any, handler: Any) -> Any:  # noqa: ARG001  # pydantic's signature
-        for index, option in enumerate(node["of"]):
-            if table.fits(option, value):
-                return adapter(index).validate_python(value)
-        raise PydanticCustomError("shape", "must be {what}", {"what": table.describe(node)})
-
-    return choose
+    bare = {key: value for key, value in schema.items() if key not in {"title", "description"}}
+    return _annotation(json.dumps(bare), tuple(codes.items()))
 
 
-def annotation(node: Node) -> Any:
-    """Return the type that pydantic checks a node's values by."""
-    return _annotation(json.dumps(node))
-
-
-@cache  # four of five nodes of the table are another one's like
-def _annotation(text: str) -> Any:  # noqa: PLR0911  # one return a type
-    node: Node = json.loads(text)
-    kind = node["type"]
+@cache  # four of five arguments have the type of another one
+def _annotation(text: str, code_items: tuple[tuple[str, int], ...]) -> Any:  # noqa: PLR0911  # one a type
+    schema, codes = json.loads(text), dict(code_items)
+    if "anyOf" in schema:
+        # An integer is a number too, so the integers have to be tried first.
+        arms = sorted(schema["anyOf"], key=lambda arm: '"number"' in json.dumps(arm))
+        made = tuple(annotation(arm, codes) for arm in arms)
+        if len(made) == 1:
+            return made[0]
+        union: Any = Union[made]  # noqa: UP007  # a tuple, not a union
+        return Annotated[union, Field(union_mode="left_to_right")]
+    if "enum" in schema:
+        values = ["none" if value is None else value for value in schema["enum"]]
+        return Literal[tuple(name for name in codes if codes[name] in values) or tuple(values)]
+    kind = schema["type"]
+    if kind == "array":
+        items = tuple(annotation(one, codes) for one in schema.get("prefixItems", ()))
+        return GenericAlias(tuple, items or (annotation(schema["items"], codes), ...))
+    if kind == "object":
+        keys = schema.get("propertyNames", {}).get("enum")
+        values = schema["additionalProperties"]
+        item = Any if values is True else annotation(values, codes)
+        return GenericAlias(dict, (Literal[tuple(keys)] if keys else str, item))
     if kind in {"integer", "number"}:
-        bounds: dict[str, Any] = {_BOUNDS[key]: node[key] for key in _BOUNDS if key in node}
-        if kind == "integer":
-            return Annotated[int, Strict(), Field(**bounds)]
-        return Annotated[float, Strict(), Field(allow_inf_nan=False, **bounds)]
-    if kind == "boolean":
-        return Annotated[bool, Strict()]
-    if kind == "none":
-        return Literal["none"]
-    if kind == "choice":
-        return Literal[tuple(node["names"])]
-    if kind == "table":
-        keys = {key: annotation(child) for key, child in node["keys"].items()}
-        made = TypedDict("made", keys, total=False)  # type: ignore[misc]  # ty: keys are data
-        made.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined]
-        return made
-    if kind == "list":
-        item, size = annotation(node["items"]), node.get("size")
-        listed: Any = GenericAlias(tuple, (item, ...) if size is None else (item,) * size)
-        if size is None:
-            listed = Annotated[listed, Field(min_length=1)]
-        return Annotated[listed, AfterValidator(_increasing)] if node.get("increasing") else listed
-    options = tuple(annotation(option) for option in node["of"])
-    union: Any = Union[options]  # noqa: UP007  # a tuple, not a union
-    return Annotated[union, WrapValidator(_chooser(node))]
+        bounds: dict[str, Any] = {_BOUNDS[key]: schema[key] for key in _BOUNDS if key in schema}
+        plain: Any = int if kind == "integer" else float
+        return Annotated[plain, Strict(), Field(**bounds)]
+    return {"boolean": Annotated[bool, Strict()], "null": Literal["none"]}[kind]
 
 
-def _own_fields(entry: dict[str, Any]) -> dict[str, Any]:
+def _own_fields(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that are ours, not albumentations'."""
-    own: dict[str, Any] = {}
     if entry["kind"] == "pixel":
         text = "Names of the images that are changed; absent: all of them."
         named = tuple[Annotated[str, Field(min_length=1)], ...]
-        own["fields"] = (
-            Annotated[named, Field(min_length=1)] | None,
-            Field(default=None, description=text),
-        )
-    elif "interpolation" in entry["arguments"]:
+        kind: Any = Annotated[named, Field(min_length=1)] | None
+        return {"fields": (kind, Field(default=None, description=text))}
+    if "interpolation" in entry["defaults"]:
         text = 'Interpolation of single images by name, such as `{ source = "nearest" }`.'
-        names = annotation(entry["arguments"]["interpolation"]["node"])
-        own["interpolation_of"] = (
-            GenericAlias(dict, (str, names)),
-            Field(default_factory=dict, description=text),
-        )
-    return own
+        names = annotation(entry["schema"]["properties"]["interpolation"], INTERPOLATIONS)
+        kind = GenericAlias(dict, (str, names))
+        return {"interpolation_of": (kind, Field(default_factory=dict, description=text))}
+    return {}
 
 
 @cache
@@ -187,14 +160,20 @@ def make(name: str) -> type[TransformOptions]:
     Raises:
         KeyError: if there is no such transform.
     """
-    entry = table.read()["transforms"][name]
+    entry = schemas()["transforms"][name]
+    pointer = f"See `python -m pydoc albumentations.{entry['class']}`."
     fields: dict[str, Any] = {}
-    for argument, row in entry["arguments"].items():
-        kind = annotation(row["node"])
-        default = row.get("default", ...)
+    for argument in _arguments(name):
+        schema, codes = dict(entry["schema"]["properties"][argument]), _codes(argument)
+        default = _named(entry["defaults"].get(argument, ...), codes)
+        help_text = schema.get("description", pointer)
+        if default is None:  # a recipe says so by leaving the argument out
+            for key in {"anyOf", "enum"} & schema.keys():
+                schema[key] = [one for one in schema[key] if one not in (None, {"type": "null"})]
+        kind = annotation(schema, codes)
         if default is None:
             kind = Optional[kind]  # noqa: UP045  # `|` takes no Literal of pydantic's kind
-        fields[argument] = (kind, Field(default=default, description=row["description"]))
+        fields[argument] = (kind, Field(default=default, description=help_text))
     made = create_model(
         entry["class"],
         __base__=TransformOptions,
@@ -211,7 +190,7 @@ if not TYPE_CHECKING:
 
     def __getattr__(attribute: str) -> type[TransformOptions]:
         """Make the class on demand; it also pickles by this name."""
-        name = table.ids_by_class().get(attribute)
-        if name is None:
-            raise AttributeError(f"module {__name__!r} has no attribute {attribute!r}")
-        return make(name)
+        for name, entry in schemas()["transforms"].items():
+            if entry["class"] == attribute:
+                return make(name)
+        raise AttributeError(f"module {__name__!r} has no attribute {attribute!r}")

@@ -9,17 +9,32 @@ import numpy as np
 import pytest
 
 from ganzoo.errors import DataError, RecipeError
-from ganzoo_albumentations import table
-from ganzoo_albumentations.augment import Transform
+from ganzoo_albumentations import schemas
+from ganzoo_albumentations.augment import EIGHT_BIT, Transform
 from ganzoo_albumentations.options import make
-from ganzoo_albumentations.selection import NEEDED
 
 # Some transforms advise against themselves.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:albumentations")
 
-TRANSFORMS = table.read()["transforms"]
+# Arguments with which a transform runs on a 32 x 32 image, where its defaults don't.
+NEEDED = {
+    "center_crop": {"height": 24, "width": 24},
+    "crop": {"x_max": 24, "y_max": 24},
+    "crop_and_pad": {"px": 4},
+    "grid_elastic_deform": {"num_grid_xy": (4, 4), "magnitude": 4},
+    "longest_max_size": {"max_size": 24},
+    "random_crop": {"height": 24, "width": 24},
+    "random_resized_crop": {"size": (24, 24)},
+    "random_sized_crop": {"min_max_height": (20, 30), "size": (24, 24)},
+    "resize": {"height": 24, "width": 24},
+    "smallest_max_size": {"max_size": 24},
+    "time_masking": {"time_mask_param": 8},
+    "xy_masking": {"num_masks_x": 1, "mask_x_length": 4},
+    "pad_if_needed": {"min_height": 64, "min_width": 64},
+}
+TRANSFORMS = schemas()["transforms"]
 SPATIAL = sorted(name for name, entry in TRANSFORMS.items() if entry["kind"] == "spatial")
-INTERPOLATING = [name for name in SPATIAL if "interpolation" in TRANSFORMS[name]["arguments"]]
+INTERPOLATING = [name for name in SPATIAL if "interpolation" in TRANSFORMS[name]["defaults"]]
 
 
 def build(name, **arguments):
@@ -27,7 +42,7 @@ def build(name, **arguments):
 
 
 def minimal(name):
-    return build(name, **NEEDED.get(TRANSFORMS[name]["class"], {}))
+    return build(name, **NEEDED.get(name, {}))
 
 
 def pictures(side=32, channels=3, dtype=np.uint8, names=("source", "target")):
@@ -116,7 +131,7 @@ def test_interpolation_of_one_image(name):
     # A two-colour map stays two-coloured (and fill) with nearest; linear mixes colours.
     source = np.where(np.indices((32, 32)).sum(0)[..., None] // 3 % 2, 250, 50)
     sample = {"source": source.astype(np.uint8).repeat(3, 2), "target": pictures()["target"]}
-    arguments = dict(NEEDED.get(TRANSFORMS[name]["class"], {}))
+    arguments = dict(NEEDED.get(name, {}))
     if name in {"rotate", "affine"}:
         arguments[{"rotate": "limit", "affine": "rotate"}[name]] = [20, 30]
     nearest = build(name, interpolation_of={"source": "nearest"}, **arguments)(sample, rng(4))
@@ -213,7 +228,7 @@ def test_an_image_that_is_not_transformed_is_passed_on_bit_for_bit():
         ("equalize", {}, pictures(8, 3, np.uint16), ["8-bit", "source", "uint16"]),
         ("equalize", {}, pictures(8, 3, np.float32), ["8-bit", "source", "float32"]),
         ("blur", {}, {"source": np.zeros((8, 8, 3))}, ["source", "float64"]),
-        ("iso_noise", {}, pictures(8, 1), ["channels", "source", "has 1"]),
+        ("iso_noise", {}, pictures(8, 1), ["source (8, 8, 1)", "3-channel", "`fields`"]),
         ("horizontal_flip", {}, {"source": np.full((8, 8, 3), 1.5, np.float32)}, ["[-1, 1]"]),
         ("horizontal_flip", {}, {"source": np.full((8, 8, 3), np.nan, np.float32)}, ["[-1, 1]"]),
         ("horizontal_flip", {}, {"labels": np.full((8, 8), 70000)}, ["labels", "70000"]),
@@ -249,9 +264,39 @@ def test_sizes_may_differ_where_no_geometry_is_shared():
     assert np.array_equal(after["target"], 255 - sample["target"])
 
 
-def test_what_only_albumentations_checks_is_refused_when_built():
-    with pytest.raises(RecipeError, match="preset should not be specified"):
-        build("he_stain", method="random_preset", preset="dark")
+@pytest.mark.parametrize("name", sorted(TRANSFORMS))
+def test_transforms_that_round_to_8_bits_are_known(name):
+    """A float32 image that was rounded has nothing between two levels of 255."""
+    picture = pictures(dtype=np.float32, names=["source"])["source"] * np.float32(0.93)
+    transform = minimal(name)._plain
+    transform.set_random_seed(1)
+    after = transform(image=(picture + 1) / 2)["image"] * np.float32(255)
+    assert (np.abs(after - np.rint(after)).max() < 1e-3) == (name in EIGHT_BIT)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("gauss_noise", {"std_range": [0.5, 0.2]}, "refuses std_range = [0.5, 0.2]: First value"),
+        ("gauss_noise", {"std_range": [0.5, 1.5]}, "refuses std_range = [0.5, 1.5]: All values"),
+        ("posterize", {"num_bits": 9}, "refuses num_bits = 9: "),
+        ("color_jitter", {"hue": -0.6}, "refuses hue = -0.6: "),
+        ("affine", {"scale": {"z": 1}}, "refuses"),
+        ("affine", {"translate_px": 1, "translate_percent": 0.1}, "the arguments: "),
+        ("crop", {"x_min": 9, "x_max": 9}, "refuses the arguments: x_max"),
+        ("crop_and_pad", {}, "refuses the arguments: "),
+        ("crop_and_pad", {"px": 1, "percent": 0.1}, "refuses the arguments: "),
+        ("random_crop_from_borders", {"crop_left": 0.6, "crop_right": 0.6}, "the arguments: "),
+        ("he_stain", {"method": "random_preset", "preset": "dark"}, "preset should not be"),
+    ],
+)
+def test_what_only_albumentations_checks_is_refused_when_built(name, arguments, message):
+    with pytest.raises(RecipeError) as caught:
+        build(name, **arguments)
+    assert message in caught.value.message
+    assert "\n" not in caught.value.message
+    assert "pydantic" not in caught.value.message
+    assert caught.value.where == f"albumentations/{name}"
 
 
 def test_field_names_do_not_take_albumentations_own_meaning():

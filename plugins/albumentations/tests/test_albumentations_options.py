@@ -1,4 +1,4 @@
-"""The table: true to albumentations, complete, light, and strict."""
+"""Options of transforms: those of albumentations' own schemas, complete, light, and strict."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ import sys
 import warnings
 from pathlib import Path
 
+import cv2
 import pytest
 from pydantic import ValidationError
 
 from ganzoo.api import load_target
-from ganzoo_albumentations import ganzoo_components, table
+from ganzoo.cli.main import main
+from ganzoo.errors import ExitCode
+from ganzoo_albumentations import SCHEMAS, ganzoo_components, options, schemas, write_schemas
+from ganzoo_albumentations.augment import EIGHT_BIT
 from ganzoo_albumentations.options import make
-from ganzoo_albumentations.selection import LEFT_OUT
 
 SIZE = {"height": 8, "width": 8}
+TRANSFORMS = schemas()["transforms"]
 
 
 def refusals(name, **arguments):
@@ -25,39 +29,24 @@ def refusals(name, **arguments):
     return [(error["loc"], error["msg"]) for error in caught.value.errors()]
 
 
-def test_committed_table_is_what_the_generator_writes():
-    from ganzoo_albumentations.generate import generate
-
+def test_committed_schemas_are_the_librarys_own():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # some transforms advise against themselves
-        assert generate().encode() == table.PATH.read_bytes()
+        assert write_schemas.generate() == SCHEMAS.read_text()
 
 
-@pytest.mark.parametrize("annotation", [str, bytes, "Callable"])
-def test_an_annotation_without_a_node_stops_the_generator(annotation):
-    from ganzoo_albumentations.generate import Reader
+def test_every_transform_that_is_left_out_exists():
+    import albumentations
 
-    with pytest.raises(TypeError, match="no node"):
-        Reader({}).node(annotation, "argument")
+    assert all(hasattr(albumentations, name) for name in write_schemas.LEFT_OUT)
+    assert len(TRANSFORMS) == 93
 
 
-def test_every_transform_is_in_the_table_or_left_out_for_a_reason():
-    from ganzoo_albumentations.generate import transforms
-
-    found = {cls.__name__: reason for cls, reason in transforms()}
-    assert len(found) > 115  # 2.0.8 has that many; fewer means a blind walk
-    listed = set(table.ids_by_class())
-    assert listed == {name for name, reason in found.items() if not reason}
-    assert {name for name, reason in found.items() if reason == "three-dimensional"} == {
-        "CenterCrop3D",
-        "CoarseDropout3D",
-        "CubicSymmetry",
-        "Pad3D",
-        "PadIfNeeded3D",
-        "RandomCrop3D",
-        "ToTensor3D",
-    }
-    assert set(LEFT_OUT) <= set(found)  # no reason is given for what doesn't exist
+def test_names_of_constants_are_opencvs():
+    for name, code in options.INTERPOLATIONS.items():
+        assert getattr(cv2, f"INTER_{name.upper()}") == code
+    for name, code in options.BORDERS.items():
+        assert getattr(cv2, f"BORDER_{name.upper()}") == code
 
 
 def test_listing_imports_nothing_heavy_and_is_quick():
@@ -74,28 +63,25 @@ heavy = {"torch", "numpy", "cv2", "albumentations", "PIL"} & set(sys.modules)
 print(count, cost < 0.02 or cost, heavy or "light")
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
-    assert run.stdout.split() == [str(len(table.read()["transforms"])), "True", "light"]
+    assert run.stdout.split() == [str(len(TRANSFORMS)), "True", "light"]
 
 
 def test_options_unpickle_in_a_process_that_never_made_their_class():
-    options = make("rotate")(limit=[-5, 5], interpolation_of={"source": "nearest"})
-    code = f"import pickle; print(pickle.loads({pickle.dumps(options)!r}).model_dump_json())"
+    chosen = make("rotate")(limit=[-5, 5], interpolation_of={"source": "nearest"})
+    code = f"import pickle; print(pickle.loads({pickle.dumps(chosen)!r}).model_dump_json())"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
-    assert run.stdout.strip() == options.model_dump_json()
+    assert run.stdout.strip() == chosen.model_dump_json()
 
 
 def test_components_name_classes_that_exist():
     for component in ganzoo_components():
         assert load_target(component.options).name == component.name
-        assert component.summary
-        for field in load_target(component.options).model_fields.values():
-            assert field.description
     with pytest.raises(AttributeError):
         load_target("ganzoo_albumentations.options:NoSuchTransform")
 
 
 def test_ids_are_snake_case():
-    ids = table.ids_by_class()
+    ids = {entry["class"]: name for name, entry in TRANSFORMS.items()}
     assert ids["HorizontalFlip"] == "horizontal_flip"
     assert ids["CLAHE"] == "clahe"
     assert ids["RGBShift"] == "rgb_shift"
@@ -113,21 +99,9 @@ def test_ids_are_snake_case():
         ("random_crop", {"height": 8}, ("width",), "required"),
         ("random_crop", {**SIZE, "border_mode": "mirror"}, ("border_mode",), "reflect_101"),
         ("random_crop", {**SIZE, "border_mode": 4}, ("border_mode",), "'reflect_101'"),
-        ("rotate", {"limit": "far"}, ("limit",), "must be a number, or a list of 2, each a number"),
-        ("blur", {"blur_limit": 3.5}, ("blur_limit",), "an integer at least 3"),
-        ("blur", {"blur_limit": [3, 1]}, ("blur_limit", 1), "greater than or equal to 3"),
-        ("gauss_noise", {"std_range": [0.5, 0.2]}, ("std_range",), "first value not above"),
+        ("resize", {**SIZE, "mask_interpolation": "cubic"}, ("mask_interpolation",), "not perm"),
         ("gauss_noise", {"std_range": [0.5]}, ("std_range", 1), "required"),
         ("gauss_noise", {"std_range": [0.5, float("nan")]}, ("std_range", 1), "finite"),
-        ("affine", {"scale": {"z": 1}}, ("scale", "z"), "not permitted"),
-        ("affine", {"translate_px": 1, "translate_percent": 0.1}, (), "must not have both"),
-        ("crop", {"x_min": 9, "x_max": 9}, (), "must have x_min below x_max"),
-        ("crop_and_pad", {}, (), "exactly one of px and percent"),
-        ("crop_and_pad", {"px": 1, "percent": 0.1}, (), "exactly one of px and percent"),
-        ("random_crop_from_borders", {"crop_left": 0.6, "crop_right": 0.6}, (), "at most 1"),
-        ("downscale", {"interpolation_pair": {"up": "area"}}, ("interpolation_pair", "up"), "not"),
-        ("posterize", {"num_bits": 8}, ("num_bits",), "less than or equal to 7"),
-        ("color_jitter", {"hue": 0.6}, ("hue",), "less than or equal to 0.5"),
         ("resize", {**SIZE, "interpolation_of": {"a": "b"}}, ("interpolation_of", "a"), "'cubic'"),
         ("horizontal_flip", {"interpolation_of": {}}, ("interpolation_of",), "not permitted"),
         ("horizontal_flip", {"fields": ["target"]}, ("fields",), "not permitted"),
@@ -139,6 +113,26 @@ def test_a_wrong_argument_is_refused_where_it_stands(name, arguments, where, wha
     assert len(found) == 1, found
     assert found[0][0] == where
     assert what in found[0][1]
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "message"),
+    [
+        ("rotate", 'limit = "far"', "must be an array or a number"),
+        ("blur", "blur_limit = 3.5", "must be an array or a whole number"),
+        ("blur", "blur_limit = [3, 1.5]", "must be a whole number"),
+        ("downscale", 'interpolation_pair = { upscale = "cubik" }', 'did you mean "cubic"?'),
+        ("downscale", 'interpolation_pair = { up = "area" }', 'must be "downscale" or "upscale"'),
+    ],
+)
+def test_a_value_of_no_shape_gets_one_message_at_its_place(capsys, tmp_path, name, line, message):
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(f'extends = "quickstart"\n[[augment]]\nuse = "albumentations/{name}"\n{line}')
+    assert main(["check", "--syntax", str(recipe)]) == ExitCode.RECIPE
+    err = capsys.readouterr().err
+    assert "the recipe has 1 problem\n" in err
+    assert f"{recipe}:4:" in err
+    assert message in err
 
 
 @pytest.mark.parametrize(
@@ -162,21 +156,21 @@ def test_a_wrong_argument_is_refused_where_it_stands(name, arguments, where, wha
     ],
 )
 def test_arguments_reach_albumentations_in_its_own_terms(name, arguments, expected):
-    options = make(name)(**arguments)
-    made = options.arguments()
+    chosen = make(name)(**arguments)
+    made = chosen.arguments()
     assert {key: made[key] for key in expected} == expected
     types = {key: type(value) for key, value in expected.items()}
     assert {key: type(made[key]) for key in expected} == types
-    again = make(name)(**options.model_dump(mode="json"))
-    assert again == options
-    written = {k: v for k, v in options.model_dump(mode="json").items() if v is not None}
-    assert make(name)(**written) == options  # TOML has no null
+    again = make(name)(**chosen.model_dump(mode="json"))
+    assert again == chosen
+    written = {k: v for k, v in chosen.model_dump(mode="json").items() if v is not None}
+    assert make(name)(**written) == chosen  # TOML has no null
 
 
 def test_readme_says_what_is_left_out():
     readme = (Path(__file__).parents[1] / "README.md").read_text()
-    for name in LEFT_OUT:
+    bases = {"BasicTransform", "DualTransform", "ImageOnlyTransform", "Transform3D"}
+    for name in write_schemas.LEFT_OUT - bases:
         assert f"`{name}`" in readme
-    assert f"({len(table.read()['transforms'])} of them)" in readme
-    eight_bit = [e for e in table.read()["transforms"].values() if "float32" not in e["takes"]]
-    assert f"{len(eight_bit)} of them (such as" in readme
+    assert f"({len(TRANSFORMS)} of them)" in readme
+    assert f"{len(EIGHT_BIT)} of them (such as" in readme
