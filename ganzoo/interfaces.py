@@ -381,7 +381,7 @@ class RunView(Protocol):
         path: the run directory.
         recipe: the validated recipe (`ganzoo.recipe.Recipe`).
         clock: how far training is.
-        nets: the raw networks by role; call them under `torch.random.fork_rng()`, or the training
+        nets: the raw networks by role; call them inside `ganzoo.data.isolated()`, or the training
             that follows is another.
     """
 

@@ -12,6 +12,7 @@ from ganzoo.data.read_image import (
     image_info,
     image_size,
 )
+from ganzoo.data.rng import isolated
 from ganzoo.files import replacing
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "find_data",
     "image_info",
     "image_size",
+    "isolated",
     "places",
     "replacing",
     "save_image",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ganzoo.data.pipeline import PreparedData
-from ganzoo.data.sampler import generator_for
+from ganzoo.data.rng import generator_for
 
 
 def identity_of(data: PreparedData) -> dict[str, Any]:

@@ -7,36 +7,15 @@ end and every process count reads the same stream.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from torch.utils.data import Sampler
 
+from ganzoo.data.rng import generator_for
+
 Position = tuple[int, int]
 """(epoch, index): which sample, and in which pass over the data."""
-
-
-def seed_for(*parts: int | str) -> int:
-    """A 63-bit seed from numbers and names, well mixed and the same on every platform.
-
-    A name may be a file's that isn't UTF-8, whose bytes Python keeps as surrogates.
-    """
-    text = "\x1f".join(f"{type(part).__name__}:{part}" for part in parts)
-    data = text.encode("utf-8", "surrogateescape")
-    return int.from_bytes(hashlib.sha256(data).digest()[:8], "big") >> 1
-
-
-def generator_for(*parts: int | str) -> np.random.Generator:
-    """A numpy generator seeded by `seed_for(*parts)`."""
-    return np.random.Generator(np.random.PCG64(seed_for(*parts)))
-
-
-def drawn(rng: np.random.Generator) -> tuple[Any, int]:
-    """Something that differs once a number was drawn from a generator, or another made from it."""
-    bits = rng.bit_generator
-    return bits.state, bits.seed_seq.n_children_spawned  # type: ignore[attr-defined]
 
 
 def permutation(seed: int, epoch: int, length: int) -> np.ndarray:

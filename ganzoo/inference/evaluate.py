@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ganzoo.api import NetOptions
 from ganzoo.data.fingerprint import difference, identity_of
 from ganzoo.data.pipeline import PreparedData, open_for_evaluation
+from ganzoo.data.rng import isolated
 from ganzoo.engine.run_directory import RESOLVED, flatten, no_run, read_status
 from ganzoo.errors import DataError, UsageError
 from ganzoo.files import write_json
@@ -64,8 +65,6 @@ def score_nets(
         Means by name: `l1`, or `ROLE/l1` for a task that serves several roles; without ceilings
         and floors, which training doesn't change.
     """
-    from ganzoo.data.rng import isolated
-
     task = recipe.task.load()
     mode = mode or recipe.inference.mode
     found: dict[str, float] = {}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo.api import Chosen
-from ganzoo.data.sampler import seed_for
+from ganzoo.data.rng import seed_for
 from ganzoo.errors import PluginError, UsageError
 from ganzoo.inference.modes import Mode, inference_mode
 from ganzoo.inference.precision import Precision, computing_in

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal, TypeAlias, get_args
 
@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
+
+from ganzoo.data.rng import isolated_torch
 
 Mode: TypeAlias = Literal["paper", "deterministic", "running"]
 """`paper`: statistics of each single image and active, seeded dropout (arXiv
@@ -21,30 +23,6 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked", "track_running_stats")
 """What a norm stores, and whether it does. `ganzoo.nn.norm` counts batches even if it doesn't, so
 the count goes out of reach as well."""
-
-
-@contextmanager
-def isolated_random(seed: int, devices: Iterable[torch.device] = ()) -> Iterator[None]:
-    """Seed torch's generators of the CPU and of `devices`; give them back as they were."""
-    # not torch.manual_seed: it seeds every accelerator, those that aren't given back too
-    generators = [torch.default_generator, *map(_generator, devices)]
-    before = [generator.get_state() for generator in generators]
-    for generator in generators:
-        generator.manual_seed(seed)
-    try:
-        yield
-    finally:
-        for generator, state in zip(generators, before, strict=True):
-            generator.set_state(state)
-
-
-def _generator(device: torch.device) -> torch.Generator:
-    if device.type == "cuda":
-        index = torch.cuda.current_device() if device.index is None else device.index
-        return torch.cuda.default_generators[index]
-    if device.type == "mps":
-        return torch.mps._get_default_mps_generator()  # noqa: SLF001  # there is no public name
-    return torch.default_generator
 
 
 @contextmanager
@@ -64,7 +42,6 @@ def inference_mode(net: nn.Module, mode: Mode, seed: int = 0) -> Iterator[None]:
     flags = [module.training for module in modules]
     norms = [module for module in modules if isinstance(module, _NormBase)]
     stored = [{name: getattr(norm, name) for name in _STATISTICS} for norm in norms]
-    devices = {tensor.device for tensor in net.parameters()}
     try:
         for module in modules:
             module.training = mode == "paper" and isinstance(module, _DropoutNd)
@@ -75,7 +52,7 @@ def inference_mode(net: nn.Module, mode: Mode, seed: int = 0) -> Iterator[None]:
                 # In training mode SyncBatchNorm would wait for the other ranks; without stored
                 # statistics it takes the input's in evaluation mode too.
                 norm.training = not isinstance(norm, nn.SyncBatchNorm)
-        with torch.no_grad(), isolated_random(seed, devices):
+        with torch.no_grad(), isolated_torch(seed):
             yield
     finally:
         for module, flag in zip(modules, flags, strict=True):

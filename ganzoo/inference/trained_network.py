@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ganzoo.api import Chosen
-from ganzoo.data.sampler import seed_for
+from ganzoo.data.rng import seed_for
 from ganzoo.errors import DataError, EnvironmentFault, PluginError, UsageError
 from ganzoo.inference.modes import Mode, inference_mode
 from ganzoo.inference.precision import Precision, computing_in, lower_weights, pick_precision

@@ -12,10 +12,10 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from ganzoo.data.rng import isolated
 from ganzoo.errors import DataError, GanzooError, PluginError, UsageError
 from ganzoo.files import replacing
 from ganzoo.inference.weights_card import FORMAT, WeightsCard, seal
@@ -166,7 +166,7 @@ def build_network(
             error.hint = f"{error.hint}\nThe weights were made with {made_with}.".strip()
         raise
     follow = nullcontext() if state is None else weights_follow()
-    with torch.random.fork_rng(devices=[]), follow:
+    with isolated(), follow:
         try:
             net: nn.Module = chosen.build(card.io)
         except (ValueError, TypeError, RuntimeError) as error:

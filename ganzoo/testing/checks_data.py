@@ -13,12 +13,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from ganzoo.api import Chosen
 from ganzoo.data.convert import to_tensor
-from ganzoo.data.rng import get_state, isolated
-from ganzoo.data.sampler import drawn, generator_for
+from ganzoo.data.rng import drawn, generator_for, isolated
 from ganzoo.errors import DataError, DataMissing, GanzooError
 from ganzoo.interfaces import DataSource, Field, Split
 from ganzoo.plugin_system.registry import ChoiceError
 from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
+from ganzoo.testing.networks import generators
 
 Sample = Mapping[str, np.ndarray]
 
@@ -194,10 +194,10 @@ def check_data_deterministic(subject: Subject) -> None:
     source = opened(subject)
     indices = range(min(len(source), 3))
     with isolated(1):
-        before = get_state()
+        before = generators()
         first = [loaded(source, index) for index in indices]
         require(
-            _same_state(before, get_state()),
+            before == generators(),
             "load() draws from a global random generator: take what is random from its `rng`",
         )
     with isolated(2):
@@ -347,13 +347,6 @@ def check_data_in_workers(subject: Subject) -> None:
             if index >= count:
                 what += ", opened there (sort files and sets: their order is no promise)"
             _same_sample(what, loaded(source, index % count), sample)
-
-
-def _same_state(one: Any, other: Any) -> bool:
-    (tensors, plain), (tensors_after, plain_after) = one, other
-    return plain == plain_after and all(
-        bool((tensors[name] == tensors_after[name]).all()) for name in tensors
-    )
 
 
 def _same_sample(what: str, one: Sample, other: Sample) -> None:

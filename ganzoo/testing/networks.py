@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import functools
-import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from ganzoo.api import Chosen, Kind, NetOptions
-from ganzoo.data.rng import isolated
+from ganzoo.data.rng import get_state, isolated
 from ganzoo.errors import GanzooError
 from ganzoo.interfaces import NetIO, Shape, as_output
 from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, require
@@ -266,12 +264,8 @@ def same(one: tuple[Tensor, ...], other: tuple[Tensor, ...]) -> bool:
 
 def generators() -> dict[str, Any]:
     """State of every global random generator, by library."""
-    numpy: Any = np.random.get_state()  # noqa: NPY002  # the global one is what is looked at
-    return {
-        "torch": torch.get_rng_state().tolist(),
-        "numpy": [np.asarray(numpy[1]).tolist(), numpy[2]],
-        "python": random.getstate(),
-    }
+    tensors, plain = get_state()
+    return plain | {name: tensor.tolist() for name, tensor in tensors.items()}
 
 
 def tensors(net: nn.Module) -> dict[str, Tensor]:

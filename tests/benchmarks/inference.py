@@ -22,7 +22,7 @@ from PIL import Image
 
 from ganzoo.data.convert import save_image, to_uint8
 from ganzoo.data.pipeline import open_for_evaluation
-from ganzoo.data.sampler import seed_for
+from ganzoo.data.rng import seed_for
 from ganzoo.inference.file_pipeline import make_all
 from ganzoo.inference.predict import plan
 from ganzoo.inference.trained_network import load_trained

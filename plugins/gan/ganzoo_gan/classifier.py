@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # the field's name for it
 
-from ganzoo.data import cache_folder, replacing
+from ganzoo.data import cache_folder, isolated, replacing
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Split
 from ganzoo_gan.data_options import SIZES, DigitClassifierOptions, Source
@@ -139,9 +139,7 @@ def train(
             learn but chance, to compare with.
     """
     images, labels = digits_of(options.source, size, "train")
-    with torch.random.fork_rng(devices=[]), torch.enable_grad(), _one_thread():
-        # not torch.manual_seed: it would seed accelerators too, which fork_rng gives not back here
-        torch.default_generator.manual_seed(options.seed)
+    with isolated(options.seed), torch.enable_grad(), _one_thread():
         if shuffled_labels:
             labels = labels[torch.randperm(len(labels))]
         net = DigitClassifier(size).train()
@@ -212,7 +210,7 @@ def trained(
     _check_size(options.source, size)
     path = cache_file(options, size, shuffled_labels=shuffled_labels)
     if options.use_cache and path.is_file():
-        with torch.random.fork_rng(devices=[]):  # its first weights are drawn, and never used
+        with isolated():  # its first weights are drawn, and never used
             net = DigitClassifier(size)
         try:
             net.load_state_dict(load_file(path))

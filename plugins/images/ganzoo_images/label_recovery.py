@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ganzoo.data import cache_folder, replacing
+from ganzoo.data import cache_folder, isolated, replacing
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Score
 from ganzoo_images.procedural import CLASSES
@@ -169,7 +169,7 @@ def trained(options: LabelRecoveryOptions, size: int) -> Segmenter:
     damaged file of the cache is replaced.
     """
     size = min(max(size, 32), LARGEST)  # larger pictures are shrunk before they are segmented
-    with torch.random.fork_rng(devices=[]):  # its first weights are drawn, and never used
+    with isolated():  # its first weights are drawn, and never used
         net = Segmenter(options.width)
     if size == LARGEST and options == LabelRecoveryOptions(use_cache=options.use_cache):
         net.load_state_dict(load_file(SHIPPED))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # the field's name for it
 
+from ganzoo.data import isolated
 from ganzoo_images.procedural import CLASSES, ProceduralFacades
 from ganzoo_images.procedural_options import LabelRecoveryOptions, ProceduralFacadesOptions
 
@@ -128,9 +129,7 @@ def train(options: LabelRecoveryOptions, size: int) -> Segmenter:
     # Both sorts of steps sum up to about the same time, whatever the pictures' size.
     small = photographs.shape[2] <= LARGEST // 2
     steps, batch = (options.steps, BATCH) if small else ((options.steps + 1) // 2, BATCH // 2)
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        # not torch.manual_seed: it would seed accelerators too, which fork_rng gives not back here
-        torch.default_generator.manual_seed(options.seed)
+    with isolated(options.seed), torch.enable_grad():
         net = Segmenter(options.width).to(memory_format=torch.channels_last).train()
         optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=1e-3)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 6e-3, total_steps=steps + 1)

@@ -5,7 +5,8 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
 from ganzoo.data.pipeline import collate, open_data
-from ganzoo.data.sampler import permutation, seed_for
+from ganzoo.data.rng import seed_for
+from ganzoo.data.sampler import permutation
 from ganzoo.engine.accelerate_session import Session, resolve
 from ganzoo.engine.build import build_network, plan_networks
 from ganzoo.engine.trainer import Trainer
