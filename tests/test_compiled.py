@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from ganzoo.data.pipeline import open_data
-from ganzoo.engine.accelerate_session import Resolved, Session, resolve, set_fp32
+from ganzoo.engine.accelerate_session import Resolved, Session, resolve
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.engine.trainer import Trainer
+from ganzoo.nn.hardware import set_fp32
 from ganzoo.observers import Voice
 from ganzoo.recipe import load_recipe
 from ganzoo.recipe.model import Train

@@ -15,12 +15,13 @@ from torch import nn
 from ganzoo import api
 from ganzoo.errors import DivergedError, EnvironmentFault, ExitCode
 from ganzoo.inference.modes import inference_mode
-from ganzoo.inference.precision import PRECISIONS, computing_in, lower_weights, pick_precision
+from ganzoo.inference.precision import PRECISIONS, computing_in, lower_weights
 from ganzoo.inference.predict import predict
 from ganzoo.inference.trained_network import as_given, load_trained
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.inference.weights_file import build_network, load_weights, save_weights
 from ganzoo.interfaces import Field, NetIO
+from ganzoo.nn.hardware import pick_device, pick_precision
 from ganzoo.plugin_system import registry
 
 TOY = registry.__file__.replace("ganzoo/plugin_system/registry.py", "tests/toys/inference_toy.py")
@@ -228,33 +229,51 @@ def test_inputs_are_not_rounded_before_the_network():
 
 
 @pytest.mark.parametrize(
-    ("wanted", "fast", "eight_bits", "becomes"),
+    ("wanted", "fast", "auto", "becomes"),
     [
-        ("auto", True, True, "bf16"),
-        ("auto", False, True, "fp32"),
-        ("auto", True, False, "fp32"),
-        ("fp32", True, True, "fp32"),
-        ("bf16", False, False, "bf16"),
+        ("auto", True, None, "bf16"),
+        ("auto", False, None, "fp32"),
+        ("auto", True, "fp32", "fp32"),
+        ("fp32", True, "bf16", "fp32"),
+        ("bf16", False, None, "bf16"),
     ],
 )
-def test_auto(monkeypatch, wanted, fast, eight_bits, becomes):
+def test_auto(monkeypatch, wanted, fast, auto, becomes):
     monkeypatch.setattr("ganzoo.nn.hardware.multiplies_bf16", lambda _: fast)
-    assert pick_precision(wanted, CPU, eight_bits=eight_bits) == becomes
+    assert pick_precision(wanted, "cpu", auto=auto) == becomes
 
 
 def test_auto_elsewhere(monkeypatch):
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
-    assert pick_precision("auto", CPU) == "bf16"
-    assert pick_precision("auto", torch.device("mps")) == "fp32"
-    assert pick_precision("auto", torch.device("cuda")) == "fp16"
-    assert pick_precision("auto", torch.device("cuda"), eight_bits=False) == "fp32"
-    assert pick_precision("fp16", torch.device("cuda")) == "fp16"
+    assert pick_precision("auto", "cpu") == "bf16"
+    assert pick_precision("auto", "mps") == "fp32"
+    assert pick_precision("auto", "cuda") == "fp16"
+    assert pick_precision("fp16", "cuda") == "fp16"
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
-    assert pick_precision("auto", torch.device("cuda")) == "bf16"
+    assert pick_precision("auto", "cuda") == "bf16"
     with pytest.raises(EnvironmentFault, match="needs CUDA") as caught:
-        pick_precision("fp16", CPU)
+        pick_precision("fp16", "cpu")
     assert caught.value.exit_code == ExitCode.ENVIRONMENT
+    with pytest.raises(EnvironmentFault, match="no fp64"):
+        pick_precision("fp64", "mps")
+
+
+@pytest.mark.parametrize(
+    ("there", "auto"), [(("cuda", "mps"), "cuda"), (("mps",), "mps"), ((), "cpu")]
+)
+def test_devices(monkeypatch, there, auto):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: "cuda" in there)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: "mps" in there)
+    assert pick_device("auto") == auto
+    assert pick_device("cpu") == "cpu"
+    for device in ("cuda", "mps"):
+        if device in there:
+            assert pick_device(device) == device
+        else:
+            with pytest.raises(EnvironmentFault, match=f"is to be {device}") as caught:
+                pick_device(device)
+            assert "--device cpu" in caught.value.hint
 
 
 def test_results_say_their_precision(tmp_path, monkeypatch, weights, picture):

@@ -13,8 +13,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from ganzoo.engine.memory_allocator import keep_freed_memory
 from ganzoo.engine.ranks import meet, place
-from ganzoo.errors import EnvironmentFault
-from ganzoo.nn.hardware import auto_precision
+from ganzoo.nn.hardware import Precision, pick_device, pick_precision, set_fp32
 from ganzoo.process.cpu_cores import auto_threads, cores
 from ganzoo.recipe.model import Train
 
@@ -26,7 +25,7 @@ class Resolved:
     """What `auto` became, once; stored with the run and used again by a resume."""
 
     device: str
-    precision: Annotated[str, Field(pattern="^(fp64|fp32|bf16|fp16)$")]
+    precision: Precision
     threads: Annotated[int, Field(ge=1, le=4096)]
     ranks: PositiveInt
     workers: NonNegativeInt
@@ -44,28 +43,6 @@ class Resolved:
         ]
 
 
-def set_fp32(products: str, convolutions: str | None = None) -> tuple[str, str]:
-    """Say how exact CUDA is in fp32, and return how exact it was.
-
-    `torch.backends.cudnn.benchmark` stays off, as torch has it: it chooses kernels by timing, so
-    that a resume would no more have the same bits.
-
-    Args:
-        products: of matrices: `ieee` or `tf32` (torch's notes on CUDA semantics).
-        convolutions: the same if not given.
-    """
-    cudnn: Any = torch.backends.cudnn  # whose `conv` mypy doesn't know
-    matmul: Any = torch.backends.cuda.matmul
-    wanted = (products, convolutions or products)
-    if not hasattr(matmul, "fp32_precision"):  # torch before 2.9
-        before = ("tf32" if matmul.allow_tf32 else "ieee", "tf32" if cudnn.allow_tf32 else "ieee")
-        matmul.allow_tf32, cudnn.allow_tf32 = (value == "tf32" for value in wanted)
-        return before
-    before = (str(matmul.fp32_precision), str(cudnn.conv.fp32_precision))
-    matmul.fp32_precision, cudnn.conv.fp32_precision = wanted
-    return before
-
-
 def resolve(train: Train, stored: Resolved | None = None) -> Resolved:
     """Settle every `auto` of `[train]` on this machine.
 
@@ -78,9 +55,10 @@ def resolve(train: Train, stored: Resolved | None = None) -> Resolved:
             names no place among processes that can be meant.
     """
     processes = place()
-    device = _device(train)
+    device = pick_device(train.device)
     same = stored if stored is not None and stored.device == device else None
-    precision = _precision(train, device, same)
+    kept = same.precision if same is not None else None
+    precision = pick_precision(train.precision, device, auto=kept)
     if train.threads != "auto":
         threads = train.threads
     elif same is not None:
@@ -104,37 +82,6 @@ def resolve(train: Train, stored: Resolved | None = None) -> Resolved:
         tf32=train.tf32,
         compile=train.compile,
     )
-
-
-def _device(train: Train) -> str:
-    if train.device == "cuda" and not torch.cuda.is_available():
-        raise EnvironmentFault(
-            "train.device is cuda, and torch sees no CUDA device",
-            hint="Use --device cpu, or install a torch build with CUDA and check `nvidia-smi`.",
-        )
-    if train.device == "mps" and not torch.backends.mps.is_available():
-        raise EnvironmentFault(
-            "train.device is mps, and torch sees no Apple GPU", hint="Use --device cpu."
-        )
-    if train.device != "auto":
-        return train.device
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def _precision(train: Train, device: str, same: Resolved | None) -> str:
-    precision: str = train.precision
-    if precision == "auto":
-        precision = auto_precision(device) if same is None else same.precision
-    if precision == "fp16" and device != "cuda":
-        raise EnvironmentFault(
-            f"precision fp16 needs CUDA, and this run is on {device}",
-            hint="Use train.precision = bf16 or fp32 (or auto).",
-        )
-    if precision == "fp64" and device == "mps":
-        raise EnvironmentFault("an Apple GPU has no fp64", hint="Use --device cpu.")
-    return precision
 
 
 class Session:

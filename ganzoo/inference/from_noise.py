@@ -15,10 +15,11 @@ from ganzoo.api import Chosen
 from ganzoo.data.rng import seed_for
 from ganzoo.errors import PluginError, UsageError
 from ganzoo.inference.modes import Mode, inference_mode
-from ganzoo.inference.precision import Precision, computing_in
+from ganzoo.inference.precision import computing_in
 from ganzoo.inference.trained_network import as_given, draws, load_network, predicted, served
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.interfaces import NetIO
+from ganzoo.nn.hardware import Precision
 
 CHUNK = 64
 """Samples that go through a network at once, where they may."""

@@ -4,48 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.dropout import _DropoutNd
 
-from ganzoo.errors import EnvironmentFault
-from ganzoo.nn.hardware import auto_precision
+from ganzoo.nn.hardware import Precision
 
-Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
-"""`fp32`: the weights' own; the others under autocast: products in 16 bits, sums, statistics and
-what is sensitive in 32."""
+_HALF: dict[str, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-
-_HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-def pick_precision(wanted: str, device: torch.device, *, eight_bits: bool = True) -> Precision:
-    """Settle `auto`; what was asked for by name stays that.
-
-    Args:
-        wanted: `auto` or one of `Precision`. Where results are put on the 8-bit grid, which is
-            about as coarse as 16-bit floats, `auto` is that of training (`auto_precision` in
-            `ganzoo.nn.hardware`). Elsewhere it is fp32.
-        device: where the network is.
-        eight_bits: whether results are images of 8 bits. Points are kept as they come out, and
-            bf16 has three digits.
-
-    Raises:
-        EnvironmentFault: fp16 elsewhere than on CUDA.
-    """
-    if wanted == "fp16" and device.type != "cuda":
-        raise EnvironmentFault(
-            f"precision fp16 needs CUDA, and the network is on {device}",
-            hint="Use --precision bf16 or fp32 (or auto).",
-        )
-    for precision in PRECISIONS:
-        if precision == wanted:
-            return precision
-    return auto_precision(device.type) if eight_bits else "fp32"
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
+"""Precisions in which trained networks are used."""
 
 
 def lower_weights(net: nn.Module, precision: Precision) -> None:
@@ -58,11 +29,12 @@ def lower_weights(net: nn.Module, precision: Precision) -> None:
     Rounded weights take the place of a layer's own only while it is called under autocast: a
     network may read weights itself, or switch autocast off for what is delicate.
     """
-    if precision == "fp32":
+    half = _HALF.get(precision)
+    if half is None:
         return
     for module in net.modules():
         if _only_multiplies(module):
-            swap = _Swap(module, _HALF[precision])
+            swap = _Swap(module, half)
             module.register_forward_pre_hook(swap.begin)
             module.register_forward_hook(swap.end, always_call=True)
 
@@ -110,14 +82,15 @@ def computing_in(precision: Precision, net: nn.Module) -> Iterator[None]:
     Dropout draws in float32, as there: on CUDA the order in which a mask is drawn depends on the
     size of the numbers, and another mask makes another image.
     """
-    if precision == "fp32":
+    half = _HALF.get(precision)
+    if half is None:
         yield
         return
     device = next((parameter.device.type for parameter in net.parameters()), "cpu")
     drops = [module for module in net.modules() if isinstance(module, _DropoutNd)]
     hooks = [module.register_forward_pre_hook(_in_float32) for module in drops]
     try:
-        with torch.autocast(device, _HALF[precision]):
+        with torch.autocast(device, half):
             yield
     finally:
         for hook in hooks:

@@ -14,12 +14,13 @@ from torch.nn import functional
 
 from ganzoo.api import Chosen
 from ganzoo.data.rng import seed_for
-from ganzoo.errors import DataError, EnvironmentFault, PluginError, UsageError
+from ganzoo.errors import DataError, PluginError, UsageError
 from ganzoo.inference.modes import Mode, inference_mode
-from ganzoo.inference.precision import Precision, computing_in, lower_weights, pick_precision
+from ganzoo.inference.precision import computing_in, lower_weights
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.inference.weights_file import build_network, load_weights
 from ganzoo.interfaces import Field
+from ganzoo.nn.hardware import Precision, pick_device, pick_precision
 
 
 @dataclass(frozen=True)
@@ -193,24 +194,6 @@ def _padded(images: Tensor, multiple: int) -> Tensor:
     return images
 
 
-def pick_device(name: str = "auto") -> torch.device:
-    """The device that a flag means; `auto` takes an accelerator if there is one.
-
-    Raises:
-        EnvironmentFault: the device isn't there.
-    """
-    there = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if name == "auto":
-        name = next(device for device, found in there.items() if found)
-    if not there[name]:
-        raise EnvironmentFault(f"torch sees no {name} device", hint="Use --device cpu.")
-    return torch.device(name)
-
-
 def load_network(
     path: Path, device: str = "auto", precision: str = "fp32"
 ) -> tuple[WeightsCard, Chosen, nn.Module, Precision]:
@@ -229,7 +212,9 @@ def load_network(
     task = task_of(card)
     place = pick_device(device)
     made = card.fields[served(task, card.role)[1]]
-    used = pick_precision(precision, place, eight_bits=made.kind == "image")
+    # Pictures are put on the 8-bit grid, which is about as coarse as 16-bit floats; points are
+    # kept as they come out, and bf16 has three digits.
+    used = pick_precision(precision, place, auto=None if made.kind == "image" else "fp32")
     net = build_network(card, state, where=str(path)).to(place)
     lower_weights(net, used)
     return card, task, net, used

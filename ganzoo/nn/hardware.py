@@ -1,14 +1,70 @@
-"""What a device multiplies in hardware, and which precision `auto` is on it."""
+"""Which device and number format a network is computed with, and what `auto` means here."""
 
 from __future__ import annotations
 
 import platform
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 import torch
 
-AutoPrecision = Literal["fp32", "bf16", "fp16"]
+from ganzoo.errors import EnvironmentFault
+
+Precision: TypeAlias = Literal["fp64", "fp32", "bf16", "fp16"]
+"""The number format of multiplications. With the 16-bit ones weights, sums and what is sensitive
+stay in fp32 (autocast)."""
+
+
+def pick_device(wanted: str) -> str:
+    """Return the device that a name means; `auto` takes an accelerator if there is one.
+
+    Args:
+        wanted: `auto`, `cpu`, `cuda` or `mps`.
+
+    Raises:
+        EnvironmentFault: torch doesn't see the device.
+    """
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if wanted == "cuda" and not cuda:
+        raise EnvironmentFault(
+            "the device is to be cuda, and torch sees no CUDA device",
+            hint="Use --device cpu, or install a torch build with CUDA and check `nvidia-smi`.",
+        )
+    if wanted == "mps" and not mps:
+        raise EnvironmentFault(
+            "the device is to be mps, and torch sees no Apple GPU", hint="Use --device cpu."
+        )
+    if wanted != "auto":
+        return wanted
+    if cuda:
+        return "cuda"
+    return "mps" if mps else "cpu"
+
+
+def pick_precision(wanted: str, device: str, *, auto: Precision | None = None) -> Precision:
+    """Return the precision that a name means on a device.
+
+    Args:
+        wanted: `auto`, or a `Precision`.
+        device: the type, such as `cpu` or `cuda`.
+        auto: what `auto` means; by default `auto_precision` of the device.
+
+    Raises:
+        EnvironmentFault: the device can't compute in it.
+        ValueError: there is no such precision.
+    """
+    if wanted == "fp16" and device != "cuda":
+        raise EnvironmentFault(
+            f"precision fp16 needs CUDA, and the device is {device}",
+            hint="Use the precision bf16 or fp32 (or auto).",
+        )
+    if wanted == "fp64" and device == "mps":
+        raise EnvironmentFault("an Apple GPU has no fp64", hint="Use --device cpu.")
+    if wanted == "auto":
+        return auto or auto_precision(device)
+    if wanted not in get_args(Precision):
+        raise ValueError(wanted)
+    return cast("Precision", wanted)
 
 
 def multiplies_bf16(device: str) -> bool:
@@ -29,7 +85,7 @@ def multiplies_bf16(device: str) -> bool:
     return any(bool(getattr(torch.cpu, name, lambda: False)()) for name in probes)
 
 
-def auto_precision(device: str) -> AutoPrecision:
+def auto_precision(device: str) -> Precision:
     """The precision that `auto` is on a device, for training and for use alike.
 
     It is bf16 where the hardware multiplies it. On older NVIDIA GPUs it is fp16, which has a
@@ -41,6 +97,28 @@ def auto_precision(device: str) -> AutoPrecision:
     if multiplies_bf16(device):
         return "bf16"
     return "fp16" if device == "cuda" else "fp32"
+
+
+def set_fp32(products: str, convolutions: str | None = None) -> tuple[str, str]:
+    """Say how exact CUDA is in fp32, and return how exact it was.
+
+    `torch.backends.cudnn.benchmark` stays off, as torch has it: it chooses kernels by timing, so
+    that a resume would no more have the same bits.
+
+    Args:
+        products: of matrices: `ieee` or `tf32` (torch's notes on CUDA semantics).
+        convolutions: the same if not given.
+    """
+    cudnn: Any = torch.backends.cudnn  # whose `conv` mypy doesn't know
+    matmul: Any = torch.backends.cuda.matmul
+    wanted = (products, convolutions or products)
+    if not hasattr(matmul, "fp32_precision"):  # torch before 2.9
+        before = ("tf32" if matmul.allow_tf32 else "ieee", "tf32" if cudnn.allow_tf32 else "ieee")
+        matmul.allow_tf32, cudnn.allow_tf32 = (value == "tf32" for value in wanted)
+        return before
+    before = (str(matmul.fp32_precision), str(cudnn.conv.fp32_precision))
+    matmul.fp32_precision, cudnn.conv.fp32_precision = wanted
+    return before
 
 
 def processor() -> str:
