@@ -9,7 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from ganzoo.data.convert import save_image, to_tensor, to_tensors, to_uint8
+from ganzoo.data.convert import to_tensor, to_tensors, to_uint8
+from ganzoo.data.write_image import save_image
 from ganzoo.errors import DataError, DivergedError, EnvironmentFault
 from ganzoo.interfaces import Field
 

@@ -67,8 +67,8 @@ def inspect(  # click passes by name
     Exits 5 if anything is wrong with the data.
     """
     from ganzoo.cli.console import print_json
-    from ganzoo.data.convert import save_image
     from ganzoo.data.inspect import contact_sheet, inspect_data
+    from ganzoo.data.write_image import save_image
     from ganzoo.errors import ExitCode
     from ganzoo.recipe import load_recipe
 

@@ -133,7 +133,7 @@ def _write(out: Path, text: str, data: PreparedData, serves: str) -> None:
     Raises:
         EnvironmentFault: that can't be done.
     """
-    from ganzoo.data.convert import save_image
+    from ganzoo.data.write_image import save_image
     from ganzoo.errors import EnvironmentFault
     from ganzoo.files import write_text
 

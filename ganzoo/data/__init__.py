@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganzoo.data.convert import save_image, to_tensor, to_uint8
+from ganzoo.data.convert import to_tensor, to_uint8
 from ganzoo.data.dataset_paths import cache_folder, data_cache, find_data, places
 from ganzoo.data.proposal import Proposal, Proposes, Scale, Sizing
 from ganzoo.data.read_image import (
@@ -13,6 +13,7 @@ from ganzoo.data.read_image import (
     image_size,
 )
 from ganzoo.data.rng import isolated
+from ganzoo.data.write_image import save_image
 from ganzoo.files import replacing
 
 __all__ = [

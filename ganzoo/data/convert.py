@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import zlib
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from ganzoo.errors import DataError, DivergedError, EnvironmentFault
-from ganzoo.files import replacing
+from ganzoo.errors import DataError, DivergedError
 from ganzoo.interfaces import Field
 
 _WORTH_A_CALL = 32 * 32
@@ -145,40 +138,3 @@ def to_uint8(image: Tensor) -> np.ndarray:
         )
     levels = values.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
     return np.ascontiguousarray(levels.movedim(-3, -1).numpy())
-
-
-def save_image(
-    array: np.ndarray, path: Path | str, *, note: Mapping[str, Any] | None = None
-) -> None:
-    """Write an 8-bit image as PNG; the file appears whole or not at all.
-
-    Args:
-        array: H x W x C uint8 with 1 (gray), 3 (RGB) or 4 (RGBA) channels.
-        path: ends in `.png`; its folder is made if needed.
-        note: how the image came about, kept as JSON in the PNG's text chunk `ganzoo`.
-
-    Raises:
-        DataError: when the array can't be shown as a picture.
-        EnvironmentFault: when the file can't be written.
-    """
-    path = Path(path)
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] not in (1, 3, 4):
-        raise DataError(
-            f"a PNG holds H x W x 1, 3 or 4 values of 8 bits, and this is {_shape(array.shape)} "
-            f"of {array.dtype}",
-            where=str(path),
-        )
-    if path.suffix.lower() != ".png":
-        raise DataError("pictures are written as PNG: name it .png", where=str(path))
-    pixels = array[:, :, 0] if array.shape[2] == 1 else array
-    info = PngInfo()
-    if note is not None:
-        info.add_text("ganzoo", json.dumps(note))
-    try:
-        with replacing(path) as temporary:
-            picture = Image.fromarray(np.ascontiguousarray(pixels))
-            # Runs are looked for, and no repeated strings: 2 to 4 times as fast, at most 4 % larger
-            # for images of our data (40 % for a grid of digits in enlarged pixels).
-            picture.save(temporary, format="PNG", pnginfo=info, compress_type=zlib.Z_RLE)
-    except OSError as error:
-        raise EnvironmentFault(f"can't write this picture: {error}", where=str(path)) from error

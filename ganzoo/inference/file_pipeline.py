@@ -14,9 +14,10 @@ import numpy as np
 from torch import Tensor
 from torch.nn import functional
 
-from ganzoo.data.convert import save_image, to_tensor, to_uint8
+from ganzoo.data.convert import to_tensor, to_uint8
 from ganzoo.data.pixels import Channels
 from ganzoo.data.read_image import decode_image
+from ganzoo.data.write_image import save_image
 from ganzoo.errors import DataError, DivergedError, EnvironmentFault
 from ganzoo.files import replacing
 from ganzoo.inference.trained_network import Trained

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ganzoo.api import Chosen
-from ganzoo.data.convert import save_image
+from ganzoo.data.write_image import save_image
 from ganzoo.files import remove_leftovers, replacing
 from ganzoo.inference import baselines
 from ganzoo.inference.scores import BOUNDS, NETWORK, Judgement, means, without_bounds

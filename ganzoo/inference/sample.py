@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from ganzoo.data.contact_sheet import block, grid, scatter
-from ganzoo.data.convert import save_image, to_uint8
+from ganzoo.data.convert import to_uint8
+from ganzoo.data.write_image import save_image
 from ganzoo.errors import EnvironmentFault, UsageError
 from ganzoo.files import replacing
 from ganzoo.inference import nearest_neighbours as near

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
-from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from ganzoo.api import NetOptions
@@ -17,8 +17,8 @@ from ganzoo.data.contact_sheet import block, grid, scatter
 from ganzoo.data.convert import to_uint8
 from ganzoo.data.pipeline import PreparedData, collate, open_data
 from ganzoo.data.rng import isolated
+from ganzoo.data.write_image import save_image
 from ganzoo.errors import PluginError
-from ganzoo.files import replacing
 from ganzoo.inference.modes import inference_mode
 from ganzoo.inference.trained_network import any_size, draws
 from ganzoo.observers.base import Observer
@@ -53,10 +53,7 @@ class SampleGrids(Observer):
                 caption += f" · STAND-IN DATA {self.data.chosen.id}"
             picture = _picture(run, self.data, caption)
         path = run.path / "samples" / f"step_{trainer.steps:09d}.png"
-        info = PngInfo()
-        info.add_itxt("Description", caption)
-        with replacing(path) as temporary:
-            picture.save(temporary, format="PNG", pnginfo=info)
+        save_image(np.asarray(picture), path, caption=caption)
         return [path]
 
 

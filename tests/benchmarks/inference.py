@@ -20,9 +20,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ganzoo.data.convert import save_image, to_uint8
+from ganzoo.data.convert import to_uint8
 from ganzoo.data.pipeline import open_for_evaluation
 from ganzoo.data.rng import seed_for
+from ganzoo.data.write_image import save_image
 from ganzoo.inference.file_pipeline import make_all
 from ganzoo.inference.predict import plan
 from ganzoo.inference.trained_network import load_trained

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ganzoo.data.convert import save_image, to_uint8
+from ganzoo.data.convert import to_uint8
 from ganzoo.data.pipeline import open_for_evaluation
+from ganzoo.data.write_image import save_image
 from ganzoo.inference.evaluate import evaluate_run
 from ganzoo.inference.predict import predict
 from tests.gpu.loops import papers_recipe

@@ -1,0 +1,60 @@
+"""Pictures to PNG files, with a note of how they were made."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from ganzoo.errors import DataError, EnvironmentFault
+from ganzoo.files import replacing
+
+
+def save_image(
+    array: np.ndarray,
+    path: Path | str,
+    *,
+    note: Mapping[str, Any] | None = None,
+    caption: str = "",
+) -> None:
+    """Write an 8-bit image as PNG; the file appears whole or not at all.
+
+    Args:
+        array: H x W x C uint8 with 1 (gray), 3 (RGB) or 4 (RGBA) channels.
+        path: ends in `.png`; its folder is made if needed.
+        note: how the image came about, kept as JSON in the PNG's text chunk `ganzoo`.
+        caption: what the image shows, kept in the PNG's text chunk `Description`.
+
+    Raises:
+        DataError: when the array can't be shown as a picture.
+        EnvironmentFault: when the file can't be written.
+    """
+    path = Path(path)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] not in (1, 3, 4):
+        raise DataError(
+            f"a PNG holds H x W x 1, 3 or 4 values of 8 bits, and this is "
+            f"{' x '.join(map(str, array.shape))} of {array.dtype}",
+            where=str(path),
+        )
+    if path.suffix.lower() != ".png":
+        raise DataError("pictures are written as PNG: name it .png", where=str(path))
+    pixels = array[:, :, 0] if array.shape[2] == 1 else array
+    info = PngInfo()
+    if note is not None:
+        info.add_text("ganzoo", json.dumps(note))
+    if caption:
+        info.add_itxt("Description", caption)
+    try:
+        with replacing(path) as temporary:
+            picture = Image.fromarray(np.ascontiguousarray(pixels))
+            # Runs are looked for, and no repeated strings: 2 to 4 times as fast, at most 4 % larger
+            # for images of our data (40 % for a grid of digits in enlarged pixels).
+            picture.save(temporary, format="PNG", pnginfo=info, compress_type=zlib.Z_RLE)
+    except OSError as error:
+        raise EnvironmentFault(f"can't write this picture: {error}", where=str(path)) from error
