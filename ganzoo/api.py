@@ -24,7 +24,7 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from ganzoo.docstrings import Described
-from ganzoo.errors import GanzooError, PluginError
+from ganzoo.errors import GanzooError, PluginError, error_text
 
 API_VERSION = 1
 """The version of this contract. A plugin module may state the one it was written for as
@@ -151,7 +151,7 @@ class Chosen(BaseModel):
             raise
         except (Exception, SystemExit) as error:
             raise PluginError(
-                f"{self.id} can't be imported: {type(error).__name__}: {error}",
+                f"{self.id} can't be imported: {error_text(error)}",
                 where=self.component.target,
                 hint=f'the fault lies in the plugin "{self.id.partition("/")[0]}": tell its '
                 "authors, or see `ganzoo plugins`",

@@ -75,6 +75,28 @@ def _rebuild(
     return kind(message, hint=hint, where=where, exit_code=exit_code)
 
 
+def error_text(error: BaseException, *, kind: bool = True) -> str:
+    """Return any exception as one line of at most 300 characters: `ValueError: no such size`.
+
+    Args:
+        error: the exception; a `GanzooError` is its message alone.
+        kind: whether the line begins with the exception's class; without it, it does so only
+            where there is no message.
+    """
+    name = type(error).__name__
+    try:
+        message = printable(error.message if isinstance(error, GanzooError) else str(error))
+    except Exception:  # noqa: BLE001  # a plugin's exception may fail to say what it is
+        message = ""
+    # Line ends and codes for the terminal become spaces.
+    message = " ".join("".join(sign if sign.isprintable() else " " for sign in message).split())
+    if not message:
+        return name
+    if kind and not isinstance(error, GanzooError):
+        message = f"{name}: {message}"
+    return one_line(message)
+
+
 class UsageError(GanzooError):
     """A command line that can't be meant as it stands."""
 

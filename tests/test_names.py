@@ -10,7 +10,7 @@ from PIL import Image
 
 from ganzoo.cli.main import main
 from ganzoo.data.pipeline import open_data
-from ganzoo.errors import DataError
+from ganzoo.errors import DataError, error_text
 from ganzoo.names import printable, stays_inside
 from ganzoo.recipe import load_recipe
 
@@ -32,6 +32,27 @@ def test_errors_can_be_written_anywhere():
     for text in (str(error), error.message, error.hint, error.where):
         assert "caf%E9" in text
         text.encode()
+
+
+class SpeechlessError(Exception):
+    def __str__(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("error", "with_kind", "without"),
+    [
+        (ValueError("no such\n  size\x1b[0m"), "ValueError: no such size [0m", "no such size [0m"),
+        (ValueError(), "ValueError", "ValueError"),
+        (SpeechlessError(), "SpeechlessError", "SpeechlessError"),
+        (OSError(FOREIGN), "OSError: caf%E9", "caf%E9"),
+        (DataError("no image", where="a.png", hint="b"), "no image", "no image"),
+    ],
+)
+def test_any_error_is_one_line(error, with_kind, without):
+    assert error_text(error) == with_kind
+    assert error_text(error, kind=False) == without
+    assert len(error_text(ValueError("long " * 999))) == 300
 
 
 @pytest.fixture

@@ -128,7 +128,7 @@ API = "from ganzoo.api import Component, hookimpl\n"
         ("class Stop(BaseException): pass\nraise Stop('here')", "Stop: here", True),
         ("class Mute(Exception):\n    def __str__(self): 1 / 0\nraise Mute", "Mute", True),
         ("raise ValueError('one\\n  two')", "ValueError: one two", True),
-        ("raise ValueError('a\\x1b\\ud800b')", "ValueError: a b", True),
+        ("raise ValueError('a\\x1b\\ud800b')", "ValueError: a ?b", True),
         ("import sys\nsys.stderr = None\nsys.stdout.close()\n1 / 0", "ZeroDivisionError", True),
         ("input('your name? ')", "EOFError", True),
     ],

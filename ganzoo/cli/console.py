@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 import click
 
-from ganzoo.errors import ExitCode, GanzooError, one_line
+from ganzoo.errors import ExitCode, GanzooError, error_text, one_line
 from ganzoo.files import to_json
 from ganzoo.plugin_system.blame import culprit, place_of
 from ganzoo.process.streams import Lasting
@@ -147,7 +147,7 @@ def report_usage(error: click.ClickException, *, as_json: bool = False) -> None:
 def report_bug(error: Exception, *, as_json: bool = False) -> None:
     """An error that nobody foresaw, with its traceback and its owner."""
     sys.stderr.write("".join(traceback.format_exception(error)))
-    message = f"this is a bug in {culprit(error) or 'ganzoo'}: {type(error).__name__}: {error}"
+    message = f"this is a bug in {culprit(error) or 'ganzoo'}: {error_text(error)}"
     hint = "please report it with the traceback above and the command"
     click.echo(f"{_error()}: {message}\n  {hint}", err=True)
     if as_json:

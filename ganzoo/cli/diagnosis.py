@@ -17,7 +17,7 @@ from packaging.version import InvalidVersion, Version
 import ganzoo
 from ganzoo import DISTRIBUTION, FORMER_DISTRIBUTION
 from ganzoo.cli.installation import installation
-from ganzoo.errors import GanzooError
+from ganzoo.errors import GanzooError, error_text
 
 if TYPE_CHECKING:
     from ganzoo.plugin_system.registry import Registry
@@ -67,7 +67,7 @@ def of_installation(block: Sequence[str] = (), files: Sequence[str] = ()) -> Ite
     except GanzooError:  # of --plugin
         raise
     except Exception as error:  # noqa: BLE001  # of what ganzoo requires, one may be broken
-        told = f"ganzoo can't look for them: {type(error).__name__}: {error}"
+        told = f"ganzoo can't look for them: {error_text(error)}"
         yield Finding("plugins", "broken", "unknown", told, "reinstall ganzoo and what it requires")
         return
     yield from plugins(registry)

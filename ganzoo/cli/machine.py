@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ganzoo.cli.diagnosis import Finding, version_of
-from ganzoo.errors import GanzooError
+from ganzoo.errors import GanzooError, error_text
 from ganzoo.process.cpu_cores import cores
 
 LITTLE = 2 * 2**30
@@ -42,7 +42,7 @@ def devices() -> Iterator[Finding]:
             "torch",
             "broken",
             version_of("torch") or "none",
-            f"it can't be imported: {type(error).__name__}: {error}",
+            f"it can't be imported: {error_text(error)}",
             "reinstall torch; https://pytorch.org says how for this machine",
         )
         return
@@ -70,7 +70,7 @@ def devices() -> Iterator[Finding]:
         yield Finding("auto", "warning", "", error.message, error.hint)
         return
     except Exception as error:  # noqa: BLE001  # accelerate may be as broken as torch
-        message = f"the engine can't be imported: {type(error).__name__}: {error}"
+        message = f"the engine can't be imported: {error_text(error)}"
         yield Finding("auto", "broken", "", message, "reinstall ganzoo and what it requires")
         return
     yield Finding("device", "ok", f"auto is {auto.device}")

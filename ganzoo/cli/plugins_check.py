@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from ganzoo.cli.console import print_json
-from ganzoo.errors import ExitCode, GanzooError, UsageError
+from ganzoo.errors import ExitCode, GanzooError, UsageError, error_text
 from ganzoo.plugin_system.option_errors import did_you_mean
 from ganzoo.plugin_system.registry import ChoiceError, Registry, current
 
@@ -174,7 +174,7 @@ def _explained(error: Exception, case: Case) -> str:
         for call in own[-FRAMES:] or calls[-1:]
     ]
     notes = getattr(error, "__notes__", [])
-    return "\n".join([f"{type(error).__name__}: {error}", *notes, *lines])
+    return "\n".join([error_text(error), *notes, *lines])
 
 
 def _show(verdict: Verdict, before: Sequence[Verdict]) -> None:

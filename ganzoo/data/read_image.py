@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ganzoo.data.pixels import Channels, upright, with_channels
-from ganzoo.errors import DataError
+from ganzoo.errors import DataError, error_text
 from ganzoo.process.memory import shortage
 
 IMAGE_SUFFIXES = frozenset(
@@ -147,7 +147,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except Exception as error:
         if shortage(error):
             raise
-        raise _refusal(path, str(error) or type(error).__name__) from error
+        raise _refusal(path, error_text(error, kind=False)) from error
 
 
 def _refusal(path: Path, reason: str, hint: str = "") -> DataError:

@@ -16,10 +16,9 @@ from ganzoo.engine.build import Plan, build_loss, build_network, check_outputs, 
 from ganzoo.engine.dry_run import rehearse
 from ganzoo.engine.step_timing import kept_for_backward, measure, refuse_what_does_not_fit
 from ganzoo.engine.validation import open_watched
-from ganzoo.errors import EnvironmentFault, GanzooError, RecipeError
+from ganzoo.errors import EnvironmentFault, GanzooError, RecipeError, error_text
 from ganzoo.interfaces import NetIO, as_output
 from ganzoo.nn import weights_follow
-from ganzoo.plugin_system.blame import in_words
 from ganzoo.recipe.model import Recipe
 
 
@@ -195,7 +194,7 @@ def _with_numbers(component: Chosen, io: NetIO, role: str) -> torch.nn.Module:
 def _refusal(component: Chosen, io: NetIO, role: str, error: Exception) -> RecipeError:
     shape = " x ".join(map(str, io.inputs))
     return RecipeError(
-        f"{component.id} can't take {shape}: {in_words(error)}",
+        f"{component.id} can't take {shape}: {error_text(error)}",
         where=role,
         hint="take images of another size, or another component",
     )

@@ -21,10 +21,10 @@ from ganzoo.data.rng import isolated
 from ganzoo.engine.build import Plan, build_diffaugments, build_loss, build_network
 from ganzoo.engine.optimize import idle, total_of, trained
 from ganzoo.engine.wrapped_networks import Promise
-from ganzoo.errors import GanzooError, PluginError, RecipeError
+from ganzoo.errors import GanzooError, PluginError, RecipeError, error_text
 from ganzoo.interfaces import Clock, DiffAugment
 from ganzoo.nn import weights_follow
-from ganzoo.plugin_system.blame import in_words, last_line
+from ganzoo.plugin_system.blame import last_line
 from ganzoo.recipe.model import Recipe
 
 _STEPS = 32
@@ -118,7 +118,7 @@ def rehearse(
             parts += [entry.chosen.id for entry in recipe.loss]
             parts += [chosen.id for chosen in recipe.diffaugment]
             raise RecipeError(
-                f"{recipe.task.id} can't make a step with {', '.join(parts)}: {in_words(error)}",
+                f"{recipe.task.id} can't make a step with {', '.join(parts)}: {error_text(error)}",
                 where=last_line(error),
                 hint="take another component; if these should fit, tell their authors",
             ) from error

@@ -20,7 +20,7 @@ from typing import Any
 
 from ganzoo.engine.ranks import STORE
 from ganzoo.engine.request import Answer, Request, execute, settled
-from ganzoo.errors import ExitCode, GanzooError
+from ganzoo.errors import ExitCode, GanzooError, error_text
 from ganzoo.files import to_json
 from ganzoo.plugin_system.blame import culprit, left_by
 from ganzoo.process.memory import out_of_memory
@@ -202,7 +202,7 @@ def _child(argument: str, folder: str) -> int:
 def _bug(error: Exception) -> GanzooError:
     traceback.print_exception(error)
     return GanzooError(
-        f"this is a bug in {culprit(error) or 'ganzoo'}: {type(error).__name__}: {error}",
+        f"this is a bug in {culprit(error) or 'ganzoo'}: {error_text(error)}",
         hint="please report it with the traceback above and the command",
     )
 

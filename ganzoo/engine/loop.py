@@ -23,11 +23,12 @@ from ganzoo.errors import (
     ExitCode,
     GanzooError,
     PluginError,
+    error_text,
 )
 from ganzoo.interfaces import Outcome
 from ganzoo.observers import Observer, default_observers
 from ganzoo.plugin_system import hookspecs
-from ganzoo.plugin_system.blame import in_words, where_main_is
+from ganzoo.plugin_system.blame import where_main_is
 from ganzoo.process.signals import StopFlag, stop_on_signals
 
 
@@ -223,7 +224,7 @@ class Loop:
         try:
             self._save()
         except Exception as error:  # noqa: BLE001  # the first fault is the one to tell
-            self.voice.warn(f"no checkpoint of step {trainer.steps:,}: {in_words(error)}")
+            self.voice.warn(f"no checkpoint of step {trainer.steps:,}: {error_text(error)}")
             return
         self.voice.say(f"saved before the end: step {trainer.steps:,}")
         if not trainer.between_steps:

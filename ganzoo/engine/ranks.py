@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from ganzoo.errors import EnvironmentFault
+from ganzoo.errors import EnvironmentFault, error_text
 
 STORE = "GANZOO_STORE"
 """Variable that names the file by which the processes of `--processes` meet, in place of a port."""
@@ -109,8 +109,9 @@ def meet(device: str) -> None:
             store = _found(mine, distributed)
         distributed.init_process_group(backend, store=store, rank=mine.rank, world_size=mine.world)
     except (RuntimeError, ValueError, OSError) as error:
+        reason = error_text(error, kind=False)
         raise EnvironmentFault(
-            f"the {mine.world} processes of this run can't meet{_where()}: {_first_line(error)}",
+            f"the {mine.world} processes of this run can't meet{_where()}: {reason}",
             hint="Is the port taken by another program? Set MASTER_PORT to a free one "
             "(torchrun: --master-port), and see that all processes are started."
             if STORE not in os.environ
@@ -135,7 +136,3 @@ def _where() -> str:
     if STORE in os.environ:
         return f" by the file {os.environ[STORE]}"
     return f" at {os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]

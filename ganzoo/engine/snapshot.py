@@ -17,7 +17,7 @@ from ganzoo.api import NetOptions
 from ganzoo.data import rng
 from ganzoo.engine import checkpoint
 from ganzoo.engine.trainer import Trainer
-from ganzoo.errors import DataError, GanzooError, PluginError
+from ganzoo.errors import DataError, GanzooError, PluginError, error_text
 from ganzoo.inference.weights_card import WeightsCard, without_places
 from ganzoo.inference.weights_file import fill
 from ganzoo.plugin_system.registry import current
@@ -147,10 +147,8 @@ def _fitting(state: checkpoint.State, what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        said = f"{type(error).__name__}: {error}"
-        if isinstance(error, GanzooError):
-            said = error.message
-        raise DataError(f"{what} can't be put back ({said})", where=f"step {state.step}") from error
+        message = f"{what} can't be put back ({error_text(error)})"
+        raise DataError(message, where=f"step {state.step}") from error
 
 
 def _restore_training(trainer: Trainer, state: checkpoint.State) -> list[str]:

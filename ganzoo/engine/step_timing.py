@@ -22,8 +22,8 @@ from ganzoo.data.sampler import StreamSampler
 from ganzoo.engine.accelerate_session import Session, resolve
 from ganzoo.engine.ranks import place
 from ganzoo.engine.trainer import Trainer
-from ganzoo.errors import EnvironmentFault, GanzooError
-from ganzoo.plugin_system.blame import in_words, left_by
+from ganzoo.errors import EnvironmentFault, GanzooError, error_text
+from ganzoo.plugin_system.blame import left_by
 from ganzoo.process.memory import free_memory, shortage
 from ganzoo.recipe.model import Recipe
 
@@ -131,7 +131,7 @@ def measure(recipe: Recipe, data: PreparedData, *, seconds: float = 2.0) -> Step
         raise
     except Exception as error:
         short = shortage(error)
-        raise EnvironmentFault(str(short) if short else in_words(error)) from error
+        raise EnvironmentFault(str(short) if short else error_text(error)) from error
 
 
 def _measured(recipe: Recipe, data: PreparedData, seconds: float) -> StepTime:

@@ -9,10 +9,10 @@ from typing import Any
 
 from ganzoo.data.pipeline import PreparedData, open_data
 from ganzoo.engine.run_view import Run
-from ganzoo.errors import DataError, DivergedError, GanzooError, RecipeError
+from ganzoo.errors import DataError, DivergedError, GanzooError, RecipeError, error_text
 from ganzoo.interfaces import Split
 from ganzoo.observers import Observer
-from ganzoo.plugin_system.blame import culprit, failed, in_words, left_by
+from ganzoo.plugin_system.blame import culprit, failed, left_by
 from ganzoo.recipe.model import Recipe
 
 
@@ -136,7 +136,7 @@ class Looks:
         if isinstance(error, GanzooError):
             why = str(error)
         else:
-            why = ": ".join(filter(None, (culprit(error), in_words(error))))
+            why = ": ".join(filter(None, (culprit(error), error_text(error))))
         if why not in self._said:
             self._said.add(why)
             if not isinstance(error, GanzooError):

@@ -18,7 +18,7 @@ from ganzoo.data.convert import to_tensor, to_uint8
 from ganzoo.data.pixels import Channels
 from ganzoo.data.read_image import decode_image
 from ganzoo.data.write_image import save_image
-from ganzoo.errors import DataError, DivergedError, EnvironmentFault
+from ganzoo.errors import DataError, DivergedError, EnvironmentFault, error_text
 from ganzoo.files import replacing
 from ganzoo.inference.trained_network import Trained
 from ganzoo.inference.weights_card import WeightsCard, source_of
@@ -219,7 +219,7 @@ def _read_array(path: Path, channels: int) -> np.ndarray:
         mapped: Any = np.load(path, mmap_mode="r", allow_pickle=False)
     # What a forged header leads to may be anything: RecursionError, SyntaxError, MemoryError.
     except Exception as error:
-        reason = str(error) or type(error).__name__
+        reason = error_text(error, kind=False)
         raise DataError(f"can't read this array: {reason}", where=str(path)) from error
     if not isinstance(mapped, np.ndarray):
         raise DataError("can't read this array: it is an archive of several", where=str(path))

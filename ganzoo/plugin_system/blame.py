@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from types import FrameType
 from typing import TYPE_CHECKING, NamedTuple
 
-from ganzoo.errors import PluginError
+from ganzoo.errors import PluginError, error_text
 
 if TYPE_CHECKING:
     from ganzoo.plugin_system.discovery import PluginRecord
@@ -88,19 +88,13 @@ def last_line(error: BaseException) -> str:
     return place
 
 
-def in_words(error: BaseException) -> str:
-    """An exception's kind and its first line."""
-    first = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
-
-
 def failed(error: Exception) -> PluginError | None:
     """The error to show in place of one that a plugin's code raised; None if it is ganzoo's own."""
     who = culprit(error)
     if not who:
         return None
     return PluginError(
-        f"{who} failed: {in_words(error)}", where=last_line(error), hint="Tell its authors."
+        f"{who} failed: {error_text(error)}", where=last_line(error), hint="Tell its authors."
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from ganzoo.api import Chosen, Component, Kind, Options, Ref
-from ganzoo.errors import ExitCode, GanzooError
+from ganzoo.errors import ExitCode, GanzooError, error_text
 from ganzoo.plugin_system.option_errors import (
     Loc,
     OptionProblem,
@@ -113,7 +113,7 @@ class _Chooser:
             )
         except Exception as error:  # noqa: BLE001  # a plugin's validator may raise anything
             if not nested:
-                message = f"{entry.id} can't check its options: {type(error).__name__}: {error}"
+                message = f"{entry.id} can't check its options: {error_text(error)}"
                 hint = f"tell the authors of {entry.record.distribution}"
                 self.complain(loc, message, hint, ExitCode.PLUGIN)
         return options if len(self.problems) == before else None

@@ -15,7 +15,6 @@ import importlib.util
 import os
 import re
 import sys
-import textwrap
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -25,7 +24,7 @@ from typing import Any, Literal, TypedDict
 
 import ganzoo
 from ganzoo.api import Component
-from ganzoo.errors import UsageError
+from ganzoo.errors import UsageError, error_text
 from ganzoo.plugin_system.declarations import RefusedError, ask
 from ganzoo.plugin_system.import_sandbox import undisturbed
 
@@ -248,7 +247,7 @@ def _load(known: _Known, load: Callable[[], Any]) -> PluginRecord:
         return PluginRecord(
             **known,
             state="quarantined",
-            reason=_said(error),
+            reason=error_text(error),
             traceback=traceback.format_exc().encode(errors="backslashreplace").decode(),
         )
     return PluginRecord(**known, components=components, recipes=recipes)
@@ -275,16 +274,6 @@ def _installed_versions(distribution: str) -> list[str]:
     """The versions that metadata claim; more than one where an installation went wrong."""
     found = importlib.metadata.distributions(name=distribution)
     return sorted({_name_and_version(dist)[1] for dist in found})
-
-
-def _said(error: BaseException) -> str:
-    """An exception's kind and message in one line; the whole of it is in the traceback."""
-    try:
-        shown = (sign if sign.isprintable() else " " for sign in str(error))
-        message = " ".join("".join(shown).split())
-    except Exception:  # noqa: BLE001  # a stranger's exception may not even say what it is
-        message = ""
-    return textwrap.shorten(f"{type(error).__name__}: {message}".removesuffix(": "), 300)
 
 
 def _load_file(path: Path, taken: set[str]) -> PluginRecord:

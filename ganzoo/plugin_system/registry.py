@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ganzoo.api import KINDS, Chosen, Component, Kind, Options, load_target, set_resolver
-from ganzoo.errors import GanzooError, PluginError, RecipeError
+from ganzoo.errors import GanzooError, PluginError, RecipeError, error_text
 from ganzoo.plugin_system import discovery
 from ganzoo.plugin_system.component_choice import ChoiceError, choose
 from ganzoo.plugin_system.option_errors import Loc, did_you_mean, key_of, quoted
@@ -180,7 +180,7 @@ class Registry:
             model = load_target(entry.component.options)
         except (Exception, SystemExit) as error:
             raise PluginError(
-                f"the options of {entry.id} can't be imported: {type(error).__name__}: {error}",
+                f"the options of {entry.id} can't be imported: {error_text(error)}",
                 where=where,
                 hint=f"reinstall {entry.record.distribution}, or tell its authors",
             ) from error

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ganzoo.api import NetOptions
 from ganzoo.data.rng import isolated
+from ganzoo.errors import error_text
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.inference.weights_file import build_network, load_weights, save_weights
 from ganzoo.interfaces import NetIO
@@ -42,10 +43,10 @@ def check_unfit_shapes_are_refused(subject: Subject) -> None:
     for trial in trials(subject):
         count += trial.works
         if trial.refused is not None and not isinstance(trial.refused, REFUSALS):
-            why = f"{type(trial.refused).__name__}: {trial.refused}"
+            why = error_text(trial.refused)
             faults.setdefault(why, f"for {trial.rig} its __init__ ends in a {why}")
         if trial.failed is not None:
-            why = f"{type(trial.failed).__name__}: {trial.failed}"
+            why = error_text(trial.failed)
             faults.setdefault(why, f"it is built for {trial.rig}, and then fails: {why}")
     advice = (
         "let __init__ raise a ValueError (`ganzoo.interfaces.image_shape` does, for images), and "
@@ -278,7 +279,7 @@ def check_copies_are_apart(_: Subject, rig: Rig) -> None:
     try:
         copied = copy.deepcopy(net)
     except Exception as error:
-        message = f"copy.deepcopy fails: {type(error).__name__}: {error}"
+        message = f"copy.deepcopy fails: {error_text(error)}"
         raise CheckFailed(message) from error
     with torch.no_grad():
         with isolated(3):

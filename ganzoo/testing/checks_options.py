@@ -11,6 +11,7 @@ import jsonschema
 from pydantic import BaseModel, ValidationError
 
 from ganzoo.api import KINDS, Chosen, Scalar, load_target
+from ganzoo.errors import error_text
 from ganzoo.plugin_system.option_errors import key_of, models_in
 from ganzoo.plugin_system.registry import ChoiceError
 from ganzoo.recipe import Recipe
@@ -50,7 +51,7 @@ def check_target(subject: Subject) -> None:
     try:
         target = load_target(place)
     except Exception as error:
-        message = f"{place} can't be imported: {type(error).__name__}: {error}"
+        message = f"{place} can't be imported: {error_text(error)}"
         raise CheckFailed(message) from error
     require(callable(target), f"{place} can't be called")
 
@@ -159,9 +160,6 @@ def check_options_pickle(subject: Subject) -> None:
     try:
         again = pickle.loads(pickle.dumps(options))  # noqa: S301  # our own bytes
     except Exception as error:  # pickle raises what it likes
-        message = (
-            f"can't be pickled: {type(error).__name__}: {error}; is the class at the top of its "
-            "module?"
-        )
+        message = f"can't be pickled: {error_text(error)}; is the class at the top of its module?"
         raise CheckFailed(message) from error
     require(again == options, "not the same after pickling")

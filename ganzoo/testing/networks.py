@@ -13,7 +13,7 @@ from torch.nn.parameter import is_lazy
 
 from ganzoo.api import Chosen, Kind, NetOptions
 from ganzoo.data.rng import get_state, isolated
-from ganzoo.errors import GanzooError
+from ganzoo.errors import GanzooError, error_text
 from ganzoo.interfaces import NetIO, Shape, as_output
 from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, require
 
@@ -229,8 +229,8 @@ def rig_of(subject: Subject) -> Rig:
     for trial in trials(subject):
         if trial.works:
             return trial.rig
-        error = trial.refused or trial.failed
-        said.append(f"  {trial.rig}: {type(error).__name__}: {error}")
+        errors = filter(None, (trial.refused, trial.failed))
+        said += [f"  {trial.rig}: {error_text(error)}" for error in errors]
     raise CheckFailed("it takes none of the shapes that were tried:\n" + "\n".join(said))
 
 

@@ -13,7 +13,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from ganzoo.errors import DataError, RecipeError
+from ganzoo.errors import DataError, RecipeError, error_text
 from ganzoo.nn import weights_follow_now
 from ganzoo_timm_unet.options import EncoderOptions
 from ganzoo_timm_unet.weights import create_learnt
@@ -168,7 +168,7 @@ def survey(options: EncoderOptions, shape: tuple[int, int, int]) -> Survey:
         size = " x ".join(map(str, shape))
         raise RecipeError(
             f"encoder = {options.encoder!r} gives no feature maps of images {size} (C x H x W):"
-            f" {type(error).__name__}: {error}",
+            f" {error_text(error)}",
             hint="take another encoder, such as resnet18 or convnext_atto, or another size",
         ) from error
 

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ganzoo.errors import DataError, EnvironmentFault, RecipeError
+from ganzoo.errors import DataError, EnvironmentFault, RecipeError, error_text
 from ganzoo_timm_unet.options import EncoderOptions
 
 
@@ -61,7 +61,7 @@ def create_learnt(
     except Exception as error:  # the same model could be built without; HTTP clients' errors vary
         raise EnvironmentFault(
             f"the weights of {options.encoder!r} can't be had from {cfg.get('hf_hub_id')}:"
-            f" {type(error).__name__}: {error}",
+            f" {error_text(error)}",
             hint="Where there is no network, fetch the file elsewhere (model.safetensors of"
             f" https://huggingface.co/{cfg.get('hf_hub_id')}) and name it:"
             ' weights = "PATH/model.safetensors" instead of pretrained = true.',
@@ -118,8 +118,9 @@ def read(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's reader raises whatever the bytes lead it to
+        reason = error_text(error, kind=False)
         raise DataError(
-            f"weights: no safetensors file and no plain state dict ({_first_line(error)})",
+            f"weights: no safetensors file and no plain state dict ({reason})",
             where=str(path),
             hint="Other pickles could run code, so they are never loaded; save"
             " model.state_dict() with safetensors.torch.save_file or torch.save.",
@@ -130,7 +131,3 @@ def read(path: Path) -> dict[str, Tensor]:
     if not isinstance(content, Mapping) or not all(isinstance(v, Tensor) for v in content.values()):
         raise DataError("weights: holds something else than named tensors", where=str(path))
     return dict(content)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
