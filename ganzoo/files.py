@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import math
 import os
@@ -154,6 +155,12 @@ def _room(error: OSError, path: Path) -> str:
         return "a file of that size can't be on this disk"
     there = next((one for one in (path, *path.absolute().parents) if one.exists()), Path())
     return f"{shutil.disk_usage(there).free:,} bytes are free"
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 hash of a file's content, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -19,7 +19,7 @@ LAYERS = (
     ("api", "docstrings", "errors", "files", "garbage", "names", "process"),
     ("plugin_system",),
     ("recipe",),
-    ("interfaces",),
+    ("interfaces", "run_files"),
     ("data", "metrics", "nn"),
     ("engine", "inference", "observers"),
     ("testing",),

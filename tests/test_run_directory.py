@@ -17,6 +17,7 @@ from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.engine.run_history import comparison, last_losses, summaries
 from ganzoo.errors import DataError, ExitCode, UsageError
+from ganzoo.files import sha256_of
 from ganzoo.observers import Voice
 from ganzoo.recipe import load_recipe
 
@@ -197,7 +198,7 @@ def resign(folder: Path) -> None:
     document = json.loads((folder / "manifest.json").read_text())
     for name, entry in document["files"].items():
         entry["bytes"] = (folder / name).stat().st_size
-        entry["sha256"] = checkpoint._sha256(folder / name)
+        entry["sha256"] = sha256_of(folder / name)
     (folder / "manifest.json").write_text(json.dumps(document))
 
 

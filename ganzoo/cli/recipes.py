@@ -165,7 +165,7 @@ def _load(ref: str, overrides: tuple[str, ...] = ()) -> Recipe:
     """
     folder = Path(ref).expanduser()
     if folder.is_dir():
-        from ganzoo.engine.run_directory import RESOLVED
+        from ganzoo.run_files import RESOLVED
 
         if (folder / RESOLVED).is_file():
             return load_recipe(folder / RESOLVED, overrides)

@@ -6,12 +6,10 @@ of every file. A process killed at any moment leaves the previous checkpoint as 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -34,6 +32,7 @@ from ganzoo.files import (
     cannot_write,
     read_json,
     replacing,
+    sha256_of,
     spelt,
     unspelt,
     write_json,
@@ -41,11 +40,11 @@ from ganzoo.files import (
 )
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.inference.weights_file import load_weights, save_weights, writable
+from ganzoo.run_files import MANIFEST, checkpoint_folders, damage_of, read_manifest, step_of
 
 FORMAT = 1
 LATEST = "LATEST"
 _TRAINING = "training_state"
-_FOLDER = re.compile("step_(0|[1-9][0-9]{0,17})")
 
 
 class _Rank(BaseModel):
@@ -180,11 +179,11 @@ def _write_files(folder: Path, state: State) -> None:
     # Not through write_json: a resume needs infinities (a scaler's, a pool's) as they are.
     write_text(folder / f"{_TRAINING}.json", json.dumps(spelt(plain), allow_nan=False) + "\n")
     files = {
-        file.name: {"sha256": _sha256(file), "bytes": file.stat().st_size}
+        file.name: {"sha256": sha256_of(file), "bytes": file.stat().st_size}
         for file in sorted(folder.iterdir())
     }
     write_json(
-        folder / "manifest.json",
+        folder / MANIFEST,
         {"step": state.step, "images": state.images, "created": now(), "files": files},
     )
     _sync(folder)
@@ -204,15 +203,9 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def steps(root: Path) -> list[int]:
     """Steps that have a checkpoint folder, newest first."""
-    found = (_FOLDER.fullmatch(folder.name) for folder in root.glob("step_*") if folder.is_dir())
-    return sorted((int(name[1]) for name in found if name), reverse=True)
+    return [step_of(folder) for folder in checkpoint_folders(root)]
 
 
 def _thin_out(root: Path, *, latest: int, keep: int, best: int | None) -> None:
@@ -225,22 +218,15 @@ def _thin_out(root: Path, *, latest: int, keep: int, best: int | None) -> None:
 
 def damage(folder: Path) -> str:
     """What is wrong with a checkpoint; empty when every hash is right, and it has what it needs."""
-    manifest = folder / "manifest.json"
     try:
-        listed = read_json(manifest)["files"]
-        files = {name: (entry["bytes"], entry["sha256"]) for name, entry in listed.items()}
-    except (DataError, KeyError, TypeError, AttributeError):
-        return "manifest.json is missing or unreadable"
+        files = read_manifest(folder)
+    except DataError:
+        return f"{MANIFEST} is missing or unreadable"
     if unlisted := {f"{_TRAINING}.json", f"{_TRAINING}.safetensors"} - files.keys():
-        return f"manifest.json doesn't list {min(unlisted)}"
-    for name, (size, digest) in files.items():
-        path = folder / name
-        if not path.is_file():
-            return f"{name} is missing"
-        if path.stat().st_size != size:
-            return f"{name} has {path.stat().st_size} bytes, not {size}"
-        if _sha256(path) != digest:
-            return f"{name} is not what was written (sha256 differs)"
+        return f"{MANIFEST} doesn't list {min(unlisted)}"
+    for name, written in files.items():
+        if fault := damage_of(folder / name, written):
+            return f"{name}: {fault}"
     return _misfit(folder)
 
 
@@ -258,7 +244,7 @@ def _misfit(folder: Path) -> str:
         return f"{_TRAINING}.json {error.message}"
     except (TypeError, ValueError) as error:
         return f"{_TRAINING}.json: {error}"
-    return "" if step == _step_of(folder) else f"it is a checkpoint of step {step}"
+    return "" if step == step_of(folder) else f"it is a checkpoint of step {step}"
 
 
 def newest_good(root: Path, *, below: Path | None = None) -> tuple[Path | None, list[str]]:
@@ -275,7 +261,9 @@ def newest_good(root: Path, *, below: Path | None = None) -> tuple[Path | None, 
         DataError: when there are some and all are damaged.
     """
     problems: list[str] = []
-    for folder in _candidates(root, below):
+    for folder in checkpoint_folders(root):
+        if below is not None and step_of(folder) >= step_of(below):
+            continue
         problem = damage(folder)
         if not problem:
             return folder, problems
@@ -287,16 +275,6 @@ def newest_good(root: Path, *, below: Path | None = None) -> tuple[Path | None, 
             hint="\n".join([*problems, "Restore one from a backup, or start a new run."]),
         )
     return None, problems
-
-
-def _candidates(root: Path, below: Path | None) -> Iterator[Path]:
-    for step in steps(root):
-        if below is None or step < _step_of(below):
-            yield root / f"step_{step}"
-
-
-def _step_of(folder: Path) -> int:
-    return int(folder.name.removeprefix("step_"))
 
 
 def weights_files(folder: Path) -> dict[str, str]:

@@ -69,15 +69,16 @@ def execute(request: Request) -> Answer:
 
 def settled(request: Request) -> tuple[Recipe | None, Path | None, list[str]]:
     """The recipe, the run directory to go on with, and every `--set` in force."""
-    from ganzoo.engine import run_directory, run_record
+    from ganzoo.engine import run_record
     from ganzoo.engine.resume import stored_recipe
     from ganzoo.recipe import load_recipe
+    from ganzoo.run_files import find_run
 
     if request.recipe is None and request.resume is None:
         raise UsageError("nothing to run", hint="ganzoo run RECIPE, or ganzoo run --resume RUN")
     recipe = load_recipe(request.recipe, request.overrides) if request.recipe else None
     overrides = list(request.overrides)
-    resume = run_directory.find(request.resume, recipe) if request.resume else None
+    resume = find_run(request.resume, recipe) if request.resume else None
     if resume is not None:
         # What the run was begun with stays set, unless it is said anew.
         overrides = [*run_record.stored_overrides(resume), *overrides]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ganzoo.data.fingerprint import difference, identity_of
 from ganzoo.data.pipeline import PreparedData
-from ganzoo.engine import checkpoint, run_directory, run_record
+from ganzoo.engine import checkpoint, run_record
 from ganzoo.engine.accelerate_session import Resolved
 from ganzoo.engine.intervals import Limits, in_words
 from ganzoo.engine.run_view import Result
@@ -20,6 +20,8 @@ from ganzoo.interfaces import Outcome
 from ganzoo.observers import Voice
 from ganzoo.recipe import load_recipe
 from ganzoo.recipe.model import Recipe
+from ganzoo.recipe.resolved import flatten
+from ganzoo.run_files import RESOLVED, read_status
 
 RESUMABLE = ("train.epochs", "train.cache", "train.workers", "data.root", "watch.", "out")
 """Keys in which `run RECIPE --resume` may differ from the stored recipe; all but the first change
@@ -28,7 +30,7 @@ no bit of the weights. Below another `data.root` must lie the same data."""
 
 def differences(stored: Recipe, wanted: Recipe) -> tuple[list[str], list[str]]:
     """What `wanted` changes: (allowed in a resume, not allowed), as `key: old -> new`."""
-    old, new = run_directory.flatten(stored.document), run_directory.flatten(wanted.document)
+    old, new = flatten(stored.document), flatten(wanted.document)
     allowed: list[str] = []
     refused: list[str] = []
     for key in sorted(old.keys() | new.keys()):
@@ -46,7 +48,7 @@ def stored_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
             were, if that is why.
     """
     try:
-        return load_recipe(path / run_directory.RESOLVED, overrides)
+        return load_recipe(path / RESOLVED, overrides)
     except GanzooError as error:
         changed = run_record.changed_plugins(path)
         if error.exit_code == ExitCode.PLUGIN and changed:
@@ -116,13 +118,13 @@ def find_start(path: Path) -> Start:
                 f"its checkpoints are gone: one of step {written} had been written",
                 where=str(path / "checkpoints"),
                 hint="Restore them from a backup. To start over in a new run directory: "
-                f"ganzoo run {shlex.quote(str(path / run_directory.RESOLVED))}",
+                f"ganzoo run {shlex.quote(str(path / RESOLVED))}",
             )
         problems.append("no checkpoint had been written: the run begins again at step 0")
     elif written > max(checkpoint.steps(path / "checkpoints")):
         problems.insert(0, f"step_{written} is gone, though status.json names it")
     progress = checkpoint.progress(folder) if folder else checkpoint.Progress(0, 0, 0.0)
-    data = run_directory.read_status(path).get("data")
+    data = read_status(path).get("data")
     return Start(
         folder,
         progress.step,
@@ -136,7 +138,7 @@ def find_start(path: Path) -> Start:
 
 def _last_written(path: Path) -> int:
     """Step of the last checkpoint that the run says it has written or gone on from; 0: of none."""
-    name = run_directory.read_status(path).get("checkpoint") or ""
+    name = read_status(path).get("checkpoint") or ""
     step = name.removeprefix("step_")
     return max(int(step) if step.isdigit() else 0, run_record.furthest_start(path))
 
@@ -149,7 +151,7 @@ def nothing_left(
     Returns:
         None when there is something to train, or where that isn't known yet.
     """
-    status = run_directory.read_status(path)
+    status = read_status(path)
     data = status.get("data")
     if data is None or start.folder is None:
         return None
@@ -208,7 +210,7 @@ def departures_from_before(
         notes.append(f"resuming with other plugins: {', '.join(changed)}")
     if not changes and run_record.edited(path, recipe):
         notes.append(
-            f"{run_directory.RESOLVED} isn't what the last part of this run used (edited, or "
+            f"{RESOLVED} isn't what the last part of this run used (edited, or "
             "read by another version): what follows isn't bit for bit what it would have been"
         )
     return notes
@@ -224,7 +226,7 @@ def check_same_data(path: Path, data: PreparedData, changes: Sequence[str]) -> l
         DataError: when a stand-in would follow the real data, or the other way round; or when the
             data are others.
     """
-    before = run_directory.read_status(path).get("data")
+    before = read_status(path).get("data")
     if before is None:
         return []
     moved = [change for change in changes if change.startswith("data.root:")]

@@ -32,6 +32,7 @@ from ganzoo.observers import Voice
 from ganzoo.plugin_system.blame import left_by
 from ganzoo.recipe.model import Recipe
 from ganzoo.recipe.write import to_toml
+from ganzoo.run_files import RESOLVED
 
 
 def run(
@@ -163,7 +164,7 @@ def _record(
     """Write down what this part of the run is."""
     with run_directory.writing(this.path):
         if changes:
-            write_text(this.path / run_directory.RESOLVED, to_toml(this.recipe))
+            write_text(this.path / RESOLVED, to_toml(this.recipe))
         run_record.record(
             this.path,
             this.recipe,

@@ -1,39 +1,34 @@
-"""The run directory: where it is, what it says of the run, and how files get into it whole."""
+"""Writing a run directory: how it is made, claimed by one process, and kept up to date."""
 
 from __future__ import annotations
 
 import errno
 import shlex
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
+from typing import Any
 
 from ganzoo.errors import DataError, EnvironmentFault, UsageError
 from ganzoo.files import (
     FULL,
     cannot_write,
     is_leftover,
-    read_checked,
     remove_leftovers,
     write_json,
     write_text,
 )
-from ganzoo.plugin_system.option_errors import nearest_folder
 from ganzoo.recipe.model import Recipe
 from ganzoo.recipe.write import to_toml
+from ganzoo.run_files import RESOLVED, STATUS, read_status
 
 try:
     import fcntl
 except ImportError:  # Windows, where nothing keeps two processes apart
     fcntl = None  # type: ignore[assignment]
 
-RESOLVED = "recipe.resolved.toml"
-STATUS = "status.json"
 LOCK = ".lock"
 
 
@@ -114,49 +109,6 @@ def _first_free(parent: Path, stamp: str) -> Path:
     raise UsageError("too many runs in one second", where=str(parent))
 
 
-def find(reference: str, recipe: Recipe | None) -> Path:
-    """The run directory that `--resume` means: a path, or `last` of the recipe's name.
-
-    Raises:
-        UsageError: when there is no such run.
-    """
-    if reference != "last":
-        path = Path(reference)
-        if not (path / RESOLVED).is_file():
-            raise no_run(path)
-        return path
-    if recipe is None:
-        raise UsageError("--resume last needs a RECIPE", hint="ganzoo run RECIPE --resume last")
-    parent = Path(recipe.out) / recipe.name
-    runs = sorted(
-        (path for path in parent.glob("*") if (path / RESOLVED).exists()),
-        key=lambda path: (path / RESOLVED).stat().st_mtime_ns,
-    )
-    if not runs:
-        raise UsageError(f"{recipe.name} has no run to resume", where=str(parent))
-    return runs[-1]
-
-
-def no_run(path: Path) -> UsageError:
-    """The error for a path that should be a run directory and is none."""
-    if not path.exists():
-        hint = nearest_folder(path)
-        return UsageError("there is no such run directory", where=str(path), hint=hint)
-    hint = runs_below(path) or f"It holds no {RESOLVED}."
-    return UsageError("this is no run directory", where=str(path), hint=hint)
-
-
-def runs_below(folder: Path, most: int = 5) -> str:
-    """Which runs lie in a folder that is none, as a hint; empty where there are none."""
-    signs = (f"{depth}/{sign}" for depth in ("*", "*/*") for sign in (RESOLVED, "checkpoints"))
-    found = {path.parent for sign in signs for path in folder.glob(sign)}
-    runs = sorted(found, key=lambda run: (run.name, str(run)), reverse=True)
-    if not runs:
-        return ""
-    more = f"\n  and {len(runs) - most} more" if len(runs) > most else ""
-    return "Runs in it, the newest first:\n" + "\n".join(f"  {run}" for run in runs[:most]) + more
-
-
 @contextmanager
 def claimed(path: Path) -> Iterator[None]:
     """Keep a run directory to this process for the while; the system ends it with the process.
@@ -229,43 +181,6 @@ def fault_of(path: Path, error: OSError) -> EnvironmentFault | None:
     return _unusable(path, error) if inside or full else None
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(strict=True, extra="allow")
-
-    use: str
-    stand_in: bool
-    length: NonNegativeInt
-    names: str = ""
-    content: str = ""
-
-
-class _Status(BaseModel):
-    model_config = ConfigDict(strict=True, extra="allow")
-
-    state: str = ""
-    step: NonNegativeInt = 0
-    images: NonNegativeInt = 0
-    complete: bool = False
-    checkpoint: Annotated[str, Field(pattern="^(step_[0-9]{1,18})?$")] = ""
-    pid: int = 0
-    data: _Data | None = None
-    metrics_lines: NonNegativeInt = 0
-
-
-def read_status(path: Path) -> dict[str, Any]:
-    """What the `status.json` of a run directory says; nothing where there is none.
-
-    Raises:
-        DataError: when it is no such document.
-    """
-    return read_checked(
-        path / STATUS,
-        _Status,
-        "Restore it from a backup. Without it a resume works too, but can't tell whether data and "
-        "checkpoints are still those of the run.",
-    )
-
-
 class Status:
     """`status.json`: the state of a run for whoever looks from outside."""
 
@@ -277,18 +192,3 @@ class Status:
         """Set keys and write the file."""
         self.document.update(values, updated=now())
         write_json(self._file, self.document)
-
-
-def flatten(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A nested document as dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in document.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            flat.update(flatten(value, f"{name}."))
-        elif isinstance(value, list) and value and all(isinstance(v, Mapping) for v in value):
-            for index, item in enumerate(value):
-                flat.update(flatten(item, f"{name}.{index}."))
-        else:
-            flat[name] = value
-    return flat

@@ -9,10 +9,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from ganzoo.engine import run_record
-from ganzoo.engine.run_directory import RESOLVED, flatten, in_use, no_run, read_status
+from ganzoo.engine.run_directory import in_use
 from ganzoo.errors import DataError
 from ganzoo.files import read_checked
 from ganzoo.observers.metrics_log import read_lines
+from ganzoo.recipe.resolved import flatten
+from ganzoo.run_files import RESOLVED, no_run, read_status
 
 
 class _Score(BaseModel):

@@ -13,7 +13,6 @@ from ganzoo.api import NetOptions
 from ganzoo.data.fingerprint import difference, identity_of
 from ganzoo.data.pipeline import PreparedData, open_for_evaluation
 from ganzoo.data.rng import isolated
-from ganzoo.engine.run_directory import RESOLVED, flatten, no_run, read_status
 from ganzoo.errors import DataError, UsageError
 from ganzoo.files import write_json
 from ganzoo.inference import baselines
@@ -29,6 +28,8 @@ from ganzoo.inference.weights_file import read_card
 from ganzoo.interfaces import NetIO, Split
 from ganzoo.process.memory import memory_for
 from ganzoo.recipe import Recipe, load_recipe
+from ganzoo.recipe.resolved import flatten
+from ganzoo.run_files import RESOLVED, no_run, read_status
 
 log = logging.getLogger(__name__)
 

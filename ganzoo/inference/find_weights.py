@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from pathlib import Path
 
-from ganzoo.engine.run_directory import runs_below
 from ganzoo.errors import DataError, UsageError
-from ganzoo.files import read_json
 from ganzoo.inference.trained_network import direction
 from ganzoo.inference.weights_file import read_card
 from ganzoo.plugin_system.option_errors import nearest_folder
+from ganzoo.run_files import (
+    CHECKPOINTS,
+    MANIFEST,
+    checkpoint_folders,
+    damage_of,
+    read_manifest,
+    runs_below,
+)
 
 log = logging.getLogger(__name__)
-
-MANIFEST = "manifest.json"
 
 
 def find_weights(run_or_file: Path, role: str | None = None, *, ema: bool | None = None) -> Path:
@@ -41,8 +44,12 @@ def find_weights(run_or_file: Path, role: str | None = None, *, ema: bool | None
     if not run_or_file.is_dir():
         hint = nearest_folder(run_or_file)
         raise UsageError("no such run directory or weights file", where=str(run_or_file), hint=hint)
-    folders = _checkpoint_folders(run_or_file)
-    if not folders:
+    # A folder with weights in it is a checkpoint itself, whether or not its manifest came along.
+    alone = bool(_weights_in(run_or_file))
+    folders = [run_or_file] if alone else checkpoint_folders(run_or_file / CHECKPOINTS)
+    lacks = {folder: "" if alone else _lack(folder) for folder in folders}
+    complete = [folder for folder in folders if not lacks[folder]]
+    if not complete:
         raise UsageError(
             "no complete checkpoint in it",
             where=str(run_or_file),
@@ -51,7 +58,7 @@ def find_weights(run_or_file: Path, role: str | None = None, *, ema: bool | None
         )
     suffixes = {None: (".ema", ""), True: (".ema",), False: ("",)}[ema]
     faults: list[str] = []
-    for folder in folders:
+    for folder in complete:
         wanted = role or _served_role(folder, faults)
         for suffix in suffixes:
             path = folder / f"{wanted}{suffix}.safetensors"
@@ -59,7 +66,9 @@ def find_weights(run_or_file: Path, role: str | None = None, *, ema: bool | None
                 continue
             fault = damage(path)
             if not fault:
-                for one in [*_incomplete(run_or_file, folder), *faults]:
+                newer = folders[: folders.index(folder)]
+                left_out = [f"{one}: {lacks[one]}" for one in newer if lacks[one]]
+                for one in [*left_out, *faults]:
                     log.warning("%s; an older checkpoint is used", one)
                 return path
             faults.append(f"{path}: {fault}")
@@ -68,12 +77,19 @@ def find_weights(run_or_file: Path, role: str | None = None, *, ema: bool | None
         raise DataError(
             "no weights in it are whole", where=str(run_or_file), hint="\n".join(faults)
         )
-    there = ", ".join(sorted(path.name for path in _weights_in(folders[0])))
+    there = ", ".join(sorted(path.name for path in _weights_in(complete[0])))
     raise UsageError(
         f"no {'averaged ' if ema else ''}weights of {role or 'the served role'} in it",
         where=str(run_or_file),
-        hint=f"{folders[0]} holds {there}.",
+        hint=f"{complete[0]} holds {there}.",
     )
+
+
+def _lack(folder: Path) -> str:
+    """Return what a checkpoint's folder lacks for its weights to be used, or an empty string."""
+    if not (folder / MANIFEST).is_file():
+        return f"its {MANIFEST} is missing"
+    return "" if _weights_in(folder) else "its weights are missing"
 
 
 def _refuse_damaged(file: Path) -> None:
@@ -115,55 +131,21 @@ def damage(file: Path) -> str:
     Also empty without a manifest: such a file has only the hash in its own card, which
     `load_weights` compares.
     """
-    manifest = file.with_name(MANIFEST)
-    if not manifest.is_file():
+    if not file.with_name(MANIFEST).is_file():
         return ""
     try:
-        written = read_json(manifest)["files"][file.name]["sha256"]
-    except (DataError, KeyError, TypeError):
+        written = read_manifest(file.parent)[file.name]
+    except (DataError, KeyError):
         return f"{MANIFEST} beside it is damaged, or doesn't list it"
-    if not file.is_file():
-        return f"it is missing, and {MANIFEST} lists it"
-    with file.open("rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
-    return "" if digest == written else f"it isn't what {MANIFEST} says (its sha256 differs)"
-
-
-def _checkpoint_folders(path: Path) -> list[Path]:
-    """Complete checkpoints, the newest first, as a resume takes them."""
-    if _weights_in(path):
-        return [path]
-    steps = {
-        int(folder.name.removeprefix("step_")): folder
-        for folder in (path / "checkpoints").glob("step_*")
-        if folder.name.removeprefix("step_").isdecimal() and (folder / MANIFEST).is_file()
-    }
-    return [steps[step] for step in sorted(steps, reverse=True) if _weights_in(steps[step])]
-
-
-def _incomplete(path: Path, used: Path) -> list[str]:
-    """Checkpoints newer than the one that is used which were left out, each with what it lacks."""
-    if used == path:
-        return []
-    left_out = []
-    for folder in sorted(used.parent.glob("step_*")):
-        number = folder.name.removeprefix("step_")
-        if not number.isdecimal() or int(number) <= int(used.name.removeprefix("step_")):
-            continue
-        if not (folder / MANIFEST).is_file():
-            left_out.append(f"{folder}: its {MANIFEST} is missing")
-        elif not _weights_in(folder):
-            left_out.append(f"{folder}: its weights are missing")
-    return left_out
+    return damage_of(file, written)
 
 
 def _listed(file: Path) -> bool:
     """Whether the manifest beside it says that a file was written."""
     try:
-        files = read_json(file.with_name(MANIFEST)).get("files")
+        return file.name in read_manifest(file.parent)
     except DataError:
         return False
-    return isinstance(files, dict) and file.name in files
 
 
 def _served_role(folder: Path, faults: list[str]) -> str:
