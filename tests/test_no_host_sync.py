@@ -25,7 +25,8 @@ from ganzoo.engine.intervals import Limits
 from ganzoo.engine.loop import Loop
 from ganzoo.engine.run_view import Run
 from ganzoo.engine.trainer import Trainer
-from ganzoo.observers import Voice, default_observers
+from ganzoo.observers import Voice
+from ganzoo.observers.defaults import default_observers
 from ganzoo.recipe import load_recipe
 from tests.narrow import narrow, shipped
 

@@ -26,7 +26,8 @@ from ganzoo.errors import (
     error_text,
 )
 from ganzoo.interfaces import Outcome
-from ganzoo.observers import Observer, default_observers
+from ganzoo.observers import Observer
+from ganzoo.observers.defaults import default_observers
 from ganzoo.plugin_system import hookspecs
 from ganzoo.plugin_system.blame import where_main_is
 from ganzoo.process.signals import StopFlag, stop_on_signals

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganzoo.observers.base import Observer, default_observers
+from ganzoo.observers.base import Observer
 from ganzoo.observers.user_log import Voice
 
-__all__ = ["Observer", "Voice", "default_observers"]
+__all__ = ["Observer", "Voice"]

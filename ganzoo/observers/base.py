@@ -1,4 +1,4 @@
-"""The base of built-in observers, and which of them a run has."""
+"""The base of built-in observers."""
 
 from __future__ import annotations
 
@@ -20,19 +20,3 @@ class Observer:
         """Write a sample now; returns the files."""
         del run
         return []
-
-
-def default_observers(run: Run) -> list[object]:
-    """Console, metrics.jsonl and samples; TensorBoard if the recipe says so."""
-    from ganzoo.observers.console import ConsoleObserver
-    from ganzoo.observers.metrics_log import MetricsLog
-    from ganzoo.observers.sample_grids import SampleGrids
-
-    observers: list[object] = [MetricsLog(), SampleGrids()]
-    if not run.voice.quiet:
-        observers.append(ConsoleObserver(run.voice))
-    if run.recipe.watch.tensorboard:
-        from ganzoo.observers.tensorboard import TensorBoard
-
-        observers.append(TensorBoard(run.path))
-    return observers

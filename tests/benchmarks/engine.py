@@ -43,7 +43,8 @@ from ganzoo.engine.loop import Loop
 from ganzoo.engine.run_view import Run
 from ganzoo.engine.trainer import Trainer
 from ganzoo.interfaces import Field
-from ganzoo.observers import Voice, default_observers
+from ganzoo.observers import Voice
+from ganzoo.observers.defaults import default_observers
 from ganzoo.recipe import load_recipe
 from ganzoo.recipe.model import Recipe
 from tests.benchmarks.timing import Spread, arguments, show
