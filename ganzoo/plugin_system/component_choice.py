@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Protocol, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from ganzoo.api import Chosen, Component, Kind, Options, Ref
 from ganzoo.errors import ExitCode, GanzooError, error_text
+from ganzoo.plugin_system.discovery import Entry
 from ganzoo.plugin_system.option_errors import (
     Loc,
     OptionProblem,
@@ -24,8 +25,17 @@ from ganzoo.plugin_system.option_errors import (
     quoted,
 )
 
-if TYPE_CHECKING:
-    from ganzoo.plugin_system.registry import Entry, Registry
+
+class Components(Protocol):
+    """What choosing asks of the registry."""
+
+    def entry(self, kind: Kind, name: str) -> Entry:
+        """Return the component of a kind with an id; a renamed one is followed."""
+        ...
+
+    def options_model(self, entry: Entry) -> type[Options]:
+        """Return the options class of a component, imported."""
+        ...
 
 
 class ChoiceError(GanzooError):
@@ -45,9 +55,9 @@ def _sentence(problem: OptionProblem) -> str:
     return f"{text} ({problem.hint})" if problem.hint else text
 
 
-def choose(registry: Registry, kind: Kind, value: str | Mapping[str, Any], loc: Loc) -> Chosen:
+def choose(components: Components, kind: Kind, value: str | Mapping[str, Any], loc: Loc) -> Chosen:
     """What `Registry.choose` promises."""
-    chooser = _Chooser(registry)
+    chooser = _Chooser(components)
     chosen = chooser.component(kind, value, loc)
     if chosen is None:
         raise ChoiceError(chooser.problems)
@@ -57,8 +67,8 @@ def choose(registry: Registry, kind: Kind, value: str | Mapping[str, Any], loc: 
 class _Chooser:
     """Collects problems; its methods return None, or a stand-in, where they found one."""
 
-    def __init__(self, registry: Registry) -> None:
-        self.registry = registry
+    def __init__(self, components: Components) -> None:
+        self.components = components
         self.problems: list[OptionProblem] = []
 
     def complain(
@@ -84,8 +94,8 @@ class _Chooser:
             self.complain(loc, f"must be the id of a {kind}, or a table with `use`")
             return None
         try:
-            entry = self.registry.entry(kind, name)
-            model = self.registry.options_model(entry)
+            entry = self.components.entry(kind, name)
+            model = self.components.options_model(entry)
         except GanzooError as error:
             self.complain(at, error.message, error.hint, error.exit_code)
             return None

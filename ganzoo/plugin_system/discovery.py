@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NamedTuple, TypedDict
 
 import ganzoo
 from ganzoo.api import Component
@@ -63,6 +63,14 @@ class PluginRecord:
     notes: tuple[str, ...] = ()
     components: tuple[Component, ...] = ()
     recipes: tuple[Traversable, ...] = ()
+
+
+class Entry(NamedTuple):
+    """A component with its id and the plugin that brings it."""
+
+    id: str
+    component: Component
+    record: PluginRecord
 
 
 class _Known(TypedDict):

@@ -11,12 +11,13 @@ import logging
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ganzoo.api import KINDS, Chosen, Component, Kind, Options, load_target, set_resolver
 from ganzoo.errors import GanzooError, PluginError, RecipeError, error_text
 from ganzoo.plugin_system import discovery
 from ganzoo.plugin_system.component_choice import ChoiceError, choose
+from ganzoo.plugin_system.discovery import Entry
 from ganzoo.plugin_system.option_errors import Loc, did_you_mean, key_of, quoted
 
 __all__ = ["ChoiceError", "Entry", "Registry", "activate", "current"]
@@ -25,14 +26,6 @@ CORE_KEYS: dict[Kind, str] = {"augment": "on", "data": "fallback", "loss": "name
 """The key of a kind's table, besides `use`, that is no option of the component."""
 
 log = logging.getLogger(__name__)
-
-
-class Entry(NamedTuple):
-    """A component with its id and the plugin that brings it."""
-
-    id: str
-    component: Component
-    record: discovery.PluginRecord
 
 
 class Registry:
