@@ -7,7 +7,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,9 @@ LAYERS = (
     ("recipe",),
     ("interfaces", "run_files"),
     ("data", "metrics", "nn"),
-    ("engine", "inference", "observers"),
+    ("inference",),
+    ("observers",),
+    ("engine",),
     ("testing",),
     ("cli", "__main__"),
 )
@@ -141,6 +144,61 @@ def test_hidden_libraries_stay_in_their_homes():
         assert any(name in {i.split(".")[0] for i in imports(source)} for source in sources)
 
 
+def graph(sources: Mapping[str, str]) -> dict[str, set[str]]:
+    """Which of the modules imports which of the others, inside functions too."""
+    return {
+        module: {name for name in imports(source) if name in sources and name != module}
+        for module, source in sources.items()
+    }
+
+
+def part(module: str) -> str:
+    """The top-level part of the core that a module belongs to; a plugin's modules are parts."""
+    top, *rest = module.split(".")
+    return ".".join([top, *rest[:1]]) if top == "ganzoo" else module
+
+
+def parts_of(modules: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """The same of parts."""
+    found: dict[str, set[str]] = {}
+    for module, imported in modules.items():
+        others = {part(name) for name in imported} - {part(module)}
+        found.setdefault(part(module), set()).update(others)
+    return found
+
+
+def circle(imported: Mapping[str, set[str]]) -> list[str]:
+    """Names of which each imports the next, and the last the first; empty where there are none."""
+    try:
+        TopologicalSorter(imported).prepare()
+    except CycleError as error:
+        return list(error.args[1][:-1])[::-1]
+    return []
+
+
+def test_no_modules_and_no_parts_import_each_other_in_a_circle():
+    modules = graph({module_name(file): file.read_text() for file in (*CORE, *PLUGINS)})
+    assert len(modules) > 200
+    assert circle(modules) == []
+    assert circle(parts_of(modules)) == []
+
+
+@pytest.mark.parametrize(
+    ("engine", "observer", "of_modules", "of_parts"),
+    [
+        ("import ganzoo.observers.a", "def f():\n    import ganzoo.engine.a", True, True),
+        ("import ganzoo.observers.a", "def f():\n    import ganzoo.engine.b", False, True),
+        ("import ganzoo.observers.a", "if TYPE_CHECKING: import ganzoo.engine.a", False, False),
+        ("def f():\n    import ganzoo.observers.a", "", False, False),
+    ],
+)
+def test_a_circle_is_caught(engine, observer, of_modules, of_parts):
+    names = ("ganzoo.engine.a", "ganzoo.engine.b", "ganzoo.observers.a")
+    modules = graph(dict(zip(names, (engine, "", observer), strict=True)))
+    assert (set(circle(modules)) == {names[0], names[2]}) == of_modules
+    assert (set(circle(parts_of(modules))) == {"ganzoo.engine", "ganzoo.observers"}) == of_parts
+
+
 def test_every_part_of_the_core_has_a_layer():
     parts = {module.split(".")[1] for module in MODULES if module.startswith("ganzoo.")}
     assert parts == set(LEVEL)
@@ -162,6 +220,8 @@ def test_every_part_of_the_core_has_a_layer():
             "from ganzoo.observers import user_log",
             "ganzoo.observers.user_log",
         ),
+        ("ganzoo.inference.predict", "import ganzoo.observers.base", "ganzoo.observers.base"),
+        ("ganzoo.observers.base", "def f():\n    import ganzoo.engine.run", "ganzoo.engine.run"),
         ("ganzoo.cli.run", "import ganzoo_gan.losses", "ganzoo_gan.losses"),
         ("ganzoo.api", "if TYPE_CHECKING: pass\nelse: import ganzoo.nn", "ganzoo.nn"),
     ],
