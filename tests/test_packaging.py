@@ -93,7 +93,7 @@ def test_what_the_wheel_says_of_itself(wheel):
     assert wheel.name == "torch_ganzoo-0.1.0-py3-none-any.whl"
     assert (about["Name"], about["Version"]) == ("torch-ganzoo", "0.1.0")
     assert about["License-Expression"] == "MIT"
-    assert about["Requires-Python"] == ">=3.11"
+    assert about["Requires-Python"] == ">=3.11.4"
     import ganzoo
 
     assert ganzoo.__version__ == "0.1.0"

@@ -117,7 +117,7 @@ def _find_or_fetch(options: FacadesOptions) -> Path:
 
         target = data_cache() / "facades"
         try:
-            fetch(options.url, target, _check_whole)
+            fetch(options.url, target, _check_whole, options.sha256)
         except DataError as failed:
             # A login page instead of the archive is no set either, and a stand-in may answer.
             raise DataMissing(

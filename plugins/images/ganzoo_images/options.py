@@ -115,6 +115,9 @@ class FacadesOptions(Options):
     """Fetch the set into ganzoo's cache where it isn't found."""
     url: str = Field(default=FACADES_URL, pattern="^https?://")
     """Where to fetch it; the server of pix2pix's authors, or a mirror of the same archive."""
+    sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+    """SHA-256 of the archive, where you know it: another archive is refused. The authors have
+    published none, so by default only the number and the size of the images are checked."""
 
 
 class ResizeOptions(Options):

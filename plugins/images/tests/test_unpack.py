@@ -37,15 +37,12 @@ def link(name, kind, target):
 @pytest.mark.parametrize(
     ("member", "reason"),
     [
-        (("/etc/evil", b"x"), "absolute"),
-        (("../evil", b"x"), "leads out"),
-        (("set/../../evil", b"x"), "leads out"),
-        (("..\\evil", b"x"), "leads out"),
-        (("C:\\evil", b"x"), "absolute"),
+        (("../evil", b"x"), "outside the destination"),
+        (("set/../../evil", b"x"), "outside the destination"),
         (link("evil", tarfile.SYMTYPE, "/etc/passwd"), "link to '/etc/passwd'"),
         (link("evil", tarfile.LNKTYPE, "good"), "link to 'good'"),
-        (link("evil", tarfile.CHRTYPE, ""), "neither a file nor a folder"),
-        (link("evil", tarfile.FIFOTYPE, ""), "neither a file nor a folder"),
+        (link("evil", tarfile.CHRTYPE, ""), "is a special file"),
+        (link("evil", tarfile.FIFOTYPE, ""), "is a special file"),
     ],
 )
 def test_unsafe_members_are_refused_by_name(tmp_path, member, reason):
@@ -57,6 +54,14 @@ def test_unsafe_members_are_refused_by_name(tmp_path, member, reason):
     assert "evil" in caught.value.message
     assert [path.name for path in inside.iterdir()] == ["good"]
     assert [path.name for path in (tmp_path / "box").iterdir()] == ["inside"]
+
+
+def test_absolute_paths_become_relative_ones(tmp_path):
+    archive = tmp_path / "a.tar.gz"
+    archive.write_bytes(tar_of((f"{tmp_path}/file", b"x")))
+    unpack(archive, tmp_path / "out")
+    assert not (tmp_path / "file").exists()
+    assert (tmp_path / "out" / tmp_path.relative_to("/") / "file").read_bytes() == b"x"
 
 
 def test_archives_that_grow_too_large_are_refused(tmp_path, monkeypatch):
@@ -86,9 +91,9 @@ def test_a_full_disk_is_not_the_archives_fault(tmp_path, monkeypatch):
     archive = tmp_path / "a.tar.gz"
     archive.write_bytes(tar_of(("1.txt", b"one")))
 
-    def full(*_):
+    def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module, "_write", full)
+    monkeypatch.setattr(tarfile.TarFile, "extract", full)
     with pytest.raises(OSError, match="No space left"):
         unpack(archive, tmp_path / "out")
