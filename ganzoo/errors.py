@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 from typing import Any
 
-from ganzoo.names import printable
+_FOREIGN_BYTE = re.compile("[\udc80-\udcff]")
 
 
 class ExitCode(IntEnum):
@@ -20,6 +21,16 @@ class ExitCode(IntEnum):
     DIVERGED = 6
     ENVIRONMENT = 7
     INTERRUPTED = 130
+
+
+def printable(text: str) -> str:
+    """Text that every file and terminal of UTF-8 can hold.
+
+    A byte of a file name that isn't UTF-8, which Python keeps as a lone surrogate, becomes `%E9`.
+    All other text stays as it is.
+    """
+    escaped = _FOREIGN_BYTE.sub(lambda found: f"%{ord(found[0]) - 0xDC00:02X}", text)
+    return escaped.encode("utf-8", "replace").decode()
 
 
 def one_line(text: str, most: int = 300) -> str:

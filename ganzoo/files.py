@@ -11,7 +11,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from ganzoo.errors import DataError, EnvironmentFault
@@ -257,3 +257,11 @@ def read_checked(path: Path, shape: type[BaseModel], hint: str) -> dict[str, Any
         key = ".".join(map(str, first["loc"]))
         raise DataError(f"is damaged: {key}: {first['msg']}", where=str(path), hint=hint) from error
     return document
+
+
+def stays_inside(name: str) -> bool:
+    """Whether a name can become a file's below a folder and nowhere else, on any system."""
+    if not name or "\0" in name:
+        return False
+    kinds = (PurePath(name), PureWindowsPath(name))
+    return bool(kinds[0].parts) and not any(path.anchor or ".." in path.parts for path in kinds)

@@ -10,8 +10,8 @@ from PIL import Image
 
 from ganzoo.cli.main import main
 from ganzoo.data.pipeline import open_data
-from ganzoo.errors import DataError, error_text
-from ganzoo.names import printable, stays_inside
+from ganzoo.errors import DataError, error_text, printable
+from ganzoo.files import stays_inside
 from ganzoo.recipe import load_recipe
 
 FOREIGN = os.fsdecode(b"caf\xe9")

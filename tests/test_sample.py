@@ -19,9 +19,9 @@ from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.errors import DivergedError, UsageError
 from ganzoo.inference.find_weights import find_weights
+from ganzoo.inference.from_noise import STEPS, slerp
 from ganzoo.inference.nearest_neighbours import find_neighbours
 from ganzoo.inference.sample import sample
-from ganzoo.inference.walks import STEPS, slerp
 from ganzoo.inference.weights_file import load_weights, save_weights
 from ganzoo.observers import Voice
 from ganzoo.plugin_system import registry

@@ -183,8 +183,7 @@ def _places(folder: Path, out: Path | None, *, overwrite: bool) -> tuple[Path, P
     Raises:
         UsageError, DataError: one of them can't be used.
     """
-    from ganzoo.errors import DataError, DataMissing, UsageError
-    from ganzoo.names import printable
+    from ganzoo.errors import DataError, DataMissing, UsageError, printable
     from ganzoo.plugin_system.option_errors import nearest_folder
 
     folder = folder.expanduser()

@@ -15,9 +15,8 @@ from ganzoo.data.contact_sheet import grid, notice, scatter
 from ganzoo.data.convert import to_uint8
 from ganzoo.data.pipeline import PreparedData, open_data, unreadable
 from ganzoo.data.value_ranges import Span, dark, span_of_dark
-from ganzoo.errors import DataError, DataMissing
+from ganzoo.errors import DataError, DataMissing, printable
 from ganzoo.interfaces import DataSource, Field, Split
-from ganzoo.names import printable
 
 if TYPE_CHECKING:
     from torch import Tensor

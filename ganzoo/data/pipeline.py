@@ -17,9 +17,9 @@ from ganzoo.data.sample_cache import SampleCache
 from ganzoo.data.sampler import Position
 from ganzoo.data.shared_files import pack
 from ganzoo.data.value_ranges import dark
-from ganzoo.errors import DataError, DataMissing, PluginError
+from ganzoo.errors import DataError, DataMissing, PluginError, printable
+from ganzoo.files import stays_inside
 from ganzoo.interfaces import Augment, DataSource, Field, Split
-from ganzoo.names import printable, stays_inside
 from ganzoo.recipe.model import Recipe
 
 

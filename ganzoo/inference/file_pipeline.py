@@ -15,8 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ganzoo.data.convert import to_tensor, to_uint8
-from ganzoo.data.pixels import Channels
-from ganzoo.data.read_image import decode_image
+from ganzoo.data.read_image import Channels, decode_image
 from ganzoo.data.write_image import save_image
 from ganzoo.errors import DataError, DivergedError, EnvironmentFault, error_text
 from ganzoo.files import replacing

@@ -19,10 +19,9 @@ from ganzoo.files import replacing
 from ganzoo.inference import nearest_neighbours as near
 from ganzoo.inference.evaluate import run_recipe, trained_data
 from ganzoo.inference.find_weights import find_weights
-from ganzoo.inference.from_noise import LABEL, Sampler, load_sampler
+from ganzoo.inference.from_noise import LABEL, STEPS, Sampler, load_sampler, walk
 from ganzoo.inference.modes import Mode
 from ganzoo.inference.scoring import finite
-from ganzoo.inference.walks import STEPS, walk
 from ganzoo.inference.weights_card import WeightsCard, source_of
 from ganzoo.process.memory import memory_for
 
