@@ -25,12 +25,15 @@ MODULES: tuple[str, ...] = (
     "checks_losses",
     "checks_loss_use",
     "checks_data",
+    "checks_data_repeats",
     "checks_augments",
     "checks_diffaugments",
     "checks_tasks",
     "checks_task_use",
+    "checks_task_training",
     "checks_task_runs",
-    "checks_runs",
+    "checks_metrics",
+    "checks_callbacks",
 )
 """Modules of this package with checks, in the order in which these are made. They are imported when
 checks are asked for, since some import torch, and a pytest plugin has to be light."""

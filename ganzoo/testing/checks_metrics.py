@@ -1,4 +1,4 @@
-"""What is demanded of metrics and callbacks: honest figures, and runs that don't notice them."""
+"""Checks of metrics: declared scores, whatever the batches, and images that stay as they are."""
 
 from __future__ import annotations
 
@@ -9,28 +9,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pluggy
 import torch
 from torch import Tensor
 
-from ganzoo.api import Chosen, hookimpl
+from ganzoo.api import Chosen
 from ganzoo.data.convert import to_tensor, to_uint8
 from ganzoo.data.pipeline import collate, open_data
 from ganzoo.data.rng import isolated
-from ganzoo.engine.intervals import Limits
-from ganzoo.engine.run import run
-from ganzoo.errors import GanzooError
-from ganzoo.interfaces import DataSource, Field, Outcome, RunView, Score
-from ganzoo.observers import Voice
-from ganzoo.plugin_system.hookspecs import RunSpecs
+from ganzoo.interfaces import DataSource, Field, Score
 from ganzoo.recipe.model import Recipe
 from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
 from ganzoo.testing.networks import generators
 from ganzoo.testing.tiny import tiny_host
-from ganzoo.testing.trial import changed, weights_of
+from ganzoo.testing.trial import changed
 
 _IMAGES = 4
-_STEPS = 2
 
 Rows = Sequence[Mapping[str, Tensor]]
 Scores = Mapping[str, Score]
@@ -273,78 +266,3 @@ def _scores(material: _Material, made: Sequence[Tensor], *, size: int = 1) -> Sc
             f"`headline` gives {said!r}: say the figures in a sentence",
         )
     return scores
-
-
-@check("callback")
-def check_callback_hooks(subject: Subject) -> None:
-    """Its hooks are hooks of a run, with their arguments, and marked with @hookimpl."""
-    callback = subject.choose().build()
-    names = [name for name in dir(callback) if name.startswith("ganzoo_")]
-    require(names, "it has no hooks: methods called ganzoo_...")
-    manager = pluggy.PluginManager("ganzoo")
-    manager.add_hookspecs(RunSpecs)
-    try:
-        manager.register(callback)
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        message = f"its hooks can't be called: {error}; see ganzoo.plugin_system.hookspecs.RunSpecs"
-        raise CheckFailed(message) from error
-    known = [name for name in dir(RunSpecs) if name.startswith("ganzoo_")]
-    called = [
-        implementation.function.__name__
-        for name in known
-        for implementation in getattr(manager.hook, name).get_hookimpls()
-    ]
-    unmarked = sorted(set(names) - set(called))
-    require(not unmarked, f"{unmarked} lack @hookimpl (from ganzoo.api), so nothing calls them")
-
-
-@check("callback")
-def check_callback_changes_nothing(subject: Subject) -> None:
-    """A run with it has the weights, logs and random numbers of a run without it, bit for bit."""
-
-    def put(document: dict[str, Any]) -> None:
-        document["callback"] = [subject.table("callback", subject.id)]
-
-    recipe = tiny_host(subject, put)
-    seen = {}
-    for name, this in (("without", tiny_host(subject)), ("with", recipe)):
-        seen[name] = _Diary()
-        try:
-            result = run(
-                this,
-                out=subject.folder / name,
-                limits=Limits(steps=_STEPS),
-                voice=Voice(quiet=True),
-                observers=[seen[name]],
-            )
-        except GanzooError as error:
-            message = f"a run {name} it doesn't begin: {error}"
-            raise CheckFailed(message) from error
-        require(result.error is None, f"a run {name} it ends with {result.error}")
-    one, other = seen["without"], seen["with"]
-    weights = changed(one.weights, other.weights)
-    require(not weights, f"the weights differ from those of a run without it: {weights[:3]}")
-    require(one.logs == other.logs, "the logs differ from those of a run without it")
-    require(
-        one.random == other.random,
-        "it draws from a global random generator: use one of its own, or isolate what is random",
-    )
-
-
-class _Diary:
-    """Notes what a run came to; registered before the callback, so it is called after it."""
-
-    def __init__(self) -> None:
-        self.weights: dict[str, Tensor] = {}
-        self.logs: list[dict[str, float]] = []
-        self.random: Any = None
-
-    @hookimpl
-    def ganzoo_logs(self, logs: Mapping[str, float]) -> None:
-        self.logs.append(dict(logs))
-
-    @hookimpl
-    def ganzoo_run_done(self, run: RunView, outcome: Outcome) -> None:  # noqa: ARG002
-        self.weights = weights_of(run.nets)
-        self.random = generators()

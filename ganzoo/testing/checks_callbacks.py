@@ -1,0 +1,98 @@
+"""Checks of callbacks: hooks that can be called, and a training that they leave as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pluggy
+from torch import Tensor
+
+from ganzoo.api import hookimpl
+from ganzoo.engine.intervals import Limits
+from ganzoo.engine.run import run
+from ganzoo.errors import GanzooError
+from ganzoo.interfaces import Outcome, RunView
+from ganzoo.observers import Voice
+from ganzoo.plugin_system.hookspecs import RunSpecs
+from ganzoo.testing.kit import CheckFailed, Subject, check, require
+from ganzoo.testing.networks import generators
+from ganzoo.testing.tiny import tiny_host
+from ganzoo.testing.trial import changed, weights_of
+
+_STEPS = 2
+
+
+@check("callback")
+def check_callback_hooks(subject: Subject) -> None:
+    """Its hooks are hooks of a run, with their arguments, and marked with @hookimpl."""
+    callback = subject.choose().build()
+    names = [name for name in dir(callback) if name.startswith("ganzoo_")]
+    require(names, "it has no hooks: methods called ganzoo_...")
+    manager = pluggy.PluginManager("ganzoo")
+    manager.add_hookspecs(RunSpecs)
+    try:
+        manager.register(callback)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        message = f"its hooks can't be called: {error}; see ganzoo.plugin_system.hookspecs.RunSpecs"
+        raise CheckFailed(message) from error
+    known = [name for name in dir(RunSpecs) if name.startswith("ganzoo_")]
+    called = [
+        implementation.function.__name__
+        for name in known
+        for implementation in getattr(manager.hook, name).get_hookimpls()
+    ]
+    unmarked = sorted(set(names) - set(called))
+    require(not unmarked, f"{unmarked} lack @hookimpl (from ganzoo.api), so nothing calls them")
+
+
+@check("callback")
+def check_callback_changes_nothing(subject: Subject) -> None:
+    """A run with it has the weights, logs and random numbers of a run without it, bit for bit."""
+
+    def put(document: dict[str, Any]) -> None:
+        document["callback"] = [subject.table("callback", subject.id)]
+
+    recipe = tiny_host(subject, put)
+    seen = {}
+    for name, this in (("without", tiny_host(subject)), ("with", recipe)):
+        seen[name] = _Diary()
+        try:
+            result = run(
+                this,
+                out=subject.folder / name,
+                limits=Limits(steps=_STEPS),
+                voice=Voice(quiet=True),
+                observers=[seen[name]],
+            )
+        except GanzooError as error:
+            message = f"a run {name} it doesn't begin: {error}"
+            raise CheckFailed(message) from error
+        require(result.error is None, f"a run {name} it ends with {result.error}")
+    one, other = seen["without"], seen["with"]
+    weights = changed(one.weights, other.weights)
+    require(not weights, f"the weights differ from those of a run without it: {weights[:3]}")
+    require(one.logs == other.logs, "the logs differ from those of a run without it")
+    require(
+        one.random == other.random,
+        "it draws from a global random generator: use one of its own, or isolate what is random",
+    )
+
+
+class _Diary:
+    """Notes what a run came to; registered before the callback, so it is called after it."""
+
+    def __init__(self) -> None:
+        self.weights: dict[str, Tensor] = {}
+        self.logs: list[dict[str, float]] = []
+        self.random: Any = None
+
+    @hookimpl
+    def ganzoo_logs(self, logs: Mapping[str, float]) -> None:
+        self.logs.append(dict(logs))
+
+    @hookimpl
+    def ganzoo_run_done(self, run: RunView, outcome: Outcome) -> None:  # noqa: ARG002
+        self.weights = weights_of(run.nets)
+        self.random = generators()
