@@ -51,9 +51,8 @@ def command(  # click gives every option of a command to one function
     """
     from ganzoo.cli.console import error_document, print_json, report_error
     from ganzoo.engine.intervals import parse_duration
-    from ganzoo.engine.launch import launch
+    from ganzoo.engine.launch import Request, launch
     from ganzoo.engine.ranks import place
-    from ganzoo.engine.request import Request, execute
 
     _refuse_contradictions(recipe, resume=resume, out=out, seeds=seeds, dry_run=dry_run)
     launched = place().world
@@ -81,7 +80,7 @@ def command(  # click gives every option of a command to one function
             plugin_files=tuple(map(str, settings.get("plugin_files") or ())),
             blocked=tuple(settings.get("blocked") or ()),
         )
-        answer = launch(request, processes) if processes > 1 else execute(request)
+        answer = launch(request, processes)
         answers.append(answer)
         if answer.error is not None:
             report_error(answer.error)

@@ -1,4 +1,4 @@
-"""`--processes`: a run in several processes on this machine, which end when their launcher does."""
+"""A run as it was asked for, in this process or in several that end when their launcher does."""
 
 from __future__ import annotations
 
@@ -14,24 +14,111 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ganzoo.engine.ranks import STORE
-from ganzoo.engine.request import Answer, Request, execute, settled
-from ganzoo.errors import ExitCode, GanzooError, error_text
+from ganzoo.errors import ExitCode, GanzooError, UsageError, error_text
 from ganzoo.files import to_json
+from ganzoo.garbage import unsearched
 from ganzoo.plugin_system.blame import culprit, left_by
 from ganzoo.process.memory import out_of_memory
 from ganzoo.process.signals import HEEDED, Insistence, handled, leave
 from ganzoo.process.streams import lasting_streams
 
+if TYPE_CHECKING:
+    from ganzoo.recipe import Recipe
+
 GRACE = 8.0
 """Seconds that a process may take to write a checkpoint when its launcher is gone."""
 
 
+@dataclass(frozen=True)
+class Request:
+    """What `ganzoo run` was asked.
+
+    Args:
+        recipe: path or name; None to go on with the stored one of `resume`.
+        overrides: `KEY=VALUE`, as `--set` takes them.
+        out: the run directory itself; None: a new one.
+        resume: a run directory, or `last`.
+        max_steps, max_seconds: totals at which to stop.
+        plugin_files, blocked: as the command line's `--plugin` and `--no-plugin`.
+    """
+
+    recipe: str | None
+    overrides: tuple[str, ...] = ()
+    out: str | None = None
+    resume: str | None = None
+    max_steps: int | None = None
+    max_seconds: float | None = None
+    plugin_files: tuple[str, ...] = ()
+    blocked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of a request: the exit code, the document of `--json`, and the error if any."""
+
+    exit_code: int
+    document: Mapping[str, Any] = field(default_factory=dict)
+    error: GanzooError | None = None
+
+
 def launch(request: Request, processes: int) -> Answer:
+    """Run, and wait for it.
+
+    Raises:
+        GanzooError: when the run could not begin.
+    """
+    return execute(request) if processes == 1 else _launch_several(request, processes)
+
+
+def execute(request: Request) -> Answer:
+    """Run in this process, alone or as one of several that a launcher started.
+
+    Raises:
+        GanzooError: when the run could not begin.
+    """
+    with unsearched():
+        from ganzoo.engine.intervals import Limits
+        from ganzoo.engine.run import run
+
+        recipe, resume, overrides = settled(request)
+    result = run(
+        recipe,
+        out=Path(request.out) if request.out else None,
+        resume=resume,
+        limits=Limits(request.max_steps, request.max_seconds),
+        overrides=overrides,
+    )
+    return Answer(int(result.exit_code), result.document, result.error)
+
+
+def settled(request: Request) -> tuple[Recipe | None, Path | None, list[str]]:
+    """The recipe, the run directory to go on with, and every `--set` in force."""
+    from ganzoo.engine import run_record
+    from ganzoo.engine.resume import stored_recipe
+    from ganzoo.recipe import load_recipe
+    from ganzoo.run_files import find_run
+
+    if request.recipe is None and request.resume is None:
+        raise UsageError("nothing to run", hint="ganzoo run RECIPE, or ganzoo run --resume RUN")
+    recipe = load_recipe(request.recipe, request.overrides) if request.recipe else None
+    overrides = list(request.overrides)
+    resume = find_run(request.resume, recipe) if request.resume else None
+    if resume is not None:
+        # What the run was begun with stays set, unless it is said anew.
+        overrides = [*run_record.stored_overrides(resume), *overrides]
+        if request.recipe is not None:
+            recipe = load_recipe(request.recipe, overrides)
+        elif request.overrides:
+            recipe = stored_recipe(resume, request.overrides)
+    return recipe, resume, overrides
+
+
+def _launch_several(request: Request, processes: int) -> Answer:
     """Run in several processes on this machine and wait for them.
 
     Each gets what torchrun would give it, but for a port: they meet by a file. When one fails the
