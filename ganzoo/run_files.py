@@ -23,8 +23,8 @@ MANIFEST = "manifest.json"
 _CHECKPOINT = re.compile("step_(0|[1-9][0-9]{0,17})")
 
 
-def find_run(reference: str, recipe: Recipe | None) -> Path:
-    """The run directory that `--resume` means: a path, or `last` of the recipe's name.
+def find_run(reference: str, runs: Path | None) -> Path:
+    """The run directory that `--resume` means: a path, or `last` of a folder of runs.
 
     Raises:
         UsageError: when there is no such run.
@@ -34,16 +34,15 @@ def find_run(reference: str, recipe: Recipe | None) -> Path:
         if not (path / RESOLVED).is_file():
             raise no_run(path)
         return path
-    if recipe is None:
+    if runs is None:
         raise UsageError("--resume last needs a RECIPE", hint="ganzoo run RECIPE --resume last")
-    parent = Path(recipe.out) / recipe.name
-    runs = sorted(
-        (path for path in parent.glob("*") if (path / RESOLVED).exists()),
+    found = sorted(
+        (path for path in runs.glob("*") if (path / RESOLVED).exists()),
         key=lambda path: (path / RESOLVED).stat().st_mtime_ns,
     )
-    if not runs:
-        raise UsageError(f"{recipe.name} has no run to resume", where=str(parent))
-    return runs[-1]
+    if not found:
+        raise UsageError(f"{runs.name} has no run to resume", where=str(runs))
+    return found[-1]
 
 
 def no_run(path: Path) -> UsageError:

@@ -97,25 +97,28 @@ def execute(request: Request) -> Answer:
 
 
 def settled(request: Request) -> tuple[Recipe | None, Path | None, list[str]]:
-    """The recipe, the run directory to go on with, and every `--set` in force."""
+    """The recipe, the run directory to go on with, and every `--set` in force.
+
+    The recipe is None where nothing but the stored one is wanted.
+    """
     from ganzoo.engine import run_record
     from ganzoo.engine.resume import stored_recipe
-    from ganzoo.recipe import load_recipe
+    from ganzoo.recipe import load_recipe, read_recipe
     from ganzoo.run_files import find_run
 
-    if request.recipe is None and request.resume is None:
-        raise UsageError("nothing to run", hint="ganzoo run RECIPE, or ganzoo run --resume RUN")
-    recipe = load_recipe(request.recipe, request.overrides) if request.recipe else None
     overrides = list(request.overrides)
-    resume = find_run(request.resume, recipe) if request.resume else None
-    if resume is not None:
-        # What the run was begun with stays set, unless it is said anew.
-        overrides = [*run_record.stored_overrides(resume), *overrides]
-        if request.recipe is not None:
-            recipe = load_recipe(request.recipe, overrides)
-        elif request.overrides:
-            recipe = stored_recipe(resume, request.overrides)
-    return recipe, resume, overrides
+    if request.resume is None:
+        if request.recipe is None:
+            raise UsageError("nothing to run", hint="ganzoo run RECIPE, or ganzoo run --resume RUN")
+        return load_recipe(request.recipe, overrides), None, overrides
+    read = read_recipe(request.recipe) if request.recipe is not None else None
+    runs = read.runs(overrides) if read is not None and request.resume == "last" else None
+    path = find_run(request.resume, runs)
+    # What the run was begun with stays set, unless it is said anew.
+    overrides = [*run_record.stored_overrides(path), *overrides]
+    if read is not None:
+        return read.checked(overrides), path, overrides
+    return stored_recipe(path, request.overrides) if request.overrides else None, path, overrides
 
 
 def _launch_several(request: Request, processes: int) -> Answer:

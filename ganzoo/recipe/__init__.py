@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ganzoo.recipe.find_recipe import find_recipe, shipped_recipes
-from ganzoo.recipe.load import load_document, load_recipe, loads
+from ganzoo.recipe.load import load_document, load_recipe, loads, read_recipe
 from ganzoo.recipe.model import (
     AugmentEntry,
     Checkpoints,
@@ -41,5 +41,6 @@ __all__ = [
     "load_recipe",
     "loads",
     "parse_every",
+    "read_recipe",
     "shipped_recipes",
 ]

@@ -17,7 +17,7 @@ from ganzoo.recipe.model import Recipe
 from ganzoo.recipe.override import apply_override
 from ganzoo.recipe.parse import MOST_BYTES, NotReadError, parse
 from ganzoo.recipe.problems import Problem, RecipeProblems, at
-from ganzoo.recipe.validate import normalise, validate
+from ganzoo.recipe.validate import normalise, runs_folder, validate
 
 
 def load_recipe(
@@ -37,14 +37,27 @@ def load_recipe(
         RecipeError: there is no such recipe.
         UsageError: an override isn't like `KEY=VALUE`.
     """
+    return read_recipe(ref, registry).checked(overrides)
+
+
+def read_recipe(ref: str | Path, registry: registries.Registry | None = None) -> ReadRecipe:
+    """Read a recipe and all that it extends, and check nothing of it yet.
+
+    Args:
+        ref: as of `load_recipe`.
+        registry: as of `load_recipe`.
+
+    Raises:
+        RecipeProblems: a file is no TOML, or extends what isn't there.
+        RecipeError: there is no such recipe, or it can't be read.
+    """
     registry = registry or registries.current()
     file = find_recipe(str(ref), registry)
     reader = _Reader(registry)
     tree = reader.read(file)
-    text = tree.mark.source.text
     stem = file.name.removesuffix(".toml")
     path = file if isinstance(file, Path) else None
-    return rooted(_finish(reader, tree, overrides, stem=stem, text=text, path=path))
+    return ReadRecipe(reader, tree, stem, tree.mark.source.text, path)
 
 
 def read_merged(
@@ -82,8 +95,8 @@ def loads(
         path: the file that the text is going to be; what it names is then looked for beside it.
     """
     reader = _Reader(registry or registries.current())
-    recipe = _finish(reader, reader.parse(text, name, path), overrides, stem=name, text=text)
-    return recipe if path is None else rooted(recipe)
+    read = ReadRecipe(reader, reader.parse(text, name, path), name, text, path)
+    return read.checked(overrides)
 
 
 def load_document(
@@ -91,28 +104,7 @@ def load_document(
 ) -> Recipe:
     """Like `load_recipe`, of plain data, such as the `document` of a recipe."""
     reader = _Reader(registry or registries.current())
-    tree = build(document, Source("document"), {})
-    return _finish(reader, tree, (), stem="recipe", text="")
-
-
-def _finish(
-    reader: _Reader,
-    tree: Node,
-    overrides: Sequence[str],
-    *,
-    stem: str,
-    text: str,
-    path: Path | None = None,
-) -> Recipe:
-    tree = normalise(tree)
-    problems: list[Problem] = []
-    for number, argument in enumerate(overrides):
-        outcome = apply_override(tree, argument, reader.count + number)
-        if isinstance(outcome, Problem):
-            problems.append(outcome)
-        else:
-            tree = outcome
-    return validate(normalise(tree), reader.registry, problems, stem=stem, text=text, path=path)
+    return ReadRecipe(reader, build(document, Source("document"), {}), "recipe").checked()
 
 
 MOST_PARENTS = 100
@@ -201,6 +193,50 @@ class _Reader:
             return self.read(file)
         finally:
             del self.above[len(self.above) - len(here) :]
+
+
+@dataclass(frozen=True)
+class ReadRecipe:
+    """A recipe as its files have it, of which nothing is checked yet."""
+
+    reader: _Reader
+    tree: Node
+    stem: str
+    """Its name if it has none."""
+    text: str = ""
+    path: Path | None = None
+
+    def checked(self, overrides: Sequence[str] = ()) -> Recipe:
+        """The recipe, completed and checked.
+
+        Raises:
+            RecipeProblems, UsageError: as `load_recipe` does.
+        """
+        tree, problems = self._changed(overrides)
+        registry = self.reader.registry
+        recipe = validate(tree, registry, problems, stem=self.stem, text=self.text, path=self.path)
+        return recipe if self.path is None else rooted(recipe)
+
+    def runs(self, overrides: Sequence[str] = ()) -> Path:
+        """The folder of its runs, `OUT/NAME`; no other key is checked.
+
+        Raises:
+            RecipeProblems, UsageError: as `load_recipe` does, for these two keys.
+        """
+        tree, problems = self._changed(overrides)
+        return runs_folder(tree, self.reader.registry, problems, stem=self.stem)
+
+    def _changed(self, overrides: Sequence[str]) -> tuple[Node, list[Problem]]:
+        """The tree with overrides laid over it, and what is wrong with them."""
+        tree = normalise(self.tree)
+        problems: list[Problem] = []
+        for number, argument in enumerate(overrides):
+            outcome = apply_override(tree, argument, self.reader.count + number)
+            if isinstance(outcome, Problem):
+                problems.append(outcome)
+            else:
+                tree = outcome
+        return normalise(tree), problems
 
 
 def _shown(file: Traversable) -> str:

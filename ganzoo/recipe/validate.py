@@ -105,6 +105,19 @@ def validate(
     return replace(recipe, document=document, origins=origins, path=path, text=text)
 
 
+def runs_folder(tree: Node, registry: Registry, problems: list[Problem], *, stem: str) -> Path:
+    """The folder of a recipe's runs; the arguments are those of `validate`.
+
+    Raises:
+        RecipeProblems: with `problems` and what is wrong with the two keys that say it.
+    """
+    check = _Check(tree, registry, problems)
+    name, out = check.place(stem)
+    if check.problems:
+        raise RecipeProblems(check.problems)
+    return Path(out) / name
+
+
 class _Check:
     def __init__(self, tree: Node, registry: Registry, problems: list[Problem]) -> None:
         self.tree = tree
@@ -119,13 +132,8 @@ class _Check:
             self.complain((key,), "unknown key", self.home((key,), hint), on_key=True)
         for loc, message, hint in unusable_texts(self.tree):
             self.complain(loc, message, hint)
-        name = self.text("name", re.sub(r"[^A-Za-z0-9._-]", "_", stem)[:200])
-        if not NAME.fullmatch(name):
-            message = "must have only letters, digits, dots, _ and -, and begin with one of the"
-            self.complain(("name",), f"{message} first two; 200 of them at most")
-        summary, out = self.text("summary", ""), self.text("out", "runs")
-        if any(len(os.fsencode(part)) > 255 for part in out.split("/")) or len(out) > 1000:
-            self.complain(("out",), "is too long for a folder")
+        name, out = self.place(stem)
+        summary = self.text("summary", "")
         task = self.component(("task",), "task")
         data = self.component(("data",), "data", ("fallback",))
         fallback = self.fallback()
@@ -158,6 +166,17 @@ class _Check:
             players=players,
             **cast("dict[str, Any]", settings),
         )
+
+    def place(self, stem: str) -> tuple[str, str]:
+        """Its name, and the folder of all runs."""
+        name = self.text("name", re.sub(r"[^A-Za-z0-9._-]", "_", stem)[:200])
+        if not NAME.fullmatch(name):
+            message = "must have only letters, digits, dots, _ and -, and begin with one of the"
+            self.complain(("name",), f"{message} first two; 200 of them at most")
+        out = self.text("out", "runs")
+        if any(len(os.fsencode(part)) > 255 for part in out.split("/")) or len(out) > 1000:
+            self.complain(("out",), "is too long for a folder")
+        return name, out
 
     def complain(
         self,
