@@ -138,44 +138,38 @@ def _measured(recipe: Recipe, data: PreparedData, seconds: float) -> StepTime:
     if place().world > 1:
         raise EnvironmentFault("a step is measured in one process, and this is one of several")
     train = recipe.train
-    whole = train.batch_size * train.accumulate
+    one = dataclasses.replace(recipe, train=train.model_copy(update={"accumulate": 1}))
+    resolved = resolve(train)
     count = min(train.batch_size, _FEW_IMAGES)
     began = time.monotonic()
-    found = _of_batches(recipe, data, count, seconds)
-    left = seconds - (time.monotonic() - began)
-    if count < train.batch_size and found.seconds * train.batch_size / count * _WARM < left:
-        count = train.batch_size
-        found = _of_batches(recipe, data, count, left)
-    return dataclasses.replace(
-        found,
-        seconds=found.seconds * whole / count,
-        images=whole,
-        steps=-(-train.epochs * len(data) // whole),
-    )
-
-
-def _of_batches(recipe: Recipe, data: PreparedData, count: int, seconds: float) -> StepTime:
-    """A step of one batch of `count` images."""
-    train = recipe.train.model_copy(update={"batch_size": count, "accumulate": 1})
-    resolved = resolve(train)
-    session = Session(resolved, accumulate=1)
-    with closing(session):
-        trainer = Trainer(dataclasses.replace(recipe, train=train), data, session)
-        reading: list[float] = []
-        with closing(_few(trainer, reading)) as stream:
-            trainer.feed(stream)
-            took = _steps(trainer, seconds)
+    with closing(Session(resolved, accumulate=1)) as session:
+        trainer = Trainer(one, data, session)
+        step, reading = _of_batches(trainer, count, seconds)
+        left = seconds - (time.monotonic() - began)
+        if count < train.batch_size and step * train.batch_size / count * _WARM < left:
+            count = train.batch_size
+            step, reading = _of_batches(trainer, count, left)
+    images = train.batch_size * train.accumulate
     return StepTime(
-        seconds=statistics.median(took[_WARM:] or took[-1:]),
-        reading=min(reading[:2]) / count,
+        seconds=step * images / count,
+        reading=reading,
         timed=count,
-        images=count,
-        steps=0,
+        images=images,
+        steps=-(-train.epochs * len(data) // images),
         samples=len(data),
         device=resolved.device,
         precision=resolved.precision,
         threads=resolved.threads,
     )
+
+
+def _of_batches(trainer: Trainer, count: int, seconds: float) -> tuple[float, float]:
+    """Seconds of a step of one batch of `count` images, and of an image's first reading."""
+    reading: list[float] = []
+    with closing(_few(trainer, count, reading)) as stream:
+        trainer.feed(stream)
+        took = _steps(trainer, seconds)
+    return statistics.median(took[_WARM:] or took[-1:]), min(reading[:2]) / count
 
 
 def _steps(trainer: Trainer, seconds: float) -> list[float]:
@@ -193,17 +187,17 @@ def _steps(trainer: Trainer, seconds: float) -> list[float]:
     return took
 
 
-def _few(trainer: Trainer, reading: list[float]) -> Generator[dict[str, Tensor]]:
+def _few(trainer: Trainer, count: int, reading: list[float]) -> Generator[dict[str, Tensor]]:
     """Batches of the first images of the order, again and again; `reading` gets their seconds."""
     train, data = trainer.recipe.train, trainer.data
     sampler = StreamSampler(
-        length=min(len(data), 2 * train.batch_size),
-        batch_size=train.batch_size,
+        length=min(len(data), 2 * count),
+        batch_size=count,
         rank=0,
         world=1,
         seed=train.seed,
         start=0,
-        stop=(_WARM + _MOST) * train.batch_size,
+        stop=(_WARM + _MOST) * count,
     )
     # In this process: workers would take longer to start than all of the measurement.
     with closing(batches(data, sampler, workers=0, pin=False)) as stream:
