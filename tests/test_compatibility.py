@@ -99,8 +99,8 @@ def test_a_disagreement_is_told(compatibility):
 
 
 def test_where_check_were_blind_no_document_would_be_made(compatibility, paired, monkeypatch):
-    """The control: with the rehearsal switched off, the same toy is a disagreement."""
-    monkeypatch.setattr("ganzoo.engine.check.rehearse", lambda *_: None)
+    """The control: with the dry run switched off, the same toy is a disagreement."""
+    monkeypatch.setattr("ganzoo.engine.check.try_step", lambda *_, **__: None)
     networks = {"generator": ["pix2pix/unet"], "discriminator": ["pix2pix/patchgan"]}
     parts = {
         kind: [compatibility.Part(name, paired.task.table(kind, name)) for name in names]

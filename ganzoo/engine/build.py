@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from ganzoo.api import Chosen, NetOptions
 from ganzoo.data.rng import isolated, seed_for
 from ganzoo.errors import DataError, GanzooError, PluginError, RecipeError
 from ganzoo.interfaces import DiffAugment, Field, Loss, LossInputs, NetIO, Shape, Task
+from ganzoo.nn import weights_follow
 from ganzoo.recipe.model import Optimizer, Recipe
 
 _ROLE = re.compile(r"[A-Za-z0-9_-]+")
@@ -232,6 +234,76 @@ def check_outputs(component: str, role: str, io: NetIO, outputs: Sequence[Shape]
             where=role,
             hint=f"The fault lies in its plugin; `ganzoo show {component}` says whose it is.",
         )
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a recipe's plan becomes, built once: for a dry run and for the run itself.
+
+    Args:
+        recipe: whose networks, losses and augmentations these are.
+        plan: its networks.
+        networks: by role; `with_numbers` says why some may be on the meta device.
+        loss: of all players.
+        diffaugments: what is done to everything that a discriminator sees.
+        device, dtype: where these are, and in which number format.
+    """
+
+    recipe: Recipe
+    plan: Plan
+    networks: Mapping[str, nn.Module]
+    loss: Loss
+    diffaugments: tuple[DiffAugment, ...]
+    device: torch.device
+    dtype: torch.dtype
+
+
+def build(
+    recipe: Recipe,
+    plan: Plan,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    restored: bool = False,
+) -> Built:
+    """Build networks, losses and augmentations.
+
+    Args:
+        recipe: whose.
+        plan: its networks.
+        device: where to.
+        dtype: in which number format.
+        restored: a checkpoint is loaded right afterwards, so networks needn't load first weights.
+
+    Raises:
+        GanzooError: as `build_network` and `build_loss` do.
+    """
+    loss = build_loss(recipe, plan, device, dtype)
+    diffaugments = build_diffaugments(recipe, device, dtype)
+    # Of networks only: the weights of losses aren't in checkpoints.
+    with weights_follow() if restored else nullcontext():
+        networks = {
+            role: build_network(chosen, plan.io[role], recipe.train.seed, role)
+            for role, chosen in plan.chosen.items()
+        }
+    for network in networks.values():
+        network.to(device=device, dtype=dtype)
+    return Built(recipe, plan, networks, loss, diffaugments, device, dtype)
+
+
+def with_numbers(built: Built) -> Built:
+    """The same, with networks on the CPU in place of those on the meta device.
+
+    There tensors have shapes and no numbers, so a check builds networks there first, which costs
+    nothing; but some can't be called there.
+    """
+    networks = dict(built.networks)
+    for role, network in built.networks.items():
+        if any(tensor.is_meta for tensor in (*network.parameters(), *network.buffers())):
+            chosen, io = built.plan.chosen[role], built.plan.io[role]
+            with weights_follow():
+                networks[role] = build_network(chosen, io, built.recipe.train.seed, role)
+    return replace(built, networks=networks)
 
 
 def build_loss(recipe: Recipe, plan: Plan, device: torch.device, dtype: torch.dtype) -> Loss:

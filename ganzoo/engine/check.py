@@ -12,8 +12,16 @@ from ganzoo.api import Chosen, NetOptions
 from ganzoo.data.file_headers import try_extremes
 from ganzoo.data.pipeline import PreparedData, open_data
 from ganzoo.engine.accelerate_session import resolve
-from ganzoo.engine.build import Plan, build_loss, build_network, check_outputs, plan_networks
-from ganzoo.engine.dry_run import rehearse
+from ganzoo.engine.build import (
+    Built,
+    Plan,
+    build_diffaugments,
+    build_loss,
+    build_network,
+    check_outputs,
+    plan_networks,
+)
+from ganzoo.engine.dry_run import parts_named, try_step
 from ganzoo.engine.step_timing import kept_for_backward, measure, refuse_what_does_not_fit
 from ganzoo.engine.validation import open_watched
 from ganzoo.errors import EnvironmentFault, GanzooError, RecipeError, error_text
@@ -56,11 +64,15 @@ def inspect_recipe(recipe: Recipe, *, timed: bool = False) -> dict[str, Any]:
         open_watched(recipe, stand_in=data.stand_in)
         try_extremes(data)
         plan = plan_networks(recipe, data.fields)
-        build_loss(recipe, plan, torch.device("cpu"), torch.float32)
-        report["networks"], refusals = _describe(plan, recipe.train.batch_size)
+        device, dtype = torch.device("cpu"), torch.float32
+        loss = build_loss(recipe, plan, device, dtype)
+        report["networks"], networks, refusals = _describe(recipe, plan)
         try:
+            with parts_named(recipe, plan):
+                diffaugments = build_diffaugments(recipe, device, dtype)
+            built = Built(recipe, plan, networks, loss, diffaugments, device, dtype)
             with kept_for_backward() as kept:
-                rehearse(recipe, plan)
+                try_step(built, on_meta=True)
         except GanzooError as error:
             # The step is what counts: a task may give its network more inputs than one. Where it
             # fails, what the network alone refused says more.
@@ -112,28 +124,31 @@ def network_costs(recipe: Recipe, *, stand_in: bool | None = None) -> dict[str, 
         GanzooError: when data or networks can't be had.
     """
     data = open_data(recipe, "train", stand_in=stand_in)
-    return _describe(plan_networks(recipe, data.fields), recipe.train.batch_size)[0]
+    return _describe(recipe, plan_networks(recipe, data.fields))[0]
 
 
-def _describe(plan: Plan, batch_size: int) -> tuple[dict[str, Any], list[RecipeError]]:
-    """What is known of each network, and of those that can't be called alone why."""
-    networks: dict[str, Any] = {}
+def _describe(
+    recipe: Recipe, plan: Plan
+) -> tuple[dict[str, Any], dict[str, torch.nn.Module], list[RecipeError]]:
+    """What is known of each network; the networks; and why some can't be called alone."""
+    told: dict[str, Any] = {}
+    networks: dict[str, torch.nn.Module] = {}
     refusals = []
     for role, component in plan.chosen.items():
         io = plan.io[role]
         outputs: list[list[int]] = []
         flops = None
         try:
-            network, outputs, flops = _tried(component, io, role, batch_size)
+            networks[role], outputs, flops = _tried(component, io, role, recipe)
         except _NotAlone as alone:
-            network = alone.network
+            networks[role] = alone.network
             refusals.append(alone.refusal)
         else:
             if plan.task.roles[role] == "generator":
                 check_outputs(component.id, role, io, [tuple(shape) for shape in outputs])
-        networks[role] = {
+        told[role] = {
             "id": component.id,
-            "parameters": sum(p.numel() for p in network.parameters()),
+            "parameters": sum(p.numel() for p in networks[role].parameters()),
             "flops": flops,
             "input": list(io.inputs),
             "outputs": outputs,
@@ -141,8 +156,8 @@ def _describe(plan: Plan, batch_size: int) -> tuple[dict[str, Any], list[RecipeE
         options = component.options
         field = options.receptive_field() if isinstance(options, NetOptions) else None
         if field is not None:
-            networks[role]["receptive_field"] = field
-    return networks, refusals
+            told[role]["receptive_field"] = field
+    return told, networks, refusals
 
 
 class _NotAlone(Exception):  # noqa: N818  # no error yet: what a task gives the network will tell
@@ -155,7 +170,7 @@ class _NotAlone(Exception):  # noqa: N818  # no error yet: what a task gives the
 
 
 def _tried(
-    component: Chosen, io: NetIO, role: str, batch_size: int
+    component: Chosen, io: NetIO, role: str, recipe: Recipe
 ) -> tuple[torch.nn.Module, list[list[int]], int | None]:
     """The network, and what `_forward` says of it.
 
@@ -163,17 +178,18 @@ def _tried(
         RecipeError: it can't be built.
         _NotAlone: it can't be called with what its `io` says.
     """
+    seed = recipe.train.seed
     try:
         with torch.device("meta"):
-            network = build_network(component, io, 0, role)
+            network = build_network(component, io, seed, role)
         # Two images at least, since batch norm refuses a single one on a 1 x 1 map.
-        return network, *_forward(network, io, max(2, batch_size))
+        return network, *_forward(network, io, max(2, recipe.train.batch_size))
     except GanzooError:
         raise
     except Exception:  # noqa: BLE001  # whatever a plugin's code raises without numbers
         # A network that looks at its numbers can't be built or called without them.
         with weights_follow():
-            network = _with_numbers(component, io, role)
+            network = _with_numbers(component, io, role, seed)
         try:
             return network, *_forward(network, io, 2)
         except GanzooError:
@@ -182,9 +198,9 @@ def _tried(
             raise _NotAlone(network, _refusal(component, io, role, error)) from error
 
 
-def _with_numbers(component: Chosen, io: NetIO, role: str) -> torch.nn.Module:
+def _with_numbers(component: Chosen, io: NetIO, role: str, seed: int) -> torch.nn.Module:
     try:
-        return build_network(component, io, 0, role)
+        return build_network(component, io, seed, role)
     except GanzooError:
         raise
     except Exception as error:

@@ -1,29 +1,26 @@
-"""One step without data, weights or optimizers: do networks, loss and task fit together?
+"""A training step that changes nothing: do networks, loss and task fit together?
 
-What a network takes and a loss wants is known to nobody but them, so the only honest question is to
-play a step. It is played on the meta device, where tensors have shapes and no numbers, so that it
-costs nothing; and once more with numbers if that fails, since code may look at them. A run on the
-CPU has networks with numbers already and plays with copies of them: less than its first step costs,
-where on the meta device torch would first import its compiler, for 0.8 s.
+Only a network knows what it takes, and only a loss knows what it needs, so a step of the task is
+tried with made-up data. A run's first real step can't take its place: errors would leave a run
+directory behind, and a task may give a player its first turn in a later step.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from ganzoo.data.rng import isolated
-from ganzoo.engine.build import Plan, build_diffaugments, build_loss, build_network
+from ganzoo.engine.build import Built, Plan, SummedLoss, with_numbers
 from ganzoo.engine.optimize import idle, total_of, trained
 from ganzoo.engine.wrapped_networks import Promise
 from ganzoo.errors import GanzooError, PluginError, RecipeError, error_text
 from ganzoo.interfaces import Clock, DiffAugment
-from ganzoo.nn import weights_follow
 from ganzoo.plugin_system.blame import last_line
 from ganzoo.recipe.model import Recipe
 
@@ -81,19 +78,17 @@ class _Optimize:
         self.turns += 1
 
 
-def rehearse(
-    recipe: Recipe,
-    plan: Plan,
-    networks: Mapping[str, nn.Module] | None = None,
-    dtype: torch.dtype = torch.float32,
-) -> None:
-    """Play the recipe's task on made-up batches until each player had a turn: one step, mostly.
+def try_step(built: Built, *, on_meta: bool) -> None:
+    """Run the recipe's task on made-up batches until each player had a turn: one step, mostly.
+
+    Networks, losses and augmentations stay as they are: meanwhile their buffers are replaced by
+    copies, no weight is changed, and the process's random generators are put back.
 
     Args:
-        recipe: whose task, losses and augmentations play.
-        plan: its networks.
-        networks: those of a run on the CPU, of which copies play.
-        dtype: theirs.
+        built: what a run would train.
+        on_meta: use the meta device, where tensors have shapes and no numbers, so that a step takes
+            no memory; and numbers, for two images, only where that fails. False on a CPU: there a
+            step takes less time than the 0.8 s in which torch imports what meta tensors need.
 
     Raises:
         RecipeError: networks, loss and task don't fit together, with the cause; or networks that
@@ -101,27 +96,73 @@ def rehearse(
         PluginError: a term is no single number, or doesn't depend on its player's weights; a step
             gives no player a turn.
     """
-    if recipe.ema.enabled:
-        _check_averages(recipe, plan)
-    with isolated(0):
+    if built.recipe.ema.enabled:
+        _check_averages(built.recipe, built.plan)
+    count = built.recipe.train.batch_size
+    with isolated(0), parts_named(built.recipe, built.plan):
+        if not on_meta:
+            _on_device(built, built.device, count)
+            return
         try:
-            copies = None if networks is None else _copied(networks)
-            if copies is None:
-                _without_numbers(recipe, plan)
-            else:
-                count = recipe.train.batch_size
-                _step(recipe, plan, copies, torch.device("cpu"), dtype, count)
+            _on_device(built, torch.device("meta"), count)
         except GanzooError:
             raise
-        except Exception as error:
-            parts = [*(one.id for one in plan.chosen.values())]
-            parts += [entry.chosen.id for entry in recipe.loss]
-            parts += [chosen.id for chosen in recipe.diffaugment]
-            raise RecipeError(
-                f"{recipe.task.id} can't make a step with {', '.join(parts)}: {error_text(error)}",
-                where=last_line(error),
-                hint="take another component; if these should fit, tell their authors",
-            ) from error
+        except Exception:  # noqa: BLE001  # whatever a plugin's code raises without numbers
+            _on_device(with_numbers(built), built.device, min(count, 2))
+
+
+@contextmanager
+def parts_named(recipe: Recipe, plan: Plan) -> Iterator[None]:
+    """Name all parts of a recipe in an error of one of them.
+
+    Raises:
+        RecipeError: instead of each error that isn't ganzoo's own.
+    """
+    try:
+        yield
+    except GanzooError:
+        raise
+    except Exception as error:
+        parts = [*(one.id for one in plan.chosen.values())]
+        parts += [entry.chosen.id for entry in recipe.loss]
+        parts += [chosen.id for chosen in recipe.diffaugment]
+        raise RecipeError(
+            f"{recipe.task.id} can't make a step with {', '.join(parts)}: {error_text(error)}",
+            where=last_line(error),
+            hint="take another component; if these should fit, tell their authors",
+        ) from error
+
+
+def _on_device(built: Built, device: torch.device, count: int) -> None:
+    """Run steps of `count` images with copies of all buffers, on the meta device of weights too."""
+    losses = built.loss.parts.values() if isinstance(built.loss, SummedLoss) else (built.loss,)
+    parts = (*built.networks.values(), *losses, *built.diffaugments)
+    modules = _Together(
+        (part for part in parts if isinstance(part, nn.Module)),
+        lambda: _steps(built, device, count),
+    )
+    tensors = {name: buffer.to(device, copy=True) for name, buffer in modules.named_buffers()}
+    if device.type == "meta":
+        tensors |= {
+            name: nn.Parameter(weight.detach().to(device), weight.requires_grad)
+            for name, weight in modules.named_parameters()
+        }
+    compiled = built.recipe.train.compile != "off"
+    # To compile for one step would take longer than everything else.
+    with torch.compiler.set_stance("force_eager") if compiled else nullcontext():
+        functional_call(modules, tensors, ())
+
+
+class _Together(nn.Module):
+    """Modules as one, so that `functional_call` can replace the tensors of all of them at once."""
+
+    def __init__(self, modules: Iterable[nn.Module], function: Callable[[], None]) -> None:
+        super().__init__()
+        self.modules_ = nn.ModuleList(modules)
+        self.function = function
+
+    def forward(self) -> None:
+        self.function()
 
 
 def _check_averages(recipe: Recipe, plan: Plan) -> None:
@@ -137,59 +178,20 @@ def _check_averages(recipe: Recipe, plan: Plan) -> None:
         )
 
 
-def _copied(networks: Mapping[str, nn.Module]) -> dict[str, nn.Module] | None:
-    """Copies of networks; None where one can't be copied (`torch.nn.utils.weight_norm`)."""
-    try:
-        return copy.deepcopy(dict(networks))
-    except Exception:  # noqa: BLE001  # whatever a plugin's network holds
-        return None
-
-
-def _without_numbers(recipe: Recipe, plan: Plan) -> None:
-    """A step on the meta device; with numbers, which cost, of two images if that fails."""
-    device, dtype, count = torch.device("meta"), torch.float32, recipe.train.batch_size
-    try:
-        _step(recipe, plan, _built(recipe, plan, device), device, dtype, count)
-    except GanzooError:
-        raise
-    except Exception:  # noqa: BLE001  # whatever a plugin's code raises without numbers
-        device = torch.device("cpu")
-        with weights_follow():
-            networks = _built(recipe, plan, device)
-        _step(recipe, plan, networks, device, dtype, min(count, 2))
-
-
-def _built(recipe: Recipe, plan: Plan, device: torch.device) -> dict[str, nn.Module]:
-    networks = {}
-    for role, chosen in plan.chosen.items():
-        with device:
-            network = build_network(chosen, plan.io[role], recipe.train.seed, role)
-        networks[role] = network.to(device)
-    return networks
-
-
-def _step(
-    recipe: Recipe,
-    plan: Plan,
-    networks: Mapping[str, nn.Module],
-    device: torch.device,
-    dtype: torch.dtype,
-    count: int,
-) -> None:
+def _steps(built: Built, device: torch.device, count: int) -> None:
+    recipe, plan = built.recipe, built.plan
     for player, roles in plan.players.items():
-        trained(player, {role: networks[role] for role in roles})
-    loss = build_loss(recipe, plan, device, dtype)
-    augments = build_diffaugments(recipe, device, dtype)
+        trained(player, {role: built.networks[role] for role in roles})
     nets = {}
-    for role, network in networks.items():
+    for role, network in built.networks.items():
         table, promise = plan.task.roles[role], Promise(plan.chosen[role].id, role, plan.io[role])
         nets[role] = _Net(
             network,
             promise if table == "generator" else None,
-            augments if table == "discriminator" else (),
+            built.diffaugments if table == "discriminator" else (),
         )
-    task = plan.task(recipe.task.options, nets, loss)
-    optimize, batch = _Optimize(plan.players), _batch(plan, count, device, dtype)
+    task = plan.task(recipe.task.options, nets, built.loss)
+    optimize, batch = _Optimize(plan.players), _batch(plan, count, device, built.dtype)
     for step in range(_STEPS):
         task.clock = optimize.clock = Clock(step, 0, 0.0)
         for net in nets.values():

@@ -9,7 +9,7 @@ from pathlib import Path
 from ganzoo.data.pipeline import open_data
 from ganzoo.engine import run_directory, run_record
 from ganzoo.engine.accelerate_session import Resolved, Session, resolve
-from ganzoo.engine.dry_run import rehearse
+from ganzoo.engine.dry_run import try_step
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.loop import Loop
 from ganzoo.engine.ranks import place
@@ -120,8 +120,7 @@ def _begin(
     # Before Python ends: it would wait for loader workers, which heed no signal, for ever.
     stack.callback(trainer.close)
     if resume is None:
-        on_cpu = session.device.type == "cpu"
-        rehearse(recipe, trainer.plan, trainer.nets if on_cpu else None, session.dtype)
+        try_step(trainer.built, on_meta=session.device.type != "cpu")
     path = resume or _made(recipe, out, session, stack)
     voice.log_to(path / "log.txt")
     if resume is not None:

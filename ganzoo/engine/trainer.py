@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -15,20 +14,14 @@ from ganzoo.data.loader import batches
 from ganzoo.data.pipeline import PreparedData
 from ganzoo.data.sampler import StreamSampler
 from ganzoo.engine.accelerate_session import Session
-from ganzoo.engine.build import (
-    build_diffaugments,
-    build_loss,
-    build_network,
-    optimizer_options,
-    plan_networks,
-)
+from ganzoo.engine.build import build, optimizer_options, plan_networks
 from ganzoo.engine.ema import Ema
 from ganzoo.engine.loss_weights import weights_of
 from ganzoo.engine.optimize import Stepper, idle
 from ganzoo.engine.wrapped_networks import PreparedNet, Promise
 from ganzoo.errors import DivergedError, PluginError
 from ganzoo.interfaces import Clock
-from ganzoo.nn import ways, weights_follow
+from ganzoo.nn import ways
 from ganzoo.recipe.model import Recipe
 
 
@@ -50,11 +43,12 @@ class Trainer:
         self.session = session
         seed = recipe.train.seed
         self.plan = plan_networks(recipe, data.fields)
-        loss = build_loss(recipe, self.plan, session.device, session.dtype)
-        self.diffaugments = build_diffaugments(recipe, session.device, session.dtype)
-        # Of networks only: the weights of losses aren't in checkpoints.
-        with weights_follow() if restored else nullcontext():
-            self.prepared = {role: self._prepare(role) for role in self.plan.chosen}
+        self.built = build(recipe, self.plan, session.device, session.dtype, restored=restored)
+        self.loss = self.built.loss
+        self.diffaugments = self.built.diffaugments
+        self.prepared = {
+            role: self._prepare(role, network) for role, network in self.built.networks.items()
+        }
         self.stepper = Stepper(
             session,
             self.plan.players,
@@ -69,8 +63,7 @@ class Trainer:
                 for role, net in self.prepared.items()
                 if self.plan.task.roles[role] == "generator"
             }
-        self.loss = loss
-        self.task = self.plan.task(recipe.task.options, self.prepared, loss)
+        self.task = self.plan.task(recipe.task.options, self.prepared, self.loss)
         train = recipe.train
         self.images_per_batch = train.batch_size * session.world
         self.images_per_step = self.images_per_batch * train.accumulate
@@ -87,9 +80,8 @@ class Trainer:
         rng.seed_all(rng.seed_for(seed, "training", session.rank))
         self._stream: Iterator[dict[str, Tensor]] | None = None
 
-    def _prepare(self, role: str) -> PreparedNet:
+    def _prepare(self, role: str, network: nn.Module) -> PreparedNet:
         chosen, io = self.plan.chosen[role], self.plan.io[role]
-        network = build_network(chosen, io, self.recipe.train.seed, role)
         table = self.plan.task.roles[role]
         return PreparedNet(
             network,

@@ -96,8 +96,8 @@ class PreparedNet:
     """`ganzoo.interfaces.Net` over a raw network and its wrappers.
 
     Args:
-        raw: the network.
-        session: where it goes.
+        raw: the network, on the session's device.
+        session: this process's share of the machine.
         promise: of a generator; other networks make none.
         augments: of a discriminator: what is done to all that it is shown.
     """
@@ -109,7 +109,6 @@ class PreparedNet:
         promise: Promise | None = None,
         augments: tuple[DiffAugment, ...] = (),
     ) -> None:
-        raw.to(device=session.device, dtype=session.dtype)
         if session.resolved.channels_last:
             raw.to(memory_format=torch.channels_last)
         mode = session.resolved.compile

@@ -1,22 +1,26 @@
 """`ganzoo check` refuses what wouldn't make a step, and nothing else."""
 
 import copy
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
+from ganzoo.api import Chosen
+from ganzoo.cli.main import main
 from ganzoo.data.pipeline import open_data
 from ganzoo.engine.accelerate_session import Session, resolve
 from ganzoo.engine.check import inspect_recipe
-from ganzoo.engine.dry_run import rehearse
+from ganzoo.engine.dry_run import try_step
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import ExitCode, PluginError, RecipeError
 from ganzoo.interfaces import NetIO
 from ganzoo.plugin_system import registry
-from ganzoo.recipe import load_recipe
+from ganzoo.recipe import load, load_recipe
 
 TOYS = Path(__file__).parent / "toys"
 
@@ -94,7 +98,7 @@ def test_what_makes_no_step_is_refused_with_the_reason(tiny, sets, said, where):
     assert steps(recipe) is not None  # the control: it really doesn't
 
 
-def test_a_rehearsal_draws_no_random_numbers_of_the_process(tiny):
+def test_a_dry_run_draws_no_random_numbers_of_the_process(tiny):
     recipe = load_recipe(tiny, ("generator=fitting_toy/looking",))
     before = torch.get_rng_state()
     inspect_recipe(recipe)
@@ -102,8 +106,6 @@ def test_a_rehearsal_draws_no_random_numbers_of_the_process(tiny):
 
 
 def test_a_command_tells_the_reason(tiny, capsys):
-    from ganzoo.cli.main import main
-
     plugin = ["--plugin", str(TOYS / "fitting_toy.py")]
     arguments = [*plugin, "check", str(tiny), "--set"]
     assert main([*arguments, "loss=fitting_toy/features"]) == ExitCode.RECIPE
@@ -111,7 +113,7 @@ def test_a_command_tells_the_reason(tiny, capsys):
     assert main([*arguments, "discriminator=fitting_toy/critic"]) == ExitCode.DONE
 
 
-def test_a_run_refuses_what_a_rehearsal_refuses_and_leaves_no_directory(tiny, tmp_path):
+def test_a_run_refuses_what_a_dry_run_refuses_and_leaves_no_directory(tiny, tmp_path):
     refused = load_recipe(tiny, ("loss=broken_toy/detached",))
     with pytest.raises(PluginError, match="don't depend on its weights"):
         run(refused, out=tmp_path / "refused", limits=Limits(1))
@@ -121,8 +123,8 @@ def test_a_run_refuses_what_a_rehearsal_refuses_and_leaves_no_directory(tiny, tm
     assert (tmp_path / "legal" / "status.json").is_file()
 
 
-def test_a_run_on_the_cpu_plays_with_its_whole_batch_and_copies_of_its_networks(tiny, tmp_path):
-    """The network of pairs takes no odd batch: neither may the rehearsal take another one."""
+def test_a_run_on_the_cpu_plays_with_its_whole_batch(tiny, tmp_path):
+    """The network of pairs takes no odd batch: neither may the dry run take another one."""
     pairs = "discriminator=fitting_toy/pairs"
     odd = load_recipe(tiny, (pairs, "train.batch_size=3"))
     with pytest.raises(RecipeError, match="can't make a step with"):
@@ -144,26 +146,96 @@ def test_a_network_that_cannot_be_copied_runs_all_the_same(tiny, tmp_path):
         run(refused, out=tmp_path / "refused", limits=Limits(1))
 
 
-def test_copies_play_and_the_networks_stay(tiny):
-    recipe = load_recipe(tiny)
+@pytest.mark.parametrize("on_meta", [False, True])
+def test_a_dry_run_changes_nothing_of_what_plays(tiny, on_meta):
+    recipe = load_recipe(tiny, ("loss=broken_toy/counting",))
     session = Session(resolve(recipe.train), accumulate=1)
     try:
         trainer = Trainer(recipe, open_data(recipe, "train"), session)
+        parts = {**trainer.nets, "loss": trainer.loss}
+        tensors = {id(tensor) for part in parts.values() for tensor in part.buffers()}
         stored = {
-            role: {name: value.clone() for name, value in net.state_dict().items()}
-            for role, net in trainer.nets.items()
+            (role, name): value.clone()
+            for role, part in parts.items()
+            for name, value in part.state_dict().items()
         }
-        rehearse(recipe, trainer.plan, trainer.nets)
-        for role, net in trainer.nets.items():
-            for name, value in net.state_dict().items():
-                assert torch.equal(value, stored[role][name]), f"{role}, {name}"
-        trainer.step()  # the control: a step changes weights and statistics
-        changed = [
-            name
-            for role, net in trainer.nets.items()
-            for name, value in net.state_dict().items()
-            if not torch.equal(value, stored[role][name])
-        ]
-        assert any("running_mean" in name for name in changed)
+
+        def changed():
+            return [
+                name
+                for (role, name), before in stored.items()
+                if not torch.equal(parts[role].state_dict()[name], before)
+            ]
+
+        try_step(trainer.built, on_meta=on_meta)
+        assert not changed()
+        assert tensors == {id(tensor) for part in parts.values() for tensor in part.buffers()}
+        assert all(w.grad is None for part in parts.values() for w in part.parameters())
+        trainer.step()  # the control: a step changes weights, statistics, and what the loss keeps
+        assert any("running_mean" in name for name in changed())
+        assert "turns" in changed()
     finally:
         session.close()
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """How often a component was built, by its kind and id, a recipe validated, a network copied."""
+    count = Counter()
+    build, validate, deepcopy = Chosen.build, load.validate, copy.deepcopy
+
+    def noted_build(self, *args):
+        count[self.component.kind, self.id] += 1
+        return build(self, *args)
+
+    def noted_validate(*args, **options):
+        count["validate"] += 1
+        return validate(*args, **options)
+
+    def noted_deepcopy(value, memo=None):
+        count["copy"] += isinstance(value, nn.Module)
+        return deepcopy(value, memo)
+
+    monkeypatch.setattr(Chosen, "build", noted_build)
+    monkeypatch.setattr(load, "validate", noted_validate)
+    monkeypatch.setattr(copy, "deepcopy", noted_deepcopy)
+    return count
+
+
+BUILT = (
+    ("generator", "pix2pix/unet"),
+    ("discriminator", "pix2pix/patchgan"),
+    ("loss", "pix2pix/cgan_l1"),
+    ("diffaugment", "gan/diffaugment"),
+)
+
+
+def test_a_run_reads_its_recipe_and_builds_its_parts_once(tiny, tmp_path, monkeypatch, counted):
+    monkeypatch.chdir(tmp_path)
+    command = ["run", str(tiny), "--set", "diffaugment=gan/diffaugment", "--max-steps"]
+    assert main([*command, "1"]) == ExitCode.DONE
+    assert {one: counted[one] for one in (*BUILT, "validate", "copy")} == {
+        **dict.fromkeys((*BUILT, "validate"), 1),
+        "copy": 0,
+    }
+    counted.clear()
+    assert main([*command, "2", "--resume", "last"]) == ExitCode.DONE
+    assert counted["validate"] == 2  # its own recipe, and that of the run to compare it with
+    assert {counted[one] for one in BUILT} == {1}
+    counted.clear()  # the control: an average is a copy
+    assert main([*command, "1", "--set", "ema.enabled=true"]) == ExitCode.DONE
+    assert counted["copy"] == 1
+
+
+def test_a_check_builds_once_without_numbers_and_once_to_time_a_step(tiny, counted):
+    recipe = load_recipe(tiny, ("diffaugment=gan/diffaugment", "train.batch_size=17"))
+    inspect_recipe(recipe)
+    assert {counted[one] for one in BUILT} == {1}
+    counted.clear()
+    assert inspect_recipe(recipe, timed=True)["time"]
+    assert {counted[one] for one in BUILT} == {2}
+    counted.clear()  # what looks at its numbers is built without them, and then with them
+    assert not inspect_recipe(load_recipe(tiny, ("generator=fitting_toy/looking",)))["problems"]
+    assert counted["generator", "fitting_toy/looking"] == 2
+    assert counted["discriminator", "pix2pix/patchgan"] == 2
+    assert counted["loss", "pix2pix/cgan_l1"] == 1
