@@ -1,0 +1,59 @@
+"""The contract between the engine and components. Everything here is for plugin authors too.
+
+What a component's target is called with:
+
+| kind | call |
+|---|---|
+| generator, discriminator, network | `target(options, io) -> torch.nn.Module` |
+| loss | `target(options) -> Loss` (an `nn.Module` is moved, not trained; its buffers are saved) |
+| task | `target(options, nets, loss) -> Task` |
+| data | `target(options, split) -> DataSource` |
+| augment | `target(options) -> Augment` |
+| diffaugment | `target(options) -> DiffAugment` (an `nn.Module` is moved; its buffers are saved) |
+| metric | `target(options) -> Metric` |
+| callback | `target(options) -> object with ganzoo_* run hooks` |
+"""
+
+from __future__ import annotations
+
+from ganzoo.interfaces.data import Augment, DataSource, DiffAugment
+from ganzoo.interfaces.fields import Field, NetIO, Shape, Split, image_shape, refuse_classes
+from ganzoo.interfaces.losses import KnownValue, Loss, LossInputs
+from ganzoo.interfaces.metrics import Metric, Score
+from ganzoo.interfaces.networks import (
+    Discriminator,
+    DiscriminatorOutput,
+    Generator,
+    Role,
+    as_output,
+)
+from ganzoo.interfaces.task import Task
+from ganzoo.interfaces.training import Clock, Net, Optimize, Outcome, RunView
+
+__all__ = [
+    "Augment",
+    "Clock",
+    "DataSource",
+    "DiffAugment",
+    "Discriminator",
+    "DiscriminatorOutput",
+    "Field",
+    "Generator",
+    "KnownValue",
+    "Loss",
+    "LossInputs",
+    "Metric",
+    "Net",
+    "NetIO",
+    "Optimize",
+    "Outcome",
+    "Role",
+    "RunView",
+    "Score",
+    "Shape",
+    "Split",
+    "Task",
+    "as_output",
+    "image_shape",
+    "refuse_classes",
+]

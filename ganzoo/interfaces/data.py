@@ -1,0 +1,90 @@
+"""Data sources, augments and differentiable augments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+from ganzoo.interfaces.fields import Field
+from ganzoo.interfaces.training import Clock
+
+
+class DataSource(Protocol):
+    """Samples of one split; must pickle, since loader workers may be started by forkserver.
+
+    Attributes `palette`-like extras belong to `fields`. Optional attributes: `metrics`, what this
+    data add to an evaluation: ids of metrics, or tables (`{"use": ID, ...}`); `notes`, sentences
+    that the user should see once; `arrays`, the whole split in memory by field, one row a sample
+    and equal to what `load` gives, which draws nothing then: batches are cut out of it at once
+    where a recipe has no augments; `sizes`, a method: height and width of each image of sample
+    `index` by field, before augmentation, from headers alone, by which `ganzoo check` finds the
+    samples that a crop doesn't fit. For fields that aren't aligned: `own_names`, the names of each
+    one's own items by field, of which item i is in sample i, so that an evaluation takes each once;
+    `undrawn`, a method: this split with nothing drawn beside a sample, for evaluations of `train`.
+    """
+
+    @property
+    def fields(self) -> Mapping[str, Field]:
+        """What a sample holds. Image shapes are those of sample 0, before augmentation."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def load(self, index: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
+        """Sample `index`: images as H x W x C uint8, uint16 or float32 (already in [low, high]),
+        labels as H x W integers, points as D float32, a class as a 0-d integer.
+
+        A sample that draws nothing from `rng` must depend on `index` alone as long as the run
+        lasts: training keeps it from one epoch to the next (`train.cache`). Drawing is calling
+        `rng` itself, or `rng.spawn`, never a copy of it or of its state.
+
+        Raises:
+            DataError: naming the file, when a sample can't be read.
+        """
+        ...
+
+    def name(self, index: int) -> str:
+        """Name of the sample, for files and messages: a file's stem, or `000012`."""
+        ...
+
+
+class Augment(Protocol):
+    """A random or fixed change of a sample, drawn from `rng` alone; must pickle.
+
+    Drawing is calling `rng` itself, or `rng.spawn`, never a copy of it or of its state: a change
+    that leaves `rng` alone is a function of the sample, and what it made is kept from one epoch to
+    the next (`train.cache`).
+
+    All images of a sample (arrays with three axes) get the same geometry; label maps (two axes)
+    are resampled with nearest neighbour.
+    """
+
+    def __call__(
+        self, sample: Mapping[str, np.ndarray], rng: np.random.Generator
+    ) -> dict[str, np.ndarray]: ...
+
+
+class DiffAugment(Protocol):
+    """A differentiable change of all that a discriminator is shown, real and generated alike.
+
+    The engine calls it inside every discriminator in training, in both players' turns, so that
+    tasks and losses know nothing of it. It draws from torch's global generator, which checkpoints
+    keep, anew for each image; gradients pass through it.
+    """
+
+    def __call__(self, images: Tensor, clock: Clock) -> Tensor:
+        """Return images of the same shape.
+
+        Args:
+            images: N x C x H x W in [-1, 1]; C may be more than an image's own channels, where the
+                task shows a discriminator the source beside it.
+            clock: for probabilities that anneal.
+
+        Raises:
+            ValueError: the input is no batch of images.
+        """
+        ...

@@ -1,0 +1,84 @@
+"""Losses: what they are given, and what they return."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+from ganzoo.interfaces.networks import DiscriminatorOutput
+from ganzoo.interfaces.training import Clock
+
+
+@dataclass(frozen=True)
+class LossInputs:
+    """All that a loss may look at in one player's turn.
+
+    Args:
+        real, fake: N x C x H x W in [-1, 1], or N x D points, as the data's `Field` says.
+        clock: for lazy intervals and annealed weights.
+        real_output: None in the generator's turn unless the loss has `real_in_generator_turn`,
+            and where the recipe has no discriminator.
+        fake_output: None where the recipe has no discriminator.
+        discriminate: runs the discriminator on other points, for penalties:
+            `discriminate(x, precise=True)` without autocast. Raises `RuntimeError` where the
+            recipe has no discriminator.
+        condition: what else the discriminator saw, by name.
+    """
+
+    real: Tensor
+    fake: Tensor
+    clock: Clock
+    real_output: DiscriminatorOutput | None
+    fake_output: DiscriminatorOutput | None
+    discriminate: Callable[..., DiscriminatorOutput]
+    condition: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class KnownValue:
+    """A loss's terms where they can be worked out by hand; `ganzoo.testing` holds the loss to it.
+
+    The discriminator gives one logit an image, N x 1 x 1 x 1. At other points, where a penalty asks
+    for it, the logit is linear in the mean of an image, through both of those stated: with
+    `slope = (real_logit - fake_logit) / (real - fake)` its gradient has slope / 192 at each of the
+    192 values, so the norm |slope| / sqrt(192). For that `real` and `fake` must differ (or both
+    logits be equal: the slope is then 0). A loss that refuses to work without features gets
+    the images themselves as those of one layer.
+
+    Args:
+        discriminator: the terms of the discriminator's turn.
+        generator: the terms of the generator's turn.
+        real_logit, fake_logit: every logit of real and of fake images.
+        real, fake: every value of the images, N x 3 x 8 x 8.
+    """
+
+    discriminator: Mapping[str, float]
+    generator: Mapping[str, float]
+    real_logit: float = 0.0
+    fake_logit: float = 0.0
+    real: float = 0.0
+    fake: float = 0.0
+
+
+@runtime_checkable
+class Loss(Protocol):
+    """Weighted, named terms for each player; their sum is minimised and each one is logged.
+
+    Optional attributes: `real_in_generator_turn: bool` (default False), for relativistic losses and
+    feature matching; `needs_discriminator: bool` (default True); `known_values`, a sequence of
+    `KnownValue` to which tests hold the loss; `term_weights(clock) -> Mapping[str, float]`, the
+    weight of terms that a person would compare with a metric: logs show their plain values too. A
+    task may have it as well.
+    """
+
+    def discriminator(self, inputs: LossInputs) -> dict[str, Tensor]:
+        """Scalar terms of the discriminator's turn."""
+        ...
+
+    def generator(self, inputs: LossInputs) -> dict[str, Tensor]:
+        """Scalar terms of the generator's turn."""
+        ...

@@ -1,0 +1,56 @@
+"""Generators and discriminators: how they are called, and what they return."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Role = Literal["generator", "discriminator", "network"]
+"""The table of a recipe that describes the network of one of a task's roles."""
+
+
+@dataclass(frozen=True)
+class DiscriminatorOutput:
+    """What a discriminator says of a batch.
+
+    Args:
+        logits: one tensor per scale, never after a sigmoid.
+        features: for each scale, intermediate activations (feature matching), or nothing.
+    """
+
+    logits: tuple[Tensor, ...]
+    features: tuple[tuple[Tensor, ...], ...] = ()
+
+
+class Generator(Protocol):
+    """An `nn.Module` called with an input batch and, if conditional, class indices."""
+
+    def __call__(self, x: Tensor, y: Tensor | None = None) -> Tensor: ...
+
+
+class Discriminator(Protocol):
+    """An `nn.Module` that returns logits: one scale, several, or a dict with features.
+
+    The dict is `{"logits": [...], "features": [[...], ...]}`. Never a dataclass: Accelerate would
+    leave its tensors in bf16.
+    """
+
+    def __call__(
+        self, x: Tensor, y: Tensor | None = None
+    ) -> Tensor | list[Tensor] | dict[str, Any]: ...
+
+
+def as_output(value: Any) -> DiscriminatorOutput:
+    """Wrap what a discriminator returned: a tensor, a list of them, or a dict with features."""
+    if isinstance(value, DiscriminatorOutput):
+        return value
+    if isinstance(value, Mapping):
+        features = tuple(tuple(scale) for scale in value.get("features", ()))
+        return DiscriminatorOutput(tuple(value["logits"]), features)
+    if isinstance(value, Sequence):
+        return DiscriminatorOutput(tuple(value))
+    return DiscriminatorOutput((value,))

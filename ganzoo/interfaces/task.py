@@ -1,0 +1,162 @@
+"""Tasks: one training algorithm each."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+from ganzoo.interfaces.fields import Field, NetIO
+from ganzoo.interfaces.losses import Loss, LossInputs
+from ganzoo.interfaces.networks import DiscriminatorOutput, Role, as_output
+from ganzoo.interfaces.training import Clock, Net, Optimize
+
+
+class Task(ABC):
+    """A training algorithm: it owns the order of play, and nothing of the machinery.
+
+    Args:
+        options: the task's options.
+        nets: prepared networks by role; optional roles that the recipe set to "none" are absent.
+        loss: the recipe's loss; several are summed by the engine before the task sees them.
+    """
+
+    roles: ClassVar[Mapping[str, Role]]
+    """Each network's role, and the recipe table (`[generator]`...) that describes it."""
+    players: ClassVar[Mapping[str, tuple[str, ...]]]
+    """Each player, and the roles whose weights it moves."""
+    needs: ClassVar[frozenset[str]]
+    """Fields that a batch must have; checked against the data component."""
+    serves: ClassVar[Mapping[str, tuple[str, str]]]
+    """Roles whose weights are of use alone: (field that goes in, field that comes out). Where the
+    first is in no data (noise), `draw` makes it, and `ganzoo sample` takes the weights; else
+    `ganzoo predict` does."""
+    needs_aligned: ClassVar[bool] = False
+    """Whether the fields in `needs` must belong together: unpaired data are then refused."""
+    optional: ClassVar[frozenset[str]] = frozenset()
+    """Roles that a recipe may set to "none": then not in `nets`, and their player doesn't exist."""
+    clock: Clock
+    """Set by the engine before each step."""
+
+    def __init__(self, options: Any, nets: Mapping[str, Net], loss: Loss) -> None:
+        self.options = options
+        self.nets = nets
+        self.loss = loss
+
+    @classmethod
+    @abstractmethod
+    def io(cls, role: str, options: Any, fields: Mapping[str, Field]) -> NetIO:
+        """Shapes of a role's network, from the data's fields: never repeated in a recipe.
+
+        Raises:
+            DataError: when the fields don't fit the task.
+        """
+
+    @abstractmethod
+    def step(self, batch: Mapping[str, Tensor], optimize: Optimize) -> None:
+        """One step of every player; at least one of them must have its turn."""
+
+    @abstractmethod
+    def sample(
+        self, batch: Mapping[str, Tensor], nets: Mapping[str, Callable[..., Tensor]]
+    ) -> dict[str, Tensor]:
+        """What to show for a batch, by caption, in the order of the sample grid's columns.
+
+        Images N x C x H x W in [-1, 1]; or points N x 2, which are drawn in one picture.
+        """
+
+    @classmethod
+    @abstractmethod
+    def predict(
+        cls, options: Any, role: str, net: Callable[..., Tensor], inputs: Mapping[str, Tensor]
+    ) -> Tensor:
+        """What one network makes of a batch; the engine sets mode and seed around it.
+
+        Args:
+            options: the task's.
+            role: whose network it is, one of `serves`.
+            net: it.
+            inputs: the field that goes in, and those beside it that aren't what comes out; or what
+                `draw` gave.
+        """
+
+    @classmethod
+    def draw(
+        cls,
+        options: Any,
+        role: str,
+        io: NetIO,
+        count: int,
+        random: torch.Generator,
+    ) -> dict[str, Tensor]:
+        """Inputs of a network that makes samples from none of the data's: noise, class indices.
+
+        Only for roles whose input field, as `serves` names it, no data have. Class indices are
+        called `label`, so that `ganzoo sample --label` can set them.
+
+        Args:
+            options: the task's.
+            role: one of `serves`.
+            io: shapes and classes of its network.
+            count: samples wanted.
+            random: on the CPU; the only source of numbers, so that a seed means the same anywhere.
+
+        Raises:
+            NotImplementedError: the task takes its inputs from data alone.
+        """
+        message = f"{cls.__name__} draws no inputs for {role!r}: its `serves` must name a field"
+        raise NotImplementedError(message)
+
+    def state_dict(self) -> dict[str, Any]:
+        """State beyond networks and optimizers (image pools), made of tensors and JSON's types."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:  # noqa: B027  # most have none
+        """Take back what `state_dict` gave."""
+
+    def look(
+        self,
+        turn: Literal["discriminator", "generator"],
+        net: Callable[..., Any] | None,
+        real: Tensor,
+        fake: Tensor,
+        see: Callable[[Tensor], Tensor] = lambda image: image,
+        condition: Mapping[str, Tensor] | None = None,
+        label: Tensor | None = None,
+    ) -> LossInputs:
+        """Show real and fake to a discriminator and gather what a loss may look at.
+
+        Args:
+            turn: whose turn it is; the generator's turn skips the real images unless the loss has
+                `real_in_generator_turn`.
+            net: the discriminator (its frozen form in the generator's turn), None without one.
+            real: N x C x H x W.
+            fake: the same; detached in the discriminator's turn.
+            see: what the discriminator is shown of an image, such as the source beside it.
+            condition: passed on to the loss.
+            label: class indices, N, for a discriminator that takes them.
+        """
+        wants_real = turn == "discriminator" or getattr(self.loss, "real_in_generator_turn", False)
+        if net is None:
+            return LossInputs(
+                real, fake, self.clock, None, None, _no_discriminator, condition or {}
+            )
+
+        def discriminate(x: Tensor, *, precise: bool = False) -> DiscriminatorOutput:
+            shown = (see(x),) if label is None else (see(x), label)
+            return as_output(net(*shown, precise=precise))
+
+        real_output = discriminate(real) if wants_real else None
+        fake_output = discriminate(fake)
+        return LossInputs(
+            real, fake, self.clock, real_output, fake_output, discriminate, condition or {}
+        )
+
+
+def _no_discriminator(*_: Any, **__: Any) -> DiscriminatorOutput:
+    message = "the recipe has no discriminator, and its loss asks for one"
+    raise RuntimeError(message)
