@@ -1,7 +1,8 @@
-"""Bricks for networks: convolutions, initial weights and their origin, norms, and resampling."""
+"""Bricks for networks: convolutions, class indices, initial weights, norms and resampling."""
 
 from __future__ import annotations
 
+from ganzoo.nn.classes import class_indices, project_classes
 from ganzoo.nn.conv import Conv2d, ConvTranspose2d, ways
 from ganzoo.nn.init import init_normal
 from ganzoo.nn.initial import weights_follow, weights_follow_now
@@ -14,8 +15,10 @@ __all__ = [
     "Double",
     "Halve",
     "Norm",
+    "class_indices",
     "init_normal",
     "norm_2d",
+    "project_classes",
     "uses_bias",
     "ways",
     "weights_follow",

@@ -61,8 +61,9 @@ class Unpaired(Task):
                     where=name,
                 )
         if source.shape[1:] != target.shape[1:]:
+            sizes = [f"{field.shape[2]} x {field.shape[1]}" for field in (source, target)]
             raise DataError(
-                f"source is {_size(source)} and target {_size(target)} (W x H)",
+                f"source is {sizes[0]} and target {sizes[1]} (W x H)",
                 hint="bring both to one size, such as by an [[augment]] with images/resize",
             )
         if options.uses_identity() and source.shape[0] != target.shape[0]:
@@ -171,8 +172,3 @@ def _prefixed(
         for domain, terms in by_domain.items()
         for name, term in terms.items()
     }
-
-
-def _size(image: Field) -> str:
-    _, height, width = image.shape
-    return f"{width} x {height}"

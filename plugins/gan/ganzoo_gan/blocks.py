@@ -1,8 +1,8 @@
-"""What the image networks share: legal sizes, class indices, spectral norm."""
+"""What the image networks share: legal sizes and spectral norm."""
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils import parametrizations
 
 from ganzoo.interfaces import Shape, image_shape
@@ -44,18 +44,6 @@ def image_of(shape: Shape, what: str) -> tuple[int, int]:
         )
         raise ValueError(message)
     return channels, doublings
-
-
-def index_of(y: Tensor | None, classes: int) -> Tensor:
-    """The class indices that a conditional network needs.
-
-    Raises:
-        ValueError: there are none.
-    """
-    if y is None:
-        message = f"was built for {classes} classes, and is called without class indices"
-        raise ValueError(message)
-    return y
 
 
 def limit_spectrum(network: nn.Module) -> None:

@@ -7,8 +7,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
 from ganzoo.interfaces import NetIO
-from ganzoo.nn import Conv2d, ConvTranspose2d, init_normal, norm_2d, uses_bias
-from ganzoo_gan.blocks import BOTTOM, image_of, index_of, limit_spectrum, noise_size
+from ganzoo.nn import (
+    Conv2d,
+    ConvTranspose2d,
+    class_indices,
+    init_normal,
+    norm_2d,
+    project_classes,
+    uses_bias,
+)
+from ganzoo_gan.blocks import BOTTOM, image_of, limit_spectrum, noise_size
 from ganzoo_gan.network_options import DCGANDiscriminatorOptions, DCGANGeneratorOptions
 
 LEAK = 0.2  # slope of the leaky ReLU for negative values (section 4)
@@ -62,7 +70,7 @@ class DCGANGenerator(nn.Module):
             ValueError: they are missing.
         """
         if self.classes:
-            hot = F.one_hot(index_of(y, self.classes), self.classes)
+            hot = F.one_hot(class_indices(y, self.classes), self.classes)
             z = torch.cat([z, hot.to(z.dtype)], 1)
         return torch.tanh(self.model(z[:, :, None, None]))
 
@@ -123,5 +131,4 @@ class DCGANDiscriminator(nn.Module):
             return logits
         # A mean, not 1802.05637's sum: without spectral norm the sum of 16 cells would outweigh
         # the image's own logit from the first step on.
-        direction: Tensor = self.embedding(index_of(y, self.classes))
-        return logits + (direction * maps.mean((2, 3))).sum(1, keepdim=True)
+        return project_classes(logits, maps.mean((2, 3)), self.embedding, y)

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
 from ganzoo.interfaces import NetIO
-from ganzoo_gan.blocks import BOTTOM, image_of, index_of, limit_spectrum, noise_size
+from ganzoo.nn import class_indices, project_classes
+from ganzoo_gan.blocks import BOTTOM, image_of, limit_spectrum, noise_size
 from ganzoo_gan.network_options import SNGANDiscriminatorOptions, SNGANGeneratorOptions
 
 PLAIN_BLOCKS = 2  # at the discriminator's end, which don't halve
@@ -115,7 +116,7 @@ class SNGANGenerator(nn.Module):
         Raises:
             ValueError: they are missing.
         """
-        label = index_of(y, self.classes) if self.classes else None
+        label = class_indices(y, self.classes) if self.classes else None
         x = self.start(z).unflatten(1, (self.width, BOTTOM, BOTTOM))
         for block in self.blocks:
             x = block(x, label)
@@ -208,5 +209,4 @@ class SNGANDiscriminator(nn.Module):
         logits: Tensor = self.judge(pooled)
         if not self.classes:
             return logits
-        direction: Tensor = self.embedding(index_of(y, self.classes))
-        return logits + (direction * pooled).sum(1, keepdim=True)
+        return project_classes(logits, pooled, self.embedding, y)

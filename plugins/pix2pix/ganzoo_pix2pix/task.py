@@ -50,8 +50,9 @@ class Paired(Task):
                     where=name,
                 )
         if source.shape[1:] != target.shape[1:]:
+            sizes = [f"{field.shape[2]} x {field.shape[1]}" for field in (source, target)]
             raise DataError(
-                f"source is {_size(source)} and target {_size(target)} (W x H)",
+                f"source is {sizes[0]} and target {sizes[1]} (W x H)",
                 hint="resize both to one size, such as by an [[augment]] with images/resize",
             )
         if role == "generator":
@@ -103,8 +104,3 @@ class Paired(Task):
     ) -> Tensor:
         """What the generator makes of `inputs["source"]`, N x C x H x W in [-1, 1]."""
         return net(inputs["source"])
-
-
-def _size(image: Field) -> str:
-    _, height, width = image.shape
-    return f"{width} x {height}"

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
 from ganzoo.interfaces import NetIO, image_shape
-from ganzoo.nn import Double, Halve
+from ganzoo.nn import Double, Halve, class_indices
 from ganzoo_r3gan.options import START, GeneratorOptions, ResNetOptions
 
 LEAK = 0.2  # slope of the leaky ReLU for negative values
@@ -113,18 +113,6 @@ def embed_classes(classes: int, size: int, gain: float = 1.0) -> nn.Embedding:
     return table
 
 
-def require_classes(classes: int, y: Tensor | None) -> Tensor:
-    """The class indices that a conditional network was given.
-
-    Raises:
-        ValueError: it wasn't.
-    """
-    if y is None:
-        message = f"it was built for {classes} classes, and is called without class indices"
-        raise ValueError(message)
-    return y
-
-
 class Generator(nn.Module):
     """Noise to images: a learned 4 x 4 map, weighted by the noise, then stages of doubling size.
 
@@ -168,7 +156,7 @@ class Generator(nn.Module):
         mode they are cut to [-1, 1].
         """
         if self.classes:
-            x = torch.cat((x, self.embedding(require_classes(self.classes, y))), 1)
+            x = torch.cat((x, self.embedding(class_indices(y, self.classes))), 1)
         x = self.modulate(x)[:, :, None, None] * self.start
         x = self.stages[0](x)
         for double, blocks in zip(self.transitions, self.stages[1:], strict=True):
@@ -223,5 +211,5 @@ class Discriminator(nn.Module):
         seen: Tensor = self.head((x * self.end).sum((2, 3)))
         if not self.classes:
             return seen
-        meant: Tensor = self.embedding(require_classes(self.classes, y))
+        meant: Tensor = self.embedding(class_indices(y, self.classes))
         return (seen * meant).sum(1, keepdim=True)
