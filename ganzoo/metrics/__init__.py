@@ -1,7 +1,11 @@
-"""Figures that compare images, for metrics of one's own; `image` also has the core's components."""
+"""For metrics of one's own: figures that compare images, and judges that are trained once.
+
+`ganzoo.metrics.image` also has the core's own metrics.
+"""
 
 from __future__ import annotations
 
 from ganzoo.metrics.image import gradient_energy, l1, psnr, ssim
+from ganzoo.metrics.judge import judge_file, kept_judge
 
-__all__ = ["gradient_energy", "l1", "psnr", "ssim"]
+__all__ = ["gradient_energy", "judge_file", "kept_judge", "l1", "psnr", "ssim"]

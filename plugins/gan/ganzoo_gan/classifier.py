@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # the field's name for it
 
-from ganzoo.data import cache_folder, isolated, replacing
+from ganzoo.data import isolated
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Split
+from ganzoo.metrics import judge_file, kept_judge
 from ganzoo_gan.data_options import SIZES, DigitClassifierOptions, Source
 from ganzoo_gan.digits import CLASSES, labelled
 
@@ -208,42 +205,20 @@ def trained(
         DataError: the source has no digits of this size.
     """
     _check_size(options.source, size)
-    path = cache_file(options, size, shuffled_labels=shuffled_labels)
-    if options.use_cache and path.is_file():
-        with isolated():  # its first weights are drawn, and never used
-            net = DigitClassifier(size)
-        try:
-            net.load_state_dict(load_file(path))
-        except (SafetensorError, RuntimeError):
-            path.unlink(missing_ok=True)
-        else:
-            return net.eval()
-    what = " with shuffled labels, for comparison" if shuffled_labels else ""
-    log.info("training a digit classifier (%s)%s: some seconds", options.source, what)
-    net = train(options, size, shuffled_labels=shuffled_labels)
-    if options.use_cache:
-        _store(net, path)
-    return net
+
+    def train_now() -> DigitClassifier:
+        what = " with shuffled labels, for comparison" if shuffled_labels else ""
+        log.info("training a digit classifier (%s)%s: some seconds", options.source, what)
+        return train(options, size, shuffled_labels=shuffled_labels)
+
+    file = cache_file(options, size, shuffled_labels=shuffled_labels)
+    return kept_judge(file if options.use_cache else None, lambda: DigitClassifier(size), train_now)
 
 
 def cache_file(options: DigitClassifierOptions, size: int, *, shuffled_labels: bool) -> Path:
-    """Where a trained net is kept; its name hashes source, seed, steps, size and code."""
-    key = f"{options.source} {options.seed} {options.steps} {size} {shuffled_labels} {_code()}"
-    name = hashlib.sha256(key.encode()).hexdigest()[:20]
-    return cache_folder() / "digit_classifier" / f"{name}.safetensors"
-
-
-@cache
-def _code() -> str:
-    """Hash of the sources that decide what a trained net is."""
+    """Return where a trained net is kept; its name hashes source, seed, steps, size and code."""
     folder = Path(__file__).parent
-    sources = (folder / "classifier.py", folder / "digits.py")
-    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
-
-
-def _store(net: DigitClassifier, path: Path) -> None:
-    weights: Mapping[str, Tensor] = {
-        key: value.contiguous() for key, value in net.state_dict().items()
-    }
-    with replacing(path) as temporary:
-        save_file(dict(weights), temporary)
+    settings = f"{options.source} {options.seed} {options.steps} {size} {shuffled_labels}"
+    return judge_file(
+        "digit_classifier", settings, (folder / "classifier.py", folder / "digits.py")
+    )

@@ -7,21 +7,19 @@ procedural training photographs, whose labels are exact.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
-from ganzoo.data import cache_folder, isolated, replacing
+from ganzoo.data import isolated
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Score
+from ganzoo.metrics import judge_file, kept_judge
 from ganzoo_images.procedural import CLASSES
 from ganzoo_images.procedural_options import LabelRecoveryOptions
 from ganzoo_images.segmenter import LARGEST, Segmenter, fit_image, fit_labels, train
@@ -169,42 +167,23 @@ def trained(options: LabelRecoveryOptions, size: int) -> Segmenter:
     damaged file of the cache is replaced.
     """
     size = min(max(size, 32), LARGEST)  # larger pictures are shrunk before they are segmented
-    with isolated():  # its first weights are drawn, and never used
-        net = Segmenter(options.width)
     if size == LARGEST and options == LabelRecoveryOptions(use_cache=options.use_cache):
+        with isolated():  # its first weights are drawn, and never used
+            net = Segmenter(options.width)
         net.load_state_dict(load_file(SHIPPED))
         return net.eval()
-    path = cache_file(options, size)
-    if options.use_cache and path.is_file():
-        try:
-            net.load_state_dict(load_file(path))
-        except (SafetensorError, RuntimeError):
-            path.unlink(missing_ok=True)
-        else:
-            return net.eval()
-    log.info("training the segmentation net of label recovery: about a minute on two cores")
-    net = train(options, size)
-    if options.use_cache:
-        _store(net, path)
-    return net
+
+    def train_now() -> Segmenter:
+        log.info("training the segmentation net of label recovery: about a minute on two cores")
+        return train(options, size)
+
+    file = cache_file(options, size) if options.use_cache else None
+    return kept_judge(file, lambda: Segmenter(options.width), train_now)
 
 
 def cache_file(options: LabelRecoveryOptions, size: int) -> Path:
-    """Where a trained segmenter is kept; its name hashes options, size and code."""
-    key = f"{options.model_dump_json(exclude={'use_cache'})} {size} {_code()}"
-    name = hashlib.sha256(key.encode()).hexdigest()[:20]
-    return cache_folder() / "label_recovery" / f"{name}.safetensors"
-
-
-@cache
-def _code() -> str:
-    """Hash of the sources that decide what a trained segmenter is."""
+    """Return where a trained segmenter is kept; its name hashes options, size and code."""
     folder = Path(__file__).parent
     sources = sorted((*folder.glob("procedural*.py"), folder / "segmenter.py"))
-    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
-
-
-def _store(net: Segmenter, path: Path) -> None:
-    weights = {key: value.contiguous() for key, value in net.state_dict().items()}
-    with replacing(path) as temporary:
-        save_file(weights, temporary)
+    settings = f"{options.model_dump_json(exclude={'use_cache'})} {size}"
+    return judge_file("label_recovery", settings, sources)
