@@ -23,7 +23,6 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
-from ganzoo.docstrings import Described
 from ganzoo.errors import GanzooError, PluginError, error_text
 
 API_VERSION = 1
@@ -51,14 +50,18 @@ hookimpl = pluggy.HookimplMarker("ganzoo")
 """Marks a function or method as an implementation of one of ganzoo's hooks."""
 
 
-class Options(Described):
+class Options(BaseModel):
     """Base of every component's options: immutable, and unknown keys are refused.
 
     The docstring under a field is its help text; give each field one.
     """
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
     )
 
 
@@ -219,14 +222,16 @@ def set_resolver(resolver: Callable[[Kind, Any], Chosen]) -> None:
     _resolver = resolver
 
 
-class Scalar(Described):
+class Scalar(BaseModel):
     """An option's number that may change with training.
 
     A recipe writes a number, or `{ from = 10, to = 1, until = 0.5, shape = "linear" }`; code reads
     `options.gamma.at(inputs.clock)`. `Field(ge=0)` and its like hold both ends to a limit.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
     start: float = Field(alias="from")
     """Value at the beginning of training."""

@@ -222,6 +222,25 @@ def test_a_full_disk_ends_writing_and_not_the_run(monkeypatch):
     other.close()
 
 
+def test_a_disk_without_room_for_the_table_ends_writing(monkeypatch):
+    record, write, tried = pack(1, {"x": np.arange(4)}), os.pwrite, []
+    cache = SampleCache(3, 10**6)
+    cache.put(0, record)
+
+    def full(file, data, offset):
+        tried.append(offset)
+        if offset < 3 * 16:
+            raise OSError(28, "No space left on device")
+        return write(file, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", full)
+    for index in (1, 2):
+        cache.put(index, record)
+    assert len(tried) == 2  # the first one's record and entry; no attempt for the second
+    assert [cache.get(index) is not None for index in range(3)] == [True, False, False]
+    cache.close()
+
+
 def test_numbers_only_are_packed():
     assert pack(1, {"x": np.array([None, "a"], object)}) is None
     assert pack(1, {"x": np.zeros(2, [("a", "f4"), ("b", "i2")])}) is None

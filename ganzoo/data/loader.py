@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from ganzoo.data.handover import PREFETCH, Handover, Letter, open_handover
 from ganzoo.data.pipeline import PreparedData
 from ganzoo.data.sample_cache import SampleCache, open_cache
 from ganzoo.data.sampler import Position, StreamSampler
@@ -27,16 +26,13 @@ from ganzoo.process.signals import left_to_parent
 class _Batches(Dataset[Any]):
     """Batches by positions; an error is a value, so that no worker wraps it in a traceback."""
 
-    def __init__(
-        self, data: PreparedData, cache: SampleCache | None, handover: Handover | None
-    ) -> None:
+    def __init__(self, data: PreparedData, cache: SampleCache | None) -> None:
         self.data = data
         self.cache = cache
-        self.handover = handover
 
-    def __getitem__(self, positions: Sequence[Position]) -> dict[str, Tensor] | Letter | Exception:
+    def __getitem__(self, positions: Sequence[Position]) -> dict[str, Tensor] | Exception:
         try:
-            return self._made(positions)
+            return self.data.batch(positions, self.cache)
         except GanzooError as error:
             return error
         except SystemExit as left:
@@ -55,11 +51,6 @@ class _Batches(Dataset[Any]):
             told.culprit = culprit(error)  # type: ignore[attr-defined]  # read by `culprit` again
             return told
 
-    def _made(self, positions: Sequence[Position]) -> dict[str, Tensor] | Letter:
-        batch = self.data.batch(positions, self.cache)
-        letter = self.handover.post(batch) if self.handover else None
-        return letter or batch
-
 
 def _as_it_is(batch: Any) -> Any:
     return batch
@@ -72,8 +63,6 @@ def _begin_worker(_: int) -> None:
     worker: Any = get_worker_info()
     if worker.dataset.cache:
         worker.dataset.cache.take_part(worker.id, worker.num_workers)
-    if worker.dataset.handover:
-        worker.dataset.handover.take_part(worker.id)
     try:
         import cv2
     except ImportError:
@@ -90,15 +79,12 @@ def batches(
         DataError: naming the sample that can't be read.
     """
     cache = open_cache(len(data), data.cache_mb)
-    # Where batches are pinned, torch does that and what comes before in a thread beside the steps.
-    handover = open_handover() if workers and not pin else None
     loader: DataLoader[Any] = DataLoader(
-        _Batches(data, cache, handover),
+        _Batches(data, cache),
         # Without a batch size the loader asks for what the sampler gives: a whole batch at once.
         batch_size=None,
         sampler=sampler,
         num_workers=workers,
-        prefetch_factor=PREFETCH if workers else None,
         collate_fn=_as_it_is,
         pin_memory=pin,
         worker_init_fn=_begin_worker if workers else None,
@@ -112,15 +98,14 @@ def batches(
         for batch in stream:
             if isinstance(batch, Exception):
                 raise batch
-            yield handover.collect(batch) if handover and isinstance(batch, tuple) else batch
+            yield batch
     finally:
         del stream  # the loader asks its workers to end, and waits for a while
         for worker in mine:
             if worker.is_alive():  # it hangs, and Python would wait for it at its end
                 worker.kill()
-        for file in (cache, handover):
-            if file:
-                file.close()
+        if cache:
+            cache.close()
 
 
 def lost_worker(error: RuntimeError) -> EnvironmentFault | None:

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 from ganzoo.engine.ranks import STORE
 from ganzoo.errors import ExitCode, GanzooError, UsageError, error_text
 from ganzoo.files import to_json
-from ganzoo.garbage import unsearched
 from ganzoo.plugin_system.blame import culprit, left_by
 from ganzoo.process.memory import out_of_memory
 from ganzoo.process.signals import HEEDED, Insistence, handled, leave
@@ -81,11 +80,10 @@ def execute(request: Request) -> Answer:
     Raises:
         GanzooError: when the run could not begin.
     """
-    with unsearched():
-        from ganzoo.engine.intervals import Limits
-        from ganzoo.engine.run import run
+    from ganzoo.engine.intervals import Limits
+    from ganzoo.engine.run import run
 
-        recipe, resume, overrides = settled(request)
+    recipe, resume, overrides = settled(request)
     result = run(
         recipe,
         out=Path(request.out) if request.out else None,

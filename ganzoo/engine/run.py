@@ -27,7 +27,6 @@ from ganzoo.engine.trainer import Trainer
 from ganzoo.engine.validation import open_watched
 from ganzoo.errors import RecipeError
 from ganzoo.files import write_text
-from ganzoo.garbage import unsearched
 from ganzoo.observers import Voice
 from ganzoo.plugin_system.blame import left_by
 from ganzoo.recipe.model import Recipe
@@ -62,17 +61,16 @@ def run(
     """
     with ExitStack() as stack:
         try:
-            with unsearched():
-                begun = _begin(
-                    recipe,
-                    stack,
-                    out=out,
-                    resume=resume,
-                    limits=limits or Limits(),
-                    voice=voice,
-                    observers=observers,
-                    overrides=overrides,
-                )
+            begun = _begin(
+                recipe,
+                stack,
+                out=out,
+                resume=resume,
+                limits=limits or Limits(),
+                voice=voice,
+                observers=observers,
+                overrides=overrides,
+            )
         except SystemExit as left:
             raise left_by(left) from left
         return begun.execute() if isinstance(begun, Loop) else begun

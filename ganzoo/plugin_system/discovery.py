@@ -15,6 +15,7 @@ import importlib.util
 import os
 import re
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -26,7 +27,6 @@ import ganzoo
 from ganzoo.api import Component
 from ganzoo.errors import UsageError, error_text
 from ganzoo.plugin_system.declarations import RefusedError, ask
-from ganzoo.plugin_system.import_sandbox import undisturbed
 
 GROUP = "ganzoo.plugins"
 CORE = ganzoo.DISTRIBUTION
@@ -34,6 +34,9 @@ CORE = ganzoo.DISTRIBUTION
 
 PREFIX = "ganzoo-"
 """How the name of a plugin's distribution begins; the namespace follows."""
+
+SLOW = 0.5
+"""Seconds of wall clock from which on the import of a plugin is called slow."""
 
 _NAMESPACE = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -244,7 +247,8 @@ def _not_the_owner(
 def _load(known: _Known, load: Callable[[], Any]) -> PluginRecord:
     """Import a plugin and ask its hooks; whatever goes wrong becomes the record's reason."""
     try:
-        components, recipes = ask(load(), known["namespace"])
+        with contextlib.redirect_stdout(sys.stderr):  # stdout belongs to the command's result
+            components, recipes = ask(load(), known["namespace"])
     except RefusedError as error:
         return PluginRecord(**known, state="quarantined", reason=str(error))
     except KeyboardInterrupt as error:  # the user's, who hears what took so long
@@ -262,10 +266,12 @@ def _load(known: _Known, load: Callable[[], Any]) -> PluginRecord:
 
 
 def _load_installed(known: _Known, load: Callable[[], Any]) -> PluginRecord:
-    """Load a plugin that nobody may have asked for, so that nothing but its record comes of it."""
+    """Load an installed plugin, and note what its authors or the user should change."""
     notes: list[str] = []
-    with undisturbed(notes):
-        record = _load(known, load)
+    start = time.perf_counter()
+    record = _load(known, load)
+    if (seconds := time.perf_counter() - start) >= SLOW:
+        notes.append(f"takes {seconds:.1f} s to import at every start of ganzoo")
     if (
         _normalised(known["distribution"]) != CORE
         and len(versions := _installed_versions(known["distribution"])) > 1
@@ -319,5 +325,4 @@ def _load_file(path: Path, taken: set[str]) -> PluginRecord:
         "version": "",
         "module": namespace,
     }
-    with contextlib.redirect_stdout(sys.stderr):  # stdout belongs to the command's result
-        return _load(known, lambda: importlib.import_module(namespace))
+    return _load(known, lambda: importlib.import_module(namespace))
