@@ -40,7 +40,6 @@ Kind = Literal[
     "diffaugment",
     "metric",
     "callback",
-    "importer",
 ]
 """What a component can be; `ganzoo.interfaces` says what the target of each is called with."""
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -101,7 +101,7 @@ def test_list(ganzoo: Callable) -> None:
     assert code == 0
     assert out == "generator  naming_toy/net   A net.\ngenerator  naming_toy/net2\n"
     assert ganzoo("list", "*y/hinge")[1].split() == ["loss", "naming_toy/hinge"]
-    code, out, err = ganzoo("list", "importer", "nothing")
+    code, out, err = ganzoo("list", "loss", "nothing")
     assert (code, out, err) == (0, "", "nothing matches\n")
     code, _, err = ganzoo("list", "generatr")
     assert code == 2

@@ -103,7 +103,7 @@ from ganzoo.api import Component, hookimpl
 {before}
 @hookimpl
 def ganzoo_components():
-    yield Component(kind="importer", name="a", target="json:loads", summary="reads a", {more})
+    yield Component(kind="callback", name="a", target="json:loads", summary="reads a", {more})
 {after}
 """
 RECIPE = 'from pathlib import Path\n@hookimpl\ndef ganzoo_recipes():\n    yield Path("{}")\n'
@@ -113,7 +113,7 @@ BROKEN_PLUGINS = {
     "check_summaries": {"more": 'paper="a paper by somebody"'},
     "check_presets": {"more": 'presets={"tiny": {"width": 4}}'},
     "check_renames": {
-        "after": '    yield Component(kind="importer", name="b", renamed_to="stranger/c")'
+        "after": '    yield Component(kind="callback", name="b", renamed_to="stranger/c")'
     },
     "check_recipes": {"after": RECIPE.format(ROOT / "pyproject.toml")},
     "check_distribution": {},

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from ganzoo.nn.classes import class_indices, project_classes
 from ganzoo.nn.conv import Conv2d, ConvTranspose2d, ways
-from ganzoo.nn.init import init_normal
-from ganzoo.nn.initial import weights_follow, weights_follow_now
+from ganzoo.nn.init import init_normal, weights_follow, weights_follow_now
 from ganzoo.nn.norm import Norm, norm_2d, uses_bias
 from ganzoo.nn.resample import Double, Halve
 

@@ -1,8 +1,14 @@
-"""Initial weights."""
+"""Initial weights: how they are drawn, and whether others will replace them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 from torch import nn
+
+_following: ContextVar[bool] = ContextVar("ganzoo_weights_follow", default=False)
 
 
 def init_normal(network: nn.Module, std: float = 0.02) -> None:
@@ -19,3 +25,26 @@ def init_normal(network: nn.Module, std: float = 0.02) -> None:
         elif isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.weight, 1.0, std)
             nn.init.zeros_(module.bias)
+
+
+@contextmanager
+def weights_follow() -> Iterator[None]:
+    """Build networks whose state is loaded right afterwards, or whose numbers nobody looks at.
+
+    The engine does so for a weights file, a resume and a check. A network then needs neither the
+    files nor the downloads that its options name.
+    """
+    token = _following.set(True)
+    try:
+        yield
+    finally:
+        _following.reset(token)
+
+
+def weights_follow_now() -> bool:
+    """Tell a network's constructor not to load first weights: all that it would load is replaced.
+
+    On the meta device it is False: there a constructor may look at local files to say what is
+    wrong with them, and should download nothing.
+    """
+    return _following.get()

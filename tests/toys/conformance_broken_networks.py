@@ -10,7 +10,7 @@ import torch
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainSerializer
 from torch import nn
 
-from ganzoo.api import Component, NetOptions, Options, hookimpl
+from ganzoo.api import Component, NetOptions, hookimpl
 from ganzoo.interfaces import image_shape, refuse_classes
 
 
@@ -272,21 +272,21 @@ def crash(net, *arguments, **more):
     return 1 / 0
 
 
-class Open(Options):
+class Open(NetOptions):
     model_config = ConfigDict(extra="ignore")
 
 
-class Unexplained(Options):
+class Unexplained(NetOptions):
     width: int = 3
 
 
-class Thawed(Options):
+class Thawed(NetOptions):
     model_config = ConfigDict(frozen=False)
     width: int = 3
     """Channels."""
 
 
-class Doubles(Options):
+class Doubles(NetOptions):
     width: Annotated[int, AfterValidator(lambda value: 2 * value)] = 3
     """Channels; twice as many with each reading."""
 
@@ -295,7 +295,7 @@ def _without_unit(value):
     return int(value.removesuffix("px")) if isinstance(value, str) else value
 
 
-class Units(Options):
+class Units(NetOptions):
     width: Annotated[
         int, BeforeValidator(_without_unit), PlainSerializer(lambda value: f"{value}px")
     ] = 3
@@ -303,7 +303,7 @@ class Units(Options):
 
 
 def _hidden():
-    class Hidden(Options):
+    class Hidden(NetOptions):
         width: int = Field(default=3, description="Channels.")
 
     return Hidden
@@ -385,10 +385,10 @@ def ganzoo_components():
         kind = "discriminator" if issubclass(network, Judge) else "generator"
         yield component(kind, check, network.__name__, options)
     for check, options in OPTIONS.items():
-        yield component("importer", check, "Sound", f"{__name__}:{options}")
+        yield component("generator", check, "Sound", f"{__name__}:{options}")
     yield component("generator", "half_range", "HalfRange", "ganzoo.api:NetOptions")
     yield component("discriminator", "rough", "Rough", "ganzoo.api:NetOptions")
     yield component("generator", "unconcerned", "Unconcerned", "ganzoo.api:NetOptions")
     yield component("generator", "classes_in_single", "ClassesInSingle", "ganzoo.api:NetOptions")
     yield component("generator", "understated", "Understated", "ganzoo.api:NetOptions")
-    yield component("importer", "check_target", "Missing", "ganzoo.api:Options")
+    yield component("callback", "check_target", "Missing", "ganzoo.api:Options")
