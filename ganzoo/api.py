@@ -17,6 +17,7 @@ from pydantic import (
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     SerializeAsAny,
     model_serializer,
     model_validator,
@@ -44,6 +45,8 @@ Kind = Literal[
 """What a component can be; `ganzoo.interfaces` says what the target of each is called with."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """Every kind, in the order in which lists show them."""
+COMPONENT = "x-ganzoo-component"
+"""The keyword of a JSON Schema that stands for a component; its value is the component's kind."""
 
 hookimpl = pluggy.HookimplMarker("ganzoo")
 """Marks a function or method as an implementation of one of ganzoo's hooks."""
@@ -211,6 +214,12 @@ class Ref:
             serialization=core_schema.plain_serializer_function_ser_schema(Chosen.as_table),
         )
 
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        del schema, handler
+        return {COMPONENT: self.kind}
+
 
 _resolver: Callable[[Kind, Any], Chosen] | None = None
 
@@ -240,6 +249,14 @@ class Scalar(BaseModel):
     """Share of the planned images at which `to` is reached."""
     shape: Literal["linear", "cosine", "log"] = "linear"
     """Path between both values; `log` is linear in the logarithm and needs two positive values."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler, /
+    ) -> dict[str, Any]:
+        table = handler.resolve_ref_schema(handler(schema))
+        table.pop("description", None)  # what the option does is said by its own docstring
+        return {"anyOf": [{"type": "number"}, table]}
 
     @model_validator(mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""The schema says what the loader says, in words that Taplo reads."""
+"""The schema says what the loader says, in keywords that Taplo and Tombi read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import copy
 import enum
 import json
 import logging
+import shutil
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +17,15 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+    create_model,
+)
 from typing_extensions import TypedDict
 
 from ganzoo import api
@@ -25,7 +35,7 @@ from ganzoo.plugin_system import registry
 from ganzoo.plugin_system.discovery import CORE, PluginRecord, discover
 from ganzoo.plugin_system.registry import Registry
 from ganzoo.recipe import RecipeProblems, load_document, load_recipe, parse_every, shipped_recipes
-from ganzoo.recipe.draft4 import demands_of, draft4, table_of, value_of
+from ganzoo.recipe.option_schema import demands_of, table_of
 from ganzoo.recipe.resolved import KEYS
 from ganzoo.recipe.schema import FILE, HELP, component_schema, recipe_schema, schema_text
 from ganzoo.recipe.validate import SETTINGS
@@ -35,11 +45,10 @@ TOY = Path(__file__).parent / "toys" / "naming_toy.py"
 TOYS = Registry(discover(files=[TOY], environ={}, entry_points=[]))
 BUILT_IN = Registry(discover(environ={"GANZOO_PLUGIN_AUTOLOAD": "0"}))
 NEWER = {
-    *("const", "contains", "dependentRequired", "dependentSchemas", "else", "examples", "if"),
-    *("prefixItems", "propertyNames", "then", "unevaluatedItems", "unevaluatedProperties"),
-    *("$defs", "$id", "$anchor", "$comment", "$dynamicRef", "minContains", "maxContains"),
+    *("dependentRequired", "dependentSchemas", "prefixItems", "unevaluatedItems"),
+    *("unevaluatedProperties", "$defs", "$anchor", "$dynamicRef", "minContains", "maxContains"),
 }
-"""Keywords that Draft 4 doesn't know."""
+"""Keywords of later drafts, which Taplo ignores."""
 
 
 def schemas_in(schema: Any) -> Iterator[dict[str, Any]]:
@@ -58,24 +67,24 @@ def schemas_in(schema: Any) -> Iterator[dict[str, Any]]:
 
 
 def faults_of_draft(schema: dict[str, Any]) -> list[str]:
-    """What a reader of Draft 4 would not understand, or pass over."""
+    """Return what a reader of Draft 7 would not understand, or pass over."""
     faults = []
     for one in schemas_in(schema):
         faults += sorted(NEWER & set(one))
         if "$ref" in one and len(one) > 1:
             faults.append(f"beside $ref: {sorted(one)}")
         faults += [
-            f"{key} is no boolean"
+            f"{key} is no number"
             for key in ("exclusiveMinimum", "exclusiveMaximum")
-            if not isinstance(one.get(key, True), bool)
+            if isinstance(one.get(key), bool)
         ]
     return faults
 
 
-def validator(schema: dict[str, Any]) -> jsonschema.Draft4Validator:
-    jsonschema.Draft4Validator.check_schema(schema)
+def validator(schema: dict[str, Any]) -> jsonschema.Draft7Validator:
+    jsonschema.Draft7Validator.check_schema(schema)
     assert faults_of_draft(schema) == []
-    return jsonschema.Draft4Validator(schema)
+    return jsonschema.Draft7Validator(schema)
 
 
 SCHEMA = recipe_schema(BUILT_IN)
@@ -83,21 +92,21 @@ VALID = validator(SCHEMA)
 VALID_TOY = validator(recipe_schema(TOYS))
 
 
-# It is a schema that Taplo reads.
+# It is a schema that Taplo and Tombi read.
 
 
 @pytest.mark.parametrize(
     "fault",
     [
-        {"properties": {"x": {"const": 1}}},
+        {"properties": {"x": {"$defs": {}}}},
         {"definitions": {"a": {"$ref": "#/definitions/b", "default": 1}}},
-        {"anyOf": [{"type": "number", "exclusiveMinimum": 0}]},
+        {"anyOf": [{"type": "number", "minimum": 0, "exclusiveMinimum": True}]},
         {"items": [{"prefixItems": []}]},
     ],
 )
 def test_a_newer_keyword_would_be_noticed(fault: dict) -> None:
     assert faults_of_draft(fault)
-    assert not faults_of_draft({"properties": {"const": {"enum": [1]}}})
+    assert not faults_of_draft({"properties": {"$defs": {"const": 1}}})
 
 
 def test_every_pointer_leads_somewhere() -> None:
@@ -204,8 +213,8 @@ BROKEN = {
     ),
     "table expected": ("train = 3", "type", "train"),
     "out of limits": ("[train]\nepochs = 0", "minimum", "train.epochs"),
-    "an excluded limit": ("[optimizer]\neps = 0", "minimum", "optimizer.eps"),
-    "option out of limits": ("[generator]\ndropout = 1.0", "maximum", "generator.dropout"),
+    "an excluded limit": ("[optimizer]\neps = 0", "exclusiveMinimum", "optimizer.eps"),
+    "option out of limits": ("[generator]\ndropout = 1.0", "exclusiveMaximum", "generator.dropout"),
     "no such choice": ('[ema]\n[watch]\nevaluate = "all"', "enum", "watch.evaluate"),
     "no such number": ("[discriminator]\nreceptive_field = 71", "enum", "discriminator."),
     "too few": ("[optimizer]\nbetas = [0.5]", "minItems", "optimizer.betas"),
@@ -462,7 +471,7 @@ def test_what_the_loader_takes_the_schema_takes(data: st.DataObject) -> None:
     ],
 )
 def test_intervals(text: str) -> None:
-    valid = validator(value_of(*_annotated(SETTINGS["watch"].model_fields["log"])))
+    valid = validator(table_of(SETTINGS["watch"])["properties"]["log"])
     parse_every(text)
     assert valid.is_valid(text)
 
@@ -472,14 +481,10 @@ def test_intervals(text: str) -> None:
     ["", "5", "0 steps", "0.0 minutes", "1.5 epochs", "5 weeks", "-1 steps", "nevermore", "steps"],
 )
 def test_what_is_no_interval(text: str) -> None:
-    valid = validator(value_of(*_annotated(SETTINGS["watch"].model_fields["log"])))
+    valid = validator(table_of(SETTINGS["watch"])["properties"]["log"])
     with pytest.raises(ValueError):
         parse_every(text)
     assert not valid.is_valid(text)
-
-
-def _annotated(info: Any) -> tuple[Any, list[Any]]:
-    return info.annotation, info.metadata
 
 
 # One component.
@@ -591,7 +596,9 @@ class Endless(TypedDict):
     ids=str,
 )
 def test_types(annotation: Any, legal: list[Any], illegal: list[Any]) -> None:
-    valid = validator(value_of(annotation))
+    config = ConfigDict(arbitrary_types_allowed=True)
+    made = create_model("Made", option=(annotation, ...), __config__=config)
+    valid = validator(table_of(made)["properties"]["option"])
     assert [value for value in legal if not valid.is_valid(value)] == []
     assert [value for value in illegal if valid.is_valid(value)] == []
 
@@ -621,17 +628,26 @@ def test_completeness_says_nothing_of_values() -> None:
     assert demands_of(Options) == {}
 
 
-def test_later_drafts_become_draft_4() -> None:
-    assert draft4({"exclusiveMinimum": 0, "const": 1, "title": "x"}) == {
-        "enum": [1],
-        "minimum": 0,
-        "exclusiveMinimum": True,
-    }
-    assert draft4({"anyOf": [{"type": "null"}, {"const": 1}]}) == {"anyOf": [{"enum": [1]}]}
-    assert draft4({"not": {"const": 1}, "additionalProperties": False}) == {
-        "not": {"enum": [1]},
-        "additionalProperties": False,
-    }
+LINTERS = {"taplo": ["taplo", "lint"], "tombi": ["tombi", "lint", "--offline"]}
+WRONG = ["[train]\nepoch = 3", '[train]\nepochs = "3"', "[optimizer]\neps = 0"]
+"""An unknown key, a wrong type, and a value out of its limits."""
+
+
+@pytest.mark.parametrize("tool", LINTERS)
+def test_the_editors_tools_agree(tool: str, tmp_path: Path) -> None:
+    """Run the tools themselves where they are installed (`pip install taplo tombi`)."""
+    if shutil.which(tool) is None:
+        pytest.skip(f"{tool} is not installed")
+
+    def admits(*files: Path) -> bool:
+        command = [*LINTERS[tool], *map(str, files)]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    assert admits(*RECIPES)
+    for text in WRONG:
+        file = tmp_path / "wrong.toml"
+        file.write_text(f"#:schema {(ROOT / 'recipes' / FILE).as_uri()}\n{EXTENDS}{text}\n")
+        assert not admits(file), text
 
 
 # The command.

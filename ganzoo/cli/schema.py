@@ -21,10 +21,10 @@ from ganzoo.recipe.schema import FILE, recipe_schema, schema_text
     help="The file to write, replacing it; default: standard output.",
 )
 def command(out: Path | None) -> None:
-    """Write the JSON Schema (Draft 4) of recipes, with the options of every plugin installed.
+    """Write the JSON Schema (Draft 7) of recipes, with the options of every plugin installed.
 
-    An editor that knows Taplo completes and checks a recipe whose first line names the file, such
-    as `#:schema ./recipe.schema.json`.
+    An editor that knows Taplo or Tombi completes and checks a recipe whose first line names the
+    file, such as `#:schema ./recipe.schema.json`.
     """
     text = schema_text(recipe_schema(current()))
     if out is None:

@@ -22,7 +22,7 @@ from typing import Any, get_args
 from ganzoo.api import KINDS, Component, Kind, Options
 from ganzoo.errors import PluginError
 from ganzoo.plugin_system.registry import CORE_KEYS, Entry, Registry
-from ganzoo.recipe.draft4 import Schema, demands_of, pointer, table_of
+from ganzoo.recipe.option_schema import Schema, demands_of, pointer, table_of
 from ganzoo.recipe.resolved import NETWORKS
 from ganzoo.recipe.validate import On
 
@@ -189,7 +189,7 @@ def component_table(entry: Entry, model: type[Options], names: list[str]) -> Sch
         properties[CORE_KEYS[component.kind]] = _CORE_SCHEMAS[component.kind]
     paper = f" ({component.paper})" if component.paper else ""
     about = {"title": entry.id, "description": f"{component.summary}{paper}"}
-    return {**about, **table, "properties": properties | table["properties"], "required": ["use"]}
+    return {**table, **about, "properties": properties | table["properties"], "required": ["use"]}
 
 
 def complete_ways(component: Component, model: type[Options]) -> list[Schema]:

@@ -10,14 +10,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ganzoo.api import KINDS, Options
+from ganzoo.api import KINDS
 from ganzoo.plugin_system.registry import CORE_KEYS, Entry, Registry
 from ganzoo.recipe.definitions import Definitions, complete_ways, component_table
-from ganzoo.recipe.draft4 import Schema, demands_of, pointer, table_of
+from ganzoo.recipe.option_schema import Schema, demands_of, pointer, table_of
 from ganzoo.recipe.resolved import KEYS
 from ganzoo.recipe.validate import ARRAYS, NAME, SETTINGS
 
-DRAFT = "http://json-schema.org/draft-04/schema#"
+DRAFT = "http://json-schema.org/draft-07/schema#"
 FILE = "recipe.schema.json"
 """The schema's usual name, and where shipped recipes look for it: beside themselves."""
 
@@ -42,7 +42,7 @@ HELP = {
 
 
 def recipe_schema(registry: Registry) -> Schema:
-    """The schema of a recipe file, in JSON Schema Draft 4, made without any target's import.
+    """The schema of a recipe file, in JSON Schema Draft 7, made without any target's import.
 
     A component whose options can't be imported is left out, with a warning.
     """
@@ -58,7 +58,7 @@ def recipe_schema(registry: Registry) -> Schema:
 
 
 def component_schema(registry: Registry, entry: Entry) -> Schema:
-    """The Draft 4 schema of one component's whole table: `use`, perhaps `preset`, its options.
+    """The Draft 7 schema of one component's whole table: `use`, perhaps `preset`, its options.
 
     Raises:
         PluginError: when its options can't be imported.
@@ -101,7 +101,7 @@ def _top(key: str) -> Schema:
         "extends": {"anyOf": [text, {"type": "array", "items": text}]},
     }
     if key in SETTINGS:
-        return {"description": _sentence(SETTINGS[key]), **table_of(SETTINGS[key])}
+        return table_of(SETTINGS[key])
     if key == "players":
         return {"type": "object", "additionalProperties": table_of(SETTINGS["optimizer"])}
     if key in {"loss", *ARRAYS}:
@@ -149,7 +149,3 @@ def _pointed_to(schema: Any) -> Iterator[str]:
     elif isinstance(schema, list):
         for value in schema:
             yield from _pointed_to(value)
-
-
-def _sentence(model: type[Options]) -> str:
-    return " ".join((model.__doc__ or "").split())

@@ -139,8 +139,8 @@ def _without_none(value: Any) -> Any:
 def check_options_schema(subject: Subject) -> None:
     """The JSON Schema that editors complete by admits what is legal, and no unknown option."""
     schema = component_schema(subject.registry, subject.component)
-    jsonschema.Draft4Validator.check_schema(schema)
-    validator = jsonschema.Draft4Validator(schema)
+    jsonschema.Draft7Validator.check_schema(schema)
+    validator = jsonschema.Draft7Validator(schema)
     for what, chosen in _choices(subject):
         table = _without_none(chosen.as_table())
         errors = [

@@ -1,0 +1,157 @@
+"""The options of a component as JSON Schema: pydantic's own, in a form that TOML editors read.
+
+The draft is 7, the newest one that Taplo and Tombi read alike: Taplo doesn't know `prefixItems`,
+and Tombi reads an array of `items` by the draft that the schema names. Taplo ignores what stands
+beside a `$ref`, so that models are written out where they are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema
+
+from ganzoo.api import COMPONENT
+
+Schema = dict[str, Any]
+
+_LIMITS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
+"""Pydantic's names of the limits of types whose schema it doesn't know, and the schema's names."""
+_VALUES = {"const", "default", "enum", "examples"}
+"""Keywords that hold values, not schemas."""
+_NAMED = {"properties", "patternProperties"}
+
+
+class _Generator(GenerateJsonSchema):
+    """Pydantic's generator, for recipes."""
+
+    ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012  # an attribute of instances there
+
+    def nullable_schema(self, schema: Any) -> Schema:
+        return self.generate_inner(schema["schema"])  # TOML has no null
+
+    def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> Schema:
+        del schema, error_info
+        return {}  # an editor that knows less is better than no schema
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        del schema
+        return False
+
+
+def pointer(name: str) -> Schema:
+    """Return the schema that stands under a name in `definitions`."""
+    return {"$ref": f"#/definitions/{name}"}
+
+
+def table_of(model: type[BaseModel]) -> Schema:
+    """Return what may stand in a model's table; nothing in it is required (see `demands_of`)."""
+    table: Schema = _without_demands(_whole(model))
+    return table
+
+
+def demands_of(model: type[BaseModel], given: Iterable[str] = ()) -> Schema:
+    """Return what a complete table of a model must have, its inner tables too; {} if nothing.
+
+    The schema restricts no values, and admits whatever is no table. An option that names a
+    component must be complete by the definition `KIND.complete`.
+
+    Args:
+        model: the options.
+        given: keys that a preset has already.
+    """
+    schema = _whole(model)
+    missing = [key for key in schema.get("required", ()) if key not in given]
+    return _demands({**schema, "required": missing})
+
+
+@lru_cache
+def _whole(model: type[BaseModel]) -> Schema:
+    schema = model.model_json_schema(schema_generator=_Generator)
+    return _written_out(schema, schema.get("$defs", {}))
+
+
+def _written_out(
+    schema: Mapping[str, Any], definitions: Mapping[str, Any], inside: tuple[str, ...] = ()
+) -> Schema:
+    """Return pydantic's schema with its `$defs` where they are used.
+
+    Args:
+        schema: as pydantic makes it.
+        definitions: its `$defs`; one that contains itself says nothing there.
+        inside: the names of those that are being written out.
+    """
+    if name := schema.get("$ref", "").rpartition("/")[2]:
+        target = {} if name in inside else definitions[name]
+        schema = {**target, **{key: schema[key] for key in schema if key != "$ref"}}
+        inside = (*inside, name)
+
+    def inner(value: Any) -> Any:
+        if isinstance(value, list):
+            return [inner(one) for one in value]
+        return _written_out(value, definitions, inside) if isinstance(value, dict) else value
+
+    made: Schema = {}
+    for key, value in schema.items():
+        if key in _VALUES:
+            made |= {} if value is None else {key: value}
+        elif key in _NAMED:
+            made[key] = {name: inner(one) for name, one in value.items()}
+        elif key == "prefixItems":
+            made["items"] = inner(value)
+        elif key == COMPONENT:
+            made["allOf"] = [pointer(f"{value}.nested")]
+        elif key not in {"$defs", "title"}:
+            made[key] = inner(value)
+    if "description" in made:
+        made["description"] = " ".join(made["description"].split())
+    _tell_arms(made)
+    return made
+
+
+def _tell_arms(schema: Schema) -> None:
+    """Give the alternatives of a value the limits and the description of the whole.
+
+    Taplo completes by the alternatives, and shows what they say.
+    """
+    limits = {name: schema.pop(key) for key, name in _LIMITS.items() if key in schema}
+    for arm in schema.get("anyOf", ()):
+        if "description" in schema and "allOf" not in arm:
+            arm.setdefault("description", schema["description"])
+        ends = [arm.get("properties", {}).get(end, {}) for end in ("from", "to")]
+        for number in (arm, *ends):
+            if number.get("type") in {"integer", "number"}:
+                number.update(limits)
+
+
+def _without_demands(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_demands(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: one if key in _VALUES else _without_demands(one)
+        for key, one in value.items()
+        if key != "required" or not isinstance(one, list)
+    }
+
+
+def _demands(schema: Any) -> Schema:
+    if not isinstance(schema, dict):
+        return {}
+    for one in schema.get("allOf", ()):
+        if one.get("$ref", "").endswith(".nested"):
+            return {"$ref": one["$ref"].removesuffix("nested") + "complete"}
+    arms = [demands for arm in schema.get("anyOf", ()) if (demands := _demands(arm))]
+    if len(arms) == 1:
+        return arms[0]
+    inner = {key: _demands(one) for key, one in schema.get("properties", {}).items()}
+    inner = {key: demands for key, demands in inner.items() if demands}
+    items = schema.get("items")
+    each = [_demands(one) for one in items] if isinstance(items, list) else _demands(items)
+    found = {"required": schema.get("required"), "properties": inner}
+    found["items"] = each if each != [{}] * len(each) else None
+    return {key: value for key, value in found.items() if value}
