@@ -38,22 +38,20 @@ OWN_AFFAIR = {ExitCode.RECIPE, ExitCode.PLUGIN, ExitCode.DATA}
 """Codes of a refusal; any other is no answer to whether components fit."""
 
 HEAD = """\
-# What fits what
+# Which components fit together
 
-Made by `python docs/compatibility.py`, which asks `ganzoo check` about combinations of this
-distribution's components, task by task, and then trains each for two steps on tiny samples (the
-preset `tiny` of each component that has one). `ok`: both found nothing wrong, and terms and weights
-stayed finite. A number: both refused it, for the reason below the table. Shapes and terms are
-compared, not pictures.
+This page was written by `python docs/compatibility.py`. The script asks `ganzoo check` about combinations of this distribution's
+components, task by task. Then it trains each combination for two steps on small samples, with the preset `tiny` of each component that
+has one. `ok` means that both found nothing wrong, and that terms and weights stayed finite. A number means that both refused the
+combination; the reason is below the table. The script compares shapes and terms, not the quality of images.
 
-Each task is looked at in a shipped recipe for every sort of shapes that its recipes have. Generator
-and discriminator meet in the sample alone, whose shape the data fix; so a first table takes every
-generator into the recipe, and a second puts every loss and every differentiable augment on every
-discriminator, since that is what these see. A loss that takes another one stands there
-with each, and with every setting that a shipped recipe of the task gives it; a penalty, which has
-no term for the generator, stands beside the recipe's own first loss, after a +.
+Each task is tried in one shipped recipe for each kind of shapes that its recipes have. Generator and discriminator are connected only
+by the samples, whose shape depends on the data. So the first table puts every generator into the recipe, and the second table
+combines every discriminator with every loss and every differentiable augment. A loss that contains another loss is tried with each of
+them, and with every setting in a shipped recipe of the task. A penalty has no term for the generator, so it is added to the recipe's
+own first loss; such a column starts with +.
 
-Sizes are refused by the same command: `ganzoo check RECIPE` names the nearest legal ones.
+Sizes are refused by the same command: `ganzoo check RECIPE` names the nearest valid ones.
 """
 ALIKE = 3
 """Losses that refuse a discriminator for one reason, after which no other is tried with it."""
