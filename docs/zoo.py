@@ -286,10 +286,11 @@ def render(figures: Mapping[str, Any]) -> str:
 HEAD = """\
 # The zoo
 
-This page was written by `python docs/zoo.py` from `docs/zoo.json`, which contains the results of real runs
-(`python docs/zoo.py run`). No number was typed by hand. The first row of each table is the recipe as it is shipped, and
-the other rows are its controls. The scores are those of the held-out split. With several seeds, the median comes first and
-every value follows in brackets. The machine had 2 cores, shared with other jobs; torch {torch}, accelerate {accelerate}.
+This page was written by `python docs/zoo.py` from `docs/zoo.json`, which contains the results of
+real runs (`python docs/zoo.py run`). No number was typed by hand. The first row of each table is
+the recipe as it is shipped, and the other rows are its controls. The scores are those of the
+held-out split. With several seeds, the median comes first and every value follows in brackets.
+The machine had 2 cores, shared with other jobs; torch {torch}, accelerate {accelerate}.
 """
 
 
