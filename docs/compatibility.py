@@ -40,16 +40,19 @@ OWN_AFFAIR = {ExitCode.RECIPE, ExitCode.PLUGIN, ExitCode.DATA}
 HEAD = """\
 # Which components fit together
 
-This page was written by `python docs/compatibility.py`. The script asks `ganzoo check` about combinations of this distribution's
-components, task by task. Then it trains each combination for two steps on small samples, with the preset `tiny` of each component that
-has one. `ok` means that both found nothing wrong, and that terms and weights stayed finite. A number means that both refused the
-combination; the reason is below the table. The script compares shapes and terms, not the quality of images.
+This page was written by `python docs/compatibility.py`. The script asks `ganzoo check` about
+combinations of this distribution's components, task by task. Then it trains each combination for
+two steps on small samples, with the preset `tiny` of each component that has one. `ok` means that
+both found nothing wrong, and that terms and weights stayed finite. A number means that both
+refused the combination; the reason is below the table. The script compares shapes and terms, not
+the quality of images.
 
-Each task is tried in one shipped recipe for each kind of shapes that its recipes have. Generator and discriminator are connected only
-by the samples, whose shape depends on the data. So the first table puts every generator into the recipe, and the second table
-combines every discriminator with every loss and every differentiable augment. A loss that contains another loss is tried with each of
-them, and with every setting in a shipped recipe of the task. A penalty has no term for the generator, so it is added to the recipe's
-own first loss; such a column starts with +.
+Each task is tried in one shipped recipe for each kind of shapes that its recipes have. Generator
+and discriminator are connected only by the samples, whose shape depends on the data. So the first
+table puts every generator into the recipe, and the second table combines every discriminator with
+every loss and every differentiable augment. A loss that contains another loss is tried with each
+of them, and with every setting in a shipped recipe of the task. A penalty has no term for the
+generator, so it is added to the recipe's own first loss; such a column starts with +.
 
 Sizes are refused by the same command: `ganzoo check RECIPE` names the nearest valid ones.
 """
