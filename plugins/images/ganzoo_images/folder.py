@@ -13,7 +13,8 @@ from ganzoo.data import decode_image, find_data, image_size
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Field
 from ganzoo_images.folders import deal, look_below, sample_names, shown, sort_naturally
-from ganzoo_images.side_by_side import CHANNEL_COUNT
+from ganzoo_images.options import CHANNEL_COUNT
+from ganzoo_images.propose import propose_folder
 from ganzoo_images.splits import dealt_note, find_split, split_names
 
 if TYPE_CHECKING:
@@ -79,15 +80,11 @@ class ImageFolder:
     @classmethod
     def propose(cls, folder: Path) -> Proposal | None:
         """What `ganzoo init` writes for a folder of single images; see `Proposal`."""
-        from ganzoo_images.propose import propose_folder
-
         return propose_folder(folder)
 
     @classmethod
     def propose_anyway(cls, folder: Path) -> Proposal | None:
         """What it writes where `--use` names this component."""
-        from ganzoo_images.propose import propose_folder
-
         return propose_folder(folder, anyway=True)
 
     def _class_names(self, folder: Path, files: Iterable[str], *, dealt: bool) -> tuple[str, ...]:

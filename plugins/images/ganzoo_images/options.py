@@ -9,6 +9,8 @@ from pydantic import Field, field_validator
 from ganzoo.api import Options
 
 Channels = Literal["rgb", "gray", "rgba"]
+CHANNEL_COUNT = {"gray": 1, "rgb": 3, "rgba": 4}
+"""How many channels each of them has."""
 Direction = Literal["left_to_right", "right_to_left"]
 Filter = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]
 Side = Annotated[int, Field(ge=1, le=65536)]

@@ -10,6 +10,8 @@ from ganzoo.data import decode_image, find_data, image_size
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Field, Split
 from ganzoo_images.folders import deal, look_into, sample_names
+from ganzoo_images.options import CHANNEL_COUNT
+from ganzoo_images.propose import propose_side_by_side
 from ganzoo_images.splits import dealt_note, find_split
 
 if TYPE_CHECKING:
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
 
     from ganzoo.data import Proposal
     from ganzoo_images.options import SideBySideOptions
-
-CHANNEL_COUNT = {"gray": 1, "rgb": 3, "rgba": 4}
 
 
 class SideBySide:
@@ -42,15 +42,11 @@ class SideBySide:
     @classmethod
     def propose(cls, folder: Path) -> Proposal | None:
         """What `ganzoo init` writes for a folder of such files; see `Proposal`."""
-        from ganzoo_images.propose import propose_side_by_side
-
         return propose_side_by_side(folder)
 
     @classmethod
     def propose_anyway(cls, folder: Path) -> Proposal | None:
         """What it writes where `--use` names this component."""
-        from ganzoo_images.propose import propose_side_by_side
-
         return propose_side_by_side(folder, anyway=True)
 
     @property

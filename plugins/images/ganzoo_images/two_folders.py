@@ -12,7 +12,9 @@ from ganzoo.errors import DataError
 from ganzoo.interfaces import Field
 from ganzoo_images.folders import Found, deal, look_into, sample_names, shown
 from ganzoo_images.matching import guess_suffixes, match
-from ganzoo_images.side_by_side import CHANNEL_COUNT
+from ganzoo_images.options import CHANNEL_COUNT, ResizeOptions
+from ganzoo_images.propose import propose_two_folders
+from ganzoo_images.resize import Resize
 from ganzoo_images.splits import dealt_note, find_sides
 
 if TYPE_CHECKING:
@@ -73,15 +75,11 @@ class TwoFolders:
     @classmethod
     def propose(cls, folder: Path) -> Proposal | None:
         """What `ganzoo init` writes for a folder with two folders of pairs; see `Proposal`."""
-        from ganzoo_images.propose import propose_two_folders
-
         return propose_two_folders(folder)
 
     @classmethod
     def propose_anyway(cls, folder: Path) -> Proposal | None:
         """What it writes where `--use` names this component."""
-        from ganzoo_images.propose import propose_two_folders
-
         return propose_two_folders(folder, anyway=True)
 
     @property
@@ -119,9 +117,6 @@ class TwoFolders:
         size = self._common(source, target)
         if self.options.sizes == "crop":
             return {name: _middle(image, size) for name, image in sample.items()}
-        from ganzoo_images.options import ResizeOptions
-        from ganzoo_images.resize import Resize
-
         return Resize(ResizeOptions(size=size))(sample, rng)
 
     def _common(self, source: tuple[int, ...], target: tuple[int, ...]) -> Size:

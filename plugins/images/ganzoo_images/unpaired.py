@@ -12,7 +12,8 @@ from ganzoo.data import decode_image, find_data, image_size
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Field
 from ganzoo_images.folders import deal, look_into, without_ending
-from ganzoo_images.side_by_side import CHANNEL_COUNT
+from ganzoo_images.options import CHANNEL_COUNT
+from ganzoo_images.propose import propose_unpaired
 from ganzoo_images.splits import dealt, find_sides
 
 if TYPE_CHECKING:
@@ -68,15 +69,11 @@ class Unpaired:
     @classmethod
     def propose(cls, folder: Path) -> Proposal | None:
         """What `ganzoo init` writes for two folders without pairs; see `Proposal`."""
-        from ganzoo_images.propose import propose_unpaired
-
         return propose_unpaired(folder)
 
     @classmethod
     def propose_anyway(cls, folder: Path) -> Proposal | None:
         """What it writes where `--use` names this component."""
-        from ganzoo_images.propose import propose_unpaired
-
         return propose_unpaired(folder, anyway=True)
 
     @property
