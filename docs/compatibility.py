@@ -21,8 +21,8 @@ import torch
 from ganzoo.api import Kind, Ref
 from ganzoo.data.pipeline import open_data
 from ganzoo.engine.accelerate_session import Session, resolve
-from ganzoo.engine.build import plan_networks
 from ganzoo.engine.check import inspect_recipe
+from ganzoo.engine.plan import plan_networks
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import ExitCode, GanzooError
 from ganzoo.interfaces import Task

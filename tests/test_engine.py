@@ -16,11 +16,11 @@ from ganzoo.data.pipeline import open_data
 from ganzoo.data.sampler import StreamSampler, permutation
 from ganzoo.engine import checkpoint
 from ganzoo.engine.accelerate_session import Resolved, Session, resolve
-from ganzoo.engine.build import plan_networks
 from ganzoo.engine.ema import Ema
 from ganzoo.engine.intervals import Limits, Ticker, parse_duration
 from ganzoo.engine.loop import Loop
 from ganzoo.engine.optimizers import at_clock, build_optimizer, learning_rate
+from ganzoo.engine.plan import plan_networks
 from ganzoo.engine.run import run
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import (

@@ -17,7 +17,7 @@ from PIL import Image
 from ganzoo import api
 from ganzoo.api import Options
 from ganzoo.data.pipeline import open_for_evaluation
-from ganzoo.engine.build import plan_networks
+from ganzoo.engine.plan import plan_networks
 from ganzoo.errors import DataMissing, PluginError, UsageError
 from ganzoo.inference import baselines
 from ganzoo.inference.evaluate import evaluate_run, score_nets

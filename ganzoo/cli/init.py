@@ -256,7 +256,7 @@ def _open(recipe: Recipe) -> list[PreparedData]:
 
 def _misfit(recipe: Recipe, data: PreparedData) -> str:
     """Why the recipe's networks can't take the images, and what to set; empty where they can."""
-    from ganzoo.engine.build import plan_networks
+    from ganzoo.engine.plan import plan_networks
     from ganzoo.errors import GanzooError
 
     try:

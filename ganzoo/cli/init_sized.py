@@ -164,7 +164,8 @@ def _check_size(recipe: Recipe, size: int) -> None:
     import torch
 
     from ganzoo.data.pipeline import open_data
-    from ganzoo.engine.build import build_network, plan_networks
+    from ganzoo.engine.build import build_network
+    from ganzoo.engine.plan import plan_networks
 
     try:
         plan = plan_networks(recipe, open_data(recipe, "train").fields)

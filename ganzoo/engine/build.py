@@ -1,9 +1,7 @@
-"""From a recipe's names to networks, loss and task: everything that is built, and its checks."""
+"""From a plan to networks, losses and augmentations, and what is wrong with those."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -12,14 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganzoo.api import Chosen, NetOptions
+from ganzoo.api import Chosen
 from ganzoo.data.rng import isolated, seed_for
-from ganzoo.errors import DataError, GanzooError, PluginError, RecipeError
-from ganzoo.interfaces import DiffAugment, Field, Loss, LossInputs, NetIO, Shape, Task
+from ganzoo.engine.plan import Plan
+from ganzoo.errors import GanzooError, PluginError, RecipeError
+from ganzoo.interfaces import DiffAugment, Loss, LossInputs, NetIO, Shape
 from ganzoo.nn import weights_follow
-from ganzoo.recipe.model import Optimizer, Recipe
-
-_ROLE = re.compile(r"[A-Za-z0-9_-]+")
+from ganzoo.recipe.model import Recipe
 
 
 class SummedLoss:
@@ -55,139 +52,6 @@ def _terms(loss: str, given: Any) -> Mapping[str, Tensor]:
             hint="It gives a dict of tensors in each player's turn.",
         )
     return given
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a recipe's networks are, before any is built.
-
-    Args:
-        task: the task's class.
-        chosen: the component of each role that the recipe fills.
-        io: its shapes.
-        players: the players that exist, with their roles.
-        fields: of the data after augmentation.
-    """
-
-    task: type[Task]
-    chosen: Mapping[str, Chosen]
-    io: Mapping[str, NetIO]
-    players: Mapping[str, tuple[str, ...]]
-    fields: Mapping[str, Field]
-
-
-def plan_networks(recipe: Recipe, fields: Mapping[str, Field]) -> Plan:
-    """Settle which networks a recipe trains, and for which shapes.
-
-    Raises:
-        RecipeError: a table too few or too many, an unknown player, a size the network can't take.
-        DataError: data that lack a field of the task.
-        PluginError: a component that can't be imported, those for after the training too; or one
-            that says other than shapes and sizes where it is asked for them.
-    """
-    for other in (*recipe.metrics, *recipe.callbacks):
-        other.load()
-    task: type[Task] = recipe.task.load()
-    _check_roles(recipe.task.id, task)
-    missing = sorted(task.needs - set(fields))
-    if missing:
-        raise DataError(
-            f"{recipe.task.id} needs {', '.join(sorted(task.needs))}, and {recipe.data.id} has no "
-            f"{', '.join(missing)}",
-            hint=f"Its fields are: {', '.join(fields)}.",
-        )
-    apart = sorted(name for name in task.needs if not fields[name].aligned)
-    if task.needs_aligned and apart:
-        raise DataError(
-            f"{recipe.task.id} learns from pairs, and the {apart[0]} of {recipe.data.id} doesn't "
-            "belong to its sample's other fields",
-            hint="Take data that are pairs, or a task for unpaired ones.",
-        )
-    chosen: dict[str, Chosen] = {}
-    for role, table in task.roles.items():
-        entry = recipe.networks.get(table)
-        if entry is not None:
-            chosen[role] = entry
-        elif role not in task.optional:
-            raise RecipeError(
-                f"{recipe.task.id} needs a [{table}] table for its {role}", where=recipe.name
-            )
-    unused = sorted(set(recipe.networks) - set(task.roles.values()))
-    if unused:
-        raise RecipeError(
-            f"{recipe.task.id} has no use for [{unused[0]}]",
-            where=recipe.name,
-            hint=f"Its networks are: {', '.join(sorted(set(task.roles.values())))}.",
-        )
-    players = {
-        player: roles
-        for player, all_roles in task.players.items()
-        if (roles := tuple(role for role in all_roles if role in chosen))
-    }
-    strangers = sorted(set(recipe.players) - set(task.players))
-    if strangers:
-        raise RecipeError(
-            f"[players.{strangers[0]}]: {recipe.task.id} has no such player",
-            where=recipe.name,
-            hint=f"Its players are: {', '.join(task.players)}.",
-        )
-    io = {role: _io(recipe.task, role, fields) for role in chosen}
-    for role, component in chosen.items():
-        _check_size(task.roles[role], component, io[role])
-    return Plan(task, chosen, io, players, fields)
-
-
-def _check_roles(component: str, task: type[Task]) -> None:
-    """Roles become names of files and folders."""
-    for role in (*task.roles, *task.serves):
-        if not _ROLE.fullmatch(role):
-            raise PluginError(
-                f"{component} calls a network {role!r}: letters, digits, - and _ are allowed",
-                hint="The fault lies in its plugin: tell its authors.",
-            )
-
-
-def _io(task: Chosen, role: str, fields: Mapping[str, Field]) -> NetIO:
-    given: Any = task.load().io(role, task.options, fields)
-    if not isinstance(given, NetIO):
-        raise PluginError(
-            f"{task.id} gives a {type(given).__name__} as the shapes of {role}",
-            hint="Its `io` gives a NetIO; tell its authors.",
-        )
-    return given
-
-
-def _check_size(table: str, component: Chosen, io: NetIO) -> None:
-    options = component.options
-    if len(io.inputs) != 3 or not isinstance(options, NetOptions):
-        return
-    multiple = options.size_multiple()
-    if not isinstance(multiple, int) or multiple < 1:
-        raise PluginError(
-            f"{component.id} says {multiple!r} where its sizes are multiples of a whole number",
-            where=table,
-            hint="Its options' `size_multiple` gives 1 or more; tell its authors.",
-        )
-    height, width = io.inputs[1:]
-    if height % multiple or width % multiple:
-        instead = [
-            f"{table}.{option} = {json.dumps(value)}"
-            for option, value in options.fitting(height, width).items()
-        ]
-        raise RecipeError(
-            f"{component.id} takes sizes that are multiples of {multiple}, and the images are "
-            f"{height} x {width} after augmentation",
-            where=table,
-            hint="Nearest legal sizes: "
-            f"height {nearest_sizes(height, multiple)}, width {nearest_sizes(width, multiple)}."
-            + (f"\nFor these images set {' and '.join(instead)}." if instead else ""),
-        )
-
-
-def nearest_sizes(size: int, multiple: int) -> str:
-    """The legal sizes around `size`, in words."""
-    below, above = size // multiple * multiple, -(-size // multiple) * multiple
-    return f"{below} or {above}" if below and below != above else str(above)
 
 
 def build_network(component: Chosen, io: NetIO, seed: int, role: str) -> nn.Module:
@@ -342,8 +206,3 @@ def build_diffaugments(
         if isinstance(one, nn.Module):
             one.to(device=device, dtype=dtype)
     return built
-
-
-def optimizer_options(recipe: Recipe, plan: Plan) -> dict[str, Optimizer]:
-    """Each player's optimizer table."""
-    return {player: recipe.players.get(player, recipe.optimizer) for player in plan.players}

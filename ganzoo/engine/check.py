@@ -12,16 +12,9 @@ from ganzoo.api import Chosen, NetOptions
 from ganzoo.data.file_headers import try_extremes
 from ganzoo.data.pipeline import PreparedData, open_data
 from ganzoo.engine.accelerate_session import resolve
-from ganzoo.engine.build import (
-    Built,
-    Plan,
-    build_diffaugments,
-    build_loss,
-    build_network,
-    check_outputs,
-    plan_networks,
-)
+from ganzoo.engine.build import Built, build_diffaugments, build_loss, build_network, check_outputs
 from ganzoo.engine.dry_run import parts_named, try_step
+from ganzoo.engine.plan import Plan, plan_networks
 from ganzoo.engine.step_timing import kept_for_backward, measure, refuse_what_does_not_fit
 from ganzoo.engine.validation import open_watched
 from ganzoo.errors import EnvironmentFault, GanzooError, RecipeError, error_text

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ganzoo.data.rng import isolated
-from ganzoo.engine.build import Built, Plan, SummedLoss, with_numbers
+from ganzoo.engine.build import Built, SummedLoss, with_numbers
 from ganzoo.engine.optimize import idle, total_of, trained
+from ganzoo.engine.plan import Plan
 from ganzoo.engine.wrapped_networks import Promise
 from ganzoo.errors import GanzooError, PluginError, RecipeError, error_text
 from ganzoo.interfaces import Clock, DiffAugment

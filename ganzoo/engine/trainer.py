@@ -14,10 +14,11 @@ from ganzoo.data.loader import batches
 from ganzoo.data.pipeline import PreparedData
 from ganzoo.data.sampler import StreamSampler
 from ganzoo.engine.accelerate_session import Session
-from ganzoo.engine.build import build, optimizer_options, plan_networks
+from ganzoo.engine.build import build
 from ganzoo.engine.ema import Ema
 from ganzoo.engine.loss_weights import weights_of
 from ganzoo.engine.optimize import Stepper, idle
+from ganzoo.engine.plan import optimizer_options, plan_networks
 from ganzoo.engine.wrapped_networks import PreparedNet, Promise
 from ganzoo.errors import DivergedError, PluginError
 from ganzoo.interfaces import Clock

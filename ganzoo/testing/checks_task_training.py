@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ganzoo.data.rng import isolated
-from ganzoo.engine.build import plan_networks
+from ganzoo.engine.plan import plan_networks
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Field, LossInputs

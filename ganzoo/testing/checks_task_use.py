@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganzoo.data.pipeline import open_data
 from ganzoo.data.rng import isolated
-from ganzoo.engine.build import plan_networks
+from ganzoo.engine.plan import plan_networks
 from ganzoo.engine.trainer import Trainer
 from ganzoo.interfaces import NetIO
 from ganzoo.recipe.model import Recipe

@@ -13,7 +13,7 @@ from typing import Any
 
 from ganzoo.api import Chosen, Kind
 from ganzoo.data.pipeline import open_data
-from ganzoo.engine.build import plan_networks
+from ganzoo.engine.plan import plan_networks
 from ganzoo.errors import DataMissing, GanzooError
 from ganzoo.recipe import load_document, load_recipe, shipped_recipes
 from ganzoo.recipe.model import Recipe

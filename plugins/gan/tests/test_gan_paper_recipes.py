@@ -10,9 +10,10 @@ import torch
 from PIL import Image
 
 from ganzoo.api import hookimpl
-from ganzoo.engine.build import build_network, plan_networks
+from ganzoo.engine.build import build_network
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.optimizers import learning_rate
+from ganzoo.engine.plan import plan_networks
 from ganzoo.engine.run import run
 from ganzoo.errors import DataMissing, RecipeError
 from ganzoo.interfaces import Clock, Field

@@ -8,7 +8,8 @@ from ganzoo.data.pipeline import collate, open_data
 from ganzoo.data.rng import seed_for
 from ganzoo.data.sampler import permutation
 from ganzoo.engine.accelerate_session import Session, resolve
-from ganzoo.engine.build import build_network, plan_networks
+from ganzoo.engine.build import build_network
+from ganzoo.engine.plan import plan_networks
 from ganzoo.engine.trainer import Trainer
 from ganzoo.recipe import loads
 

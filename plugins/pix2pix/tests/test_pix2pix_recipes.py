@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from ganzoo.api import hookimpl
-from ganzoo.engine.build import build_loss, build_network, plan_networks
+from ganzoo.engine.build import build_loss, build_network
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.optimizers import learning_rate
+from ganzoo.engine.plan import plan_networks
 from ganzoo.engine.run import run
 from ganzoo.errors import DataMissing, RecipeError
 from ganzoo.interfaces import Clock, Field
