@@ -172,7 +172,7 @@ def public_names(door: str) -> dict[str, str]:
         return {name: text for name, text in defined.items() if not name.startswith("_")}
     origin = {
         alias.asname or alias.name: (one.module or "", alias.name)
-        for one in tree.body
+        for one in ast.walk(tree)  # also what only type checkers import
         if isinstance(one, ast.ImportFrom)
         for alias in one.names
     }

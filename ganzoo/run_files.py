@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
 from ganzoo.errors import UsageError
 from ganzoo.files import read_checked, sha256_of
-from ganzoo.plugin_system.option_errors import nearest_folder
+from ganzoo.plugin_system.suggestions import nearest_folder
 
 RESOLVED = "recipe.resolved.toml"
 STATUS = "status.json"

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 
 # From the bottom up; a part may import its own layer and those below.
 LAYERS = (
-    ("api", "errors", "files", "process"),
+    ("api", "errors", "files", "options", "process"),
     ("plugin_system",),
     ("recipe",),
     ("interfaces", "run_files"),

@@ -9,8 +9,9 @@ import pytest
 from ganzoo import api
 from ganzoo.errors import ExitCode, PluginError, RecipeError
 from ganzoo.plugin_system import registry
+from ganzoo.plugin_system.component_choice import ChoiceError
 from ganzoo.plugin_system.discovery import PluginRecord, discover
-from ganzoo.plugin_system.registry import ChoiceError, Registry
+from ganzoo.plugin_system.registry import Registry
 
 TOY = Path(__file__).parent / "toys" / "naming_toy.py"
 

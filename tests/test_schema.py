@@ -32,6 +32,7 @@ from ganzoo import api
 from ganzoo.api import Chosen, Component, Options, Ref, Scalar
 from ganzoo.cli import main as cli
 from ganzoo.plugin_system import registry
+from ganzoo.plugin_system.component_choice import ChoiceError
 from ganzoo.plugin_system.discovery import CORE, PluginRecord, discover
 from ganzoo.plugin_system.registry import Registry
 from ganzoo.recipe import RecipeProblems, load_document, load_recipe, parse_every, shipped_recipes
@@ -507,7 +508,7 @@ def test_defaults_and_presets_of_every_component_are_valid(where: Registry) -> N
             table = {"use": entry.id, **given, **({"preset": preset} if preset else {})}
             try:
                 chosen = where.choose(entry.component.kind, table)
-            except registry.ChoiceError:
+            except ChoiceError:
                 continue  # a made-up value doesn't fit, or one of several must be given
             written = json.loads(json.dumps(chosen.as_table()))
             written = {key: value for key, value in written.items() if value is not None}

@@ -184,7 +184,7 @@ def _places(folder: Path, out: Path | None, *, overwrite: bool) -> tuple[Path, P
         UsageError, DataError: one of them can't be used.
     """
     from ganzoo.errors import DataError, DataMissing, UsageError, printable
-    from ganzoo.plugin_system.option_errors import nearest_folder
+    from ganzoo.plugin_system.suggestions import nearest_folder
 
     folder = folder.expanduser()
     if not folder.is_dir():

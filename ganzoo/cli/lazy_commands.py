@@ -22,9 +22,7 @@ class NamingGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         known = self.list_commands(ctx)
         if args[0] not in known and not args[0].startswith("-"):
-            from ganzoo.plugin_system.option_errors import (
-                did_you_mean,  # not before: `--help` needs no pydantic
-            )
+            from ganzoo.plugin_system.suggestions import did_you_mean
 
             hint = self.other_words.get(args[0], "") or did_you_mean(args[0], known)
             hint = hint or f"commands: {', '.join(known)}"

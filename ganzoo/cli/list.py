@@ -7,8 +7,8 @@ import click
 from ganzoo.api import KINDS
 from ganzoo.cli.console import print_columns, print_json
 from ganzoo.errors import UsageError
-from ganzoo.plugin_system.option_errors import did_you_mean
 from ganzoo.plugin_system.registry import current
+from ganzoo.plugin_system.suggestions import did_you_mean
 
 
 def _instead_of(kind: str) -> str:

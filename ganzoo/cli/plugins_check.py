@@ -17,8 +17,9 @@ import click
 
 from ganzoo.cli.console import print_json
 from ganzoo.errors import ExitCode, GanzooError, UsageError, error_text
-from ganzoo.plugin_system.option_errors import did_you_mean
-from ganzoo.plugin_system.registry import ChoiceError, Registry, current
+from ganzoo.plugin_system.component_choice import ChoiceError
+from ganzoo.plugin_system.registry import Registry, current
+from ganzoo.plugin_system.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from ganzoo.testing import Case

@@ -8,7 +8,7 @@ from pathlib import Path, PureWindowsPath
 import platformdirs
 
 from ganzoo.errors import DataMissing
-from ganzoo.plugin_system.option_errors import nearest_folder
+from ganzoo.plugin_system.suggestions import nearest_folder
 
 
 def cache_folder() -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 from ganzoo.errors import DataError, UsageError
 from ganzoo.inference.trained_network import direction
 from ganzoo.inference.weights_file import read_card
-from ganzoo.plugin_system.option_errors import nearest_folder
+from ganzoo.plugin_system.suggestions import nearest_folder
 from ganzoo.run_files import (
     CHECKPOINTS,
     MANIFEST,

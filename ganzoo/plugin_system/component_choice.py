@@ -15,15 +15,8 @@ from pydantic import BaseModel, ValidationError
 from ganzoo.api import Chosen, Component, Kind, Options, Ref
 from ganzoo.errors import ExitCode, GanzooError, error_text
 from ganzoo.plugin_system.discovery import Entry
-from ganzoo.plugin_system.option_errors import (
-    Loc,
-    OptionProblem,
-    did_you_mean,
-    explain,
-    key_of,
-    models_in,
-    quoted,
-)
+from ganzoo.plugin_system.option_errors import Loc, OptionProblem, explain, key_of, models_in
+from ganzoo.plugin_system.suggestions import did_you_mean, quoted
 
 
 class Components(Protocol):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import types
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -15,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from ganzoo.api import Scalar
 from ganzoo.errors import ExitCode
+from ganzoo.plugin_system.suggestions import did_you_mean
 
 Loc = tuple[str | int, ...]
 
@@ -77,26 +76,6 @@ class OptionProblem:
     hint: str = ""
     exit_code: ExitCode = ExitCode.RECIPE
     on_key: bool = False
-
-
-def did_you_mean(word: str, candidates: Iterable[str]) -> str:
-    """`did you mean "this"?` for the nearest candidates, or an empty string."""
-    near = difflib.get_close_matches(word, sorted(set(candidates)), n=3, cutoff=0.6)
-    return f"did you mean {' or '.join(quoted(name) for name in near)}?" if near else ""
-
-
-def nearest_folder(folder: Path) -> str:
-    """`did you mean "my_photos"?` for a folder that isn't there, by those beside it; or ""."""
-    try:
-        beside = [one.name for one in folder.parent.iterdir() if one.is_dir()]
-    except OSError:
-        return ""
-    return did_you_mean(folder.name, beside)
-
-
-def quoted(name: str) -> str:
-    """A name in the quotes that TOML would give it."""
-    return f'"{name}"'
 
 
 def key_of(name: str, info: FieldInfo) -> str:

@@ -11,16 +11,20 @@ import logging
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ganzoo.api import KINDS, Chosen, Component, Kind, Options, load_target, set_resolver
+from ganzoo import api
+from ganzoo.api import KINDS, Component, Kind, load_target, set_resolver
 from ganzoo.errors import GanzooError, PluginError, RecipeError, error_text
 from ganzoo.plugin_system import discovery
-from ganzoo.plugin_system.component_choice import ChoiceError, choose
 from ganzoo.plugin_system.discovery import Entry
-from ganzoo.plugin_system.option_errors import Loc, did_you_mean, key_of, quoted
+from ganzoo.plugin_system.suggestions import did_you_mean, quoted
 
-__all__ = ["ChoiceError", "Entry", "Registry", "activate", "current"]
+if TYPE_CHECKING:
+    from ganzoo.api import Chosen, Options
+    from ganzoo.plugin_system.option_errors import Loc
+
+__all__ = ["Entry", "Registry", "activate", "current"]
 
 CORE_KEYS: dict[Kind, str] = {"augment": "on", "data": "fallback", "loss": "name"}
 """The key of a kind's table, besides `use`, that is no option of the component."""
@@ -177,12 +181,12 @@ class Registry:
                 where=where,
                 hint=f"reinstall {entry.record.distribution}, or tell its authors",
             ) from error
-        if not (isinstance(model, type) and issubclass(model, Options)):
+        if not (isinstance(model, type) and issubclass(model, api.Options)):
             raise PluginError(
                 f"the options of {entry.id} are no subclass of ganzoo.api.Options", where=where
             )
         taken = {"use", CORE_KEYS.get(entry.component.kind)}
-        for key in (key_of(*item) for item in model.model_fields.items()):
+        for key in (info.alias or name for name, info in model.model_fields.items()):
             if key in taken:
                 raise PluginError(
                     f'the option "{key}" of {entry.id} could never be set: '
@@ -207,6 +211,8 @@ class Registry:
         Raises:
             ChoiceError: with every problem of the table and of those nested in it.
         """
+        from ganzoo.plugin_system.component_choice import choose  # pydantic, which is slow
+
         return choose(self, kind, value, loc)
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import ganzoo
 from ganzoo.errors import PluginError, RecipeError, one_line
-from ganzoo.plugin_system.option_errors import quoted
 from ganzoo.plugin_system.registry import Registry
+from ganzoo.plugin_system.suggestions import quoted
 
 _PLUGIN_RECIPE = re.compile(r"[a-z][a-z0-9_]*/[^/.]+")
 

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
-from ganzoo.api import COMPONENT
+from ganzoo.options import COMPONENT
 
 Schema = dict[str, Any]
 

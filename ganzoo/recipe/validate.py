@@ -13,8 +13,10 @@ from pydantic import ValidationError
 
 from ganzoo.api import Chosen, Kind, Options
 from ganzoo.errors import ExitCode
-from ganzoo.plugin_system.option_errors import QUOTES, UNKNOWN, did_you_mean, explain
-from ganzoo.plugin_system.registry import ChoiceError, Registry
+from ganzoo.plugin_system.component_choice import ChoiceError
+from ganzoo.plugin_system.option_errors import QUOTES, UNKNOWN, explain
+from ganzoo.plugin_system.registry import Registry
+from ganzoo.plugin_system.suggestions import did_you_mean
 from ganzoo.recipe.control_characters import quotes_for, unusable_texts
 from ganzoo.recipe.merge import Node, build, descend, merge, plain
 from ganzoo.recipe.misplaced_keys import belongs, options_of_others

@@ -11,7 +11,7 @@ from ganzoo.data.convert import to_tensor
 from ganzoo.data.rng import drawn, generator_for
 from ganzoo.errors import DataError, DataMissing, GanzooError
 from ganzoo.interfaces import DataSource, Field, Split
-from ganzoo.plugin_system.registry import ChoiceError
+from ganzoo.plugin_system.component_choice import ChoiceError
 from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
 
 Sample = Mapping[str, np.ndarray]

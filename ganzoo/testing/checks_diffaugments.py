@@ -11,7 +11,7 @@ from ganzoo.data.pipeline import open_data
 from ganzoo.data.rng import isolated
 from ganzoo.errors import GanzooError
 from ganzoo.interfaces import Clock, DiffAugment
-from ganzoo.plugin_system.registry import ChoiceError
+from ganzoo.plugin_system.component_choice import ChoiceError
 from ganzoo.recipe.model import Recipe
 from ganzoo.testing.checks_precision import ELSEWHERE
 from ganzoo.testing.checks_task_runs import same_after_a_resume

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ganzoo.interfaces import Loss
-from ganzoo.plugin_system.registry import ChoiceError
+from ganzoo.plugin_system.component_choice import ChoiceError
 from ganzoo.testing.checks_precision import ELSEWHERE
 from ganzoo.testing.kit import (
     CheckFailed,

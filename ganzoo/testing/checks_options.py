@@ -12,8 +12,8 @@ from pydantic import BaseModel, ValidationError
 
 from ganzoo.api import KINDS, Chosen, Scalar, load_target
 from ganzoo.errors import error_text
+from ganzoo.plugin_system.component_choice import ChoiceError
 from ganzoo.plugin_system.option_errors import key_of, models_in
-from ganzoo.plugin_system.registry import ChoiceError
 from ganzoo.recipe import Recipe
 from ganzoo.recipe.schema import component_schema
 from ganzoo.recipe.write import to_toml

@@ -11,9 +11,10 @@ from typing import Any, NoReturn
 
 from ganzoo.api import Chosen, Kind, Options, Scalar
 from ganzoo.errors import PluginError, UsageError
+from ganzoo.plugin_system.component_choice import ChoiceError
 from ganzoo.plugin_system.discovery import PluginRecord
 from ganzoo.plugin_system.option_errors import key_of
-from ganzoo.plugin_system.registry import ChoiceError, Entry, Registry, activate, current
+from ganzoo.plugin_system.registry import Entry, Registry, activate, current
 
 MODULES: tuple[str, ...] = (
     "checks_plugin",

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganzoo.errors import UsageError
-from ganzoo.plugin_system.option_errors import did_you_mean
 from ganzoo.plugin_system.registry import Registry, current
+from ganzoo.plugin_system.suggestions import did_you_mean
 from ganzoo.testing.kit import Case, CheckFailed, NotApplicable, cases
 
 if TYPE_CHECKING:

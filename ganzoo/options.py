@@ -1,0 +1,236 @@
+"""Options of components, as pydantic models, and what they may hold. Imported by `ganzoo.api`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    SerializeAsAny,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import core_schema
+
+from ganzoo.api import Component, Kind, load_target, resolved
+from ganzoo.errors import GanzooError, PluginError, error_text
+
+COMPONENT = "x-ganzoo-component"
+"""The keyword of a JSON Schema that stands for a component; its value is the component's kind."""
+
+
+class Options(BaseModel):
+    """Base of every component's options: immutable, and unknown keys are refused.
+
+    The docstring under a field is its help text; give each field one.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
+
+
+class NetOptions(Options):
+    """Base of a network's options; torch-free, so that a recipe can be checked without building."""
+
+    def size_multiple(self) -> int:
+        """Number that the height and width of an input must be multiples of, in pixels."""
+        return 1
+
+    def fitting(self, height: int, width: int) -> Mapping[str, Any]:
+        """Options, by name, with which the network would take images of this size; none if unknown.
+
+        Asked for where `size_multiple` refuses a size, and shown beside the nearest legal ones.
+        """
+        del height, width
+        return {}
+
+    def receptive_field(self) -> int | None:
+        """Side, in input pixels, of the square that one output cell sees; None if not defined."""
+        return None
+
+
+class Chosen(BaseModel):
+    """A component that a recipe names, with its validated options.
+
+    `build(...)` imports the target and calls it with the options first.
+    """
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    id: str
+    component: Component
+    options: SerializeAsAny[Options]
+
+    def build(self, *args: Any) -> Any:
+        """Return `target(options, *args)`."""
+        return self.load()(self.options, *args)
+
+    def load(self) -> Any:
+        """Return the target itself, imported.
+
+        Raises:
+            PluginError: naming the component, when it can't be.
+        """
+        try:
+            return load_target(self.component.target)
+        except GanzooError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise PluginError(
+                f"{self.id} can't be imported: {error_text(error)}",
+                where=self.component.target,
+                hint=f'the fault lies in the plugin "{self.id.partition("/")[0]}": tell its '
+                "authors, or see `ganzoo plugins`",
+            ) from error
+
+    def ids(self) -> Iterator[str]:
+        """Ids of this component and of all that its options name, at any depth."""
+        yield self.id
+        yield from _ids_in(dict(self.options))
+
+    @model_serializer(mode="plain")
+    def as_table(self) -> dict[str, Any]:
+        """The table as a recipe would spell it out: `use` and every option."""
+        return {"use": self.id, **self.options.model_dump(mode="json", by_alias=True)}
+
+
+def _ids_in(value: Any) -> Iterator[str]:
+    # By type, not by a key called `use`: a plugin may have an option of that name in a table.
+    if isinstance(value, Chosen):
+        yield from value.ids()
+        return
+    if isinstance(value, BaseModel):
+        value = dict(value)
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for part in value:
+            yield from _ids_in(part)
+
+
+@dataclass(frozen=True)
+class Ref:
+    """`gan: Annotated[Chosen, Ref("loss")]`: an option that names another component.
+
+    A recipe writes a string or a table with `use`; the option then holds a `Chosen`.
+    """
+
+    kind: Kind
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        def resolve(value: Any) -> Chosen:
+            if isinstance(value, Chosen):
+                return value
+            return resolved(self.kind, value)
+
+        return core_schema.no_info_plain_validator_function(
+            resolve,
+            serialization=core_schema.plain_serializer_function_ser_schema(Chosen.as_table),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        del schema, handler
+        return {COMPONENT: self.kind}
+
+
+class Scalar(BaseModel):
+    """An option's number that may change with training.
+
+    A recipe writes a number, or `{ from = 10, to = 1, until = 0.5, shape = "linear" }`; code reads
+    `options.gamma.at(inputs.clock)`. `Field(ge=0)` and its like hold both ends to a limit.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+    start: float = Field(alias="from")
+    """Value at the beginning of training."""
+    end: float = Field(alias="to")
+    """Value from `until` on."""
+    until: float = Field(default=1.0, gt=0, le=1)
+    """Share of the planned images at which `to` is reached."""
+    shape: Literal["linear", "cosine", "log"] = "linear"
+    """Path between both values; `log` is linear in the logarithm and needs two positive values."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler, /
+    ) -> dict[str, Any]:
+        table = handler.resolve_ref_schema(handler(schema))
+        table.pop("description", None)  # what the option does is said by its own docstring
+        return {"anyOf": [{"type": "number"}, table]}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_number(cls, value: Any) -> Any:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return {"from": value, "to": value}
+        return value
+
+    @model_validator(mode="after")
+    def _every_value_between_is_finite(self) -> Scalar:
+        if self.shape == "log" and min(self.start, self.end) <= 0:
+            message = "shape = 'log' needs two positive values"
+            raise ValueError(message)
+        ratio = self.end / self.start if self.shape == "log" else 1.0
+        if ratio in {0.0, math.inf} or math.isinf(self.end - self.start):
+            message = "must go from one value to another that isn't so far away"
+            raise ValueError(message)
+        return self
+
+    @model_serializer(mode="plain")
+    def _as_written(self) -> float | dict[str, Any]:
+        if self.start == self.end:
+            return self.start
+        return {"from": self.start, "to": self.end, "until": self.until, "shape": self.shape}
+
+    # Every path stays between its ends, so what holds of both holds of all values.
+    def __ge__(self, limit: float) -> bool:
+        return min(self.start, self.end) >= limit
+
+    def __gt__(self, limit: float) -> bool:
+        return min(self.start, self.end) > limit
+
+    def __le__(self, limit: float) -> bool:
+        return max(self.start, self.end) <= limit
+
+    def __lt__(self, limit: float) -> bool:
+        return max(self.start, self.end) < limit
+
+    def at(self, clock: HasProgress) -> float:
+        """Value at a clock's progress (0 at the first image, 1 at the last planned one)."""
+        share = min(max(clock.progress / self.until, 0.0), 1.0)
+        if share == 0 or self.start == self.end:
+            return self.start
+        if share == 1:
+            return self.end
+        if self.shape == "log":
+            return float(self.start * (self.end / self.start) ** share)
+        if self.shape == "cosine":
+            share = (1 - math.cos(math.pi * share)) / 2
+        return self.start + (self.end - self.start) * share
+
+
+class HasProgress(Protocol):
+    """Anything that knows how far training is; `ganzoo.interfaces.Clock` does."""
+
+    @property
+    def progress(self) -> float:
+        """Images seen divided by images planned."""

@@ -1,0 +1,27 @@
+"""Suggestions of the nearest legal name, for what was misspelt. Imports no pydantic."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def did_you_mean(word: str, candidates: Iterable[str]) -> str:
+    """`did you mean "this"?` for the nearest candidates, or an empty string."""
+    near = difflib.get_close_matches(word, sorted(set(candidates)), n=3, cutoff=0.6)
+    return f"did you mean {' or '.join(quoted(name) for name in near)}?" if near else ""
+
+
+def nearest_folder(folder: Path) -> str:
+    """`did you mean "my_photos"?` for a folder that isn't there, by those beside it; or ""."""
+    try:
+        beside = [one.name for one in folder.parent.iterdir() if one.is_dir()]
+    except OSError:
+        return ""
+    return did_you_mean(folder.name, beside)
+
+
+def quoted(name: str) -> str:
+    """A name in the quotes that TOML would give it."""
+    return f'"{name}"'
