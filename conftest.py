@@ -67,6 +67,34 @@ every = "never"
 """
 
 
+QUICK = frozenset(
+    f"test_{name}.py"
+    for name in (
+        *("convert", "headers", "layers", "lookup", "metrics", "modes", "names", "nn", "plugins"),
+        *("project", "recipe_load", "recipe_locate", "registry"),
+        *("stream", "gan_losses", "gan_mlp", "patchgan", "pix2pix_loss"),
+        *("folder", "resize", "side_by_side", "unpack"),
+    )
+)
+"""Files whose tests are marked quick: for work between edits, less than a minute together."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m quick`, leave the other files alone: importing them takes longer than the tests."""
+    name = collection_path.name
+    if config.option.markexpr != "quick" or not name.startswith("test_") or name in QUICK:
+        return None
+    return True
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the quick files, before `-m` is applied."""
+    for item in items:
+        if item.path.name in QUICK:
+            item.add_marker("quick")
+
+
 @pytest.fixture
 def tiny(tmp_path: Path) -> Path:
     """The tiny recipe as a file in an empty folder."""
