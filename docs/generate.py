@@ -305,8 +305,10 @@ def regenerated(text: str) -> str:
 
 def documents() -> list[Path]:
     """The documents that this repository's reader meets, READMEs of plugins included."""
-    found: list[Any] = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-    return found + sorted((ROOT / "plugins").glob("*/README.md"))
+    found: list[Any] = [ROOT / "README.md", ROOT / "CHANGELOG.md"]
+    for folder, files in ((".github", "*.md"), ("docs", "**/*.md"), ("plugins", "*/README.md")):
+        found += sorted((ROOT / folder).glob(files))
+    return found
 
 
 if __name__ == "__main__":
