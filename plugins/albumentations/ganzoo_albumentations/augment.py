@@ -87,10 +87,14 @@ class Transform:
             return f"the arguments: {_reason(error)}"
         found = []
         for one in error.__cause__.errors(include_url=False):
-            names = [str(part) for part in one["loc"][:1]]
-            written = [f"{name} = {json.dumps(getattr(self.options, name))}" for name in names]
-            found.append(f"{(written or ['the arguments'])[0]}: {one['msg']}")
-        return "; ".join(text.replace(": Value error, ", ": ") for text in dict.fromkeys(found))
+            name = ".".join(map(str, one["loc"]))
+            option = name.partition(".")[0]
+            if option in type(self.options).model_fields:
+                name = f"{option} = {json.dumps(getattr(self.options, option))}"
+            else:  # what albumentations makes of several arguments
+                name = f"the arguments: {name}".removesuffix(": ")
+            found.append(f"{name}: {one['msg'].removeprefix('Value error, ')}")
+        return "; ".join(dict.fromkeys(found))
 
     def __call__(self, sample: Mapping[str, Array], rng: np.random.Generator) -> dict[str, Array]:
         """Return the sample, changed; arrays may be shared with the one given."""

@@ -288,6 +288,8 @@ def test_transforms_that_round_to_8_bits_are_known(name):
         ("crop_and_pad", {"px": 1, "percent": 0.1}, "refuses the arguments: "),
         ("random_crop_from_borders", {"crop_left": 0.6, "crop_right": 0.6}, "the arguments: "),
         ("he_stain", {"method": "random_preset", "preset": "dark"}, "preset should not be"),
+        ("rgb_shift", {"r_shift_limit": 300}, "refuses the arguments: ranges: Range values"),
+        ("additive_noise", {"noise_params": {"beta_range": [1, 2]}}, "refuses the arguments: "),
     ],
 )
 def test_what_only_albumentations_checks_is_refused_when_built(name, arguments, message):
