@@ -6,16 +6,16 @@ sees the table: so each problem keeps the exact place of the nested key that it 
 
 from __future__ import annotations
 
-import types
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, Protocol, Union, get_args, get_origin
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 
-from ganzoo.api import Chosen, Component, Kind, Options, Ref
+from ganzoo.api import Chosen, Component, Kind, Options
 from ganzoo.errors import ExitCode, GanzooError, error_text
 from ganzoo.plugin_system.discovery import Entry
-from ganzoo.plugin_system.option_errors import Loc, OptionProblem, explain, key_of, models_in
+from ganzoo.plugin_system.option_errors import Loc, OptionProblem, explain, key_of
+from ganzoo.plugin_system.option_types import OptionType, option_type
 from ganzoo.plugin_system.suggestions import did_you_mean, quoted
 
 
@@ -142,51 +142,37 @@ class _Chooser:
         """The table with a `Chosen` for each component that it names, defaults included."""
         resolved = dict(table)
         for field, info in model.model_fields.items():
-            key = key_of(field, info)
+            key, written = key_of(field, info), option_type(info)
             default = info.get_default(call_default_factory=False)
             if key in table:
                 value = table[key]
-            elif isinstance(default, str | Mapping) and _names(info.annotation, info.metadata):
+            elif isinstance(default, str | Mapping) and written.names_component:
                 value = default
             else:
                 continue
-            resolved[key] = self.value(info.annotation, info.metadata, value, (*loc, key))
+            resolved[key] = self.value(written, value, (*loc, key))
         return resolved
 
-    def value(self, annotation: Any, metadata: Sequence[Any], value: Any, loc: Loc) -> Any:
-        ref = next((one for one in metadata if isinstance(one, Ref)), None)
-        if ref is not None:
-            return self.component(ref.kind, value, loc) or _stand_in(ref.kind)
-        origin = get_origin(annotation)
-        if origin is Annotated:
-            inner, *extra = get_args(annotation)
-            return self.value(inner, extra, value, loc)
-        if origin in {Union, types.UnionType}:
-            arm = next((arm for arm in get_args(annotation) if _names(arm, ())), None)
+    def value(self, written: OptionType, value: Any, loc: Loc) -> Any:
+        """A value with a `Chosen` for each component that it names."""
+        if written.ref is not None:
+            return self.component(written.ref.kind, value, loc) or _stand_in(written.ref.kind)
+        parts = written.parts
+        if written.form == "union":
+            arm = next((part for part in parts if part.names_component), None)
             if arm is not None and value is not None:
-                return self.value(arm, (), value, loc)
-        if origin in {list, tuple} and isinstance(value, list | tuple):
-            items = [arm for arm in get_args(annotation) if arm is not ...]
+                return self.value(arm, value, loc)
+        elif parts and isinstance(value, list | tuple):
             return [
-                self.value(items[min(index, len(items) - 1)], (), item, (*loc, index))
+                self.value(parts[min(index, len(parts) - 1)], item, (*loc, index))
                 for index, item in enumerate(value)
             ]
-        inner_model = next(iter(models_in(annotation)), None)
-        if inner_model is not None and isinstance(value, Mapping):
-            return self.table(inner_model, value, loc)
+        model = next(written.models(), None)
+        if model is not None and isinstance(value, Mapping):
+            return self.table(model, value, loc)
         return value
 
 
 def _stand_in(kind: Kind) -> Chosen:
     """In place of a component that can't be used, so that the other options are still checked."""
     return Chosen(id="", component=Component(kind=kind, name="unusable"), options=Options())
-
-
-def _names(annotation: Any, metadata: Iterable[Any]) -> bool:
-    """Whether an annotation names a component somewhere."""
-    if any(isinstance(one, Ref) for one in metadata):
-        return True
-    if get_origin(annotation) is Annotated:
-        inner, *extra = get_args(annotation)
-        return _names(inner, extra)
-    return any(_names(arm, ()) for arm in get_args(annotation) if arm is not ...)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from ganzoo.api import Scalar
 from ganzoo.errors import ExitCode
+from ganzoo.plugin_system.option_types import option_type
 from ganzoo.plugin_system.suggestions import did_you_mean
 
 Loc = tuple[str | int, ...]
@@ -164,28 +164,10 @@ def _joined(problems: list[OptionProblem]) -> OptionProblem:
 
 def model_at(model: type[BaseModel], loc: Loc) -> type[BaseModel] | None:
     """The model that describes the table at a location, if there is one."""
-    annotation: Any = model
+    here: type[BaseModel] | None = model
     for part in loc:
-        inner = next(models_in(annotation), None)
-        if isinstance(part, int) or inner is None:
+        if isinstance(part, int) or here is None:
             continue
-        annotation = next(
-            (
-                info.annotation
-                for name, info in inner.model_fields.items()
-                if key_of(name, info) == part
-            ),
-            None,
-        )
-    return next(models_in(annotation), None)
-
-
-def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Models named in an annotation: itself, an arm of a union, the items of a list or tuple."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    elif get_origin(annotation) is Annotated:
-        yield from models_in(get_args(annotation)[0])
-    elif get_origin(annotation) in {Union, types.UnionType, list, tuple}:
-        for arm in get_args(annotation):
-            yield from models_in(arm)
+        fields = {key_of(name, info): info for name, info in here.model_fields.items()}
+        here = next(option_type(fields[part]).models(), None) if part in fields else None
+    return here

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import types
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeGuard, Union, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from typing_extensions import is_typeddict  # of typing's TypedDict and its own
 
-from ganzoo.api import Chosen, Ref, Scalar
+from ganzoo.api import Chosen, Scalar
 from ganzoo.plugin_system.option_errors import key_of
+from ganzoo.plugin_system.option_types import OptionType, option_type
 
 _WORDS: dict[Any, str] = {
     bool: "true or false",
     int: "whole number",
     float: "number",
     str: "text",
+    Any: "any value",
     Scalar: "number or { from, to, until, shape }",
 }
 _LIMITS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "multiple_of": "multiple of"}
@@ -48,55 +49,46 @@ class OptionHelp:
 def describe(model: type[BaseModel], prefix: str = "") -> Iterator[OptionHelp]:
     """Every option of a model, inner tables' options after them."""
     for name, info in model.model_fields.items():
-        key = prefix + key_of(name, info)
-        inner: Any = info.annotation
-        names_component = any(isinstance(one, Ref) for one in info.metadata)
-        if _is_model(inner) and inner not in _WORDS and not names_component:
-            yield from describe(inner, f"{key}.")
+        key, written = prefix + key_of(name, info), option_type(info)
+        if written.form == "table" and written.type not in _WORDS:
+            yield from describe(written.type, f"{key}.")
             continue
         yield OptionHelp(
             key=key,
-            type=type_in_words(inner, info.metadata),
+            type=type_in_words(written),
             default=default_of(info),
             required=info.is_required(),
-            limits=_limits(info.metadata),
+            limits=_limits(written),
             help=" ".join((info.description or "").split()),
         )
 
 
-def type_in_words(annotation: Any, metadata: Sequence[Any] = ()) -> str:  # noqa: PLR0911  # a case a line
-    """What may be written for a type."""
-    ref = next((one for one in metadata if isinstance(one, Ref)), None)
-    if ref is not None:
-        return f"{ref.kind}: id or table"
-    if annotation in _WORDS:
-        return _WORDS[annotation]
-    origin, arms = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        limits = _limits(arms[1:])
-        words = type_in_words(arms[0], arms[1:])
-        return f"{words} ({limits})" if limits else words
-    if origin is Literal:
-        literals = [_literal(value) for value in arms]
+def type_in_words(written: OptionType) -> str:  # noqa: PLR0911  # a case a line
+    """What may be written for a type; its own limits are not in it, those of its parts are."""
+    if written.ref is not None:
+        return f"{written.ref.kind}: id or table"
+    if written.form == "choice":
+        literals = [_literal(value) for value in get_args(written.type)]
         return " or ".join(filter(None, (", ".join(literals[:-1]), literals[-1])))
-    if origin in {Union, types.UnionType}:
-        return " or ".join(type_in_words(arm) for arm in arms if arm is not type(None))
-    if origin in {list, tuple}:
-        if arms and arms[-1] is not ... and origin is tuple:
-            each = [type_in_words(arm) for arm in arms]
-            return f"array of {len(arms)}: {', '.join(each[:1] if len({*each}) == 1 else each)}"
-        return f"array of {type_in_words(arms[0])}"
-    if annotation is Any:
-        return "any value"
-    if is_typeddict(annotation):
-        return f"{{ {', '.join(annotation.__annotations__)} }}"
-    if origin is not None or _is_model(annotation):
+    each = [_with_limits(part) for part in written.parts]
+    if written.form == "union":
+        return " or ".join(each)
+    if written.form == "list":
+        return f"array of {each[0]}"
+    if written.form == "tuple":
+        return f"array of {len(each)}: {', '.join(each[:1] if len({*each}) == 1 else each)}"
+    if written.type in _WORDS:
+        return _WORDS[written.type]
+    if is_typeddict(written.type):
+        return f"{{ {', '.join(written.type.__annotations__)} }}"
+    if written.form == "table" or get_origin(written.type) is not None:
         return "table"
-    return str(getattr(annotation, "__name__", annotation)).lower()
+    return str(getattr(written.type, "__name__", written.type)).lower()
 
 
-def _is_model(annotation: Any) -> TypeGuard[type[BaseModel]]:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+def _with_limits(written: OptionType) -> str:
+    words, limits = type_in_words(written), _limits(written)
+    return f"{words} ({limits})" if limits else words
 
 
 def _literal(value: Any) -> str:
@@ -123,18 +115,9 @@ def _plain(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else str(value)
 
 
-def flat(metadata: Iterable[Any]) -> list[Any]:
-    """Metadata with those that stand inside a `Field(...)`."""
-    return [
-        inner
-        for one in metadata
-        for inner in (one.metadata if isinstance(one, FieldInfo) else [one])
-    ]
-
-
-def _limits(metadata: Iterable[Any]) -> str:
+def _limits(written: OptionType) -> str:
     found = []
-    for one in flat(metadata):
+    for one in written.metadata:
         for name, sign in _LIMITS.items():
             limit = getattr(one, name, None)
             if limit is not None:

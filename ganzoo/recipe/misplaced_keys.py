@@ -8,7 +8,8 @@ from pydantic import BaseModel
 
 from ganzoo.api import KINDS, Kind, Options
 from ganzoo.errors import GanzooError
-from ganzoo.plugin_system.option_errors import key_of, models_in
+from ganzoo.plugin_system.option_errors import key_of
+from ganzoo.plugin_system.option_types import option_type
 from ganzoo.plugin_system.registry import CORE_KEYS, Registry
 from ganzoo.recipe.merge import Node, descend
 from ganzoo.recipe.resolved import KEYS
@@ -127,6 +128,6 @@ def _options(model: type[BaseModel], path: Keys) -> Iterator[Keys]:
     for field, info in model.model_fields.items():
         inner = (*path, key_of(field, info))
         yield inner
-        for one in models_in(info.annotation):
+        for one in option_type(info).models():
             if issubclass(one, Options):  # not the ends of a number that changes
                 yield from _options(one, inner)

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ValidationError
 from ganzoo.api import KINDS, Chosen, Scalar, load_target
 from ganzoo.errors import error_text
 from ganzoo.plugin_system.component_choice import ChoiceError
-from ganzoo.plugin_system.option_errors import key_of, models_in
+from ganzoo.plugin_system.option_errors import key_of
+from ganzoo.plugin_system.option_types import option_type
 from ganzoo.recipe import Recipe
 from ganzoo.recipe.schema import component_schema
 from ganzoo.recipe.write import to_toml
@@ -25,16 +26,15 @@ _STRANGER = "an_option_that_nobody_has"
 def _models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
     """A model of options and those of its inner tables, each once; `Scalar` is the core's."""
     todo: list[type[BaseModel]] = [model]
-    seen: set[type[BaseModel]] = {Scalar, Chosen}
+    seen: set[type[BaseModel]] = {Scalar}
     while todo:
         one = todo.pop()
         if one in seen:
             continue
         seen.add(one)
         yield one
-        todo += [
-            inner for info in one.model_fields.values() for inner in models_in(info.annotation)
-        ]
+        for info in one.model_fields.values():
+            todo += option_type(info).models()
 
 
 def _choices(subject: Subject) -> Iterator[tuple[str, Chosen]]:
