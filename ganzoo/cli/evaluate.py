@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ganzoo.cli.predict import MODE_HELP, MODES
+from ganzoo.cli import inference_options
 
 
 @click.command("evaluate")
@@ -18,11 +18,7 @@ from ganzoo.cli.predict import MODE_HELP, MODES
     show_default=True,
     help="The data to score on.",
 )
-@click.option(
-    "--mode",
-    type=click.Choice(MODES),
-    help=MODE_HELP,
-)
+@inference_options.mode
 @click.option(
     "--seed",
     type=int,
@@ -31,23 +27,13 @@ from ganzoo.cli.predict import MODE_HELP, MODES
     help="Seed of the dropout, and of what a network draws.",
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Score only the first N samples.")
-@click.option(
-    "--device",
-    type=click.Choice(("auto", "cpu", "cuda", "mps")),
-    default="auto",
-    show_default=True,
-    help="Where to compute.",
-)
+@inference_options.device
 @click.option(
     "--role",
     metavar="NAME",
     help="The network to score, of a run that serves several. Default: each.",
 )
-@click.option(
-    "--ema/--no-ema",
-    default=None,
-    help="The moving average of the weights, or the plain ones. Default: the average if there.",
-)
+@inference_options.ema
 @click.option(
     "--set",
     "overrides",
@@ -55,7 +41,7 @@ from ganzoo.cli.predict import MODE_HELP, MODES
     multiple=True,
     help="Where the run's data lie now.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+@inference_options.as_json
 def command(  # click passes by name
     run: Path,
     split: str,

@@ -6,26 +6,7 @@ from pathlib import Path
 
 import click
 
-MODES = ("paper", "deterministic", "running")
-"""As in `ganzoo.inference.modes`, which imports torch; a test compares them."""
-
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-"""`auto` and those of `ganzoo.inference.precision`, likewise."""
-
-PRECISION_HELP = (
-    "The number format of multiplications. auto: as in training, which is bf16 where the hardware"
-    " multiplies it, fp16 on older NVIDIA GPUs, and fp32 elsewhere. 16 bits move images by a few of"
-    " 255 levels. fp16 needs CUDA."
-)
-
-
-MODE_HELP = (
-    "paper: statistics of each image and seeded dropout, as in training with one image a batch;"
-    " deterministic: the same without dropout, for one result whatever the seed; running: the"
-    " statistics stored in training, for networks trained with larger batches, and for parts of one"
-    " picture or frames of a film, which should look alike. Without batch norm and dropout all"
-    " three are the same. Default: what the recipe said."
-)
+from ganzoo.cli import inference_options
 
 
 @click.command("predict")
@@ -39,26 +20,10 @@ MODE_HELP = (
     type=click.Path(path_type=Path),
     help="A folder, in which names and subfolders are kept, or a .png for a single file.",
 )
-@click.option(
-    "--mode",
-    type=click.Choice(MODES),
-    help=MODE_HELP,
-)
+@inference_options.mode
 @click.option("--seed", type=int, help="Seed of the dropout in the mode paper.  [default: 0]")
-@click.option(
-    "--device",
-    type=click.Choice(("auto", "cpu", "cuda", "mps")),
-    default="auto",
-    show_default=True,
-    help="Where to compute.",
-)
-@click.option(
-    "--precision",
-    type=click.Choice(PRECISIONS),
-    default="auto",
-    show_default=True,
-    help=PRECISION_HELP,
-)
+@inference_options.device
+@inference_options.precision("auto")
 @click.option(
     "--size",
     metavar="PIXELS",
@@ -72,13 +37,9 @@ MODE_HELP = (
     help="The network to use, of a run that serves several. Without it they are listed, with what"
     " each turns into what, such as cats -> dogs.",
 )
-@click.option(
-    "--ema/--no-ema",
-    default=None,
-    help="The moving average of the weights, or the plain ones. Default: the average if there.",
-)
-@click.option("--overwrite", is_flag=True, help="Replace results that exist already.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@inference_options.ema
+@inference_options.overwrite
+@inference_options.as_json
 def command(  # click passes by name
     weights: Path,
     inputs: tuple[Path, ...],
@@ -115,7 +76,7 @@ def command(  # click passes by name
         weights,
         inputs,
         out,
-        mode=mode,  # type: ignore[arg-type]  # click checked it against MODES
+        mode=mode,  # type: ignore[arg-type]  # click checked it
         seed=seed,
         device=device,
         precision=precision,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ganzoo.cli.predict import MODE_HELP, MODES, PRECISION_HELP, PRECISIONS
+from ganzoo.cli import inference_options
 
 
 @click.command("sample")
@@ -45,29 +45,13 @@ from ganzoo.cli.predict import MODE_HELP, MODES, PRECISION_HELP, PRECISIONS
     help="Show each image beside the 3 training images nearest to it: is it a copy? The median"
     " distance is compared with that of real images held out from training. Needs the run's data.",
 )
-@click.option("--mode", type=click.Choice(MODES), help=MODE_HELP)
-@click.option(
-    "--device",
-    type=click.Choice(("auto", "cpu", "cuda", "mps")),
-    default="auto",
-    show_default=True,
-    help="Where to compute.",
-)
-@click.option(
-    "--precision",
-    type=click.Choice(PRECISIONS),
-    default="fp32",
-    show_default=True,
-    help=f"{PRECISION_HELP} Points stay in fp32 under auto.",
-)
+@inference_options.mode
+@inference_options.device
+@inference_options.precision("fp32", " Points stay in fp32 under auto.")
 @click.option("--role", metavar="NAME", help="The network to use, of a run that serves several.")
-@click.option(
-    "--ema/--no-ema",
-    default=None,
-    help="The moving average of the weights, or the plain ones. Default: the average if there.",
-)
-@click.option("--overwrite", is_flag=True, help="Replace results that exist already.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@inference_options.ema
+@inference_options.overwrite
+@inference_options.as_json
 def command(  # click passes by name
     weights: Path,
     count: int,
@@ -107,7 +91,7 @@ def command(  # click passes by name
             interpolate=interpolate,
             label=label,
             neighbours=neighbours,
-            mode=mode,  # type: ignore[arg-type]  # click checked it against MODES
+            mode=mode,  # type: ignore[arg-type]  # click checked it
             device=device,
             precision=precision,
             role=role,

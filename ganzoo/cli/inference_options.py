@@ -1,0 +1,53 @@
+"""The options that `ganzoo predict`, `sample` and `evaluate` have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+MODES = ("paper", "deterministic", "running")
+"""As in `ganzoo.inference.modes`, which imports torch; a test compares them."""
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+"""`auto` and those of `ganzoo.inference.precision`, likewise."""
+
+mode = click.option(
+    "--mode",
+    type=click.Choice(MODES),
+    help="paper: statistics of each image and seeded dropout, as in training with one image a"
+    " batch; deterministic: the same without dropout, for one result whatever the seed; running:"
+    " the statistics stored in training, for networks trained with larger batches, and for parts of"
+    " one picture or frames of a film, which should look alike. Without batch norm and dropout all"
+    " three are the same. Default: what the recipe said.",
+)
+device = click.option(
+    "--device",
+    type=click.Choice(("auto", "cpu", "cuda", "mps")),
+    default="auto",
+    show_default=True,
+    help="Where to compute.",
+)
+
+
+def precision(default: str, more: str = "") -> Callable[[Any], Any]:
+    """Return the option `--precision` with its default, and what else its help says."""
+    return click.option(
+        "--precision",
+        type=click.Choice(PRECISIONS),
+        default=default,
+        show_default=True,
+        help="The number format of multiplications. auto: as in training, which is bf16 where the"
+        " hardware multiplies it, fp16 on older NVIDIA GPUs, and fp32 elsewhere. 16 bits move"
+        f" images by a few of 255 levels. fp16 needs CUDA.{more}",
+    )
+
+
+ema = click.option(
+    "--ema/--no-ema",
+    default=None,
+    help="The moving average of the weights, or the plain ones. Default: the average if there.",
+)
+overwrite = click.option("--overwrite", is_flag=True, help="Replace results that exist already.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
