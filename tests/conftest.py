@@ -1,4 +1,4 @@
-"""What tests of built distributions share: wheels, and environments to install them in."""
+"""What tests share: toy plugins, built wheels, and environments to install them in."""
 
 from __future__ import annotations
 
@@ -15,6 +15,18 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PARTS = ("ganzoo", "plugins", "recipes", "LICENSE", "README.md", "pyproject.toml")
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info", ".*_cache", ".hypothesis")
+
+
+@pytest.fixture
+def toy_plugin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plugin in `tests/toys` that the test's module names as TOY, for the while of a test."""
+    from ganzoo import api
+    from ganzoo.plugin_system import registry
+
+    before = registry.current()
+    monkeypatch.setattr(registry, "_active", before)
+    monkeypatch.setattr(api, "_resolver", before.choose)
+    registry.activate(files=[ROOT / "tests" / "toys" / f"{request.module.TOY}.py"])
 
 
 def copy_of_the_sources(target: Path) -> Path:

@@ -13,7 +13,6 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from ganzoo import api
 from ganzoo.data.pipeline import open_for_evaluation
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
@@ -28,10 +27,10 @@ from ganzoo.inference.scoring import judge_drawn, metrics_for
 from ganzoo.inference.trained_network import Trained
 from ganzoo.interfaces import Field, NetIO
 from ganzoo.observers import Voice
-from ganzoo.plugin_system import registry
 from ganzoo.recipe import load_recipe
 
-TOY = Path(__file__).parent / "toys" / "drawing_toy.py"
+TOY = "drawing_toy"
+pytestmark = pytest.mark.usefixtures("toy_plugin")
 DRAWS = """
 name = "toy"
 task = "drawing_toy/draws"
@@ -53,15 +52,6 @@ metric = [{ use = "ganzoo/l1" }, { use = "drawing_toy/seen" }]
 train = { device = "cpu", epochs = 1, batch_size = 2, precision = "fp32" }
 watch.samples = "never"
 """
-
-
-@pytest.fixture(autouse=True)
-def toy_plugin():
-    before = registry.current()
-    registry.activate(files=[TOY])
-    yield
-    registry._active = before
-    api.set_resolver(before.choose)
 
 
 def recipe_of(folder, text, *sets):

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import random
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from ganzoo import api
 from ganzoo.api import Options
 from ganzoo.data.pipeline import open_for_evaluation
 from ganzoo.engine.plan import plan_networks
@@ -27,14 +25,14 @@ from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.inference.weights_file import build_network, save_weights
 from ganzoo.interfaces import Field, NetIO
 from ganzoo.metrics.image import L1
-from ganzoo.plugin_system import registry
 from ganzoo.recipe import load_recipe
 from ganzoo.recipe.write import to_toml
 
 REAL_DATA = os.environ.get("GANZOO_DATA")
 """Read before the fixtures hide it from the tests that don't ask for it."""
 
-TOY = Path(__file__).parent / "toys" / "inference_toy.py"
+TOY = "inference_toy"
+pytestmark = pytest.mark.usefixtures("toy_plugin")
 RECIPE = """
 name = "toy"
 task = "inference_toy/task"
@@ -42,15 +40,6 @@ generator = "inference_toy/net"
 loss = "inference_toy/loss"
 train.device = "cpu"
 """
-
-
-@pytest.fixture(autouse=True)
-def toy_plugin():
-    before = registry.current()
-    registry.activate(files=[TOY])
-    yield
-    registry._active = before
-    api.set_resolver(before.choose)
 
 
 def toy():

@@ -12,7 +12,6 @@ from click.testing import CliRunner
 from PIL import Image
 from torch import nn
 
-from ganzoo import api
 from ganzoo.errors import DivergedError, EnvironmentFault, ExitCode
 from ganzoo.inference.modes import inference_mode
 from ganzoo.inference.precision import PRECISIONS, computing_in, lower_weights
@@ -22,20 +21,11 @@ from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.inference.weights_file import build_network, load_weights, save_weights
 from ganzoo.interfaces import Field, NetIO
 from ganzoo.nn.hardware import pick_device, pick_precision
-from ganzoo.plugin_system import registry
 
-TOY = registry.__file__.replace("ganzoo/plugin_system/registry.py", "tests/toys/inference_toy.py")
+TOY = "inference_toy"
+pytestmark = pytest.mark.usefixtures("toy_plugin")
 CPU = torch.device("cpu")
 IMAGE = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(4))
-
-
-@pytest.fixture(autouse=True)
-def toy_plugin():
-    before = registry.current()
-    registry.activate(files=[TOY])
-    yield
-    registry._active = before
-    api.set_resolver(before.choose)
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from ganzoo import api
 from ganzoo.data.convert import to_tensor, to_uint8
 from ganzoo.errors import DataError, ExitCode, UsageError
 from ganzoo.inference import modes
@@ -24,18 +23,9 @@ from ganzoo.inference.trained_network import load_trained
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.inference.weights_file import build_network, load_weights, read_card, save_weights
 from ganzoo.interfaces import Field, NetIO
-from ganzoo.plugin_system import registry
 
-TOY = Path(__file__).parent / "toys" / "inference_toy.py"
-
-
-@pytest.fixture(autouse=True)
-def toy_plugin():
-    before = registry.current()
-    registry.activate(files=[TOY])
-    yield
-    registry._active = before
-    api.set_resolver(before.choose)
+TOY = "inference_toy"
+pytestmark = pytest.mark.usefixtures("toy_plugin")
 
 
 def make_weights(path, channels=3, out_channels=3, **changes):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from ganzoo import api
 from ganzoo.data.contact_sheet import block, scatter
 from ganzoo.data.pipeline import open_for_evaluation
 from ganzoo.engine.intervals import Limits
@@ -24,10 +22,10 @@ from ganzoo.inference.nearest_neighbours import find_neighbours
 from ganzoo.inference.sample import sample
 from ganzoo.inference.weights_file import load_weights, save_weights
 from ganzoo.observers import Voice
-from ganzoo.plugin_system import registry
 from ganzoo.recipe import load_recipe
 
-TOY = Path(__file__).parent / "toys" / "drawing_toy.py"
+TOY = "drawing_toy"
+pytestmark = pytest.mark.usefixtures("toy_plugin")
 RECIPE = """
 name = "toy"
 task = { use = "drawing_toy/draws", latent = 6 }
@@ -39,15 +37,6 @@ train = { device = "cpu", epochs = 1, batch_size = 10, precision = "fp32" }
 inference.mode = "running"
 watch.samples = "never"
 """
-
-
-@pytest.fixture(autouse=True)
-def toy_plugin():
-    before = registry.current()
-    registry.activate(files=[TOY])
-    yield
-    registry._active = before
-    api.set_resolver(before.choose)
 
 
 def train(folder, *sets):
