@@ -59,80 +59,62 @@ def run(
         GanzooError: whatever keeps the run from starting. What happens to a run that has begun is
             in its result instead.
     """
-    with ExitStack() as stack:
-        try:
-            begun = _begin(
-                recipe,
-                stack,
-                out=out,
-                resume=resume,
-                limits=limits or Limits(),
-                voice=voice,
-                observers=observers,
-                overrides=overrides,
-            )
-        except SystemExit as left:
-            raise left_by(left) from left
-        return begun.execute() if isinstance(begun, Loop) else begun
-
-
-def _begin(
-    recipe: Recipe | None,
-    stack: ExitStack,
-    *,
-    out: Path | None,
-    resume: Path | None,
-    limits: Limits,
-    voice: Voice | None,
-    observers: Sequence[object] | None,
-    overrides: Sequence[str],
-) -> Loop | Result:
-    """All that comes before the first step; `stack` ends what the run holds, when it is done.
-
-    Returns:
-        The loop; of a resume with nothing left to train its result.
-    """
+    limits = limits or Limits()
     rank = place().rank
     voice = voice or Voice(quiet=rank != 0)
     changes: list[str] = []
     start = Start()
-    if resume is not None:
-        recipe, changes = adopt(resume, recipe)
-        # Before looking for checkpoints, which another process may be writing.
-        stack.enter_context(_claimed(resume, main=rank == 0))
-        start = find_start(resume)
-        if (done := nothing_left(resume, recipe, start, limits, voice)) is not None:
-            return done
-    if recipe is None:
-        raise RecipeError("nothing to run: name a recipe, or a run to resume")
-    resolved = resolve(recipe.train, start.resolved)
-    data = open_data(recipe, "train", stand_in=start.stand_in)
-    open_watched(recipe, stand_in=data.stand_in)
-    notes = [*data.notes, *start.problems]
-    if resume is not None:
-        notes += check_same_data(resume, data, changes)
-    session = Session(resolved, accumulate=recipe.train.accumulate)
-    stack.callback(session.close)
-    # Before there is a directory: what can't be built, or make a step, leaves nothing behind.
-    trainer = Trainer(recipe, data, session, restored=start.folder is not None)
-    # Before Python ends: it would wait for loader workers, which heed no signal, for ever.
-    stack.callback(trainer.close)
-    if resume is None:
-        try_step(trainer.built, on_meta=session.device.type != "cpu")
-    path = resume or _made(recipe, out, session, stack)
-    voice.log_to(path / "log.txt")
-    if resume is not None:
-        notes += departures_from_before(resume, recipe, start, resolved, changes)
-    for note in notes:
-        voice.warn(note)
-    go_on(trainer, start, voice)
-    this = Run(path, recipe, trainer, voice)
-    earlier = len(run_record.stored_overrides(path))
-    if session.main:
-        _record(this, resolved, changes, overrides)
-    for sentence in _departures(trainer, overrides, earlier, changes):
-        voice.say(sentence)
-    return Loop(this, limits, observers)
+    with ExitStack() as stack, _exits_explained():
+        if resume is not None:
+            recipe, changes = adopt(resume, recipe)
+            # Before looking for checkpoints, which another process may be writing.
+            stack.enter_context(_claimed(resume, main=rank == 0))
+            start = find_start(resume)
+            if (done := nothing_left(resume, recipe, start, limits, voice)) is not None:
+                return done
+        if recipe is None:
+            raise RecipeError("nothing to run: name a recipe, or a run to resume")
+        resolved = resolve(recipe.train, start.resolved)
+        data = open_data(recipe, "train", stand_in=start.stand_in)
+        open_watched(recipe, stand_in=data.stand_in)
+        notes = [*data.notes, *start.problems]
+        if resume is not None:
+            notes += check_same_data(resume, data, changes)
+        session = Session(resolved, accumulate=recipe.train.accumulate)
+        stack.callback(session.close)
+        # Before there is a directory: what can't be built, or make a step, leaves nothing behind.
+        trainer = Trainer(recipe, data, session, restored=start.folder is not None)
+        # Before Python ends: it would wait for loader workers, which heed no signal, for ever.
+        stack.callback(trainer.close)
+        if resume is None:
+            try_step(trainer.built, on_meta=session.device.type != "cpu")
+        path = resume or _made(recipe, out, session, stack)
+        voice.log_to(path / "log.txt")
+        if resume is not None:
+            notes += departures_from_before(resume, recipe, start, resolved, changes)
+        for note in notes:
+            voice.warn(note)
+        go_on(trainer, start, voice)
+        this = Run(path, recipe, trainer, voice)
+        earlier = len(run_record.stored_overrides(path))
+        if session.main:
+            _record(this, resolved, changes, overrides)
+        for sentence in _departures(trainer, overrides, earlier, changes):
+            voice.say(sentence)
+        return Loop(this, limits, observers).execute()
+
+
+@contextmanager
+def _exits_explained() -> Iterator[None]:
+    """Name the plugin that calls `sys.exit()`, which would end ganzoo.
+
+    Raises:
+        PluginError: instead of SystemExit.
+    """
+    try:
+        yield
+    except SystemExit as left:
+        raise left_by(left) from left
 
 
 def _made(recipe: Recipe, out: Path | None, session: Session, stack: ExitStack) -> Path:
