@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ganzoo.cli import diagnosis
+from ganzoo.cli import doctor
 from ganzoo.errors import UsageError
 from ganzoo.plugin_system import discovery
 from ganzoo.plugin_system.discovery import CORE, PluginRecord, discover
-from ganzoo.plugin_system.registry import Registry
 
 GOOD = """
 from ganzoo.api import Component, hookimpl
@@ -276,9 +275,7 @@ def test_a_plugin_behind_leftover_metadata_is_named(
     assert f"hidden by {leftover}" in records["toy"].reason
     assert records["images"].state == "ok"
     # What doctor, lists and errors say all comes from the record.
-    (finding,) = [
-        one for one in diagnosis.plugins(Registry(records.values())) if "toy" in one.value
-    ]
+    (finding,) = [one for one in doctor.states(list(records.values())) if "toy" in one.value]
     assert finding.state == "warning"
     assert str(leftover) in finding.message
 

@@ -1,15 +1,58 @@
-"""`ganzoo doctor`: what this installation is, and what is wrong with it."""
+"""`ganzoo doctor`: versions, the device, plugins and paths, and what is wrong with them."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import click
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-from ganzoo.errors import ExitCode
+from ganzoo import DISTRIBUTION, FORMER_DISTRIBUTION
+from ganzoo.cli.installation import installation
+from ganzoo.errors import ExitCode, GanzooError, error_text
+
+if TYPE_CHECKING:
+    from ganzoo.plugin_system.discovery import PluginRecord
 
 SIGNS = {"ok": "  ", "note": "  ", "warning": "! ", "broken": "X "}
 COLOURS = {"warning": "yellow", "broken": "red"}
+LIBRARIES = ("accelerate", "albumentations", "numpy", "safetensors", "tensorboard", "timm")
+LITTLE = 2 * 2**30
+"""Bytes of free disk below which a warning is due: checkpoints and data sets are large."""
+VARIABLES = (
+    *("GANZOO_DATA", "GANZOO_CACHE", "GANZOO_DISABLE_PLUGINS", "GANZOO_PLUGIN_AUTOLOAD"),
+    *("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "PYTORCH_ENABLE_MPS_FALLBACK"),
+    *("WORLD_SIZE", "RANK", "LOCAL_WORLD_SIZE"),
+)
+"""Variables of the environment that change what ganzoo does, here or through torch."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was examined.
+
+    Args:
+        name: what was examined; stable, for programs.
+        state: `ok`; `note` (good to know); `warning` (works, perhaps not as meant); `broken`.
+        value: what was found.
+        message: what that means, in one sentence; empty where the value says it all.
+        hint: what to do.
+    """
+
+    name: str
+    state: Literal["ok", "note", "warning", "broken"]
+    value: str
+    message: str = ""
+    hint: str = ""
 
 
 @click.command()
@@ -21,17 +64,15 @@ def command(context: click.Context, as_json: bool) -> int:  # noqa: FBT001  # cl
     Exits 7 if something is broken; with nothing but warnings (!) 0.
     """
     from ganzoo.cli.console import print_json
-    from ganzoo.cli.diagnosis import of_installation
-    from ganzoo.cli.machine import of_machine
 
     options = context.find_root().params
-    findings = [*of_installation(options["blocked"], options["plugin_files"]), *of_machine()]
+    examined = plugins(options["blocked"], options["plugin_files"])
+    findings = [*versions(), *examined, *device(), *paths()]
     broken = [one for one in findings if one.state == "broken"]
-    warnings = [one for one in findings if one.state == "warning"]
+    code = int(ExitCode.ENVIRONMENT if broken else ExitCode.DONE)
     if as_json:
-        listed = [asdict(one) for one in findings]
-        print_json({"healthy": not broken, "findings": listed})
-        return int(ExitCode.ENVIRONMENT if broken else ExitCode.DONE)
+        print_json({"healthy": not broken, "findings": [asdict(one) for one in findings]})
+        return code
     width = max(len(one.name) for one in findings)
     for one in findings:
         said = "; ".join(part for part in (one.value, one.message) if part)
@@ -39,7 +80,162 @@ def command(context: click.Context, as_json: bool) -> int:  # noqa: FBT001  # cl
         click.echo(click.style(line, fg=COLOURS.get(one.state)))
         if one.hint:
             click.echo(f"  {' ' * width}    {one.hint}")
-    counts = [(len(broken), "broken"), (len(warnings), "to look at")]
+    warnings = sum(one.state == "warning" for one in findings)
+    counts = [(len(broken), "broken"), (warnings, "to look at")]
     told = ", ".join(f"{count} {what}" for count, what in counts if count)
     click.echo(told or "all is well", err=True)
-    return int(ExitCode.ENVIRONMENT if broken else ExitCode.DONE)
+    return code
+
+
+def _version(name: str) -> str:
+    """Return the version of an installed distribution, or ""."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def versions() -> Iterator[Finding]:
+    """Examine Python, ganzoo and what it requires, by their metadata alone."""
+    yield Finding("python", "ok", f"{platform.python_version()} ({sys.executable})")
+    yield Finding("system", "ok", platform.platform())
+    here = installation()
+    if not here.version:
+        told = "it isn't installed, so that pip would look for it on the package index"
+        hint = "install it: python -m pip install . in its checkout"
+        yield Finding("ganzoo", "warning", str(here), told, hint)
+    elif other := _version(FORMER_DISTRIBUTION):
+        told = (
+            f"the distribution {FORMER_DISTRIBUTION} {other} is installed too, which is another "
+            "project of PyPI or this one under its former name, and has files in the same folder"
+        )
+        hint = f"python -m pip uninstall {FORMER_DISTRIBUTION} {DISTRIBUTION}, then install it anew"
+        yield Finding("ganzoo", "warning", str(here), told, hint)
+    else:
+        yield Finding("ganzoo", "ok", str(here))
+    for need, fault in unmet(DISTRIBUTION) if here.version else ():
+        yield Finding("requirements", "broken", need, fault, f"python -m pip install '{need}'")
+    for name in LIBRARIES:
+        if found := _version(name):
+            yield Finding(name, "ok", found)
+    if rival := _version("albumentationsx"):
+        told = "it has the import name of albumentations and its licence is the AGPL"
+        hint = "python -m pip uninstall albumentationsx, then install albumentations anew"
+        yield Finding("albumentations", "warning", f"AlbumentationsX {rival}", told, hint)
+
+
+def unmet(distribution: str) -> Iterator[tuple[str, str]]:
+    """Return what a distribution requires and isn't there: for pip, and as a sentence."""
+    for text in importlib.metadata.requires(distribution) or []:
+        need = Requirement(text)
+        if need.marker is not None and not need.marker.evaluate({"extra": ""}):
+            continue
+        found, wanted = _version(need.name), f"{need.name}{need.specifier}"
+        if not found:
+            yield wanted, f"{wanted} is missing"
+        elif not need.specifier.contains(found, prereleases=True):
+            yield wanted, f"{wanted} isn't met by {found}"
+
+
+def plugins(block: Sequence[str] = (), files: Sequence[str] = ()) -> Iterator[Finding]:
+    """Examine the plugins.
+
+    Args:
+        block: plugins not to load, as `ganzoo.plugin_system.registry.activate` takes them.
+        files: Python files to load as plugins.
+    """
+    try:
+        from ganzoo.plugin_system.registry import activate
+
+        records = activate(block=block, files=files).records
+    except GanzooError:  # of --plugin
+        raise
+    except Exception as error:  # noqa: BLE001  # of what ganzoo requires, one may be broken
+        told = f"ganzoo can't look for them: {error_text(error)}"
+        yield Finding("plugins", "broken", "unknown", told, "reinstall ganzoo and what it requires")
+        return
+    yield from states(records)
+
+
+def states(records: Sequence[PluginRecord]) -> Iterator[Finding]:
+    """Examine plugins by what discovery found."""
+    for one in records:
+        value = f"{one.namespace} ({one.distribution} {one.version})".replace(" )", ")")
+        hint = "`ganzoo plugins --verbose` shows all that is known of it"
+        if one.state == "quarantined":
+            yield Finding("plugins", "warning", value, f"quarantined: {one.reason}", hint)
+        elif one.state == "blocked":
+            yield Finding("plugins", "note", value, one.reason)
+    working = [one for one in records if one.state == "ok"]
+    if not any(canonicalize_name(one.distribution) == DISTRIBUTION for one in working):
+        told, hint = "no component of ganzoo itself can be used", "reinstall ganzoo"
+        yield Finding("plugins", "broken", "none of ganzoo's own", told, hint)
+    yield Finding("plugins", "ok", f"{len(working)} of {len(records)} in use")
+
+
+def device() -> Iterator[Finding]:
+    """Examine what torch can compute on, and what `auto` means here."""
+    try:
+        import torch
+    except Exception as error:  # noqa: BLE001  # whatever a broken build raises
+        told = f"it can't be imported: {error_text(error)}"
+        hint = "reinstall torch; https://pytorch.org says how for this machine"
+        yield Finding("torch", "broken", _version("torch") or "none", told, hint)
+        return
+    yield Finding("torch", "ok", f"{torch.__version__} of {Path(torch.__file__).parent}")
+    if torch.version.cuda and shutil.which("nvidia-smi") and not torch.cuda.is_available():
+        told = "there is an NVIDIA driver, and torch sees no CUDA device"
+        hint = f"compare `nvidia-smi` with the CUDA of torch: {torch.version.cuda}"
+        yield Finding("device", "warning", "cpu", told, hint)
+    for index in range(torch.cuda.device_count()):
+        about = torch.cuda.get_device_properties(index)
+        memory = f"{about.total_memory / 2**30:.0f} GiB"
+        yield Finding("device", "ok", f"cuda:{index}: {about.name}, {memory}")
+    try:
+        from ganzoo.engine.accelerate_session import resolve
+        from ganzoo.recipe.model import Train
+
+        auto = resolve(Train())
+    except GanzooError as error:
+        yield Finding("auto", "warning", "", error.message, error.hint)
+    except Exception as error:  # noqa: BLE001  # accelerate may be as broken as torch
+        told = f"the engine can't be imported: {error_text(error)}"
+        yield Finding("auto", "broken", "", told, "reinstall ganzoo and what it requires")
+    else:
+        yield Finding("device", "ok", f"auto is {auto.device}")
+        yield Finding("precision", "ok", f"auto is {auto.precision}")
+        yield Finding("threads", "ok", f"auto is {auto.threads}")
+
+
+def paths() -> Iterator[Finding]:
+    """Examine where data, caches and runs are, and the variables of the environment."""
+    shared = os.environ.get("GANZOO_DATA", "")
+    if shared and not Path(shared).expanduser().is_dir():
+        hint = "set GANZOO_DATA to the folder that holds data sets, or unset it"
+        yield Finding("data", "warning", shared, "GANZOO_DATA names no folder", hint)
+    else:
+        yield Finding("data", "ok" if shared else "note", shared or "GANZOO_DATA isn't set")
+    try:
+        from ganzoo.data import cache_folder
+    except Exception:  # noqa: BLE001  # it needs torch, whose lack is a finding of its own
+        yield Finding("cache", "note", "unknown", "not looked at, since torch can't be imported")
+    else:
+        yield _writable("cache", cache_folder(), "set GANZOO_CACHE to a folder you may write to")
+    yield _writable("runs", Path.cwd() / "runs", "work in a folder that you may write to")
+    for name in VARIABLES:
+        if name in os.environ:
+            yield Finding("environment", "note", f"{name}={os.environ[name]}")
+
+
+def _writable(name: str, folder: Path, hint: str) -> Finding:
+    """Say whether a folder, or the nearest one above it that exists, can be written to."""
+    base = folder.absolute()
+    while not base.exists():
+        base = base.parent
+    if not base.is_dir() or not os.access(base, os.W_OK | os.X_OK):
+        return Finding(name, "warning", str(folder), "it can't be written to", hint)
+    free = shutil.disk_usage(base).free
+    message = f"{free / 2**30:.1f} GiB free"
+    if free < LITTLE:
+        return Finding(name, "warning", str(folder), message, "make space, or choose another disk")
+    return Finding(name, "ok", str(folder), message)
