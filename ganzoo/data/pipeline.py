@@ -13,9 +13,8 @@ from ganzoo.api import Chosen
 from ganzoo.data.convert import tensor_shape, to_tensor, to_tensors
 from ganzoo.data.field_checks import fields_of, no_sample
 from ganzoo.data.rng import drawn, generator_for
-from ganzoo.data.sample_cache import SampleCache
+from ganzoo.data.sample_cache import SampleCache, pack
 from ganzoo.data.sampler import Position
-from ganzoo.data.shared_files import pack
 from ganzoo.data.value_ranges import dark
 from ganzoo.errors import DataError, DataMissing, PluginError, printable
 from ganzoo.files import stays_inside

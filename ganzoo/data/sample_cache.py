@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import shutil
 import struct
 import tempfile
+from collections.abc import Mapping
+from multiprocessing.reduction import DupFd
 from typing import Any
 
 import numpy as np
-
-from ganzoo.data.shared_files import SharedFile, aligned, unpack
 
 log = logging.getLogger(__name__)
 
@@ -26,11 +27,12 @@ _SHARE_OF_DISK = 4
 """A cache takes at most one part in so many of what is free on the disk."""
 
 
-class SampleCache(SharedFile):
+class SampleCache:
     """Records of samples by index, in a file that ends with the processes that hold it open.
 
     It begins with a table of all samples' entries; records follow, in one part for each writer. An
-    entry is written after its record, so that a reader finds none or a whole one.
+    entry is written after its record, so that a reader finds none or a whole one. The object itself
+    is pickled only while a process is being started, which then has the same file.
 
     Args:
         length: samples of the data.
@@ -42,11 +44,22 @@ class SampleCache(SharedFile):
 
     def __init__(self, length: int, limit: int) -> None:
         with tempfile.TemporaryFile(prefix="ganzoo-") as file:
-            super().__init__(file.fileno())
+            self._file = os.dup(file.fileno())
         self._first = length * _ENTRY.size
         self._limit = limit
         os.truncate(self._file, self._first)
         self.take_part(0, 1)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_file": DupFd(self._file)}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(state)
+        self._file = state["_file"].detach()
+
+    def close(self) -> None:
+        """Let go of the file; nothing else may be asked afterwards."""
+        os.close(self._file)
 
     def take_part(self, writer: int, writers: int) -> None:
         """From now on write to this process's part of the file, and no other.
@@ -64,12 +77,13 @@ class SampleCache(SharedFile):
         start, size = _ENTRY.unpack(os.pread(self._file, _ENTRY.size, index * _ENTRY.size))
         if not size:
             return None
-        record: Any = np.empty(size, np.uint8)
-        if os.preadv(self._file, [record], start) != size:
+        record = os.pread(self._file, size, start)
+        if len(record) != size:
             return None
-        return unpack(record)
+        kept: tuple[int, dict[str, np.ndarray]] = pickle.loads(record)  # noqa: S301  # our own
+        return kept
 
-    def put(self, index: int, record: bytearray) -> None:
+    def put(self, index: int, record: bytes) -> None:
         """Keep what `pack` made of a sample, if there's room for it."""
         if self._next + len(record) > self._end:
             return
@@ -84,7 +98,17 @@ class SampleCache(SharedFile):
         if not whole:
             self._end = start  # the disk is full: no attempt for every sample to come
             return
-        self._next += aligned(len(record))
+        self._next += len(record)
+
+
+def pack(stages: int, sample: Mapping[str, np.ndarray]) -> bytes:
+    """Write a sample as bytes.
+
+    Args:
+        stages: how many of a pipeline's stages it has been through.
+        sample: C-contiguous arrays.
+    """
+    return pickle.dumps((stages, dict(sample)), protocol=5)
 
 
 def open_cache(length: int, megabytes: int) -> SampleCache | None:
@@ -94,7 +118,7 @@ def open_cache(length: int, megabytes: int) -> SampleCache | None:
         length: samples of the data.
         megabytes: largest size, in 10^6 bytes; not more is taken than a quarter of the free disk.
     """
-    if not megabytes or not hasattr(os, "preadv"):  # Windows has no reading at a place
+    if not megabytes or not hasattr(os, "pread"):  # Windows has no reading at a place
         return None
     try:
         free = shutil.disk_usage(tempfile.gettempdir()).free
