@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import to_jsonable_python
 
 from ganzoo.options import COMPONENT
 
@@ -36,6 +37,9 @@ class _Generator(GenerateJsonSchema):
     def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> Schema:
         del schema, error_info
         return {}  # an editor that knows less is better than no schema
+
+    def encode_default(self, dft: Any) -> Any:
+        return to_jsonable_python(dft)  # pydantic would build a validator for each default
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         del schema

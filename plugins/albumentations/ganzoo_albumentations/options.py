@@ -37,7 +37,7 @@ class TransformOptions(Options):
     """Base of the options of all transforms."""
 
     # A schema for editors needs nearly a hundred of these classes, and no validator.
-    model_config = ConfigDict(defer_build=True)
+    model_config = ConfigDict(defer_build=True, use_attribute_docstrings=False)
 
     name: ClassVar[str] = ""
     """The transform's id without its namespace, such as `horizontal_flip`."""
