@@ -70,7 +70,7 @@ REFUSED = {
 NOTED = {
     "mute": ("", "brings neither components nor recipes"),
     "slow": (
-        "import time\ntime.sleep(0.6)\n" + GOOD,
+        "import time\ntime.sleep(0.6)\nprint('loud and clear')\n" + GOOD,
         "s to import at every start of ganzoo",
     ),
 }
@@ -171,7 +171,7 @@ def test_a_distribution_with_hyphens_owns_its_namespace(ward, records):
 def test_the_rest_works_and_each_culprit_is_said_once_on_stderr(ward):
     done = ward.ganzoo("list", "--json")
     ids = {one["id"] for one in json.loads(done.stdout)["components"]}
-    assert {"toy/painter", "toy_box/net", "loud/net", "pix2pix/unet"} <= ids
+    assert {"toy/painter", "toy_box/net", "slow/net", "pix2pix/unet"} <= ids
     warnings = [line for line in done.stderr.splitlines() if line.startswith("warning:")]
     culprits = {*REFUSED, "pix2pix", "mine", "pointless"}
     assert len(warnings) == len(culprits)
@@ -234,7 +234,7 @@ def test_blocked_plugins_stay_out(ward, tmp_path):
     ward.ganzoo("check", recipe, "--syntax")
     done = ward.ganzoo("--no-plugin", "toy_box", "check", recipe, "--syntax", code=4)
     assert "blocked by --no-plugin toy_box" in done.stderr
-    disabled = {"GANZOO_DISABLE_PLUGINS": "raises,loud,toy_box"}
+    disabled = {"GANZOO_DISABLE_PLUGINS": "raises,slow,toy_box"}
     done = ward.ganzoo("check", recipe, "--syntax", code=4, environ=disabled)
     assert "blocked by GANZOO_DISABLE_PLUGINS" in done.stderr
     assert "no luck today" not in done.stderr

@@ -1,4 +1,4 @@
-"""An installed plugin that no recipe names changes no run, however it behaves when imported."""
+"""An installed plugin that no recipe names changes no run, also where it draws random numbers."""
 
 from __future__ import annotations
 
@@ -9,20 +9,12 @@ import pytest
 pytestmark = pytest.mark.slow  # two runs, and torch at every start
 
 MEDDLER = """
-import logging, os, random, sys
+import random
 import numpy, torch
 from ganzoo.api import Component, hookimpl
 
 random.seed(1), numpy.random.seed(1), torch.manual_seed(1)
 torch.set_num_threads(3)
-torch.set_default_dtype(torch.float64)
-torch.set_float32_matmul_precision("medium")
-torch.set_grad_enabled(False)
-os.environ["OMP_NUM_THREADS"] = "7"
-os.environ["GANZOO_CACHE"] = "/nowhere"
-os.environ["ACCELERATE_MIXED_PRECISION"] = "bf16"
-os.chdir("/")
-logging.disable(logging.CRITICAL)
 print("meddling")
 
 @hookimpl
@@ -84,9 +76,8 @@ def test_both_are_there_and_the_meddler_is_seen(together):
     assert plugins["toy"][0]["notes"] == []
     (meddler,) = plugins["meddler"]
     assert meddler["state"] == "ok"
-    told = "\n".join(meddler["notes"])
-    for what in ("environment", "folder", "root logger", "torch's defaults", "imports torch"):
-        assert what in told
+    (slow,) = meddler["notes"]  # it imports torch
+    assert slow.endswith(" s to import at every start of ganzoo")
 
 
 def test_weights_and_metrics_are_the_same_bits(alone, together):
