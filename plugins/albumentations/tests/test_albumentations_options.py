@@ -168,9 +168,9 @@ def test_arguments_reach_albumentations_in_its_own_terms(name, arguments, expect
 
 
 def test_readme_says_what_is_left_out():
-    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    readme = " ".join((Path(__file__).parents[1] / "README.md").read_text().split())
     bases = {"BasicTransform", "DualTransform", "ImageOnlyTransform", "Transform3D"}
     for name in write_schemas.LEFT_OUT - bases:
         assert f"`{name}`" in readme
-    assert f"({len(TRANSFORMS)} of them)" in readme
-    assert f"{len(EIGHT_BIT)} of them (such as" in readme
+    assert f"all {len(TRANSFORMS)} transforms" in readme
+    assert f"{len(EIGHT_BIT)} transforms (such as" in readme
