@@ -414,3 +414,25 @@ def test_a_record_of_another_state_is_refused():
     sick = dataclasses.replace(BUILT_IN[0], state="quarantined", reason="it is ill", components=())
     with pytest.raises(PluginError, match="it is ill"):
         list(cases(sick.namespace, registry.Registry([sick])))
+
+
+WITHOUT = """
+import sys
+sys.modules["jsonschema"] = None
+from ganzoo.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("check", "quickstart", "--syntax"), 0),
+        (("plugins", "check", "images", "--only", "check_ids"), 7),
+    ],
+)
+def test_only_the_checks_of_plugins_need_the_extra(words, code):
+    command = [sys.executable, "-c", WITHOUT, *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert ("python -m pip install 'jsonschema>=4.20'" in done.stderr) == (code == 7)

@@ -7,11 +7,10 @@ import tomllib
 from collections.abc import Iterator
 from typing import Any
 
-import jsonschema
 from pydantic import BaseModel, ValidationError
 
 from ganzoo.api import KINDS, Chosen, Scalar, load_target
-from ganzoo.errors import error_text
+from ganzoo.errors import EnvironmentFault, error_text
 from ganzoo.plugin_system.component_choice import ChoiceError
 from ganzoo.plugin_system.option_errors import key_of
 from ganzoo.plugin_system.option_types import option_type
@@ -19,6 +18,15 @@ from ganzoo.recipe import Recipe
 from ganzoo.recipe.schema import component_schema
 from ganzoo.recipe.write import to_toml
 from ganzoo.testing.kit import CheckFailed, Subject, check, require
+
+try:
+    import jsonschema
+except ImportError as error:
+    raise EnvironmentFault(
+        f"the checks of a plugin need jsonschema, which can't be imported: {error}",
+        hint="Install it: python -m pip install 'jsonschema>=4.20'. A plugin's package gets it by "
+        "requiring torch-ganzoo[testing] for its tests.",
+    ) from error
 
 _STRANGER = "an_option_that_nobody_has"
 
