@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 GUIDE = (ROOT / "docs" / "plugin-authors.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^(?:`([^`\n]+)`:\n\n)?```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 OURS = re.compile(
-    r"ganzoo|pip\b|_?pytest|mypy|ruff|build\b|pyproject_hooks|twine|.*__mypyc|.*\.pth$"
+    r"(torch_)?ganzoo|pip\b|_?pytest|mypy|ruff|build\b|pyproject_hooks|twine|.*__mypyc|.*\.pth$"
 )
 """Entries of site-packages that the guide's own commands must bring."""
 
