@@ -23,7 +23,7 @@ name = "tiny"
 task = "pix2pix/paired"
 
 [data]
-use = "images/procedural_facades"
+use = "facades/procedural"
 size = 32
 train = 7
 val = 3

@@ -14,7 +14,7 @@ from ganzoo.testing.kit import Subject
 from ganzoo.testing.tiny import shrunk
 
 STAND_INS = {
-    "pix2pix/paired": {"use": "images/procedural_facades", "preset": "tiny"},
+    "pix2pix/paired": {"use": "facades/procedural", "preset": "tiny"},
     "gan/from_noise": {"use": "gan/stacked_digits", "preset": "tiny", "size": 32},
 }
 """Where a recipe's data can't be had here: data of the same kind, by the recipe's task."""

@@ -220,7 +220,7 @@ def test_show_names_the_recipes_that_use_it(ganzoo: Callable) -> None:
     assert "pix2pix_facades" in recipes("gan/vanilla")  # an option's value
     assert "quickstart" in recipes("gan/lsgan")
     assert "quickstart" in recipes("ganzoo/psnr")  # the core's default
-    assert "pix2pix_facades" in recipes("images/procedural_facades")  # the stand-in
+    assert "pix2pix_facades" in recipes("facades/procedural")  # the stand-in
     assert "pix2pix_facades" not in recipes("gan/lsgan")
     assert "\nrecipes that use it:\n  cyclegan_catdog\n" in ganzoo("show", "pix2pix/patchgan")[1]
     code, _, err = ganzoo("--no-plugin", "images", "show", "pix2pix/patchgan")

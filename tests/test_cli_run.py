@@ -28,7 +28,7 @@ def test_a_run_leaves_what_it_says(tiny, here, capsys):
         capsys, "run", str(tiny), "--max-steps", "2", "--json", "--set", "watch.samples=2 steps"
     )
     assert (told["outcome"], told["step"], told["images"]) == ("stopped", 2, 2)
-    assert told["data"] == {"use": "images/procedural_facades", "stand_in": False}
+    assert told["data"] == {"use": "facades/procedural", "stand_in": False}
     run = here / told["run"]
     assert run.parent == here / "runs" / "tiny"
     for name in ("recipe.toml", "recipe.resolved.toml", "provenance.json", "status.json",

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from ganzoo.cli.main import main
+from ganzoo.data.fingerprint import difference
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.errors import DataError, DataMissing, ExitCode, RecipeError
@@ -123,3 +124,10 @@ def test_weights_hold_no_path_of_the_machine_that_made_them(begun, tmp_path):
     data = read_card(file).data
     assert (data["use"], data["root"]) == ("images/two_folders", "old")
     assert str(tmp_path) in (begun / "recipe.resolved.toml").read_text()  # the control
+
+
+def test_data_under_a_new_id_are_the_same_data():
+    """A component that was renamed since the run began; another one isn't its data."""
+    now = {"use": "facades/procedural", "stand_in": False, "length": 4, "names": "", "content": ""}
+    assert difference({**now, "use": "images/procedural_facades"}, now) == ""
+    assert "of images/folder, and now" in difference({**now, "use": "images/folder"}, now)

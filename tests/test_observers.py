@@ -39,13 +39,13 @@ def test_a_grid_has_a_row_an_image_and_a_column_a_caption():
 
 def test_samples_say_what_they_show(tiny, tmp_path):
     go(tiny, tmp_path / "run", "data.use=images/facades", "data={ use = 'images/facades', "
-       "root = 'nowhere', download = false, fallback = { use = 'images/procedural_facades', "
+       "root = 'nowhere', download = false, fallback = { use = 'facades/procedural', "
        "size = 32, train = 7, val = 3, test = 4 } }", steps=1)  # fmt: skip
     (file,) = (tmp_path / "run" / "samples").iterdir()
     assert file.name == "step_000000001.png"
     caption = Image.open(file).info["Description"]
     assert "step 1" in caption
-    assert "STAND-IN DATA images/procedural_facades" in caption
+    assert "STAND-IN DATA facades/procedural" in caption
     status = json.loads((tmp_path / "run" / "status.json").read_text())
     assert status["data"]["stand_in"] is True
     assert "STAND-IN" in status["data"]["notes"][0]
@@ -63,7 +63,7 @@ METRIC = "metric=[{ use = 'ganzoo/l1' }]"
 @pytest.fixture
 def _no_segmenter(monkeypatch):
     """The data propose label recovery, whose net would be trained for half a minute."""
-    from ganzoo_images.procedural import ProceduralFacades
+    from ganzoo_facades.procedural import ProceduralFacades
 
     monkeypatch.setattr(ProceduralFacades, "metrics", ())
 
@@ -71,7 +71,7 @@ def _no_segmenter(monkeypatch):
 @pytest.mark.usefixtures("_no_segmenter")
 def test_the_best_checkpoint_of_the_validation_is_kept(tiny, tmp_path):
     path = tmp_path / "run"
-    go(tiny, path, "data.use=images/procedural_facades", METRIC, "watch.validate=1 steps",
+    go(tiny, path, "data.use=facades/procedural", METRIC, "watch.validate=1 steps",
        "checkpoints.best=l1", "checkpoints.best_is=highest", "checkpoints.keep=1",
        "checkpoints.every=1 steps", steps=6)  # fmt: skip
     lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]

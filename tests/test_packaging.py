@@ -150,7 +150,7 @@ discriminator = "one_file_gan/critic"
 loss = "gan/lsgan"
 
 [data]
-use = "images/procedural_facades"
+use = "facades/procedural"
 size = 32
 train = 4
 val = 1
@@ -175,7 +175,7 @@ def test_the_core_works_without_pix2pix(packaging, tmp_path):
     assert spec == "None"
 
     ids = set(re.findall(r'"id": "([^"]+)"', python("-m", "ganzoo", "list", "--json")))
-    assert {"gan/lsgan", "images/procedural_facades", "ganzoo/l1"} <= ids
+    assert {"gan/lsgan", "facades/procedural", "ganzoo/l1"} <= ids
     assert not [one for one in ids if "pix2pix" in one]
     plugins = python("-m", "ganzoo", "plugins", "--json")
     assert "quarantined" not in plugins

@@ -18,9 +18,7 @@ from ganzoo.interfaces import Field
 from ganzoo.recipe import load_recipe
 
 MISSING = "data={ use = 'images/facades', root = 'nowhere', download = false%s }"
-FALLBACK = (
-    ", fallback = { use = 'images/procedural_facades', size = 32, train = 5, val = 2, test = 2 }"
-)
+FALLBACK = ", fallback = { use = 'facades/procedural', size = 32, train = 5, val = 2, test = 2 }"
 
 
 def test_prepared_data_reach_a_process_that_knows_nothing(tiny, tmp_path):
@@ -78,7 +76,7 @@ def test_evaluation_has_no_random_augments(tiny):
 def test_missing_data_are_answered_by_the_fallback_and_said(tiny):
     data = open_data(load_recipe(tiny, (MISSING % FALLBACK,)), "train")
     assert data.stand_in
-    assert data.chosen.id == "images/procedural_facades"
+    assert data.chosen.id == "facades/procedural"
     assert data.notes[0].startswith("STAND-IN DATA: images/facades is missing")
 
 
@@ -97,7 +95,7 @@ def test_data_that_are_there_never_fall_back(tiny):
 
 
 def test_a_sample_of_another_size_is_named(tiny, monkeypatch):
-    from ganzoo_images.procedural import ProceduralFacades
+    from ganzoo_facades.procedural import ProceduralFacades
 
     load = ProceduralFacades.load
 

@@ -34,7 +34,7 @@ def both(precision, sessions, sets, side):
     sets = [
         *sets,
         *(f"train.precision={precision}", "train.device=cpu", "generator.dropout=0.0"),
-        *("data.use=images/procedural_facades", f"data.size={side}"),
+        *("data.use=facades/procedural", f"data.size={side}"),
     ]
     recipe = load_recipe("pix2pix_facades", sets)
     session = Session(resolve(recipe.train), accumulate=1)

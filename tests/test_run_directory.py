@@ -456,7 +456,7 @@ def test_names_of_runs_are_whole_whatever_the_width(template, tmp_path, capsys, 
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["run", "recipe", "state", "step", "data"]
     assert [line.split()[0] for line in lines[1:]] == [str(long), str(other)]
-    assert lines[1].split()[1:] == ["tiny", "stopped", "4", "images/procedural_facades"]
+    assert lines[1].split()[1:] == ["tiny", "stopped", "4", "facades/procedural"]
     assert main(["runs", "compare", str(long), str(other)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["better", str(long), str(other)]

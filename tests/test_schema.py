@@ -313,7 +313,7 @@ PARTS = {
     "without networks": 'discriminator = "none"\n[loss]\ngan_weight = 0',
     "none as a table": 'discriminator = { use = "none" }\n[loss]\ngan_weight = 0',
     "no fallback": '[data]\nfallback = "none"',
-    "another fallback": '[data]\nfallback = { use = "images/procedural_facades", size = 64 }',
+    "another fallback": '[data]\nfallback = { use = "facades/procedural", size = 64 }',
     "bare": 'generator = "pix2pix/encoder_decoder"\nmetric = "ganzoo/l1"',
     "arrays of names": 'metric = ["ganzoo/l1", { use = "ganzoo/ssim" }]\naugment = []',
     "a single table of an array": '[augment]\nuse = "images/resize"\nsize = [30, 40]',

@@ -45,8 +45,8 @@ def ganzoo_components():
 
 class Data:
     def __init__(self, options, split):
-        from ganzoo_images.procedural import ProceduralFacades
-        from ganzoo_images.procedural_options import ProceduralFacadesOptions
+        from ganzoo_facades.procedural import ProceduralFacades
+        from ganzoo_facades.options import ProceduralFacadesOptions
 
         self.real = ProceduralFacades(ProceduralFacadesOptions(size=32, train=7, val=3), split)
         self.fields = self.real.fields

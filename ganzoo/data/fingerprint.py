@@ -10,6 +10,7 @@ import numpy as np
 
 from ganzoo.data.pipeline import PreparedData
 from ganzoo.data.rng import generator_for
+from ganzoo.plugin_system.registry import current
 
 
 def identity_of(data: PreparedData) -> dict[str, Any]:
@@ -42,9 +43,10 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
     Args:
         before: as `identity_of` gave it then; runs of older versions lack `names` and `content`,
-            which aren't compared then.
+            which aren't compared then. A data component that was renamed since is the same.
         now: as `identity_of` gives it now.
     """
+    before = {**before, "use": current().present_id("data", before["use"])}
     if any(before[key] != now[key] for key in ("use", "stand_in", "length")):
         shown = [f"{one['length']} images of {one['use']}" for one in (before, now)]
         return f"the run began with {shown[0]}, and now there are {shown[1]}"

@@ -210,8 +210,8 @@ def departures_from_before(
         notes.append(f"resuming with other plugins: {', '.join(changed)}")
     if not changes and run_record.edited(path, recipe):
         notes.append(
-            f"{RESOLVED} isn't what the last part of this run used (edited, or "
-            "read by another version): what follows isn't bit for bit what it would have been"
+            f"{RESOLVED} isn't what the last part of this run used (it was edited, or this version "
+            "reads it in another way): what follows may differ from what it would have been"
         )
     return notes
 

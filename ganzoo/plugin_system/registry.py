@@ -104,6 +104,15 @@ class Registry:
                 log.warning("%s is now called %s", name, target)
             name = target
 
+    def present_id(self, kind: Kind, name: str) -> str:
+        """Return the id that a stored id has now: itself, unless the component was renamed."""
+        passed = [name]
+        while (entry := self._entries.get((kind, passed[-1]))) and entry.component.renamed_to:
+            if entry.component.renamed_to in passed:
+                break
+            passed.append(entry.component.renamed_to)
+        return passed[-1]
+
     def record_of(self, name: str) -> discovery.PluginRecord:
         """The plugin that owns an id's namespace, in whatever state it is.
 

@@ -211,7 +211,7 @@ def recipe_of(model: Model, precision: str, steps: int) -> Recipe:
     """The paper's recipe with the model's changes, planned for at least `steps` steps."""
     sets = [
         *model.sets,
-        *("augment=[]", "data.use=images/procedural_facades", f"data.size={model.size}"),
+        *("augment=[]", "data.use=facades/procedural", f"data.size={model.size}"),
         *(f"train.precision={precision}", f"train.epochs={steps // _IMAGES + 1}"),
         *(f"watch.log={model.block} steps", "watch.samples=never", "checkpoints.every=never"),
     ]

@@ -46,7 +46,7 @@ _WARM = 3
 
 def recipe_of(precision: str, sets: list[str]) -> Recipe:
     """The paper's recipe on data that need no files."""
-    here = ["data.use=images/procedural_facades", f"train.precision={precision}"]
+    here = ["data.use=facades/procedural", f"train.precision={precision}"]
     return load_recipe("pix2pix_facades", [*sets, *here])
 
 

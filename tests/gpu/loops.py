@@ -23,7 +23,7 @@ PAPER = "pix2pix_facades"
 
 def papers_recipe(setup: Setup, *sets: str) -> Recipe:
     """The recipe of the paper on drawn data; narrow, and of 64 pixels, where `setup.small`."""
-    here = ["data.use=images/procedural_facades", f"train.device={setup.device}"]
+    here = ["data.use=facades/procedural", f"train.device={setup.device}"]
     if setup.small:
         here += ["data.size=64", "augment=[]", "train.threads=1"]
         here += ["generator.depth=6", "generator.width=8", "discriminator.width=8"]

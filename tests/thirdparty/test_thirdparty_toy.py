@@ -16,7 +16,7 @@ from ganzoo.plugin_system.registry import current
 
 FACADES = (
     *("pix2pix_facades", "--set", "generator=toy/painter"),
-    *("--set", "data.use=images/procedural_facades", "--set", "data.size=32"),
+    *("--set", "data.use=facades/procedural", "--set", "data.size=32"),
     *("--set", "data.train=8", "--set", "data.val=2", "--set", "data.test=2"),
     *("--set", "augment=[]", "--set", "discriminator.receptive_field=16"),
     *("--set", "discriminator.width=4", "--set", "train.device=cpu"),

@@ -67,9 +67,9 @@ def test_the_seed_deals():
 
 
 def test_what_the_pairs_propose_and_say_is_passed_on():
-    facades = {"use": "images/procedural_facades", "size": 32, "train": 4, "val": 1, "test": 1}
+    facades = {"use": "facades/procedural", "size": 32, "train": 4, "val": 1, "test": 1}
     data = hidden("test", facades)
-    assert data.metrics == ("images/label_recovery", "images/colour_error")
+    assert data.metrics == ("facades/label_recovery", "images/colour_error")
     assert data.load(0, rng()).keys() == data.fields.keys() == {"source", "target", "labels"}
     assert "procedural facades: drawn buildings, not photographs" in data.notes
 

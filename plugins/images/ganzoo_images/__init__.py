@@ -1,4 +1,4 @@
-"""Image files as data: pairs side by side or in two folders, facades, and the paper's resize.
+"""Image files as data: pairs side by side or in two folders, CMP Facades, and the paper's resize.
 
 The light module of the plugin: importing it costs no torch, numpy or Pillow.
 """
@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from ganzoo.api import Component, hookimpl
 
 _OPTIONS = "ganzoo_images.options:"
-_PROCEDURAL_OPTIONS = "ganzoo_images.procedural_options:"
 
 
 @hookimpl
@@ -54,14 +53,7 @@ def ganzoo_components() -> Iterable[Component]:
             paper="1611.07004",
             presets={"tiny": {"download": False}},
         ),
-        Component(
-            kind="data",
-            name="procedural_facades",
-            target="ganzoo_images.procedural:ProceduralFacades",
-            options=_PROCEDURAL_OPTIONS + "ProceduralFacadesOptions",
-            summary="Made-up facades with exactly known labels; needs no files.",
-            presets={"tiny": {"size": 32, "train": 8, "val": 4, "test": 4}},
-        ),
+        Component(kind="data", name="procedural_facades", renamed_to="facades/procedural"),
         Component(
             kind="augment",
             name="resize",
@@ -76,13 +68,5 @@ def ganzoo_components() -> Iterable[Component]:
             target="ganzoo_images.colour_error:ColourError",
             summary="How far colours are from the target's, in CIE Lab.",
         ),
-        Component(
-            kind="metric",
-            name="label_recovery",
-            target="ganzoo_images.label_recovery:LabelRecovery",
-            options=_PROCEDURAL_OPTIONS + "LabelRecoveryOptions",
-            summary="How well labels are recovered from generated photographs (FCN-score idea).",
-            paper="1611.07004",
-            presets={"tiny": {"images": 8, "steps": 8, "width": 4, "use_cache": False}},
-        ),
+        Component(kind="metric", name="label_recovery", renamed_to="facades/label_recovery"),
     )

@@ -16,7 +16,7 @@ from ganzoo.recipe import loads
 RECIPE = """
 name = "parity"
 task = "pix2pix/paired"
-data = { use = "images/procedural_facades", size = 32, train = 5, val = 1, test = 1 }
+data = { use = "facades/procedural", size = 32, train = 5, val = 1, test = 1 }
 generator = { use = "pix2pix/unet", depth = 5, width = 4, dropout_layers = [2, 3] }
 discriminator = { use = "pix2pix/patchgan", receptive_field = 16, width = 4 }
 loss = "pix2pix/cgan_l1"

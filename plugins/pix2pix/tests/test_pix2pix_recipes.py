@@ -40,7 +40,7 @@ PAPER = {
 
 # Small enough for a test: 96 pixels is the least that a field of 286 takes, 32 divides it.
 TINY = (
-    "data=images/procedural_facades",
+    "data=facades/procedural",
     "data.size=96",
     "data.train=20",
     "data.val=2",

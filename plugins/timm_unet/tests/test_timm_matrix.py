@@ -28,7 +28,7 @@ ENCODERS = (  # those whose family test_timm_networks.py lacks, and one of three
     "maxvit_nano_rw_256",
 )
 SMALL = (  # the recipe at 64 pixels, with its drawn stand-in
-    "data=images/procedural_facades",
+    "data=facades/procedural",
     "data.size=72",
     "data.train=4",
     "data.val=2",

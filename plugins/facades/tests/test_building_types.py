@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from skimage.color import rgb2lab
 
-from ganzoo_images.procedural import CLASSES, ProceduralFacades
-from ganzoo_images.procedural_layout import ORNAMENTS, Plan, draw_plan
-from ganzoo_images.procedural_options import ProceduralFacadesOptions
-from ganzoo_images.procedural_types import style_of
+from ganzoo_facades.building_types import style_of
+from ganzoo_facades.layout import ORNAMENTS, Plan, draw_plan
+from ganzoo_facades.options import ProceduralFacadesOptions
+from ganzoo_facades.procedural import CLASSES, ProceduralFacades
 
 FACADE = CLASSES.index("facade")
 # The class that only houses of this ornament have in their labels.

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # the field's name for it
 
 from ganzoo.data import isolated
-from ganzoo_images.procedural import CLASSES, ProceduralFacades
-from ganzoo_images.procedural_options import LabelRecoveryOptions, ProceduralFacadesOptions
+from ganzoo_facades.options import LabelRecoveryOptions, ProceduralFacadesOptions
+from ganzoo_facades.procedural import CLASSES, ProceduralFacades
 
 LARGEST = 128
 """Side in pixels beyond which pictures are shrunk before they are segmented."""

@@ -9,11 +9,11 @@ from safetensors import safe_open
 
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Score
-from ganzoo_images import label_recovery, segmenter
-from ganzoo_images.label_recovery import LabelRecovery, cache_file, confusion, trained
-from ganzoo_images.procedural import REVISION, ProceduralFacades
-from ganzoo_images.procedural_options import LabelRecoveryOptions, ProceduralFacadesOptions
-from ganzoo_images.segmenter import Segmenter, fit_image, fit_labels
+from ganzoo_facades import label_recovery, segmenter
+from ganzoo_facades.label_recovery import LabelRecovery, cache_file, confusion, trained
+from ganzoo_facades.options import LabelRecoveryOptions, ProceduralFacadesOptions
+from ganzoo_facades.procedural import REVISION, ProceduralFacades
+from ganzoo_facades.segmenter import Segmenter, fit_image, fit_labels
 
 SIZE = 32
 QUICK = {"images": 80, "steps": 140, "width": 12}
@@ -207,7 +207,9 @@ def test_the_default_net_ships(monkeypatch, own_cache):
     """No training, nothing in the cache, for all pictures from 128 pixels on."""
     monkeypatch.setattr(label_recovery, "train", lambda *_: pytest.fail("trained"))
     with safe_open(label_recovery.SHIPPED, "pt") as file:
-        assert file.metadata() == {"revision": str(REVISION)}, "run `python docs/segmenter.py`"
+        assert file.metadata() == {"revision": str(REVISION)}, (
+            "run `python plugins/facades/train_segmenter.py`"
+        )
     for size in (128, 256, 512):
         net = trained(LabelRecoveryOptions(), size)
         assert net.head.weight.dtype == torch.float32

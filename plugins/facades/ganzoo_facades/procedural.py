@@ -12,11 +12,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from ganzoo.interfaces import Field, Split
-from ganzoo_images.procedural_layout import CLASSES, PALETTE, draw_plan
-from ganzoo_images.procedural_options import ProceduralFacadesOptions
-from ganzoo_images.procedural_paint import photograph
-from ganzoo_images.procedural_style import draw_style
-from ganzoo_images.procedural_types import alike, draw_house, style_of
+from ganzoo_facades.building_types import alike, draw_house, style_of
+from ganzoo_facades.layout import CLASSES, PALETTE, draw_plan
+from ganzoo_facades.options import ProceduralFacadesOptions
+from ganzoo_facades.paint import photograph
+from ganzoo_facades.style import draw_style
 
 REVISION = 1
 """Raised with any change of what is drawn: trained segmentation nets are cached under it."""
@@ -33,7 +33,7 @@ class ProceduralFacades:
     (size x size).
     """
 
-    metrics = ("images/label_recovery", "images/colour_error")
+    metrics = ("facades/label_recovery", "images/colour_error")
     notes = ("procedural facades: drawn buildings, not photographs",)
 
     def __init__(self, options: ProceduralFacadesOptions, split: Split) -> None:

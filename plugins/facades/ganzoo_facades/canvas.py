@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ganzoo_images.procedural_layout import Box
-from ganzoo_images.procedural_style import Colour, Light, Style, draw_wall
+from ganzoo_facades.layout import Box
+from ganzoo_facades.style import Colour, Light, Style, draw_wall
 
 
 class Canvas:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 import cv2
 import numpy as np
 
-from ganzoo_images.procedural_canvas import Canvas, background, spread, wall
-from ganzoo_images.procedural_layout import Box, Plan
-from ganzoo_images.procedural_openings import Openings
-from ganzoo_images.procedural_ornament import (
+from ganzoo_facades.canvas import Canvas, background, spread, wall
+from ganzoo_facades.layout import Box, Plan
+from ganzoo_facades.openings import Openings
+from ganzoo_facades.ornament import (
     balcony,
     blind,
     cornice,
@@ -20,7 +20,7 @@ from ganzoo_images.procedural_ornament import (
     shop,
     sill,
 )
-from ganzoo_images.procedural_style import Style
+from ganzoo_facades.style import Style
 
 _Painter = Callable[[Canvas, Style, Box, int], None]
 _ORNAMENTS: Mapping[str, _Painter] = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ganzoo_images.procedural_canvas import Canvas, spread
-from ganzoo_images.procedural_layout import Box
-from ganzoo_images.procedural_style import Style
+from ganzoo_facades.canvas import Canvas, spread
+from ganzoo_facades.layout import Box
+from ganzoo_facades.style import Style
 
 
 class Openings:

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ganzoo_images.procedural_layout import ORNAMENTS, Ornament, Plan, draw_plan
-from ganzoo_images.procedural_style import Light, Style
+from ganzoo_facades.layout import ORNAMENTS, Ornament, Plan, draw_plan
+from ganzoo_facades.style import Light, Style
 
 
 def draw_house(rng: np.random.Generator, size: int) -> Plan:

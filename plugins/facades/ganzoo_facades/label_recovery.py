@@ -20,9 +20,9 @@ from ganzoo.data import isolated
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Score
 from ganzoo.metrics import judge_file, kept_judge
-from ganzoo_images.procedural import CLASSES
-from ganzoo_images.procedural_options import LabelRecoveryOptions
-from ganzoo_images.segmenter import LARGEST, Segmenter, fit_image, fit_labels, train
+from ganzoo_facades.options import LabelRecoveryOptions
+from ganzoo_facades.procedural import CLASSES
+from ganzoo_facades.segmenter import LARGEST, Segmenter, fit_image, fit_labels, train
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ def _check(labels: Tensor, target: Tensor, generated: Tensor) -> None:
         raise DataError(
             f"label recovery needs RGB images, got targets {tuple(target.shape)} and generated "
             f"ones {tuple(generated.shape)}",
-            hint="Leave images/label_recovery out of [[metric]] for this data.",
+            hint="Leave facades/label_recovery out of [[metric]] for this data.",
         )
     if labels.shape != target[:, 0].shape:
         raise DataError(
@@ -125,7 +125,7 @@ def _check(labels: Tensor, target: Tensor, generated: Tensor) -> None:
         raise DataError(
             f"labels lie in {int(labels.min())} to {int(labels.max())}, not in 0 to "
             f"{len(CLASSES) - 1}",
-            hint="Label recovery knows the 12 classes of images/procedural_facades alone.",
+            hint="Label recovery knows the 12 classes of facades/procedural alone.",
         )
 
 
@@ -162,9 +162,9 @@ def confusion(found: Tensor, labels: Tensor) -> Tensor:
 def trained(options: LabelRecoveryOptions, size: int) -> Segmenter:
     """Return the segmenter for pictures of `size` pixels, without training it where that is done.
 
-    With the default options, and from 128 pixels on, it is the one that ships with the plugin
-    (made by docs/segmenter.py). Any other is read from the cache, or is trained and put there. A
-    damaged file of the cache is replaced.
+    With the default options, and from 128 pixels on, it is the network that ships with the plugin
+    (`plugins/facades/train_segmenter.py` made it). Any other network is read from the cache, or is
+    trained and put there. A damaged file of the cache is replaced.
     """
     size = min(max(size, 32), LARGEST)  # larger pictures are shrunk before they are segmented
     if size == LARGEST and options == LabelRecoveryOptions(use_cache=options.use_cache):
@@ -184,6 +184,7 @@ def trained(options: LabelRecoveryOptions, size: int) -> Segmenter:
 def cache_file(options: LabelRecoveryOptions, size: int) -> Path:
     """Return where a trained segmenter is kept; its name hashes options, size and code."""
     folder = Path(__file__).parent
-    sources = sorted((*folder.glob("procedural*.py"), folder / "segmenter.py"))
+    others = ("__init__.py", "label_recovery.py")
+    sources = sorted(file for file in folder.glob("*.py") if file.name not in others)
     settings = f"{options.model_dump_json(exclude={'use_cache'})} {size}"
     return judge_file("label_recovery", settings, sources)

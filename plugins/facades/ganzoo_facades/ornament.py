@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ganzoo_images.procedural_canvas import Canvas, cloud, spread
-from ganzoo_images.procedural_layout import Box
-from ganzoo_images.procedural_style import Style, hsv
+from ganzoo_facades.canvas import Canvas, cloud, spread
+from ganzoo_facades.layout import Box
+from ganzoo_facades.style import Style, hsv
 
 
 def _profile(view: np.ndarray, t: int, *, steps: bool) -> None:

@@ -1,10 +1,10 @@
-"""Train the segmentation net that ships with the images plugin, and write its file.
+"""Train the segmentation network that ships with the facades plugin, and write its file.
 
-    python docs/segmenter.py        # some four minutes of one core; prints its score
+    python plugins/facades/train_segmenter.py    # takes about four minutes of one core
 
-To be run again when procedural facades are drawn differently (their `REVISION` is raised), or when
-the net or its training changes.
-"""  # noqa: INP001  # a script beside the documents, no package
+It prints the network's score. Run it again when procedural facades are drawn differently (their
+`REVISION` is raised), or when the network or its training changes.
+"""  # a script beside the documents, no package
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from ganzoo_images.label_recovery import SHIPPED
-from ganzoo_images.procedural import REVISION, ProceduralFacades
-from ganzoo_images.procedural_options import LabelRecoveryOptions, ProceduralFacadesOptions
-from ganzoo_images.segmenter import LARGEST, Segmenter, train
+from ganzoo_facades.label_recovery import SHIPPED
+from ganzoo_facades.options import LabelRecoveryOptions, ProceduralFacadesOptions
+from ganzoo_facades.procedural import REVISION, ProceduralFacades
+from ganzoo_facades.segmenter import LARGEST, Segmenter, train
 
 
 def pixel_accuracy(net: Segmenter, count: int = 40) -> float:

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ganzoo_images.procedural import CLASSES, PALETTE, ProceduralFacades
-from ganzoo_images.procedural_options import ProceduralFacadesOptions
+from ganzoo_facades.options import ProceduralFacadesOptions
+from ganzoo_facades.procedural import CLASSES, PALETTE, ProceduralFacades
 
 # Shares of pixels of the real facades' label maps, measured.
 REAL_SHARES = {
@@ -64,7 +64,7 @@ def test_fields_say_what_samples_are():
     assert data.fields["target"].palette == ()
     assert data.fields["labels"].shape == (48, 48)
     assert data.fields["labels"].kind == "labels"
-    assert data.metrics == ("images/label_recovery", "images/colour_error")
+    assert data.metrics == ("facades/label_recovery", "images/colour_error")
     assert any("procedural" in note for note in data.notes)
 
 
@@ -99,8 +99,8 @@ def test_a_sample_depends_on_seed_split_and_index_alone():
     for other in others:
         assert (other["labels"] != mine["labels"]).mean() > 0.1
     program = (
-        "import hashlib; from ganzoo_images.procedural import ProceduralFacades as P;"
-        "from ganzoo_images.procedural_options import ProceduralFacadesOptions as O;"
+        "import hashlib; from ganzoo_facades.procedural import ProceduralFacades as P;"
+        "from ganzoo_facades.options import ProceduralFacadesOptions as O;"
         "s = P(O(size=64), 'train').load(3);"
         "print(hashlib.sha256(b''.join(s[n].tobytes() for n in sorted(s))).hexdigest())"
     )
