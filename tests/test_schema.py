@@ -31,6 +31,7 @@ from typing_extensions import TypedDict
 from ganzoo import api
 from ganzoo.api import Chosen, Component, Options, Ref, Scalar
 from ganzoo.cli import main as cli
+from ganzoo.errors import GanzooError
 from ganzoo.plugin_system import registry
 from ganzoo.plugin_system.component_choice import ChoiceError
 from ganzoo.plugin_system.discovery import CORE, PluginRecord, discover
@@ -497,7 +498,7 @@ def test_defaults_and_presets_of_every_component_are_valid(where: Registry) -> N
     for entry in where.components():
         try:
             model = where.options_model(entry)
-        except api.GanzooError:
+        except GanzooError:
             continue
         if entry.id == "naming_toy/rude":
             continue
