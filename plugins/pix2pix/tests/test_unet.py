@@ -6,12 +6,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 from torch import nn
 from torch.nn.functional import leaky_relu
 
 from ganzoo.interfaces import NetIO
-from ganzoo_pix2pix import ganzoo_components
 from ganzoo_pix2pix.encoder_decoder import EncoderDecoder
 from ganzoo_pix2pix.options import EncoderDecoderOptions, UNetOptions
 from ganzoo_pix2pix.unet import UNet
@@ -235,40 +233,6 @@ def test_half_a_multiple_does_not_fit():
 @pytest.mark.parametrize(
     ("network", "options"), [(UNet, UNetOptions), (EncoderDecoder, EncoderDecoderOptions)]
 )
-def test_dropout_is_the_noise_of_training_mode_alone(network, options):
-    net = network(options(**TINY, dropout_layers=[1, 2]), TINY_IO)
-    x = torch.rand(2, 3, 8, 8)
-    assert not torch.equal(net(x), net(x))
-    torch.manual_seed(1)
-    first = net(x)
-    torch.manual_seed(1)
-    assert torch.equal(net(x), first)
-    net.eval()
-    assert torch.equal(net(x), net(x))
-    assert not torch.equal(net(x), first)
-    silent = network(options(**TINY, dropout=0, dropout_layers=[1, 2]), TINY_IO)
-    assert torch.equal(silent(x), silent(x))
-
-
-@pytest.mark.parametrize("norm", ["batch", "instance", "none"])
-@pytest.mark.parametrize(
-    ("network", "options"), [(UNet, UNetOptions), (EncoderDecoder, EncoderDecoderOptions)]
-)
-def test_every_weight_gets_a_finite_gradient(network, options, norm):
-    net = network(options(**TINY, norm=norm), TINY_IO)
-    x = torch.rand(1, 3, 8, 8)
-    before = x.clone()
-    net(x).square().sum().backward()
-    assert torch.equal(x, before)  # nothing in place reaches the caller's image
-    for name, parameter in net.named_parameters():
-        assert parameter.grad is not None, name
-        assert parameter.grad.isfinite().all(), name
-    assert all(layer[0].weight.grad.any() for layer in [*net.encoder, *net.decoder])
-
-
-@pytest.mark.parametrize(
-    ("network", "options"), [(UNet, UNetOptions), (EncoderDecoder, EncoderDecoderOptions)]
-)
 def test_memory_order_changes_nothing(network, options):
     net = network(options(**TINY, dropout=0), TINY_IO).double()
     x = torch.rand(2, 3, 16, 16, dtype=torch.float64)
@@ -295,77 +259,3 @@ def test_initial_weights_come_from_the_seed_and_are_narrow():
     assert not torch.equal(drawn(1), drawn(2))
     assert drawn(1).std().item() == pytest.approx(0.02, rel=0.02)
     assert drawn(1, init_std=0.1).std().item() == pytest.approx(0.1, rel=0.02)
-
-
-def test_dropout_stands_where_it_is_asked():
-    def layers(**options) -> list[int]:
-        net = UNet(UNetOptions(width=1, **options), FULL)
-        return [
-            number
-            for number, layer in enumerate(net.decoder, start=1)
-            if any(isinstance(part, nn.Dropout) for part in layer)
-        ]
-
-    assert layers() == [2, 3, 4]
-    assert layers(depth=7) == [2, 3]
-    assert layers(depth=5) == []
-    assert layers(dropout_layers=[1, 2, 3]) == [1, 2, 3]
-
-
-def test_bottleneck_has_a_norm_only_on_request():
-    x = torch.rand(1, 3, 8, 8)
-
-    def bottleneck_of(**options) -> torch.Tensor:
-        found = []
-        net = UNet(UNetOptions(**TINY, **options), TINY_IO)
-        net.encoder[-1].register_forward_hook(lambda _, __, result: found.append(result))
-        net(x)
-        return found[0]
-
-    assert bottleneck_of().any()
-    # One value per channel: the paper's erratum, kept as the option that it is in TensorFlow.
-    assert not bottleneck_of(bottleneck_norm=True).any()
-
-
-def test_presets_are_legal_options():
-    by_name = {component.name: component for component in ganzoo_components()}
-    for name, options in (("unet", UNetOptions), ("encoder_decoder", EncoderDecoderOptions)):
-        presets = by_name[name].presets
-        assert presets.keys() == {"torch7", "tensorflow", "tiny"}
-        for preset in ("torch7", "tensorflow"):
-            assert options(**presets[preset]).dropouts() == (1, 2, 3)
-        assert options(**presets["tiny"]).dropouts() == (2,)  # small, and of all its parts
-    tensorflow = UNetOptions(**by_name["unet"].presets["tensorflow"])
-    assert (tensorflow.norm_eps, tensorflow.skip_relu, tensorflow.bottleneck_norm) == (
-        1e-3,
-        False,
-        True,
-    )
-
-
-@pytest.mark.parametrize(
-    ("wrong", "reason"),
-    [
-        ({"depth": 1}, "greater than or equal to 2"),
-        ({"width": 0}, "greater than or equal to 1"),
-        ({"norm": "layer"}, "'batch', 'instance' or 'none'"),
-        ({"dropout": 1.0}, "less than 1"),
-        ({"dropout_layers": [8]}, "between 1 and 7"),
-        ({"dropout_layers": [0]}, "greater than or equal to 1"),
-        ({"depth": 3, "dropout_layers": [2, 3]}, "between 1 and 2"),
-        ({"norm": "instance", "bottleneck_norm": True}, "needs norm = 'batch'"),
-        ({"deepness": 8}, "Extra inputs"),
-    ],
-)
-def test_wrong_options_are_refused(wrong, reason):
-    with pytest.raises(ValidationError, match=reason):
-        UNetOptions(**wrong)
-
-
-@pytest.mark.parametrize(
-    ("network", "options"),
-    [(UNet, UNetOptions(**TINY)), (EncoderDecoder, EncoderDecoderOptions(**TINY))],
-)
-def test_classes_are_refused_since_they_would_be_ignored(network, options):
-    with pytest.raises(ValueError, match="no use for classes"):
-        network(options, NetIO(*([(3, 8, 8)] * 2), classes=10))
