@@ -13,7 +13,7 @@ from ganzoo.engine.accelerate_session import Resolved, Session, resolve
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.engine.trainer import Trainer
-from ganzoo.nn.hardware import set_fp32
+from ganzoo.nn.device_and_precision import set_fp32
 from ganzoo.observers import Voice
 from ganzoo.recipe import load_recipe
 from ganzoo.recipe.model import Train

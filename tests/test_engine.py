@@ -490,7 +490,7 @@ def test_fp16_on_a_cpu_is_refused():
 
 @pytest.mark.parametrize(("fast", "precision"), [(True, "bf16"), (False, "fp32")])
 def test_auto_precision_follows_the_cpu(monkeypatch, fast, precision):
-    monkeypatch.setattr("ganzoo.nn.hardware.multiplies_bf16", lambda _: fast)
+    monkeypatch.setattr("ganzoo.nn.device_and_precision.multiplies_bf16", lambda _: fast)
     assert resolve(Train.model_validate({"device": "cpu"})).precision == precision
 
 

@@ -20,7 +20,7 @@ from ganzoo.inference.trained_network import as_given, load_trained
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.inference.weights_file import build_network, load_weights, save_weights
 from ganzoo.interfaces import Field, NetIO
-from ganzoo.nn.hardware import pick_device, pick_precision
+from ganzoo.nn.device_and_precision import pick_device, pick_precision
 
 TOY = "inference_toy"
 pytestmark = pytest.mark.usefixtures("toy_plugin")
@@ -229,7 +229,7 @@ def test_inputs_are_not_rounded_before_the_network():
     ],
 )
 def test_auto(monkeypatch, wanted, fast, auto, becomes):
-    monkeypatch.setattr("ganzoo.nn.hardware.multiplies_bf16", lambda _: fast)
+    monkeypatch.setattr("ganzoo.nn.device_and_precision.multiplies_bf16", lambda _: fast)
     assert pick_precision(wanted, "cpu", auto=auto) == becomes
 
 
@@ -270,7 +270,9 @@ def test_results_say_their_precision(tmp_path, monkeypatch, weights, picture):
     from ganzoo.cli.predict import command
 
     for fast, expected in ((True, "bf16"), (False, "fp32")):
-        monkeypatch.setattr("ganzoo.nn.hardware.multiplies_bf16", lambda _, fast=fast: fast)
+        monkeypatch.setattr(
+            "ganzoo.nn.device_and_precision.multiplies_bf16", lambda _, fast=fast: fast
+        )
         out = tmp_path / f"{expected}.png"
         arguments = [weights, picture, "-o", out, "--device", "cpu", "--json"]
         result = CliRunner().invoke(command, [str(one) for one in arguments])

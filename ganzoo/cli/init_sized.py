@@ -190,7 +190,7 @@ def _planned(tables: Mapping[str, Any], choice: Choice, recipe: Recipe) -> dict[
 
 def _measured(choice: Choice, wanted: float) -> Iterator[str]:
     """What was measured, when and where."""
-    from ganzoo.nn.hardware import processor
+    from ganzoo.nn.device_and_precision import processor
 
     for number, (scale, found) in enumerate(choice.tried.items()):
         if not number:

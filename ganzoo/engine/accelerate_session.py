@@ -13,7 +13,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from ganzoo.engine.memory_allocator import keep_freed_memory
 from ganzoo.engine.ranks import meet, place
-from ganzoo.nn.hardware import Precision, pick_device, pick_precision, set_fp32
+from ganzoo.nn.device_and_precision import Precision, pick_device, pick_precision, set_fp32
 from ganzoo.process.cpu_cores import auto_threads, cores
 from ganzoo.recipe.model import Train
 

@@ -19,7 +19,7 @@ from ganzoo.inference.precision import computing_in
 from ganzoo.inference.trained_network import as_given, draws, load_network, predicted, served
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.interfaces import NetIO
-from ganzoo.nn.hardware import Precision
+from ganzoo.nn.device_and_precision import Precision
 
 STEPS = 8
 """Samples of a walk from one latent to another, both ends included."""

@@ -20,7 +20,7 @@ from ganzoo.inference.precision import computing_in, lower_weights
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.inference.weights_file import build_network, load_weights
 from ganzoo.interfaces import Field
-from ganzoo.nn.hardware import Precision, pick_device, pick_precision
+from ganzoo.nn.device_and_precision import Precision, pick_device, pick_precision
 
 
 @dataclass(frozen=True)

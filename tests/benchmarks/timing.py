@@ -83,7 +83,7 @@ def machine() -> dict[str, Any]:
     """What the figures were made on."""
     import torch
 
-    from ganzoo.nn.hardware import multiplies_bf16, processor
+    from ganzoo.nn.device_and_precision import multiplies_bf16, processor
 
     return {
         "processor": processor(),

@@ -95,7 +95,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _machine(device: str) -> dict[str, Any]:
     import torch
 
-    from ganzoo.nn.hardware import processor
+    from ganzoo.nn.device_and_precision import processor
 
     about: dict[str, Any] = {"torch": torch.__version__, "processor": processor()}
     if device == "cuda" and torch.cuda.is_available():
