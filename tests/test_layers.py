@@ -317,6 +317,19 @@ def test_a_heavy_import_is_caught(tmp_path):
     assert probe(["ganzoo.api", "sneaky"], tmp_path).stderr.strip() == "sneaky imports numpy"
 
 
+# A file holds one idea, and is read in one go.
+
+LONGEST = 350
+"""Lines of a Python file below `ganzoo/` and `plugins/`, tests included."""
+
+
+def test_no_file_is_too_long_to_read():
+    files = [file for top in ("ganzoo", "plugins") for file in (ROOT / top).rglob("*.py")]
+    lines = {file.relative_to(ROOT).as_posix(): file.read_text().count("\n") for file in files}
+    assert len(lines) > 300
+    assert {name: count for name, count in lines.items() if count > LONGEST} == {}
+
+
 # The core knows no algorithm.
 
 
