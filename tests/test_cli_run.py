@@ -80,7 +80,7 @@ def test_plugins_on_record_are_those_of_components_and_no_others(tiny, here, cap
     finally:
         registry.activate(records=before.records)
     plugins = json.loads((here / told["run"] / "provenance.json").read_text())["plugins"]
-    assert plugins.keys() == {"albumentations", "gan", "ganzoo", "images", "naming", "pix2pix"}
+    assert plugins.keys() == {"albumentations", "facades", "gan", "ganzoo", "naming", "pix2pix"}
     assert plugins["naming"] == str(here / "naming.py")
 
 

@@ -45,6 +45,7 @@ def conformance(namespace, **more):
 test_albumentations = conformance("albumentations")
 test_core = conformance("ganzoo")
 test_cyclegan = conformance("cyclegan")
+test_facades = conformance("facades")
 test_gan = conformance("gan")
 test_images = conformance(
     "images",
