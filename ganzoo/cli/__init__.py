@@ -1,1 +1,1 @@
-"""The command line: one small file a command, each imported only when it is used."""
+"""The command line. Each command has a module, which is imported only when the command is used."""

@@ -1,4 +1,4 @@
-"""`ganzoo check`: is a recipe right, and what would it build?"""
+"""`ganzoo check`: check a recipe and show the networks that it would train."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def command(
                 )
             )
     codes = {problem["exit_code"] for problem in report["problems"]}
-    if not codes and not as_json:  # the answer comes before what goes with it
+    if not codes and not as_json:  # the result is printed before the notes
         click.echo(f"{recipe}: no problems", err=True)
     for note in report["notes"]:
         click.echo(f"note: {note}", err=True)
@@ -72,12 +72,12 @@ def command(
     elif report["networks"]:
         _show(report)
     if codes:
-        # As everywhere: a recipe's own mistakes come before what a plugin or the data lack.
+        # The lowest exit code: mistakes in the recipe come before faults of plugins or data.
         raise click.exceptions.Exit(min(codes))
 
 
 def _show(report: dict[str, Any]) -> None:
-    """Networks, and what a run here would be."""
+    """Print the networks, and on which device and how long a run on this machine would train."""
     print_columns([_row(role, network) for role, network in report["networks"].items()])
     if report["machine"]:
         click.echo("A run here trains on {device} in {precision}.".format(**report["machine"]))

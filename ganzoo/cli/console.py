@@ -1,4 +1,4 @@
-"""How errors and tables look."""
+"""The output of the command line: JSON documents, tables and error messages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ from ganzoo.process.streams import Lasting
 
 
 class _Notes(logging.StreamHandler[Any]):
-    """Shows on stderr what ganzoo and plugins log from INFO up; libraries keep their manners."""
+    """A log handler that shows the log records of ganzoo and of its plugins on stderr.
+
+    Log records of other libraries are left out.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         return record.name.startswith("ganzoo")
@@ -30,7 +33,7 @@ class _Notes(logging.StreamHandler[Any]):
 
 
 def show_notes() -> None:
-    """Let the log's notes, such as "training a small net, once", reach the user."""
+    """Show log records of level INFO and above, such as "training a small net, once"."""
     root = logging.getLogger()
     if not any(isinstance(handler, _Notes) for handler in root.handlers):
         root.addHandler(_Notes())
@@ -42,9 +45,9 @@ _results: TextIO | None = None
 
 @contextlib.contextmanager
 def results_apart() -> Iterator[None]:
-    """While it lasts only `print_json` reaches stdout.
+    """Reserve stdout for `print_json` while the context is open.
 
-    What plugins print goes to stderr, and so does what their processes and libraries print.
+    The output of plugins, and of their processes and libraries, goes to stderr.
     """
     global _results  # noqa: PLW0603  # one command a process
     with _stdout_for_results() as _results, contextlib.redirect_stdout(sys.stderr):
@@ -56,11 +59,11 @@ def results_apart() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _stdout_for_results() -> Iterator[TextIO]:
-    """A way to stdout that nobody else has: descriptor 1 is stderr's for the while."""
+    """Yield a private stream to stdout; until it is closed, file descriptor 1 leads to stderr."""
     shared = sys.stdout
     try:
         real = (shared.fileno(), sys.stderr.fileno()) == (1, 2)
-    except (AttributeError, OSError, ValueError):  # a test's, or closed
+    except (AttributeError, OSError, ValueError):  # a test replaced a stream, or it is closed
         real = False
     if not real:
         yield shared
@@ -77,14 +80,17 @@ def _stdout_for_results() -> Iterator[TextIO]:
 
 
 def print_json(document: Any) -> None:
-    """The one document of `--json`, on stdout; with JSON's own escapes where it isn't UTF-8."""
+    """Print the document of `--json` on stdout.
+
+    Where stdout isn't UTF-8, characters outside of ASCII are written as JSON escapes.
+    """
     encoding = getattr(_results or sys.stdout, "encoding", None) or "utf-8"
     ascii_only = codecs.lookup(encoding).name != "utf-8"
     click.echo(to_json(document, indent=2, ascii_only=ascii_only), file=_results)
 
 
 def print_columns(rows: Sequence[Sequence[str]]) -> None:
-    """Rows on stdout, with columns as wide as their widest cell."""
+    """Print rows on stdout, with each column as wide as its widest cell."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
@@ -92,7 +98,7 @@ def print_columns(rows: Sequence[Sequence[str]]) -> None:
 
 
 def error_document(error: GanzooError) -> dict[str, Any]:
-    """An error for `--json`."""
+    """Return an error as the document that `--json` prints."""
     from ganzoo.recipe.problems import RecipeProblems
 
     if isinstance(error, RecipeProblems):
@@ -108,7 +114,7 @@ def error_document(error: GanzooError) -> dict[str, Any]:
 
 
 def report_error(error: GanzooError, *, as_json: bool = False, debug: bool = False) -> None:
-    """Explain an error on stderr: where, what and what to do next."""
+    """Print an error on stderr: where it is, what is wrong, and what the user can do."""
     if debug:
         click.echo("".join(traceback.format_exception(error)), err=True)
     click.echo(f"{_error()}: {_explained(error)}", err=True)
@@ -121,7 +127,7 @@ _MOST = 1000
 
 
 def _error() -> str:
-    """The word that errors begin with; red, except where https://no-color.org is asked for."""
+    """Return the word "error", in red unless NO_COLOR is set (https://no-color.org)."""
     return "error" if os.environ.get("NO_COLOR") else click.style("error", fg="red", bold=True)
 
 
@@ -130,13 +136,13 @@ def _explained(error: GanzooError) -> str:
 
     if isinstance(error, RecipeProblems):
         return "\n".join(filter(None, (error.message, str(error), error.hint)))
-    # Names of files may have line ends and codes for the terminal in them.
+    # File names may contain line breaks and terminal escape sequences.
     head = ": ".join(one_line(part, _MOST) for part in (error.where, error.message) if part)
     return head + "".join(f"\n  {one_line(line, _MOST)}" for line in error.hint.splitlines())
 
 
 def report_usage(error: click.ClickException, *, as_json: bool = False) -> None:
-    """What click says of a command line that can't be meant."""
+    """Print the message of click about an invalid command line."""
     error.show()
     if as_json:
         message = error.format_message()
@@ -145,7 +151,7 @@ def report_usage(error: click.ClickException, *, as_json: bool = False) -> None:
 
 
 def report_bug(error: Exception, *, as_json: bool = False) -> None:
-    """An error that nobody foresaw, with its traceback and its owner."""
+    """Print an unexpected error with its traceback, and the plugin or package that caused it."""
     sys.stderr.write("".join(traceback.format_exception(error)))
     message = f"this is a bug in {culprit(error) or 'ganzoo'}: {error_text(error)}"
     hint = "please report it with the traceback above and the command"
@@ -156,6 +162,6 @@ def report_bug(error: Exception, *, as_json: bool = False) -> None:
 
 
 def report_interrupt(error: BaseException) -> None:
-    """Say that Ctrl-C ended the command, and what it ended where that was a plugin."""
+    """Print that Ctrl-C ended the command, and where, if it interrupted the code of a plugin."""
     told = str(error) or (f"in {place_of(error)}" if culprit(error) else "")
     click.echo(f"interrupted {told}".rstrip(), err=True)

@@ -1,4 +1,4 @@
-"""`ganzoo data inspect`: what a recipe's data are, before any training."""
+"""`ganzoo data inspect`: inspect the data of a recipe before any training."""
 
 from __future__ import annotations
 
@@ -99,7 +99,11 @@ def inspect(  # click passes by name
 
 @contextmanager
 def _bar() -> Iterator[Callable[[str, int, int], None]]:
-    """A progress bar on stderr that goes away when done; nothing where it would only pile up."""
+    """Yield a function that updates a progress bar on stderr.
+
+    The bar is removed at the end. No bar is shown where stderr isn't a terminal, since each update
+    would add a line there.
+    """
     from rich.console import Console
     from rich.progress import Progress
 

@@ -1,4 +1,4 @@
-"""`ganzoo doctor`: versions, the device, plugins and paths, and what is wrong with them."""
+"""`ganzoo doctor`: check versions, the device, plugins and paths."""
 
 from __future__ import annotations
 
@@ -38,14 +38,15 @@ VARIABLES = (
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was examined.
+    """The result of one check.
 
     Args:
-        name: what was examined; stable, for programs.
-        state: `ok`; `note` (good to know); `warning` (works, perhaps not as meant); `broken`.
+        name: what was checked. Programs can rely on these names.
+        state: `ok`; `note` (information only); `warning` (it works, but perhaps not as intended);
+            or `broken`.
         value: what was found.
-        message: what that means, in one sentence; empty where the value says it all.
-        hint: what to do.
+        message: what the value means, in one sentence; empty where no explanation is needed.
+        hint: what the user can do.
     """
 
     name: str
@@ -88,7 +89,7 @@ def command(context: click.Context, as_json: bool) -> int:  # noqa: FBT001  # cl
 
 
 def _version(name: str) -> str:
-    """Return the version of an installed distribution, or ""."""
+    """Return the version of a distribution, or "" if it isn't installed."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
@@ -96,7 +97,7 @@ def _version(name: str) -> str:
 
 
 def versions() -> Iterator[Finding]:
-    """Examine Python, ganzoo and what it requires, by their metadata alone."""
+    """Check Python, ganzoo and its dependencies; only their metadata are read."""
     yield Finding("python", "ok", f"{platform.python_version()} ({sys.executable})")
     yield Finding("system", "ok", platform.platform())
     here = installation()
@@ -125,7 +126,10 @@ def versions() -> Iterator[Finding]:
 
 
 def unmet(distribution: str) -> Iterator[tuple[str, str]]:
-    """Return what a distribution requires and isn't there: for pip, and as a sentence."""
+    """Yield the requirements of a distribution that aren't met.
+
+    Each is a pair of the requirement, as pip takes it, and a sentence for the user.
+    """
     for text in importlib.metadata.requires(distribution) or []:
         need = Requirement(text)
         if need.marker is not None and not need.marker.evaluate({"extra": ""}):
@@ -138,7 +142,7 @@ def unmet(distribution: str) -> Iterator[tuple[str, str]]:
 
 
 def plugins(block: Sequence[str] = (), files: Sequence[str] = ()) -> Iterator[Finding]:
-    """Examine the plugins.
+    """Load the plugins and check their states.
 
     Args:
         block: plugins not to load, as `ganzoo.plugin_system.registry.activate` takes them.
@@ -148,9 +152,9 @@ def plugins(block: Sequence[str] = (), files: Sequence[str] = ()) -> Iterator[Fi
         from ganzoo.plugin_system.registry import activate
 
         records = activate(block=block, files=files).records
-    except GanzooError:  # of --plugin
+    except GanzooError:  # a file given by --plugin can't be loaded
         raise
-    except Exception as error:  # noqa: BLE001  # of what ganzoo requires, one may be broken
+    except Exception as error:  # noqa: BLE001  # a dependency of ganzoo may be broken
         told = f"ganzoo can't look for them: {error_text(error)}"
         yield Finding("plugins", "broken", "unknown", told, "reinstall ganzoo and what it requires")
         return
@@ -158,7 +162,7 @@ def plugins(block: Sequence[str] = (), files: Sequence[str] = ()) -> Iterator[Fi
 
 
 def states(records: Sequence[PluginRecord]) -> Iterator[Finding]:
-    """Examine plugins by what discovery found."""
+    """Check the states of the plugins that discovery found."""
     for one in records:
         value = f"{one.namespace} ({one.distribution} {one.version})".replace(" )", ")")
         hint = "`ganzoo plugins --verbose` shows all that is known of it"
@@ -174,10 +178,10 @@ def states(records: Sequence[PluginRecord]) -> Iterator[Finding]:
 
 
 def device() -> Iterator[Finding]:
-    """Examine what torch can compute on, and what `auto` means here."""
+    """Check torch and its devices, and what the setting `auto` selects on this machine."""
     try:
         import torch
-    except Exception as error:  # noqa: BLE001  # whatever a broken build raises
+    except Exception as error:  # noqa: BLE001  # a broken build may raise any exception
         told = f"it can't be imported: {error_text(error)}"
         hint = "reinstall torch; https://pytorch.org says how for this machine"
         yield Finding("torch", "broken", _version("torch") or "none", told, hint)
@@ -198,7 +202,7 @@ def device() -> Iterator[Finding]:
         auto = resolve(Train())
     except GanzooError as error:
         yield Finding("auto", "warning", "", error.message, error.hint)
-    except Exception as error:  # noqa: BLE001  # accelerate may be as broken as torch
+    except Exception as error:  # noqa: BLE001  # accelerate may be broken too
         told = f"the engine can't be imported: {error_text(error)}"
         yield Finding("auto", "broken", "", told, "reinstall ganzoo and what it requires")
     else:
@@ -208,7 +212,7 @@ def device() -> Iterator[Finding]:
 
 
 def paths() -> Iterator[Finding]:
-    """Examine where data, caches and runs are, and the variables of the environment."""
+    """Check the folders of data, caches and runs, and list relevant environment variables."""
     shared = os.environ.get("GANZOO_DATA", "")
     if shared and not Path(shared).expanduser().is_dir():
         hint = "set GANZOO_DATA to the folder that holds data sets, or unset it"
@@ -217,7 +221,7 @@ def paths() -> Iterator[Finding]:
         yield Finding("data", "ok" if shared else "note", shared or "GANZOO_DATA isn't set")
     try:
         from ganzoo.data import cache_folder
-    except Exception:  # noqa: BLE001  # it needs torch, whose lack is a finding of its own
+    except Exception:  # noqa: BLE001  # it needs torch; `device` reports a missing torch
         yield Finding("cache", "note", "unknown", "not looked at, since torch can't be imported")
     else:
         yield _writable("cache", cache_folder(), "set GANZOO_CACHE to a folder you may write to")
@@ -228,7 +232,7 @@ def paths() -> Iterator[Finding]:
 
 
 def _writable(name: str, folder: Path, hint: str) -> Finding:
-    """Say whether a folder, or the nearest one above it that exists, can be written to."""
+    """Check that a folder, or its nearest existing parent, can be written to."""
     base = folder.absolute()
     while not base.exists():
         base = base.parent

@@ -1,4 +1,4 @@
-"""`ganzoo evaluate`: a run's figures on held-out data, with controls beside."""
+"""`ganzoo evaluate`: score a run on held-out data, together with the controls."""
 
 from __future__ import annotations
 

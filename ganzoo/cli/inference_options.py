@@ -32,7 +32,7 @@ device = click.option(
 
 
 def precision(default: str, more: str = "") -> Callable[[Any], Any]:
-    """Return the option `--precision` with its default, and what else its help says."""
+    """Return the option `--precision` with a default and text that is appended to its help."""
     return click.option(
         "--precision",
         type=click.Choice(PRECISIONS),

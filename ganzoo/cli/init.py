@@ -1,4 +1,4 @@
-"""`ganzoo init`: a recipe for a folder of one's own images."""
+"""`ganzoo init`: write a recipe for a folder of the user's own images."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def command(  # click passes by name
 
 
 def _serves(recipe: Recipe, data: PreparedData) -> str:
-    """What is turned into what, in the folders' own words."""
+    """Return which field is translated into which, under the names that the folders have."""
     called = {name: one.called or name for name, one in data.fields.items()}
     return ", ".join(
         f"{called.get(source, source)} -> {called.get(target, target)}"
@@ -128,10 +128,10 @@ def _serves(recipe: Recipe, data: PreparedData) -> str:
 
 
 def _write(out: Path, text: str, data: PreparedData, serves: str) -> None:
-    """Write the recipe, and one sample beside it.
+    """Write the recipe, and a picture of one sample beside it.
 
     Raises:
-        EnvironmentFault: that can't be done.
+        EnvironmentFault: the recipe can't be written.
     """
     from ganzoo.data.write_image import save_image
     from ganzoo.errors import EnvironmentFault
@@ -153,7 +153,7 @@ def _picture(out: Path) -> Path:
 
 
 def _tell_other_way(out: Path, proposal: Proposal, *, turn: bool) -> None:
-    """How a pair is turned round by hand."""
+    """Print how the direction of the pairs can be changed in the recipe."""
     other = proposal.turned
     if turn:
         other = {key: proposal.options.get(key, "") for key in proposal.turned}
@@ -162,7 +162,7 @@ def _tell_other_way(out: Path, proposal: Proposal, *, turn: bool) -> None:
 
 
 def _tell_next(out: Path, recipe: Recipe, data: PreparedData, made: Sized) -> None:
-    """What to type now, and after the training."""
+    """Print the commands to use next, and the one to use after the training."""
     from ganzoo.engine.intervals import in_words
 
     name = shlex.quote(str(out))
@@ -178,10 +178,10 @@ def _tell_next(out: Path, recipe: Recipe, data: PreparedData, made: Sized) -> No
 
 
 def _places(folder: Path, out: Path | None, *, overwrite: bool) -> tuple[Path, Path]:
-    """The folder, absolute, and the recipe to write.
+    """Return the absolute path of the folder, and the path of the recipe to write.
 
     Raises:
-        UsageError, DataError: one of them can't be used.
+        UsageError, DataError: one of the two paths can't be used.
     """
     from ganzoo.errors import DataError, DataMissing, UsageError, printable
     from ganzoo.plugin_system.suggestions import nearest_folder
@@ -213,10 +213,10 @@ def _places(folder: Path, out: Path | None, *, overwrite: bool) -> tuple[Path, P
 
 
 def _data_keys(overrides: Sequence[str]) -> dict[str, Any]:
-    """What `--set` writes into the data table.
+    """Return the keys and values that `--set` adds to the data table.
 
     Raises:
-        UsageError: a key of another table, or no KEY=VALUE.
+        UsageError: an argument isn't like KEY=VALUE, or its key is of another table.
     """
     import tomllib
 
@@ -239,7 +239,7 @@ def _data_keys(overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def _open(recipe: Recipe) -> list[PreparedData]:
-    """Open every split, and say how many samples it has and what there is to know."""
+    """Open every split, and print the number of its samples and the notes about its data."""
     from ganzoo.data.pipeline import open_data
 
     splits, said = [], set()
@@ -255,7 +255,10 @@ def _open(recipe: Recipe) -> list[PreparedData]:
 
 
 def _misfit(recipe: Recipe, data: PreparedData) -> str:
-    """Why the recipe's networks can't take the images, and what to set; empty where they can."""
+    """Return why the recipe's networks can't use the images and what to change.
+
+    The text is empty if they can.
+    """
     from ganzoo.engine.plan import plan_networks
     from ganzoo.errors import GanzooError
 
@@ -267,7 +270,7 @@ def _misfit(recipe: Recipe, data: PreparedData) -> str:
 
 
 def _with_ways(error: DataError, folder: Path, others: Sequence[str]) -> DataError:
-    """An error of the data, with what `init` itself can be told."""
+    """Return a data error whose hint also lists options of `init` that may help."""
     ways = [*([error.hint] if error.hint else []), *others]
     if key := re.search(r'\bdata\.(\w+) = "([^"]+)"', error.hint):
         told = f"ganzoo init {shlex.quote(str(folder))} --set data.{key[1]}={key[2]}"
@@ -277,7 +280,7 @@ def _with_ways(error: DataError, folder: Path, others: Sequence[str]) -> DataErr
 
 
 def _drawn(data: PreparedData, serves: str) -> Any:
-    """The first sample with its caption, H x W x 3 uint8."""
+    """Return a picture of the first sample with its caption, H x W x 3 uint8."""
     import numpy as np
 
     from ganzoo.data.contact_sheet import grid

@@ -1,4 +1,4 @@
-"""Which data component knows the folder that `ganzoo init` is given."""
+"""The choice of a data component that can read the folder given to `ganzoo init`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,20 @@ if TYPE_CHECKING:
 
 
 def choose_component(folder: Path, use: str | None) -> tuple[str, Proposal, list[str]]:
-    """The data component for the folder, what it proposes, and what `--use` would do instead."""
+    """Choose the data component that reads the folder.
+
+    Args:
+        folder: the folder given to `ganzoo init`.
+        use: the id of the component that the user chose; None to choose by the folder's content.
+
+    Returns:
+        The component's id, its proposal, and a line for each other component that `--use` could
+        name.
+
+    Raises:
+        DataError: no component recognises the folder, or the one of `use` has no proposal for it.
+        UsageError: several components recognise it.
+    """
     from ganzoo.errors import DataError, UsageError
 
     known, anyway = _proposals(folder)
@@ -52,7 +65,11 @@ def choose_component(folder: Path, use: str | None) -> tuple[str, Proposal, list
 
 
 def _proposals(folder: Path) -> tuple[dict[str, Proposal], dict[str, Proposal]]:
-    """What each data component proposes by itself, and what it would where it is asked for."""
+    """Return two tables of proposals by component id.
+
+    The first has the components that recognise the folder. The second has those that can read it
+    only if the user chooses them by `--use`.
+    """
     from ganzoo.api import load_target
     from ganzoo.plugin_system.registry import current
 
@@ -61,7 +78,7 @@ def _proposals(folder: Path) -> tuple[dict[str, Proposal], dict[str, Proposal]]:
     for entry in current().components("data"):
         try:
             target = load_target(entry.component.target)
-        except Exception as error:  # noqa: BLE001  # a broken plugin mustn't stop the others
+        except Exception as error:  # noqa: BLE001  # other plugins work if one is broken
             click.echo(f"{entry.id} can't be imported, so isn't asked: {error}", err=True)
             continue
         for found, name in ((known, "propose"), (anyway, "propose_anyway")):
@@ -73,7 +90,7 @@ def _proposals(folder: Path) -> tuple[dict[str, Proposal], dict[str, Proposal]]:
 
 
 def _what_is_there(folder: Path) -> str:
-    """How many files of which ending the folder and those right in it hold."""
+    """Return the number of files of each type in the folder and in its direct subfolders."""
     from collections import Counter
 
     lines = []

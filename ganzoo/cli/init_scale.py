@@ -1,6 +1,6 @@
-"""How large a recipe of `ganzoo init` is, and for how many epochs: chosen by measured steps.
+"""The choice of image size, network width and epochs for `ganzoo init`, by measured step times.
 
-Nothing here measures or reads anything: the choice is a function of what it is told.
+This module does no measurement or input of its own. The choice depends on the arguments alone.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _GROWTH = 0.75
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen, and by which measurements.
+    """The chosen scale and length of a training, and the measurements behind the choice.
 
     Args:
-        scale: of images and networks.
-        epochs: at this scale.
-        steps: in these.
-        tried: what was measured.
-        reason: why nothing was; empty where something was.
+        scale: the size of the images and the width of the networks.
+        epochs: the number of epochs at this scale.
+        steps: the number of steps in these epochs.
+        tried: the measured step time of each scale.
+        reason: why nothing could be measured; empty if a measurement succeeded.
     """
 
     scale: Scale
@@ -55,19 +55,19 @@ class Choice:
 
     @property
     def seconds(self) -> float | None:
-        """Of the plan; None where nothing was measured."""
+        """The time that the planned steps take; None if the scale wasn't measured."""
         found = self.tried.get(self.scale)
         return None if found is None else found.of(self.steps)
 
 
 def candidates(scales: Sequence[Scale], own: int | None, wanted: int | None) -> list[Scale]:
-    """Scales to choose among, best first.
+    """Return the scales to choose among, best first.
 
     Args:
-        scales: all that the recipe proposes.
-        own: the images' own size in pixels, which is exceeded only where somebody wants that; None
-            where it isn't known.
-        wanted: the size that somebody wants.
+        scales: all scales that the recipe proposes.
+        own: the images' own size in pixels; None if it isn't known. A larger size is used only if
+            the user asks for it.
+        wanted: the size that the user asks for; None if there is no such request.
     """
     from ganzoo.data.proposal import Scale
 
@@ -84,17 +84,18 @@ def candidates(scales: Sequence[Scale], own: int | None, wanted: int | None) -> 
 def choose(
     scales: Sequence[Scale], measure: Measure, seconds: float, *, samples: int, images: int
 ) -> Choice:
-    """The best scale at which enough steps fit into the time, and the epochs that fill it.
+    """Choose the best scale at which enough steps fit into the time, and how many epochs fit.
 
-    Where none does it is the last one. It begins in the middle, since the best ones cost most to
-    measure. What can't be measured counts as too slow where others can.
+    If no scale is fast enough, the last one is chosen. The search begins in the middle, because
+    the best scales take longest to measure. A scale that can't be measured counts as too slow if
+    another one can be measured.
 
     Args:
-        scales: best first.
-        measure: tells what a step takes; raises `GanzooError` where it can't.
-        seconds: that the training should take, all in all.
-        samples: of the training data.
-        images: of a step.
+        scales: the scales, best first.
+        measure: returns the time of a step; raises `GanzooError` if it can't measure it.
+        seconds: the time that the whole training should take.
+        samples: the number of training samples.
+        images: the number of images in a step.
     """
     budget = _SHARE * seconds
     tried: dict[Scale, StepTime] = {}
@@ -122,7 +123,7 @@ def choose(
     if not tried:
         scale = next((one for one in scales if one.size <= _FALLBACK and one.width <= 32), scale)
         return _planned(scale, LEAST_STEPS, samples, images, tried, reasons[0])
-    if scale not in tried:  # the smallest can't be measured, though another could
+    if scale not in tried:  # the last scale couldn't be measured, but another one could
         scale = min(tried, key=lambda one: one.work)
     steps = _steps_in(budget, tried[scale])
     return _planned(scale, steps, samples, images, tried, "")
@@ -142,7 +143,7 @@ def _planned(
 
 
 def _steps_in(budget: float, found: StepTime) -> float:
-    """Steps that fit into so many seconds, each image's first reading included."""
+    """Return the number of steps in `budget` seconds, with the first reading of each image."""
     once = (budget - found.samples * found.reading) / found.seconds
     if once * found.images >= found.samples:
         return once
@@ -150,10 +151,13 @@ def _steps_in(budget: float, found: StepTime) -> float:
 
 
 def extrapolated(tried: Mapping[Scale, StepTime], to: Scale, images: int) -> float | None:
-    """Seconds of a step of so many images at a scale that wasn't measured; None: nothing was.
+    """Estimate the seconds of a step of `images` images at a scale that wasn't measured.
 
-    Small networks keep a processor less busy than large ones, so that a step of 16 times the work
-    takes less than 16 times as long: how much less, the smallest and largest measured tell.
+    The result is None if no scale was measured.
+
+    Small networks use a processor less well than large ones, so a step with 16 times the work
+    takes less than 16 times as long. The time is assumed to grow as a power of the work. The
+    power is computed from the smallest and the largest measured scale.
     """
     if not tried:
         return None

@@ -1,4 +1,4 @@
-"""What `ganzoo init` measures on this machine, and the recipe that comes of it."""
+"""The measurements of `ganzoo init` on this machine, and the recipe made from them."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _PATIENCE = 5.0
 
 @dataclass(frozen=True)
 class Sized:
-    """A recipe that fits the machine.
+    """A recipe whose training time fits the machine.
 
     Args:
-        text: of the whole recipe.
+        text: the text of the whole recipe.
         said: sentences for the user.
-        limit: seconds after which a run must be stopped by hand, since one epoch takes longer;
-            None where the plan ends in time.
+        limit: seconds after which the run must be stopped with `--max-time`, since one epoch takes
+            longer than that; None if the planned training ends in time.
     """
 
     text: str
@@ -53,17 +53,18 @@ def sized(
     size: int | None,
     seconds: float | None,
 ) -> Sized:
-    """Lay a scale over a recipe at which a training takes the time that is wanted.
+    """Complete a recipe with a scale at which a training takes the requested time.
 
     Args:
-        head: the recipe as far as it is the same at all scales.
-        load: reads such a text.
-        sizing: the scales.
-        size: the images' size that is wanted.
-        seconds: the time that is wanted; None: ten minutes, or on a GPU the published setting.
+        head: the part of the recipe that is the same at all scales.
+        load: a function that reads such a text.
+        sizing: the scales to choose among.
+        size: the image size that the user asks for; None if any size will do.
+        seconds: the training time that the user asks for. With None it is ten minutes, or on a GPU
+            the published setting is used.
 
     Raises:
-        UsageError: networks can't have this size.
+        UsageError: the networks can't be built for this size.
         GanzooError: the data can't be read.
     """
     from ganzoo.data.pipeline import open_data
@@ -107,7 +108,7 @@ def sized(
 
 
 class _Published:
-    """The published setting, and how long it takes here."""
+    """The published setting, and the time that it takes on this machine."""
 
     def __init__(self, sizing: Sizing, samples: int) -> None:
         train = sizing.paper_tables["train"]
@@ -119,7 +120,7 @@ class _Published:
         self.time = "how long it takes here could not be measured"
 
     def measured(self, measure: Callable[[Mapping[str, Any]], StepTime]) -> bool:
-        """Measure it; whether that worked."""
+        """Measure the step time of the setting, and return whether that succeeded."""
         try:
             self.found = measure(self.sizing.paper_tables)
         except GanzooError:
@@ -128,7 +129,7 @@ class _Published:
         return True
 
     def choice(self) -> Choice:
-        """The setting itself, as what is proposed."""
+        """Return the published setting as the choice."""
         tried = {} if self.found is None else {self.sizing.paper: self.found}
         return Choice(self.sizing.paper, self.epochs, self.steps, tried)
 
@@ -137,7 +138,7 @@ class _Published:
         tried: Mapping[Scale, StepTime],
         measure: Callable[[Mapping[str, Any]], StepTime],
     ) -> None:
-        """Tell its time by what was measured; measure it where that is soon done."""
+        """Estimate the time from other scales; measure it if a step is expected to be short."""
         step = extrapolated(tried, self.sizing.paper, self.images)
         if step is None or (step < _PATIENCE and self.measured(measure)):
             return
@@ -145,7 +146,7 @@ class _Published:
 
 
 def _own_size(data: PreparedData) -> int | None:
-    """Half of the images have at least so many pixels on their shorter side; None: not known."""
+    """Return the median length in pixels of the images' shorter side; None if it isn't known."""
     sizes: Callable[[int], Mapping[str, tuple[int, int]]] | None
     sizes = getattr(data.source, "sizes", None)
     if sizes is None:
@@ -156,10 +157,10 @@ def _own_size(data: PreparedData) -> int | None:
 
 
 def _check_size(recipe: Recipe, size: int) -> None:
-    """Refuse a size that the networks can't have.
+    """Check that the networks can be built for a size.
 
     Raises:
-        UsageError: with the sizes that they can.
+        UsageError: they can't; the hint names the sizes that they can be built for.
     """
     import torch
 
@@ -178,7 +179,7 @@ def _check_size(recipe: Recipe, size: int) -> None:
 
 
 def _planned(tables: Mapping[str, Any], choice: Choice, recipe: Recipe) -> dict[str, Any]:
-    """The tables with the plan's own keys."""
+    """Return the tables with batch size, epochs, and the intervals of samples and checkpoints."""
     train = {"batch_size": recipe.train.batch_size, **tables.get("train", {})}
     return {
         **tables,
@@ -189,7 +190,7 @@ def _planned(tables: Mapping[str, Any], choice: Choice, recipe: Recipe) -> dict[
 
 
 def _measured(choice: Choice, wanted: float) -> Iterator[str]:
-    """What was measured, when and where."""
+    """Yield lines about what was measured, on which day and on which hardware."""
     from ganzoo.nn.device_and_precision import processor
 
     for number, (scale, found) in enumerate(choice.tried.items()):
@@ -212,7 +213,7 @@ def _several(count: int, what: str) -> str:
 
 
 def _busy() -> str:
-    """Whether others keep the processor busy, in words."""
+    """Return a sentence for the user if the machine is busy, or an empty string."""
     load, count = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0, cores()
     if load < 1.5 * count:
         return ""
@@ -223,7 +224,7 @@ def _busy() -> str:
 
 
 def _said(choice: Choice, samples: int, own: int | None, limit: float | None) -> Iterator[str]:
-    """What was chosen, and what there is to know about it."""
+    """Yield sentences for the user about the choice and its limits."""
     plan = (
         f"{choice.scale}: {choice.epochs:,} epochs of {samples:,} images are {choice.steps:,} steps"
     )
@@ -245,6 +246,6 @@ def _said(choice: Choice, samples: int, own: int | None, limit: float | None) ->
 
 
 def _longer(choice: Choice) -> str:
-    """A time in which there are enough steps."""
+    """Return a training time, in words, that is long enough for `LEAST_STEPS` steps."""
     minutes = LEAST_STEPS / choice.steps * (choice.seconds or 0) / 0.85 / 60
     return in_words(60 * max(1, math.ceil(minutes)))

@@ -1,4 +1,7 @@
-"""The text of a recipe that `ganzoo init` writes: for this machine, and as published."""
+"""The text of the recipe that `ganzoo init` writes.
+
+It has a setting for this machine, and the published setting in comments.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,13 @@ HERE = "# ---- For this machine"
 
 
 def recipe_text(out: Path, base: str, data: Mapping[str, Any], because: str) -> str:
-    """The head of a recipe: what it extends, and its data.
+    """Return the first part of a recipe: the recipe that it extends, and its data.
 
     Args:
-        out: the file that it will be.
+        out: the file that will be written.
         base: the recipe that it extends.
         data: its data table.
-        because: what was seen in the folder.
+        because: a description of the folder's content.
     """
     from ganzoo.recipe.schema import schema_line
     from ganzoo.recipe.write import dumps
@@ -35,7 +38,7 @@ def recipe_text(out: Path, base: str, data: Mapping[str, Any], because: str) -> 
 
 
 def here_text(tables: Mapping[str, Any], comments: Sequence[str]) -> str:
-    """The tables that fit the machine, below what was measured on it."""
+    """Return the tables chosen for this machine, below the comments about the measurements."""
     from ganzoo.recipe.write import dumps
 
     told = "".join(f"# {line}\n" for line in comments)
@@ -43,12 +46,12 @@ def here_text(tables: Mapping[str, Any], comments: Sequence[str]) -> str:
 
 
 def paper_text(name: str, tables: Mapping[str, Any], time: str) -> str:
-    """The published setting, commented out.
+    """Return the tables of the published setting as comments.
 
     Args:
-        name: what it is called.
-        tables: its own.
-        time: how long it would take here.
+        name: the name of the setting.
+        tables: its tables.
+        time: a text about how long it would take on this machine.
     """
     from ganzoo.recipe.write import dumps
 
@@ -61,7 +64,7 @@ def paper_text(name: str, tables: Mapping[str, Any], time: str) -> str:
 
 
 def nice(steps: float) -> int:
-    """A round number of at most so many steps: 1, 2 or 5, with zeros; at least 1."""
+    """Return the largest 1, 2 or 5 followed by zeros that isn't above `steps`; at least 1."""
     whole = max(1, int(steps))
     power = int("1" + "0" * (len(str(whole)) - 1))
     return max(factor * power for factor in (1, 2, 5) if factor * power <= whole)

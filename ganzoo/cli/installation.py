@@ -1,4 +1,4 @@
-"""Where the installed ganzoo came from, as its metadata say (PEP 610)."""
+"""The source of the installed ganzoo, read from its metadata (PEP 610)."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ PUBLIC = ("https", "http", "ssh", "git")
 
 @dataclass(frozen=True)
 class Installation:
-    """The ganzoo that runs.
+    """The ganzoo that is running.
 
     Args:
-        version: of its metadata; "" where no distribution owns it.
-        place: folder of the package that runs.
+        version: the version in its metadata; "" if it isn't installed as a distribution.
+        place: the folder of the running package.
         source: what it was installed from, in words.
-        url: what pip can install it from elsewhere, such as `git+https://...@commit`; "" if that
-            isn't known.
+        url: an address from which pip can install it on another machine, such as
+            `git+https://...@commit`; "" if it isn't known.
     """
 
     version: str
@@ -42,10 +42,10 @@ class Installation:
 
 
 def installation(found: Distribution | None = None) -> Installation:
-    """Say where ganzoo is and came from.
+    """Return where ganzoo is, and what it was installed from.
 
     Args:
-        found: instead of the distribution that is installed.
+        found: a distribution to examine instead of the installed one.
     """
     place = Path(ganzoo.__file__).parent
     if found is None:
@@ -78,10 +78,10 @@ def _direct_url(found: Distribution) -> dict[str, Any] | None:
 
 
 def pip_url(address: str, commit: str = "") -> str:
-    """What pip takes to install from an address elsewhere; "" if it means this machine alone.
+    """Return an address in the form that pip takes; "" if it has no meaning on another machine.
 
-    A repository's address gets `git+` before it, `git@host:path` becomes `ssh://`. User names and
-    passwords are left out of http addresses, since the result is written into files.
+    The address of a repository gets the prefix `git+`, and `git@host:path` becomes `ssh://`. User
+    names and passwords are removed from http addresses, since the result is written into files.
     """
     address = address.strip().removeprefix("git+")
     if match := re.fullmatch(r"([\w.-]+@)?([\w-]+(?:\.[\w-]+)+):(?!//)(.+)", address):
@@ -98,9 +98,12 @@ def pip_url(address: str, commit: str = "") -> str:
 
 
 def _origin(folder: Path) -> str:
-    """The remote `origin` of a checkout, for pip; "" if the folder is no checkout or has none."""
+    """Return the remote `origin` of a checkout as pip takes it.
+
+    The result is "" if the folder isn't the top of a checkout, or if there is no such remote.
+    """
     top = _git(folder, "rev-parse", "--show-toplevel")
-    # A folder inside of another project's checkout has nothing to do with that one's remote.
+    # The folder may lie inside the checkout of another project, whose remote isn't that of ganzoo.
     if not top or Path(top).resolve() != folder.resolve():
         return ""
     return pip_url(_git(folder, "remote", "get-url", "origin"))
@@ -111,7 +114,7 @@ def _git(folder: Path, *arguments: str) -> str:
     if git is None or not folder.is_dir():
         return ""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    done = subprocess.run(  # noqa: S603  # arguments of ours
+    done = subprocess.run(  # noqa: S603  # no argument is user input
         [git, "-C", str(folder), *arguments],
         env=environ,
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Groups of commands whose modules are imported when they are used."""
+"""Command groups that import the module of a command only when the command is used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ganzoo.errors import UsageError
 
 
 class NamingGroup(click.Group):
-    """A group that names its commands where a word is none of them."""
+    """A command group that lists its commands, or the nearest one, after an unknown command."""
 
     other_words: Mapping[str, str] = {}
     """The hint for words that are no commands here and may be expected to be."""
@@ -34,7 +34,7 @@ class LazyGroup(NamingGroup):
     """A group that imports a command's module only when the command is used.
 
     Args:
-        table: each command's module and its line of `--help`.
+        table: the module of each command, and its line in `--help`.
         other_words: see `NamingGroup`.
     """
 

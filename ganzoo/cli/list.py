@@ -1,4 +1,4 @@
-"""`ganzoo list`: what recipes can name."""
+"""`ganzoo list`: list the components that recipes can name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ganzoo.plugin_system.suggestions import did_you_mean
 
 
 def _instead_of(kind: str) -> str:
-    """What was meant by a word that is no kind: another spelling, or part of an id."""
+    """Return a hint for a word that is no kind: the nearest kind, or a search among the ids."""
     hint = did_you_mean(kind, KINDS) or f"kinds: {', '.join(KINDS)}"
     named = kind and current().components(pattern=kind)
     return f"{hint}\n`ganzoo list '*{kind}*'` lists ids that contain it" if named else hint

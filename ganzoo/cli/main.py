@@ -1,4 +1,4 @@
-"""`ganzoo`: the table of commands, and what becomes of errors."""
+"""`ganzoo`: the table of commands, and the handling of errors."""
 
 from __future__ import annotations
 
@@ -99,15 +99,15 @@ def cli(
     Start with `ganzoo run recipes/quickstart.toml`, or `ganzoo list`.
     """
     if context.invoked_subcommand in SHORT:
-        gc.disable()  # a tenth of the time of these commands, which make hardly any garbage
-    if context.invoked_subcommand == "doctor":  # it looks itself, also where this can't be imported
+        gc.disable()  # saves a tenth of the time of these commands, which make hardly any garbage
+    if context.invoked_subcommand == "doctor":  # it loads plugins itself, and reports import errors
         return
     from ganzoo.cli.console import show_notes
     from ganzoo.plugin_system import registry
 
     show_notes()
     active = registry.activate(block=blocked, files=plugin_files)
-    if context.invoked_subcommand == "plugins":  # it says it itself
+    if context.invoked_subcommand == "plugins":  # this command reports quarantined plugins itself
         return
     for record in active.records:
         if record.state == "quarantined":
@@ -119,17 +119,17 @@ def cli(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code, as `ganzoo.errors.ExitCode` lists them.
+    """Run the command line and return its exit code, one of `ganzoo.errors.ExitCode`.
 
-    Errors are explained on stderr; with `--json` they are also one document on stdout, either
-    `{"problems": [...]}` (a recipe's) or `{"error": {...}}`.
+    Errors are explained on stderr. With `--json` they are also printed as one document on stdout:
+    `{"problems": [...]}` for the problems of a recipe, `{"error": {...}}` for other errors.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     share_cores()
     with lasting_streams():
         code = _explained(arguments, as_json="--json" in arguments, debug="--debug" in arguments)
-    if "torch" not in sys.modules:  # what a run leaves may have something to finish
-        # Python's last search for garbage would take longer than all that `ganzoo --help` does.
+    if "torch" not in sys.modules:  # after a run, objects may have to be finalised
+        # Python's last garbage collection would take longer than the whole of `ganzoo --help`.
         atexit.register(gc.freeze)
     return code
 
@@ -149,16 +149,20 @@ def _explained(arguments: list[str], *, as_json: bool, debug: bool) -> int:
     except (click.Abort, KeyboardInterrupt) as error:
         report_interrupt(error)
         code = int(ExitCode.INTERRUPTED)
-    except SystemExit as left:  # ours are click's; this is some plugin's
+    except SystemExit as left:  # ganzoo exits through click only, so a plugin raised this
         report_error(left_by(left), as_json=as_json, debug=debug)
         code = int(ExitCode.PLUGIN)
-    except Exception as error:  # noqa: BLE001  # the last resort: say whose bug it is
+    except Exception as error:  # noqa: BLE001  # the last handler reports where the bug is
         code = _report_unforeseen(error, as_json=as_json, debug=debug)
     return code
 
 
 def _report_unforeseen(error: Exception, *, as_json: bool, debug: bool) -> int:
-    """Say whose bug an error is, unless the machine refused a file or had too little memory."""
+    """Report an unexpected error and return its exit code.
+
+    It is a fault of the environment if a file was refused or if memory or disk space ran out, and
+    a bug otherwise.
+    """
     fault = (refusal(error) if isinstance(error, OSError) else None) or out_of_memory(
         error,
         "this command",
@@ -174,7 +178,7 @@ def _report_unforeseen(error: Exception, *, as_json: bool, debug: bool) -> int:
 
 
 def _invoke(arguments: list[str]) -> int:
-    """What `cli.main` does, except that errors are left to the caller."""
+    """Do what `cli.main` does, but leave errors to the caller."""
     try:
         colour = False if os.environ.get("NO_COLOR") else None  # None: on a terminal
         with cli.make_context("ganzoo", arguments, color=colour) as context:

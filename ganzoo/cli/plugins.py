@@ -1,4 +1,4 @@
-"""`ganzoo plugins`: what is installed, and what is wrong with it."""
+"""`ganzoo plugins`: list the installed plugins, and what is wrong with them."""
 
 from __future__ import annotations
 

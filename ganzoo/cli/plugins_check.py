@@ -1,4 +1,7 @@
-"""`ganzoo plugins check`: does a plugin keep the contract? The conformance kit, without pytest."""
+"""`ganzoo plugins check`: check a plugin against the contract.
+
+The command runs the conformance kit without pytest.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ Outcome = Literal["passed", "failed", "skipped"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a case."""
+    """The result of a case."""
 
     case: Case
     outcome: Outcome
@@ -130,7 +133,7 @@ def _row(verdict: Verdict) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    """Threads cost networks of this size far more than they give."""
+    """Use one thread, since networks of this size are slower with several."""
     import torch
 
     before = torch.get_num_threads()
@@ -142,7 +145,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _judge(case: Case) -> Verdict:
-    """Make one check in a folder of its own; what it prints goes to stderr."""
+    """Run one check in a temporary folder; its output goes to stderr."""
     from ganzoo.testing import CheckFailed, NotApplicable
 
     outcome: Outcome = "passed"
@@ -162,7 +165,7 @@ def _judge(case: Case) -> Verdict:
 
 
 def _explained(error: Exception, case: Case) -> str:
-    """An exception, and the plugin's own last calls that led to it."""
+    """Return an exception as text, with the last calls inside the plugin that led to it."""
     package = case.record.module.partition(":")[0].partition(".")[0]
     calls = traceback.extract_tb(error.__traceback__)
     own = [
@@ -179,7 +182,7 @@ def _explained(error: Exception, case: Case) -> str:
 
 
 def _show(verdict: Verdict, before: Sequence[Verdict]) -> None:
-    """What became of a case; a reason that was given for its component before isn't repeated."""
+    """Print the result of a case, without a reason that its component was already given for."""
     colour = {"passed": "green", "failed": "red", "skipped": "yellow"}[verdict.outcome]
     case = verdict.case
     click.echo(f"{click.style(verdict.outcome, fg=colour)}  {case.check.name}  {case.of}")
@@ -193,7 +196,7 @@ def _show(verdict: Verdict, before: Sequence[Verdict]) -> None:
 
 
 def _show_skipped(verdicts: Sequence[Verdict]) -> None:
-    """Checks that didn't apply, with the reason and how many components it holds for."""
+    """Print the skipped checks, with each reason and the number of components that it is for."""
     groups: dict[tuple[str, str], list[str]] = {}
     for one in verdicts:
         if one.outcome == "skipped":
@@ -204,7 +207,9 @@ def _show_skipped(verdicts: Sequence[Verdict]) -> None:
 
 
 def _only(found: Sequence[Case], wanted: Sequence[str]) -> list[Case]:
-    """The cases of the checks and of the components that are named; of all, where none is.
+    """Return the cases of the named checks and components.
+
+    Without a named check all checks remain, and without a named component all components.
 
     Raises:
         UsageError: a name is neither a check nor a component.
@@ -231,10 +236,10 @@ def _subject(case: Case) -> str:
 
 
 def _refuse_illegal_settings(found: Sequence[Case]) -> None:
-    """Take back what `--set` said if a component refuses it: that is no fault of the plugin.
+    """Check that the components accept the options of `--set`, which are no fault of the plugin.
 
     Raises:
-        ChoiceError: with what is wrong.
+        ChoiceError: a component refuses them.
     """
     from ganzoo.testing import Subject
 
@@ -251,10 +256,12 @@ def _refuse_illegal_settings(found: Sequence[Case]) -> None:
 
 
 def _settings(arguments: Iterable[str], registry: Registry) -> dict[str, dict[str, Any]]:
-    """Options by component id; values are TOML, or text where they are no TOML.
+    """Return the options of `--set` by component id.
+
+    A value is read as TOML; a value that isn't valid TOML is taken as text.
 
     Raises:
-        UsageError: an argument isn't like `ID.KEY=VALUE`, or nothing has that id.
+        UsageError: an argument isn't like `ID.KEY=VALUE`, or no component has that id.
     """
     ids = {entry.id for entry in registry.components()}
     settings: dict[str, dict[str, Any]] = {}

@@ -1,4 +1,4 @@
-"""`ganzoo plugins install`: pip, which must leave ganzoo and torch as they are."""
+"""`ganzoo plugins install`: install plugins with pip without a change of ganzoo or torch."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ def command(what: tuple[str, ...]) -> None:
 
 
 def requirement(what: str) -> str:
-    """What pip is asked for: a path or URL as it is, a name with `ganzoo-` before it.
+    """Return what pip is asked to install: a path or URL unchanged, a name with prefix `ganzoo-`.
 
     Raises:
-        UsageError: when it is ganzoo itself, or comes with it.
+        UsageError: the name is that of ganzoo itself, or of a plugin that comes with it.
     """
     if "://" in what or os.sep in what or "/" in what or what.endswith((".whl", ".tar.gz", ".zip")):
         return what
@@ -86,7 +86,7 @@ def requirement(what: str) -> str:
 
 
 def _kept() -> dict[str, str]:
-    """Return the versions of what must stay as it is."""
+    """Return the installed versions of the distributions that pip must not change."""
     kept = {}
     for name in KEPT:
         try:
@@ -98,14 +98,14 @@ def _kept() -> dict[str, str]:
 
 def _pip(*arguments: str, **streams: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
-    return subprocess.run(command, text=True, check=False, **streams)  # noqa: S603  # pip, as asked
+    return subprocess.run(command, text=True, check=False, **streams)  # noqa: S603  # runs pip only
 
 
 def _plan(arguments: Sequence[str], report: Path) -> list[str]:
     """Return the names of the plugins among the distributions that pip would install.
 
     Raises:
-        PluginError: pip would replace ganzoo or torch, or can't keep them.
+        PluginError: pip would replace ganzoo or torch, or finds a conflict with them.
         EnvironmentFault: pip fails for another reason, such as no network, or there is no pip.
     """
     done = _pip("install", "--dry-run", "--report", str(report), *arguments, capture_output=True)
@@ -133,10 +133,10 @@ def _plan(arguments: Sequence[str], report: Path) -> list[str]:
 
 
 def _show(installed: Iterable[str]) -> None:
-    """Print the state of the plugins that were installed, as a fresh ganzoo sees them.
+    """Print the state of the installed plugins, as reported by a new ganzoo process.
 
     Raises:
-        PluginError: one doesn't work.
+        PluginError: a plugin can't be used, or ganzoo no longer starts.
     """
     done = subprocess.run(
         [sys.executable, "-P", "-m", "ganzoo", "plugins", "--json"],

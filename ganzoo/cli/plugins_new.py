@@ -1,4 +1,4 @@
-"""`ganzoo plugins new`: a plugin that works before its author changes anything."""
+"""`ganzoo plugins new`: write a plugin that works before its author changes anything."""
 
 from __future__ import annotations
 
@@ -99,10 +99,10 @@ def command(name: str, kinds: tuple[str, ...], out: Path | None, ganzoo_url: str
 
 
 def namespace_of(name: str) -> str:
-    """The namespace that a user's NAME means: `foo`, `ganzoo-foo` and `ganzoo_foo` are the same.
+    """Return the namespace of a NAME; `foo`, `ganzoo-foo` and `ganzoo_foo` have the same one.
 
     Raises:
-        UsageError: when it is no namespace, or is taken.
+        UsageError: it isn't a valid namespace, or it is already taken.
     """
     namespace = re.sub(r"^ganzoo[-_]", "", name).replace("-", "_")
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", namespace):
@@ -128,7 +128,11 @@ def namespace_of(name: str) -> str:
 
 
 def _address(given: str | None) -> str:
-    """What pip installs ganzoo from, or the placeholder; never a guess."""
+    """Return the address from which pip can install ganzoo, or the placeholder if none is known.
+
+    Raises:
+        UsageError: pip can't install from the given address.
+    """
     if given is None:
         return installation().url or PLACEHOLDER
     url = given if given.startswith("file:") else pip_url(given)
@@ -141,7 +145,13 @@ def _address(given: str | None) -> str:
 
 
 def render(namespace: str, kinds: list[str], url: str) -> dict[str, str]:
-    """The package's files by their place, for a namespace, its kinds and ganzoo's address."""
+    """Return the texts of the package's files, by their paths in the package's folder.
+
+    Args:
+        namespace: the namespace of the plugin.
+        kinds: the kinds of its components.
+        url: the address from which pip can install ganzoo, or the placeholder.
+    """
     template = files("ganzoo") / "testing" / "template"
     names = {
         "namespace": namespace,
@@ -188,18 +198,18 @@ def render(namespace: str, kinds: list[str], url: str) -> dict[str, str]:
 
 
 def _filled(file: Traversable, values: dict[str, str]) -> str:
-    """A file of the template with its $names filled in."""
+    """Return the text of a template file with its $names replaced by values."""
     return Template(file.read_text(encoding="utf-8")).substitute(values)
 
 
 def _summary(component: str) -> str:
-    """The summary that a component's source states."""
+    """Return the summary in the source of a component."""
     (summary,) = re.findall(r'summary="(.*)"', component)
     return str(summary)
 
 
 def _imports(options: str) -> str:
-    """The imports that the source of the options needs."""
+    """Return the import lines that the source of the options needs."""
     bases = [
         name for name in ("NetOptions", "Options", "Scalar") if re.search(rf"\b{name}\b", options)
     ]
@@ -210,12 +220,12 @@ def _imports(options: str) -> str:
 
 
 def _listed(words: list[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
+    """Return words as a list in English: `a`, `a and b`, or `a, b and c`."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def _link(url: str) -> str:
-    """The name of ganzoo, linked where its address is a page."""
+    """Return the word ganzoo, as a Markdown link if its address is that of a web page."""
     parts = urlsplit(url.removeprefix("git+"))
     if parts.scheme not in {"http", "https"} or not parts.path.partition("@")[0].endswith(".git"):
         return "ganzoo"

@@ -1,4 +1,4 @@
-"""`ganzoo predict`: images through trained weights."""
+"""`ganzoo predict`: generate images from images with trained weights."""
 
 from __future__ import annotations
 
@@ -104,5 +104,5 @@ def command(  # click passes by name
         error = DataError(f"{len(failed)} of {total} inputs can't be used", hint=lines)
         if not as_json:
             raise error
-        report_error(error)  # raised, it would put a second document on stdout
+        report_error(error)  # raising it would print a second document on stdout
         raise click.exceptions.Exit(int(error.exit_code))

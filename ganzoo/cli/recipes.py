@@ -1,4 +1,4 @@
-"""`ganzoo recipes`: those that are shipped, what they say in full, and what differs."""
+"""`ganzoo recipes`: list, copy, show and compare recipes."""
 
 from __future__ import annotations
 
@@ -158,10 +158,11 @@ def _shown(value: Any) -> str:
 
 
 def _load(ref: str, overrides: tuple[str, ...] = ()) -> Recipe:
-    """A recipe by name or path, or the one that a run directory has in full.
+    """Load a recipe by its name or path, or the resolved recipe of a run directory.
 
     Raises:
-        RecipeProblems, RecipeError: its problems, or there is no such recipe.
+        RecipeProblems: the recipe has problems.
+        RecipeError: there is no such recipe.
     """
     folder = Path(ref).expanduser()
     if folder.is_dir():

@@ -1,4 +1,4 @@
-"""`ganzoo run`: train as a recipe says."""
+"""`ganzoo run`: train a model from a recipe."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def command(  # click gives every option of a command to one function
     if as_json:
         failure = answers[-1].error
         if not document and failure is not None:
-            document = error_document(failure)  # it could not even begin
+            document = error_document(failure)  # the run failed before it had a document
         print_json(document)
     elif seeds > 1:
         for name, value in document["metrics"].items():
@@ -112,7 +112,7 @@ def _refuse_contradictions(
 
 
 def _seeds(recipe: str | None, overrides: Sequence[str], count: int) -> list[int | None]:
-    """The recipe's seed and those after it; one None when only one run is wanted."""
+    """Return `count` seeds from the recipe's seed upwards; for one run, None keeps its seed."""
     if count == 1:
         return [None]
     from ganzoo.recipe import load_recipe
@@ -122,7 +122,10 @@ def _seeds(recipe: str | None, overrides: Sequence[str], count: int) -> list[int
 
 
 def _summary(answers: Sequence[Any]) -> dict[str, Any]:
-    """Means and standard deviations over seeds: of the last losses and the evaluation, if any."""
+    """Return means and standard deviations over the seeds.
+
+    They are computed for the last losses and for the figures of an evaluation, if there was one.
+    """
     from ganzoo.engine.run_history import last_values
 
     documents = [answer.document for answer in answers]
@@ -130,7 +133,7 @@ def _summary(answers: Sequence[Any]) -> dict[str, Any]:
     names = sorted(set.intersection(*(set(table) for table in tables))) if tables else []
     metrics = {}
     for name in names:
-        # A value that isn't a number is null where a process told it.
+        # A worker process sends a value that isn't finite as null.
         values = [math.nan if table[name] is None else table[name] for table in tables]
         numbers = all(map(math.isfinite, values))
         metrics[name] = {
@@ -148,7 +151,8 @@ def _deviation(values: Sequence[float]) -> float:
 
 def _leave(code: int, launched: int) -> None:
     if launched > 1:
-        # Under torchrun: see ganzoo.engine.launch on gloo's aborts at interpreter exit.
+        # Processes under torchrun skip the exit of the interpreter, where gloo may abort: see
+        # ganzoo.engine.launch.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

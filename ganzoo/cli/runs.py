@@ -1,4 +1,4 @@
-"""`ganzoo runs`: what was run, and what differs between runs."""
+"""`ganzoo runs`: list runs, and compare them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ganzoo sample`: images or points from noise, through trained weights."""
+"""`ganzoo sample`: generate images or points from noise with trained weights."""
 
 from __future__ import annotations
 

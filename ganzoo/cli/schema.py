@@ -1,4 +1,4 @@
-"""`ganzoo schema`: what editors need to complete and check recipes."""
+"""`ganzoo schema`: write the JSON Schema by which editors complete and check recipes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def command(out: Path | None) -> None:
     if out is None:
         click.echo(text, nl=False)
         return
-    if out.is_dir():  # click lets an empty name pass, which is the working directory
+    if out.is_dir():  # click accepts an empty name, which is the working directory
         raise UsageError("is a folder, not a file to write", where=str(out))
     try:
         write_text(out, text)

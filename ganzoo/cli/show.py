@@ -1,4 +1,4 @@
-"""`ganzoo show`: a component, and each of its options."""
+"""`ganzoo show`: explain a component and each of its options."""
 
 from __future__ import annotations
 
@@ -71,9 +71,10 @@ def _document(
 
 
 def _uses_of_recipes(registry: Registry) -> dict[str, set[tuple[str, str]]]:
-    """Kinds and ids of the components of each shipped recipe; no kind where options name one.
+    """Return the kinds and ids of the components that each shipped recipe uses.
 
-    Recipes aren't loaded: only their components matter, and many have the same ones.
+    The kind is empty for a component that is named in the options of another one. The recipes
+    aren't validated as a whole: only their components matter, and many recipes share them.
     """
     known: dict[str, set[tuple[str, str]]] = {}
 
@@ -98,7 +99,10 @@ def _uses_of_recipes(registry: Registry) -> dict[str, set[tuple[str, str]]]:
 
 
 def _components(recipe: Mapping[str, Any]) -> Iterator[tuple[Kind, Any]]:
-    """What a recipe chooses its components by, without the core's own keys."""
+    """Yield the kind and the value of each component that a recipe names.
+
+    Keys in the table of a component that belong to the core are left out.
+    """
     for kind in KINDS:
         value = recipe.get(kind, list(DEFAULT_METRICS) if kind == "metric" else [])
         for one in value if isinstance(value, list) else [value]:
@@ -114,7 +118,7 @@ def _components(recipe: Mapping[str, Any]) -> Iterator[tuple[Kind, Any]]:
 
 
 def _source(target: str) -> tuple[str, int | None]:
-    """File and line of a target, found without importing it or the packages that it is in."""
+    """Return the file and line of a target without an import of it or of its parent packages."""
     module, _, attribute = target.partition(":")
     file = _file_of(module)
     try:
@@ -125,9 +129,9 @@ def _source(target: str) -> tuple[str, int | None]:
 
 
 def _file_of(module: str) -> str:
-    """The source file of a module, or nothing.
+    """Return the source file of a module, or an empty string if there is none.
 
-    `importlib.util.find_spec("a.b")` imports `a`; of a top-level name it imports nothing.
+    `importlib.util.find_spec("a.b")` would import `a`, so it is called for the top-level name only.
     """
     first, *others = module.split(".")
     try:
@@ -144,14 +148,14 @@ def _file_of(module: str) -> str:
 
 
 def _line(tree: ast.Module | ast.stmt, names: list[str]) -> int | None:
-    """Line on which a module, or a class in it, defines a name last."""
+    """Return the line of the last definition of a name in a module or in one of its classes."""
     found: ast.stmt | None = None
     for node in ast.iter_child_nodes(tree):
         if not isinstance(node, ast.stmt):
             continue
         if names[0] in _defined(node):
             found = node
-        elif isinstance(node, ast.If | ast.Try):  # defined in one way or another
+        elif isinstance(node, ast.If | ast.Try):  # the definition may stand in one of the branches
             line = _line(node, names)
             if line is not None:
                 return line
