@@ -1,4 +1,4 @@
-"""Recipes: what a run is, as data."""
+"""Recipes: the complete description of a run, as data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts in a recipe that can't be meant: control characters, mostly of paths in double quotes."""
+"""A check for control characters in a recipe's texts, mostly from paths in double quotes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _PATHS: tuple[Keys, ...] = (("out",), ("name",))
 
 
 def unusable_texts(node: Node, path: Keys = ()) -> Iterator[tuple[Keys, str, str]]:
-    """Each text that no option can use: its place, what is wrong and what to do.
+    r"""Yield each text that no option can use: its place, what is wrong and what to do.
 
-    In double quotes TOML reads a line feed out of D, a colon, a backslash and "new". In texts that
-    aren't paths line ends and tabs are welcome.
+    TOML reads the `\n` of "D:\new" in double quotes as a line feed, so a path of Windows can hold a
+    control character by mistake. In texts that aren't paths, line feeds and tabs are allowed.
     """
     value = node.value
     if isinstance(value, dict):
@@ -50,7 +50,7 @@ def _encodable(value: str) -> bool:
 
 
 def quotes_for(node: Node) -> str:
-    """How to write a value at its place so that it is text; empty for what has no such form."""
+    """Return how to write a value as text at its place; empty for tables and arrays."""
     if isinstance(node.value, dict | list):
         return ""
     if node.mark.source.name != "--set":

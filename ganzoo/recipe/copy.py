@@ -1,4 +1,4 @@
-"""A recipe for oneself: a copy that goes on meaning what it meant where it was."""
+"""A copy of a recipe in another folder, with the same meaning as the original."""
 
 from __future__ import annotations
 
@@ -21,24 +21,25 @@ _SCHEMA = re.compile(r"\A#:schema [^\n]*\n")
 
 
 def copied(file: Traversable, folder: Path, registry: Registry, *, flat: bool = False) -> str:
-    """The text of a copy.
+    """Return the text of a copy.
 
-    Its first line names the schema that is in the new folder, if one is. What it extends is named
-    so that it is found from there: as it was, by a shipped recipe's name, or by a path; and so is a
-    `data.root` that lies beside the recipe.
+    Its first line names the schema in the new folder, if there is one. The recipes that it extends
+    are named so that they are found from the new folder: by the same name as before, by the name
+    of a shipped recipe, or by a path. A `data.root` beside the recipe is adapted in the same way.
 
     Args:
         file: the recipe.
-        folder: where the copy will be.
+        folder: the folder of the copy.
         registry: for the recipes that plugins ship.
-        flat: write what it extends into it, instead of extending; loses the comments.
+        flat: whether to write the keys of the extended recipes into the copy, instead of `extends`.
+            The comments are lost then.
 
     Raises:
         RecipeProblems, RecipeError: a recipe that it extends can't be found or read.
     """
     merged = read_merged(
         file, registry
-    )  # also where not flat: a copy of what can't be read is none
+    )  # also without `flat`, since it raises if a recipe can't be read
     if flat:
         from ganzoo.recipe.write import dumps
 
@@ -55,7 +56,7 @@ def copied(file: Traversable, folder: Path, registry: Registry, *, flat: bool = 
 def _roots(
     data: dict[str, Any], file: Traversable, folder: Path
 ) -> list[tuple[tuple[str, str], str]]:
-    """Where the text names a folder that lies beside it, and what the copy must write for it."""
+    """Return the place of a `data.root` beside the file, and the text for it in the copy."""
     table = data.get("data")
     root = table.get("root") if isinstance(table, dict) else None
     meant = beside(file, root) if isinstance(file, Path) and isinstance(root, str) else None
@@ -64,7 +65,7 @@ def _roots(
 
 def _with_paths(file: Traversable, folder: Path, registry: Registry) -> str:
     text = read_text(file).replace("\r\n", "\n")
-    data, spans = parse(text)  # which `read_merged` has done without complaint
+    data, spans = parse(text)  # it raises nothing, since `read_merged` has parsed the same text
     extends = data.get("extends", [])
     named: list[tuple[tuple[str | int, ...], str]] = (
         [(("extends",), extends)]
@@ -80,7 +81,7 @@ def _with_paths(file: Traversable, folder: Path, registry: Registry) -> str:
 
 
 def _seen_from(folder: Path, name: str, file: Traversable, registry: Registry) -> str:
-    """What a recipe elsewhere must write for the parent that `file` calls `name`."""
+    """Return how a recipe in `folder` must name the parent that `file` names `name`."""
     beside = file if isinstance(file, Path) else None
     parent = find_recipe(name, registry, beside=beside)
     shipped = shipped_recipes(registry)
@@ -100,7 +101,7 @@ def _seen_from(folder: Path, name: str, file: Traversable, registry: Registry) -
 
 
 def _shadowed(name: str, folder: Path, parent: Traversable) -> bool:
-    """Whether a shipped recipe's name would mean another file: one of the user's own."""
+    """Return whether the name of a shipped recipe would lead to another file of the user."""
     files = {name, f"{name.removesuffix('.toml')}.toml"}
     own = (base / file for base in (folder, Path()) for file in files)
     return any(

@@ -1,4 +1,4 @@
-"""A relative `data.root` in a recipe's file: the folder beside that file, where there is one."""
+"""A relative `data.root` in a recipe's file, which names a folder beside that file if it exists."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from ganzoo.recipe.resolved import document_of
 
 
 def rooted(recipe: Recipe) -> Recipe:
-    """The recipe with an absolute `data.root`, where a relative one names a folder beside its file.
+    """Return the recipe with a `data.root` made absolute if it names a folder beside its file.
 
-    So it doesn't matter where a command is given, and a run knows its data wherever it is resumed.
-    What `--set` gives is meant from the working directory, and stays as it is.
+    The meaning of the recipe then doesn't depend on the working directory, and a run finds its data
+    wherever it is resumed. A value given by `--set` is relative to the working directory, and stays
+    unchanged.
     """
     root = getattr(recipe.data.options, "root", None)
     origin = recipe.origins.get(("data", "root"))
@@ -29,7 +30,7 @@ def rooted(recipe: Recipe) -> Recipe:
 
 
 def beside(file: Path, root: str) -> Path | None:
-    """The folder that a recipe's file means by a relative `root`; None where there is none."""
+    """Return the folder that a relative `root` names beside a file; None if there is none."""
     try:
         folder = (file.parent / root).resolve()
         if Path(root).expanduser().is_absolute() or not folder.is_dir():
@@ -40,9 +41,9 @@ def beside(file: Path, root: str) -> Path | None:
 
 
 def seen_from(folder: Path, root: Path) -> str:
-    """How a recipe in `folder` names `root`: by a relative path where it is near, else absolutely.
+    """Return how a recipe in `folder` names `root`.
 
-    Near is what lies below `folder` or below the one around it.
+    The path is relative if `root` lies below `folder` or below its parent, and absolute otherwise.
     """
     try:
         relative = Path(os.path.relpath(root, folder.resolve()))

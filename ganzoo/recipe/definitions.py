@@ -1,15 +1,18 @@
-"""Components in the schema of recipes: a few definitions a kind, and one a component.
+"""The definitions of components in the schema of recipes: a few for each kind, one per component.
 
-A recipe that extends another may hold any part of a table, and an array of tables never does. So
-values and completeness are said apart, each component's values once. Definitions:
+A recipe that extends another may have any part of a table, but never a part of an array of tables.
+So values and completeness have separate definitions, and the values of each component are defined
+once. The definitions are:
 
-- `KIND`: what may be written for a component of that kind, by itself or over a parent's table;
-- `KIND.namespace.name`: the table of one component, which its `use` names;
-- `KIND.any`: a table with an option of any of them: all that holds of one without `use`, which
-  changes a parent's; of one with `use` it holds too, and names the key that is wrong, where the
-  choice among all components would only say that none fits;
-- `KIND.nested`: `KIND` without what only a table at the top of a recipe may say;
-- `KIND.complete`: what must be there where nothing is inherited; says nothing of values.
+- `KIND`: what may be written for a component of that kind, on its own or as a change of a table
+  that is inherited;
+- `KIND.namespace.name`: the table of the one component that its `use` names;
+- `KIND.any`: a table with the options of any component of the kind. For a table without `use`,
+  which changes an inherited one, this is the only rule. It also applies to a table with `use`:
+  an editor can then name the wrong key, while the choice among all components only fails as a
+  whole;
+- `KIND.nested`: `KIND` without what is allowed only in a table at the top of a recipe;
+- `KIND.complete`: which keys must be present if nothing is inherited. It restricts no values.
 """
 
 from __future__ import annotations
@@ -55,7 +58,7 @@ log = logging.getLogger(__name__)
 
 
 class Definitions:
-    """Makes what stands under the names that the module's docstring lists."""
+    """A builder of the definitions that the module's docstring lists."""
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
@@ -64,7 +67,7 @@ class Definitions:
         self.tables = cache(self._tables)
 
     def _models(self, kind: Kind) -> list[tuple[Entry, type[Options]]]:
-        """The components of a kind with their options."""
+        """Return the components of a kind with their options models."""
         found = []
         for entry in self.registry.components(kind):
             try:
@@ -74,14 +77,14 @@ class Definitions:
         return found
 
     def _tables(self, kind: Kind) -> dict[str, Schema]:
-        """The table of each component of a kind, by the definition's name."""
+        """Return the table of each component of a kind, by the name of its definition."""
         return {
             _name(entry): component_table(entry, model, self.names(entry))
             for entry, model in self.models(kind)
         }
 
     def make(self, name: str) -> Schema:
-        """A definition by its name."""
+        """Return the definition with a name."""
         part = name.partition(".")[2]
         makers = {
             "": self.kind,
@@ -93,7 +96,7 @@ class Definitions:
         return makers[part](kind) if part in makers else self.tables(kind)[name]
 
     def names(self, entry: Entry) -> list[str]:
-        """A component's id, and those it had."""
+        """Return the id of a component, followed by its former ids."""
         return [entry.id, *self.former.get((entry.component.kind, entry.id), ())]
 
     def kind(self, kind: Kind) -> Schema:
@@ -115,7 +118,7 @@ class Definitions:
         }
 
     def any(self, kind: Kind) -> Schema:
-        # Alike but for their words is alike: many components share options.
+        # Options that differ only in the keywords of _WORDS count as equal: many are shared.
         keys: dict[str, dict[str, tuple[Schema, Schema]]] = {}
         for name, table in self.tables(kind).items():
             for key, option in table["properties"].items():
@@ -164,12 +167,12 @@ class Definitions:
 
 
 def _distinct(values: list[Any]) -> list[Any]:
-    """Values without repetition; `true` and 1 are two."""
+    """Return values without duplicates; `true` and 1 are different values."""
     return [json.loads(one) for one in dict.fromkeys(map(json.dumps, values))]
 
 
 def _kind(name: str) -> Kind:
-    """The kind that a definition's name begins with."""
+    """Return the kind with which the name of a definition begins."""
     return next(kind for kind in KINDS if kind == name.partition(".")[0])
 
 
@@ -178,7 +181,13 @@ def _name(entry: Entry) -> str:
 
 
 def component_table(entry: Entry, model: type[Options], names: list[str]) -> Schema:
-    """What may stand in a component's table, at the top of a recipe; only `use` is required."""
+    """Return what a component's table at the top of a recipe may contain; it requires only `use`.
+
+    Args:
+        entry: the component.
+        model: its options.
+        names: the ids that `use` may have: the present one, and former ones.
+    """
     component, table = entry.component, table_of(model)
     properties: Schema = {"use": {"enum": names, "description": component.summary}}
     if component.presets and "preset" not in table["properties"]:
@@ -193,7 +202,10 @@ def component_table(entry: Entry, model: type[Options], names: list[str]) -> Sch
 
 
 def complete_ways(component: Component, model: type[Options]) -> list[Schema]:
-    """Ways in which a component's table is complete: by itself, or with a preset; [] if always."""
+    """Return the ways to complete a component's table: without a preset, or with one of them.
+
+    The list is empty if the table is always complete.
+    """
     demands = demands_of(model)
     if not demands:
         return []
@@ -207,7 +219,7 @@ def complete_ways(component: Component, model: type[Options]) -> list[Schema]:
 
 
 def _former_ids(registry: Registry) -> dict[tuple[Kind, str], list[str]]:
-    """The ids that each component had, which recipes may still name."""
+    """Return the former ids of each component, which recipes may still name."""
     renamed = {
         (one.kind, f"{record.namespace}/{one.name}"): one.renamed_to
         for record in registry.records

@@ -1,4 +1,4 @@
-"""Options in words: keys, types, limits and defaults, for `ganzoo show` and the documentation."""
+"""Descriptions of options (key, type, limits, default) for `ganzoo show` and the documentation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from typing_extensions import is_typeddict  # of typing's TypedDict and its own
+from typing_extensions import is_typeddict  # knows its own TypedDict and that of typing
 
 from ganzoo.api import Chosen, Scalar
 from ganzoo.plugin_system.option_errors import key_of
@@ -27,15 +27,15 @@ _LIMITS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "multiple_of": "multipl
 
 @dataclass(frozen=True)
 class OptionHelp:
-    """One key of a component's table.
+    """The description of one key of a component's table.
 
     Args:
-        key: dotted where it stands in an inner table.
-        type: in words.
-        default: as a recipe would write it; None where the key is required or absent by default.
-        required: whether it must be given.
-        limits: such as `>= 0, < 1`.
-        help: what it does.
+        key: the key; it has dots if it stands in an inner table.
+        type: the type, in words.
+        default: as a recipe would write it; None if the key is required or absent by default.
+        required: whether the key must be given.
+        limits: the limits, such as `>= 0, < 1`.
+        help: what the option does.
     """
 
     key: str
@@ -47,7 +47,12 @@ class OptionHelp:
 
 
 def describe(model: type[BaseModel], prefix: str = "") -> Iterator[OptionHelp]:
-    """Every option of a model, inner tables' options after them."""
+    """Yield a description of every option of a model; an inner table yields its own options.
+
+    Args:
+        model: the options.
+        prefix: what precedes each key, such as `schedule.`.
+    """
     for name, info in model.model_fields.items():
         key, written = prefix + key_of(name, info), option_type(info)
         if written.form == "table" and written.type not in _WORDS:
@@ -63,8 +68,8 @@ def describe(model: type[BaseModel], prefix: str = "") -> Iterator[OptionHelp]:
         )
 
 
-def type_in_words(written: OptionType) -> str:  # noqa: PLR0911  # a case a line
-    """What may be written for a type; its own limits are not in it, those of its parts are."""
+def type_in_words(written: OptionType) -> str:  # noqa: PLR0911  # one return for each form
+    """Return a type in words, with the limits of its parts but without its own."""
     if written.ref is not None:
         return f"{written.ref.kind}: id or table"
     if written.form == "choice":
@@ -96,7 +101,10 @@ def _literal(value: Any) -> str:
 
 
 def default_of(info: FieldInfo) -> Any:
-    """An option's default as a recipe would write it; None: required, or absent by default."""
+    """Return an option's default as a recipe would write it.
+
+    It is None if the option is required, or absent by default.
+    """
     required = info.is_required()
     return _plain(
         None if required else info.get_default(call_default_factory=True, validated_data={})

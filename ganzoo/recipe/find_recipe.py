@@ -1,4 +1,4 @@
-"""Where recipes are: a path, beside the file that extends, or shipped."""
+"""The search for a recipe: by path, beside the file that extends it, or among shipped recipes."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _PLUGIN_RECIPE = re.compile(r"[a-z][a-z0-9_]*/[^/.]+")
 
 
 def shipped_recipes(registry: Registry) -> dict[str, Traversable]:
-    """Every shipped recipe by its name, such as `quickstart`, `paper/ablation` or `plugin/name`.
+    """Return every shipped recipe by name, such as `quickstart`, `paper/ablation` or `plugin/name`.
 
-    The core's come from `ganzoo/recipes` of a wheel, or from the checkout's `recipes`; a plugin's
-    have its namespace before them.
+    Recipes of the core lie in the folder `ganzoo/recipes` of a wheel, or in `recipes` of a
+    checkout. The name of a plugin's recipe begins with the plugin's namespace.
     """
     found: dict[str, Traversable] = {}
     package = Path(ganzoo.__file__).parent
@@ -39,17 +39,18 @@ def shipped_recipes(registry: Registry) -> dict[str, Traversable]:
 
 
 def find_recipe(ref: str, registry: Registry, beside: Path | None = None) -> Traversable:
-    """The file that `ref` means.
+    """Return the file that `ref` names.
 
     Args:
         ref: a path, or the name of a shipped recipe, each with or without `.toml`.
         registry: for the recipes that plugins ship.
-        beside: the file whose `extends` it is. Its own folder is then looked into before the
-            working directory, so that where a command is given doesn't change what it means.
+        beside: the file in whose `extends` the name stands. Its folder is then searched before the
+            working directory, so that the meaning doesn't depend on the working directory.
 
     Raises:
-        RecipeError: nothing is there, or a folder; the nearest names are in the hint.
-        PluginError: nothing is there, and the plugin that the name begins with is absent or broken.
+        RecipeError: there is no such file, or it is a folder; the hint has the nearest names.
+        PluginError: there is no such file, and the name begins with a plugin that is absent or
+            broken.
     """
     if not ref.strip():
         raise RecipeError("no recipe is named", hint=_LISTED)
@@ -59,9 +60,9 @@ def find_recipe(ref: str, registry: Registry, beside: Path | None = None) -> Tra
             if not candidate.is_file():
                 continue
             if beside is not None and isinstance(candidate, Path) and _same(candidate, beside):
-                itself = True  # a recipe may extend a shipped one of its own name
+                itself = True  # a recipe may extend a shipped recipe with the same name
                 continue
-        except OSError as error:  # too long a name, or a folder that may not be read
+        except OSError as error:  # the name is too long, or the folder isn't readable
             refused = f": {error.strerror}"
             continue
         return candidate
@@ -81,7 +82,7 @@ _LISTED = "`ganzoo recipes` lists those that are shipped; one of your own is nam
 
 
 def _refuse_folder(ref: str, beside: Path | None) -> None:
-    """Raise a RecipeError where `ref` is a folder, with what in it could be meant."""
+    """Raise a RecipeError if `ref` is a folder; the hint names recipes in it, or what to do."""
     folder = next((one for one in _paths(ref, beside) if one.is_dir()), None)
     if folder is None:
         return
@@ -99,7 +100,7 @@ def _refuse_folder(ref: str, beside: Path | None) -> None:
 
 
 def _nearest(ref: str, names: Iterable[str], beside: Path | None) -> str:
-    """`did you mean ...?` for files where one was looked for, and for shipped recipes."""
+    """Return `did you mean ...?` with similar names of files and shipped recipes, or ""."""
     known = {_shipped_name(name): name for name in names}
     for path in _paths(ref, beside):
         for name in _recipes_in(path.parent):
@@ -111,19 +112,19 @@ def _nearest(ref: str, names: Iterable[str], beside: Path | None) -> str:
 
 
 def _recipes_in(folder: Path) -> list[str]:
-    """Names of the TOML files in a folder, of at most 1,000."""
+    """Return the names of at most 1,000 TOML files in a folder."""
     with suppress(OSError, ValueError):
         return sorted(one.name for one in islice(folder.glob("*.toml"), 1000))
     return []
 
 
 def _same(one: Path, other: Path) -> bool:
-    """Whether two paths are one file; `other` may not be written yet."""
+    """Return whether two paths lead to the same file; `other` may not exist yet."""
     return other.exists() and one.samefile(other)
 
 
 def _refuse_absent_plugin(ref: str, registry: Registry, near: str) -> None:
-    """Raise a PluginError where `ref` is like `plugin/name` and that plugin is absent or broken."""
+    """Raise a PluginError if `ref` is like `plugin/name` and that plugin is absent or broken."""
     if not _PLUGIN_RECIPE.fullmatch(ref) or Path(ref).parent.is_dir():
         return
     try:
@@ -140,9 +141,12 @@ def _refuse_absent_plugin(ref: str, registry: Registry, near: str) -> None:
 
 
 def _paths(ref: str, beside: Path | None) -> list[Path]:
-    """Where a path leads: from the folder of the file that extends, and from where one is."""
+    """Return the files that a path may lead to.
+
+    It is taken from the folder of the file that extends, then from the working directory.
+    """
     path = Path(ref)
-    with suppress(RuntimeError):  # `~name` of nobody
+    with suppress(RuntimeError):  # `~name` where no such user exists
         path = path.expanduser()
     return [path] if beside is None or path.is_absolute() else [beside.parent / path, path]
 

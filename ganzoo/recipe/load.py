@@ -1,4 +1,4 @@
-"""From a file, a text or plain data to a `Recipe`."""
+"""Functions that make a `Recipe` from a file, a text or plain data."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def load_recipe(
     Args:
         ref: a path, or the name of a shipped recipe, each with or without `.toml`.
         overrides: arguments of `--set`, `KEY=VALUE`, applied in their order.
-        registry: default: `ganzoo.plugin_system.registry.current()`.
+        registry: the plugins; by default `ganzoo.plugin_system.registry.current()`.
 
     Raises:
-        RecipeProblems: with every problem and its place.
+        RecipeProblems: the recipe has problems; the error has each of them with its place.
         RecipeError: there is no such recipe.
         UsageError: an override isn't like `KEY=VALUE`.
     """
@@ -41,14 +41,14 @@ def load_recipe(
 
 
 def read_recipe(ref: str | Path, registry: registries.Registry | None = None) -> ReadRecipe:
-    """Read a recipe and all that it extends, and check nothing of it yet.
+    """Read a recipe and all that it extends, without any check of its content.
 
     Args:
-        ref: as of `load_recipe`.
-        registry: as of `load_recipe`.
+        ref: as for `load_recipe`.
+        registry: as for `load_recipe`.
 
     Raises:
-        RecipeProblems: a file is no TOML, or extends what isn't there.
+        RecipeProblems: a file isn't valid TOML, or extends a recipe that doesn't exist.
         RecipeError: there is no such recipe, or it can't be read.
     """
     registry = registry or registries.current()
@@ -63,16 +63,16 @@ def read_recipe(ref: str | Path, registry: registries.Registry | None = None) ->
 def read_merged(
     file: Traversable, registry: registries.Registry, *, places: bool = True
 ) -> dict[str, Any]:
-    """What a recipe and all that it extends say, as plain data; no component is checked.
+    """Return a recipe merged with all that it extends, as plain data; no component is checked.
 
     Args:
         file: the recipe.
         registry: for the recipes that plugins ship.
-        places: problems say their places, which takes as long as all else.
+        places: whether problems have their places. Finding the places doubles the time.
 
     Raises:
-        RecipeProblems: where a file is no TOML, or extends what isn't there.
-        RecipeError: it can't be read.
+        RecipeProblems: a file isn't valid TOML, or extends a recipe that doesn't exist.
+        RecipeError: the recipe can't be read.
     """
     merged: dict[str, Any] = plain(_Reader(registry, places=places).read(file))
     return merged
@@ -85,14 +85,14 @@ def loads(
     registry: registries.Registry | None = None,
     path: Path | None = None,
 ) -> Recipe:
-    """Like `load_recipe`, of a text; `name` stands for the file in messages.
+    """Do the same as `load_recipe` for a text.
 
     Args:
-        text: TOML.
-        name: of the file, or what stands for one.
-        overrides: as of `load_recipe`.
-        registry: as of `load_recipe`.
-        path: the file that the text is going to be; what it names is then looked for beside it.
+        text: the recipe, as TOML.
+        name: what messages show in place of the file's name.
+        overrides: as for `load_recipe`.
+        registry: as for `load_recipe`.
+        path: the file to which the text will be written; relative names are searched beside it.
     """
     reader = _Reader(registry or registries.current())
     read = ReadRecipe(reader, reader.parse(text, name, path), name, text, path)
@@ -102,7 +102,7 @@ def loads(
 def load_document(
     document: Mapping[str, Any], registry: registries.Registry | None = None
 ) -> Recipe:
-    """Like `load_recipe`, of plain data, such as the `document` of a recipe."""
+    """Do the same as `load_recipe` for plain data, such as the `document` of a recipe."""
     reader = _Reader(registry or registries.current())
     return ReadRecipe(reader, build(document, Source("document"), {}), "recipe").checked()
 
@@ -112,10 +112,10 @@ MOST_PARENTS = 100
 
 
 def read_text(file: Traversable) -> str:
-    """The text of a recipe's file.
+    """Return the text of a recipe's file.
 
     Raises:
-        RecipeError: it can't be read, is too long, or is no text.
+        RecipeError: the file can't be read, is too long, or isn't UTF-8 text.
     """
     where = _shown(file)
     try:
@@ -152,7 +152,7 @@ class _Reader:
         return self.seen[file]
 
     def parse(self, text: str, name: str, path: Path | None) -> Node:
-        """A text with all that it extends laid under it."""
+        """Parse a text and merge it with the recipes that it extends."""
         text = text.replace("\r\n", "\n")
         source = Source(name, text, self.count)
         self.count += 1
@@ -197,7 +197,7 @@ class _Reader:
 
 @dataclass(frozen=True)
 class ReadRecipe:
-    """A recipe as its files have it, of which nothing is checked yet."""
+    """A recipe as read from its files, before any check of its content."""
 
     reader: _Reader
     tree: Node
@@ -207,10 +207,10 @@ class ReadRecipe:
     path: Path | None = None
 
     def checked(self, overrides: Sequence[str] = ()) -> Recipe:
-        """The recipe, completed and checked.
+        """Return the recipe, completed and checked.
 
         Raises:
-            RecipeProblems, UsageError: as `load_recipe` does.
+            RecipeProblems, UsageError: for the same reasons as in `load_recipe`.
         """
         tree, problems = self._changed(overrides)
         registry = self.reader.registry
@@ -218,16 +218,16 @@ class ReadRecipe:
         return recipe if self.path is None else rooted(recipe)
 
     def runs(self, overrides: Sequence[str] = ()) -> Path:
-        """The folder of its runs, `OUT/NAME`; no other key is checked.
+        """Return the folder of the recipe's runs, `OUT/NAME`; no other key is checked.
 
         Raises:
-            RecipeProblems, UsageError: as `load_recipe` does, for these two keys.
+            RecipeProblems, UsageError: as in `load_recipe`, but for these two keys only.
         """
         tree, problems = self._changed(overrides)
         return runs_folder(tree, self.reader.registry, problems, stem=self.stem)
 
     def _changed(self, overrides: Sequence[str]) -> tuple[Node, list[Problem]]:
-        """The tree with overrides laid over it, and what is wrong with them."""
+        """Return the tree with the overrides applied, and the problems of the overrides."""
         tree = normalise(self.tree)
         problems: list[Problem] = []
         for number, argument in enumerate(overrides):
@@ -240,7 +240,7 @@ class ReadRecipe:
 
 
 def _shown(file: Traversable) -> str:
-    """A path as messages show it: relative where it lies below the working directory."""
+    """Return a path as messages show it: relative if it lies below the working directory."""
     if not isinstance(file, Path):
         return str(file)
     try:

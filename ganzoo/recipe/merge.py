@@ -1,4 +1,4 @@
-"""A recipe while it is put together: plain data in which each value remembers its place."""
+"""The tree from which a recipe is merged: plain data with the place of each value."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from ganzoo.recipe.toml_positions import Keys, Span
 
 @dataclass(frozen=True)
 class Source:
-    """What values were read from.
+    """The text that values were read from.
 
     Args:
-        name: as shown: a file's path, `--set`, or a document's name.
-        text: the file, or the argument of `--set`.
-        rank: order in which problems are listed: the recipe, what it extends, then `--set`.
+        name: the name that messages show: a file's path, `--set`, or the name of a document.
+        text: the content of the file, or the argument of `--set`.
+        rank: the position of its problems in the list of all: first those of the recipe, then those
+            of what it extends, then those of `--set`.
     """
 
     name: str
@@ -26,7 +27,7 @@ class Source:
     rank: int = 0
 
     def line(self, number: int) -> str:
-        """Line `number` (from 1) without its end."""
+        """Return line `number`, counted from 1, without its line feed."""
         return self._lines[number - 1]
 
     @cached_property
@@ -36,13 +37,13 @@ class Source:
 
 @dataclass(frozen=True)
 class Mark:
-    """The place of a value; `span` is None in data that never were a text."""
+    """The place of a value; `span` is None in data that weren't read from a text."""
 
     source: Source
     span: Span | None = None
 
     def origin(self) -> Origin:
-        """The same for `Recipe.origins`."""
+        """Return the place in the form that `Recipe.origins` has."""
         if self.span is None or self.source.name == "--set":
             return Origin(self.source.name)
         return Origin(self.source.name, self.span.line, self.span.column)
@@ -50,14 +51,21 @@ class Mark:
 
 @dataclass(frozen=True)
 class Node:
-    """A table (`dict`), an array (`list`) or a single value, with its place."""
+    """A table (`dict`), an array (`list`) or a single value, together with its place."""
 
     value: Any
     mark: Mark
 
 
 def build(data: Any, source: Source, spans: Mapping[Keys, Span], path: Keys = ()) -> Node:
-    """Plain data as a tree."""
+    """Return plain data as a tree.
+
+    Args:
+        data: a table, an array or a single value.
+        source: the text that it was read from.
+        spans: the places of the values, by their paths.
+        path: the keys that lead to `data`.
+    """
     value = data
     if isinstance(data, Mapping):
         value = {key: build(item, source, spans, (*path, key)) for key, item in data.items()}
@@ -67,7 +75,7 @@ def build(data: Any, source: Source, spans: Mapping[Keys, Span], path: Keys = ()
 
 
 def plain(node: Node) -> Any:
-    """The tree as plain data."""
+    """Return a tree as plain data."""
     if isinstance(node.value, dict):
         return {key: plain(item) for key, item in node.value.items()}
     if isinstance(node.value, list):
@@ -76,7 +84,7 @@ def plain(node: Node) -> Any:
 
 
 def descend(node: Node, path: Keys) -> tuple[Node, int]:
-    """The node at a path, or the last one on the way, and how many keys lead there."""
+    """Return the node at a path, or its last existing parent, and the number of keys to it."""
     for depth, key in enumerate(path):
         value = node.value
         inside = (
@@ -91,11 +99,11 @@ def descend(node: Node, path: Keys) -> tuple[Node, int]:
 
 
 def merge(base: Node, over: Node) -> Node:
-    """Lay one node over another.
+    """Merge two nodes; values of `over` take precedence over those of `base`.
 
-    Tables merge deeply, unless `use` changes: then the upper one replaces the lower one whole. A
-    string is short for a table with only `use` where the other one is a table with `use`. All else
-    is replaced.
+    Tables are merged recursively. But if `over` has another `use`, it replaces the whole table. A
+    string is short for a table with only `use` if the other node is a table with `use`. Any other
+    value replaces the one in `base`.
     """
     below, above = _use(base), _use(over)
     if isinstance(over.value, str) and isinstance(base.value, dict) and below is not None:
@@ -115,7 +123,7 @@ def merge(base: Node, over: Node) -> Node:
 
 
 def _use(node: Node) -> Any:
-    """The component that a table or a string names, if any."""
+    """Return the name of the component in a table or a string, or None."""
     if isinstance(node.value, dict):
         inner = node.value.get("use")
         return None if inner is None else inner.value

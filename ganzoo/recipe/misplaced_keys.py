@@ -1,4 +1,4 @@
-"""Where a key that stands in the wrong table belongs."""
+"""Hints for a key in the wrong table: the tables that it belongs to."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _TEXTS = ("name", "summary", "extends", "out")
 
 
 def belongs(loc: Keys, tree: Node, registry: Registry, settings: Settings) -> str:
-    """A hint with the places, three at most, where a recipe may have the last key of `loc`.
+    """Return a hint with at most three places where a recipe may have the last key of `loc`.
 
-    Those are the recipe's own keys and tables, and the options of the components that this recipe
-    names. Empty where there is none.
+    The places are the recipe's own keys and tables, and the options of the components that this
+    recipe names. The hint is empty if there is no such place.
 
     Args:
-        loc: where the key stands, and isn't known.
+        loc: the place of the unknown key.
         tree: the recipe.
-        registry: where the components are.
-        settings: the model of each table that is no component's.
+        registry: the registry of components.
+        settings: the model of each table that belongs to the core.
     """
     name = loc[-1]
     if name in KEYS and len(loc) > 1:
@@ -44,16 +44,16 @@ def belongs(loc: Keys, tree: Node, registry: Registry, settings: Settings) -> st
 
 
 def options_of_others(name: str, registry: Registry) -> str:
-    """A sentence with the components that have an option of this name, three at most; or "".
+    """Return a sentence with at most three components that have an option of this name, or "".
 
-    To be asked when `belongs` knows no place: then it can't be a component that the recipe names.
+    It is used only if `belongs` found no place, so no component of the recipe has the option.
     """
     found = []
     for entry in registry.components():
         try:
             model = registry.options_model(entry)
         except GanzooError:
-            continue  # which `ganzoo plugins check` tells
+            continue  # `ganzoo plugins check` reports it
         if name in {path[-1] for path in _options(model, ())}:
             found.append(f"{entry.id} ({entry.component.kind})")
     if not found:
@@ -66,7 +66,7 @@ def options_of_others(name: str, registry: Registry) -> str:
 def _of_a_table(
     loc: Keys, value: dict[str, Node], tree: Node, registry: Registry, settings: Settings
 ) -> str:
-    """Of a table of the recipe itself that was begun inside of another: `train.lr` under [data]."""
+    """Return a hint for a core table that stands inside another: `train.lr` under [data]."""
     name, key = loc[-1], next(iter(value), "KEY")
     if name == loc[-2]:
         already = f"under [{name}] keys are written without this prefix"
@@ -78,7 +78,7 @@ def _of_a_table(
 
 
 def _meant(name: str | int, loc: Keys, tree: Node, registry: Registry, settings: Settings) -> str:
-    """The places of a key of this name, but for where it stands, as a question; or ""."""
+    """Return `did you mean ...?` with other places where a key of this name is known, or ""."""
     found = [
         ".".join(map(str, path))
         for path in _places(tree, registry, settings)
@@ -101,7 +101,7 @@ def _places(tree: Node, registry: Registry, settings: Settings) -> Iterator[Keys
 
 
 def _tables(kind: Kind, tree: Node) -> Iterator[tuple[Keys, Node]]:
-    """Each table of a kind's component, with its place."""
+    """Yield the table of each component of a kind, with its place."""
     node = tree.value.get(kind)
     if node is None:
         return
@@ -113,14 +113,14 @@ def _tables(kind: Kind, tree: Node) -> Iterator[tuple[Keys, Node]]:
 
 
 def _options_of(kind: Kind, node: Node, path: Keys, registry: Registry) -> Iterator[Keys]:
-    """The options of the component that a table or a string names."""
+    """Yield the places of the options of the component that a table or a string names."""
     use = node.value.get("use") if isinstance(node.value, dict) else node
     if use is None or not isinstance(use.value, str):
         return
     try:
         model = registry.options_model(registry.entry(kind, use.value))
     except GanzooError:
-        return  # which is a problem of its own
+        return  # the unusable component is reported as a separate problem
     yield from _options(model, path)
 
 
@@ -129,5 +129,5 @@ def _options(model: type[BaseModel], path: Keys) -> Iterator[Keys]:
         inner = (*path, key_of(field, info))
         yield inner
         for one in option_type(info).models():
-            if issubclass(one, Options):  # not the ends of a number that changes
+            if issubclass(one, Options):  # leaves out `from` and `to` of a Scalar
                 yield from _options(one, inner)

@@ -1,6 +1,6 @@
-"""A recipe's own tables and keys. What a component's table may hold is the component's affair.
+"""The tables and keys of a recipe that belong to the core. Components define their own options.
 
-Each docstring under a key is its help: `docs/recipes.md` and the JSON schema are made from them.
+The docstring under each key is its help text, for `docs/recipes.md` and the JSON schema.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Unit = Literal["steps", "images", "epochs", "minutes"]
 _EVERY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(step|image|epoch|minute)s?\s*")
 _LONGEST = 10**12
 """Count of a clock that no run reaches."""
-# The same for editors, whose only word is a pattern: positive, and whole but for minutes.
+# The same rules for editors, as a pattern: a positive number, and a whole one except for minutes.
 _WHOLE = r"0*[1-9][0-9]{0,11}(\.0+)?"
 _PART = r"(0*[1-9][0-9]{0,11}(\.[0-9]+)?|0+\.[0-9]*[1-9][0-9]*)"
 _PATTERN = rf"^\s*(never|{_WHOLE}\s*(step|image|epoch)s?|{_PART}\s*minutes?)\s*$"
@@ -27,17 +27,17 @@ _PATTERN = rf"^\s*(never|{_WHOLE}\s*(step|image|epoch)s?|{_PART}\s*minutes?)\s*$
 
 @dataclass(frozen=True)
 class Interval:
-    """A clock: `count` of a unit; steps, images and epochs are whole numbers."""
+    """A period of `count` units; a count of steps, images or epochs is a whole number."""
 
     count: float
     unit: Unit
 
 
 def parse_every(text: str) -> Interval | None:
-    """Read `"1000 steps"`, `"5 epochs"`, `"20000 images"`, `"10 minutes"`; `"never"` is None.
+    """Parse `"1000 steps"`, `"5 epochs"`, `"20000 images"` or `"10 minutes"`; `"never"` is None.
 
     Raises:
-        ValueError: when it is none of these.
+        ValueError: the text has none of these forms.
     """
     if text.strip() == "never":
         return None
@@ -194,7 +194,7 @@ class Inference(Options):
 
 @dataclass(frozen=True)
 class AugmentEntry:
-    """One `[[augment]]` table."""
+    """One `[[augment]]` table of a recipe."""
 
     chosen: Chosen
     on: Literal["train", "evaluation", "always"] = "train"
@@ -202,7 +202,7 @@ class AugmentEntry:
 
 @dataclass(frozen=True)
 class LossEntry:
-    """One `[loss]` or `[[loss]]` table; with several, terms are logged as `name/term`."""
+    """One `[loss]` or `[[loss]]` table; with several losses, terms are logged as `name/term`."""
 
     chosen: Chosen
     name: str = ""
@@ -210,9 +210,10 @@ class LossEntry:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a value of the resolved recipe came from.
+    """The origin of a value of the resolved recipe.
 
-    `source` is a file, `--set`, or `default`; line and column count from 1 (0 where there is none).
+    `source` is a file, a document's name, `--set`, `default` or a preset. Line and column are
+    counted from 1; they are 0 if there is none.
     """
 
     source: str
@@ -234,9 +235,10 @@ means what it meant then, and has the hash that it had."""
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A valid recipe: every table checked against the component that it names.
+    """A valid recipe: every table was checked against the component that it names.
 
-    `document` is the whole of it as plain data, defaults included, and makes the same recipe again.
+    `document` is the whole recipe as plain data with all defaults. Loading it makes the same recipe
+    again.
     """
 
     name: str
@@ -269,12 +271,12 @@ class Recipe:
 
     @property
     def sha256(self) -> str:
-        """Hash of `document` in canonical JSON: what the run means, whatever its spelling."""
+        """The hash of `document` in canonical JSON; recipes with the same meaning have the same."""
         import hashlib
         import json
 
         train = dict(self.document.get("train", {}))
-        train.pop("cache", None)  # changes no result
+        train.pop("cache", None)  # the size of the cache changes no result
         for key, before in _BEFORE.items():
             if train.get(key) == before:
                 del train[key]

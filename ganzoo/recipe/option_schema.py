@@ -1,8 +1,8 @@
-"""The options of a component as JSON Schema: pydantic's own, in a form that TOML editors read.
+"""The JSON Schema of a component's options: that of pydantic, in a form that TOML editors read.
 
-The draft is 7, the newest one that Taplo and Tombi read alike: Taplo doesn't know `prefixItems`,
-and Tombi reads an array of `items` by the draft that the schema names. Taplo ignores what stands
-beside a `$ref`, so that models are written out where they are used.
+The draft is 7, the newest one that Taplo and Tombi read in the same way. Taplo doesn't know
+`prefixItems`, and Tombi reads an array of `items` by the draft that the schema names. Taplo ignores
+the keywords beside a `$ref`, so models are written out at each place where they are used.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NAMED = {"properties", "patternProperties"}
 
 
 class _Generator(GenerateJsonSchema):
-    """Pydantic's generator, for recipes."""
+    """The schema generator of pydantic, adapted to recipes."""
 
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012  # an attribute of instances there
 
@@ -36,7 +36,7 @@ class _Generator(GenerateJsonSchema):
 
     def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> Schema:
         del schema, error_info
-        return {}  # an editor that knows less is better than no schema
+        return {}  # a schema without rules for this type is better than no schema
 
     def encode_default(self, dft: Any) -> Any:
         return to_jsonable_python(dft)  # pydantic would build a validator for each default
@@ -47,25 +47,25 @@ class _Generator(GenerateJsonSchema):
 
 
 def pointer(name: str) -> Schema:
-    """Return the schema that stands under a name in `definitions`."""
+    """Return a reference to the schema with a name in `definitions`."""
     return {"$ref": f"#/definitions/{name}"}
 
 
 def table_of(model: type[BaseModel]) -> Schema:
-    """Return what may stand in a model's table; nothing in it is required (see `demands_of`)."""
+    """Return the schema of a model's table with no key required (see `demands_of`)."""
     table: Schema = _without_demands(_whole(model))
     return table
 
 
 def demands_of(model: type[BaseModel], given: Iterable[str] = ()) -> Schema:
-    """Return what a complete table of a model must have, its inner tables too; {} if nothing.
+    """Return a schema of the keys that a complete table of a model and its inner tables must have.
 
-    The schema restricts no values, and admits whatever is no table. An option that names a
-    component must be complete by the definition `KIND.complete`.
+    It is empty if no key is required. It restricts no values, and allows anything that isn't a
+    table. An option that names a component must be complete by the definition `KIND.complete`.
 
     Args:
         model: the options.
-        given: keys that a preset has already.
+        given: keys that a preset already has.
     """
     schema = _whole(model)
     missing = [key for key in schema.get("required", ()) if key not in given]
@@ -81,12 +81,12 @@ def _whole(model: type[BaseModel]) -> Schema:
 def _written_out(
     schema: Mapping[str, Any], definitions: Mapping[str, Any], inside: tuple[str, ...] = ()
 ) -> Schema:
-    """Return pydantic's schema with its `$defs` where they are used.
+    """Return a schema of pydantic in which each reference is replaced by its definition.
 
     Args:
-        schema: as pydantic makes it.
-        definitions: its `$defs`; one that contains itself says nothing there.
-        inside: the names of those that are being written out.
+        schema: the schema, or a part of it.
+        definitions: its `$defs`. A definition inside itself is replaced by an empty schema.
+        inside: the names of the definitions that contain this part.
     """
     if name := schema.get("$ref", "").rpartition("/")[2]:
         target = {} if name in inside else definitions[name]
@@ -117,9 +117,9 @@ def _written_out(
 
 
 def _tell_arms(schema: Schema) -> None:
-    """Give the alternatives of a value the limits and the description of the whole.
+    """Copy the limits and the description of a value to its alternatives.
 
-    Taplo completes by the alternatives, and shows what they say.
+    Taplo uses the alternatives for completion, and shows their descriptions.
     """
     limits = {name: schema.pop(key) for key, name in _LIMITS.items() if key in schema}
     for arm in schema.get("anyOf", ()):

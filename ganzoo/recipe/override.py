@@ -1,4 +1,4 @@
-"""`--set KEY=VALUE`: changes of a recipe from the command line."""
+"""`--set KEY=VALUE`: changes to a recipe from the command line."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ _LEAD = "v = "
 
 
 class _CannotSetError(Exception):
-    """The key leads nowhere; the message says where it ends."""
+    """The key leads to no value that can be set; the message names the place where it fails."""
 
 
 def apply_override(tree: Node, argument: str, rank: int) -> Node | Problem:
-    """Lay one override over a recipe, by the rules of `extends`.
+    """Apply one override to a recipe, by the rules of `extends`.
 
-    The value is TOML; what isn't valid TOML, or is a date, is taken as text, so that names need no
-    quotes. An index leads into an array: `augment.0.size=64`.
+    The value is TOML. A value that isn't valid TOML, or is a date, is taken as text, so that names
+    need no quotes. An index selects an entry of an array: `augment.0.size=64`.
 
     Args:
         tree: the recipe, normalised.
         argument: `KEY=VALUE`, with dots in the key.
-        rank: place of the problems of this override among the others.
+        rank: the position of this override's problems among all problems.
 
     Returns:
-        The changed recipe, or the problem where the key leads nowhere or the value isn't read.
+        The changed recipe, or the problem if the key can't be set or the value can't be read.
 
     Raises:
-        UsageError: when it isn't like `KEY=VALUE`.
+        UsageError: the argument isn't like `KEY=VALUE`.
     """
     key, sign, text = argument.partition("=")
     path = _keys(key) if sign else ()
@@ -59,7 +59,7 @@ def apply_override(tree: Node, argument: str, rank: int) -> Node | Problem:
 
 
 def _keys(text: str) -> tuple[str, ...]:
-    """The parts of a dotted key; none if it is no key."""
+    """Return the parts of a dotted key; none if it isn't a valid key."""
     try:
         table: Any = parse(f"{text} = 0", places=False)[0]
     except NotReadError:
@@ -72,11 +72,11 @@ def _keys(text: str) -> tuple[str, ...]:
 
 
 def _value(text: str, offset: int, key_width: int) -> tuple[Any, dict[Keys, Span]]:
-    """The value, and the places of all its parts in the whole argument.
+    """Return the value, and the places of all its parts in the whole argument.
 
     Raises:
-        NotReadError: it is too much, or begins with a quote and isn't TOML; offsets are those in
-            `_LEAD` and the value.
+        NotReadError: the value is too large, or begins with a quote and isn't TOML. The error's
+            offset counts in the text of `_LEAD` and the value.
     """
     data: dict[str, Any] = {}
     found: dict[Keys, Span] = {}
@@ -86,7 +86,7 @@ def _value(text: str, offset: int, key_width: int) -> tuple[Any, dict[Keys, Span
         if not error.syntax or text.strip()[:1] in {'"', "'"}:
             raise
     if set(data) != {"v"} or isinstance(data["v"], date | datetime | time):
-        data = {"v": text.strip()}  # no TOML, more than a value, or one that no option takes
+        data = {"v": text.strip()}  # not TOML, more than one value, or a date, which no option has
         found = {("v",): Span(1, 1, 1, 1, len(_LEAD) + 1, max(1, len(text)), 0, 0)}
     spans: dict[Keys, Span] = {}
     for keys, span in found.items():
@@ -124,7 +124,7 @@ def _put(node: Node, path: tuple[str, ...], over: Node, done: tuple[str, ...]) -
 
 
 def _nest(path: tuple[str, ...], over: Node, done: tuple[str, ...]) -> Node:
-    """Tables for the keys that aren't there yet."""
+    """Return the value inside of new tables for the keys that don't exist yet."""
     if not path:
         return over
     if path[0].isdecimal():

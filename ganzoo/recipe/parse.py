@@ -1,4 +1,7 @@
-"""A TOML text as plain data with the place of each value, within limits that keep it quick."""
+"""A parser of TOML that returns plain data and the place of each value.
+
+Texts above certain limits are refused, since they would take too long.
+"""
 
 from __future__ import annotations
 
@@ -31,13 +34,13 @@ _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
 class NotReadError(Exception):
-    """A text that isn't TOML, or is more than a recipe may be.
+    """A text isn't valid TOML, or exceeds a limit.
 
     Args:
         message: what is wrong.
-        offset: where, as a position in the text.
-        hint: what to do; may be empty.
-        syntax: whether it isn't TOML.
+        offset: the position of the error in the text.
+        hint: what the user can do; may be empty.
+        syntax: whether the text isn't valid TOML.
     """
 
     def __init__(self, message: str, offset: int, hint: str = "", *, syntax: bool = False) -> None:
@@ -48,7 +51,7 @@ class NotReadError(Exception):
         self.syntax = syntax
 
     def problem(self, source: Source, shift: int = 0) -> Problem:
-        """The same as a problem of `source`, whose text begins `shift` characters earlier."""
+        """Return the error as a problem of `source`, in whose text the offset is `shift` larger."""
         before = source.text[: max(0, self.offset + shift)]
         line = before.count("\n") + 1
         return Problem(
@@ -64,14 +67,14 @@ class NotReadError(Exception):
 
 
 def parse(text: str, *, places: bool = True) -> tuple[dict[str, Any], dict[Keys, Span]]:
-    """What a TOML text says, and where each of its values stands.
+    """Return a TOML text as plain data, and the place of each of its values.
 
     Args:
-        text: with line ends normalised to a line feed.
-        places: find the places; without them it takes half of the time.
+        text: the text, with line ends normalised to a line feed.
+        places: whether to find the places. Without them it takes half of the time.
 
     Raises:
-        NotReadError: where it isn't TOML or too much.
+        NotReadError: the text isn't valid TOML, or exceeds a limit.
     """
     _look_over(text)
     try:
@@ -86,7 +89,11 @@ def parse(text: str, *, places: bool = True) -> tuple[dict[str, Any], dict[Keys,
 
 
 def _look_over(text: str) -> None:
-    """Refuse what would keep `tomllib` busy for long, or send it deeper than Python goes."""
+    """Refuse a text that `tomllib` needs very long for, or that exceeds Python's recursion limit.
+
+    Raises:
+        NotReadError: the text has too many parts, too deep a nesting or too long a number.
+    """
     depth = dots = parts = 0
     for token in _TOKEN.finditer(text):
         kind = token.lastgroup
@@ -116,7 +123,10 @@ _TOO_DEEP = f"more than {DEEPEST} tables or arrays inside each other"
 
 
 def _too_large(data: dict[str, Any]) -> tuple[Keys, str] | None:
-    """A value that lies too deep, since headers and keys with dots add up, or too long a number."""
+    """Return the path of a value nested too deeply, or of too large a number, and what is wrong.
+
+    Only the parsed data show the full depth, since headers and dotted keys add up.
+    """
     waiting: list[tuple[Keys, Any]] = [((), data)]
     while waiting:
         path, value = waiting.pop()

@@ -1,4 +1,4 @@
-"""What is wrong with a recipe, shown at its place."""
+"""The problems of a recipe, each shown at its place in the text."""
 
 from __future__ import annotations
 
@@ -18,19 +18,22 @@ _SHOWN = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One problem with its place. What a recipe says is cut and escaped, so that a line stays one.
+    """One problem with its place.
+
+    Texts from the recipe are cut and escaped, so that each of them stays on one line.
 
     Args:
-        file: path of the recipe, or `--set`.
-        line, column: from 1; 0 where there is no text. For `--set` the column counts in the
+        file: the path of the recipe, or `--set`.
+        line, column: counted from 1; 0 if there is no text. For `--set` the column is that in the
             argument.
-        key: dotted, such as `discriminator.receptive_field`.
+        key: the key, with dots, such as `discriminator.receptive_field`.
         message: what is wrong.
-        hint: the nearest legal name, or what to do.
-        source_line: the line it stands on; of a long one, the part around the column is shown.
-        width: characters to underline.
-        exit_code: 3, or 4 where a plugin is missing or broken.
-        rank: order of the files.
+        hint: the nearest legal name, or what the user can do.
+        source_line: the line with the problem. If it is long, only the part around the column is
+            shown.
+        width: the number of characters to underline.
+        exit_code: 3, or 4 if a plugin is missing or broken.
+        rank: the position of the file in the list of all problems.
     """
 
     file: str
@@ -51,7 +54,7 @@ class Problem:
         object.__setattr__(self, "hint", "\n".join(hints))
 
     def as_json(self) -> dict[str, Any]:
-        """The stable form of `--json`."""
+        """Return the problem as `--json` prints it; programs can rely on this form."""
         return {
             "file": self.file,
             "line": self.line,
@@ -81,7 +84,10 @@ class Problem:
 
 
 def _part(line: str, column: int) -> tuple[str, int]:
-    """What is shown of a line, and where the column is in it; both have no control characters."""
+    """Return the part of a line that is shown, and the column's position in it.
+
+    Control characters other than tabs are replaced by `?`.
+    """
     start = max(0, column - 1 - _BEFORE) if len(line) > _WIDTH else 0
     part = line[start : start + _WIDTH]
     if start + _WIDTH < len(line):
@@ -92,8 +98,8 @@ def _part(line: str, column: int) -> tuple[str, int]:
     return shown, column - start
 
 
-class RecipeProblems(RecipeError):  # noqa: N818  # it is what `--json` calls them
-    """All that is wrong with a recipe, in the order of its files, lines and columns."""
+class RecipeProblems(RecipeError):  # noqa: N818  # `--json` uses this name
+    """All problems of a recipe, in the order of its files, lines and columns."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(
@@ -122,7 +128,7 @@ def at(
     on_key: bool = False,
     exit_code: ExitCode = ExitCode.RECIPE,
 ) -> Problem:
-    """A problem at the place of a mark: at its value, or at its key."""
+    """Return a problem at the place of a mark: at its value, or with `on_key` at its key."""
     source, span = mark.source, mark.span
     if span is None:
         line = column = 0

@@ -1,4 +1,4 @@
-"""A valid recipe as plain data, and where each of its values came from."""
+"""The resolved recipe: a valid recipe as plain data, with the origin of each value."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEYS = (
 
 
 def document_of(recipe: Recipe) -> dict[str, Any]:
-    """Everything that a recipe says, defaults included; reading it makes the same recipe again."""
+    """Return the whole recipe as plain data with defaults; loading it makes the same recipe."""
     data = recipe.data.as_table()
     if recipe.fallback is not None:
         data["fallback"] = recipe.fallback.as_table()
@@ -61,12 +61,12 @@ def document_of(recipe: Recipe) -> dict[str, Any]:
 
 
 def dump(model: Options) -> dict[str, Any]:
-    """A model as plain data, under the keys that recipes write."""
+    """Return a model as plain data, under the keys that recipes use."""
     return model.model_dump(mode="json", by_alias=True)
 
 
 def _whole(value: Any) -> Any:
-    """Plain data without what TOML can't say: None, which always is an option's default."""
+    """Return plain data without None, which TOML lacks and which always is an option's default."""
     if isinstance(value, Mapping):
         return {key: _whole(item) for key, item in value.items() if item is not None}
     if isinstance(value, list | tuple):
@@ -75,7 +75,7 @@ def _whole(value: Any) -> Any:
 
 
 def leaves(value: Any, path: Keys = ()) -> Iterator[tuple[Keys, Any]]:
-    """All values that aren't tables or arrays of tables, with their paths."""
+    """Yield all values that aren't tables or arrays of tables, with their paths."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from leaves(item, (*path, key))
@@ -87,7 +87,7 @@ def leaves(value: Any, path: Keys = ()) -> Iterator[tuple[Keys, Any]]:
 
 
 def origins_of(document: Mapping[str, Any], tree: Node, registry: Registry) -> dict[Keys, Origin]:
-    """Where each value of a document came from: the recipe as written is `tree`."""
+    """Return the origin of each value of a document; `tree` is the recipe as it was written."""
     return {leaf: _origin(leaf, tree, registry) for leaf, _ in leaves(document)}
 
 
@@ -107,9 +107,9 @@ def _origin(leaf: Keys, tree: Node, registry: Registry) -> Origin:
 
 
 def mistyped(document: Mapping[str, Any], tree: Node) -> Iterator[tuple[Keys, str]]:
-    """Values that pydantic took for something else, which TOML's types rule out.
+    """Yield the place and fault of each value that pydantic converted from another TOML type.
 
-    `epochs = true` isn't 1, and `epochs = "3"` isn't 3: who writes that meant something else.
+    For example `epochs = true` isn't accepted as 1, nor `epochs = "3"` as 3: both are mistakes.
     """
     for leaf, value in leaves(document):
         node, depth = descend(tree, leaf)
@@ -122,7 +122,7 @@ def _mistyped(leaf: Keys, value: Any, node: Node) -> Iterator[tuple[Keys, str]]:
     if isinstance(written, list) and isinstance(value, list) and len(written) == len(value):
         for index, (item, inner) in enumerate(zip(value, written, strict=True)):
             yield from _mistyped((*leaf, index), item, inner)
-    elif isinstance(written, dict):  # a Scalar whose ends are equal
+    elif isinstance(written, dict):  # a Scalar whose `from` and `to` are equal
         for end in ("from", "to"):
             if end in written:
                 yield from _mistyped((*leaf, end), value, written[end])
@@ -138,7 +138,7 @@ def _mistyped(leaf: Keys, value: Any, node: Node) -> Iterator[tuple[Keys, str]]:
 
 
 def flatten(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A nested document as dotted keys."""
+    """Return a nested document as one table with dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in document.items():
         name = f"{prefix}{key}"

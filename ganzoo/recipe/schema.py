@@ -1,6 +1,6 @@
-"""A JSON Schema of recipes with the options of every installed plugin, by which editors complete.
+"""A JSON Schema of recipes with the options of every installed plugin, for use in editors.
 
-`ganzoo.recipe.definitions` says how the components of a kind are put.
+`ganzoo.recipe.definitions` describes the definitions for the components of each kind.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ HELP = {
 
 
 def recipe_schema(registry: Registry) -> Schema:
-    """The schema of a recipe file, in JSON Schema Draft 7, made without any target's import.
+    """Return the schema of a recipe file, in JSON Schema Draft 7, without an import of any target.
 
     A component whose options can't be imported is left out, with a warning.
     """
@@ -58,10 +58,10 @@ def recipe_schema(registry: Registry) -> Schema:
 
 
 def component_schema(registry: Registry, entry: Entry) -> Schema:
-    """The Draft 7 schema of one component's whole table: `use`, perhaps `preset`, its options.
+    """Return the Draft 7 schema of one component's table: `use`, `preset` if any, and its options.
 
     Raises:
-        PluginError: when its options can't be imported.
+        PluginError: the options can't be imported.
     """
     kind, component = entry.component.kind, entry.component
     model = registry.options_model(entry)
@@ -72,7 +72,7 @@ def component_schema(registry: Registry, entry: Entry) -> Schema:
 
 
 def schema_text(schema: Schema) -> str:
-    """A schema as JSON with one definition or key a line, so that changes of a file are seen."""
+    """Return a schema as JSON with one definition or key per line, so that a diff is readable."""
 
     def rows(table: Mapping[str, Any], indent: str) -> str:
         lines = (
@@ -87,12 +87,12 @@ def schema_text(schema: Schema) -> str:
 
 
 def schema_line(folder: Path) -> str:
-    """First line of a recipe in a folder, naming the schema there; empty where there is none."""
+    """Return the first line of a recipe in a folder with a schema, which it names; else ""."""
     return f"#:schema ./{FILE}\n" if (folder / FILE).is_file() else ""
 
 
 def _top(key: str) -> Schema:
-    """A top-level key's schema, as it may be in a recipe that extends another."""
+    """Return the schema of a top-level key in a recipe that extends another."""
     text: Schema = {"type": "string"}
     fixed: dict[str, Schema] = {
         "name": text | {"pattern": f"^{NAME.pattern}$"},
@@ -113,7 +113,7 @@ def _top(key: str) -> Schema:
 
 
 def _complete_recipe() -> Schema:
-    """What must be in a recipe that extends no other."""
+    """Return a schema of the keys that a recipe must have if it extends no other."""
     demands = {key: demands_of(model) for key, model in SETTINGS.items()}
     demands |= {key: pointer(f"{key}.complete") for key in KEYS if key in KINDS}
     demands["data"] = {
@@ -126,7 +126,7 @@ def _complete_recipe() -> Schema:
 
 
 def _document(registry: Registry, schema: Schema) -> Schema:
-    """The schema with all definitions that it points to, directly or not."""
+    """Return the schema with all definitions that it refers to, directly or indirectly."""
     maker = Definitions(registry)
     found: dict[str, Schema] = {}
     todo = [schema]
@@ -139,7 +139,7 @@ def _document(registry: Registry, schema: Schema) -> Schema:
 
 
 def _pointed_to(schema: Any) -> Iterator[str]:
-    """Names of the definitions that a schema points to, or into."""
+    """Yield the names of the definitions that a schema refers to, as a whole or in part."""
     if isinstance(schema, dict):
         target = schema.get("$ref")
         if isinstance(target, str):

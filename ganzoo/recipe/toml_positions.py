@@ -1,7 +1,7 @@
-"""Where each key and value of a TOML text stands.
+"""The positions of keys and values in a TOML text.
 
-`tomllib` says what a text means and forgets where; this scanner knows only where. It reads texts
-that `tomllib` has accepted, so it checks nothing.
+`tomllib` returns the values of a text without their positions; this scanner finds the positions.
+It reads only texts that `tomllib` has accepted, so it checks nothing.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ _SCALAR = re.compile(r"[^,\]}#\n]+")
 
 @dataclass(frozen=True)
 class Span:
-    """Places of a key and of its value; lines and columns count from 1.
+    """The places of a key and of its value; lines and columns are counted from 1.
 
-    A table that begins with a header has the header's name as its key and as its value. An item of
-    an array has no key of its own: both places are the item's.
+    For a table that begins with a header, both places are those of the header's name. An item of
+    an array has no key of its own, so both places are those of the item.
 
     Args:
         key_line, key_column, key_width: where the key begins, and its length.
-        line, column, width: the same of the value; of a value with several lines, the length of
-            its first line.
-        start, end: the value's place in the text, as Python slices it.
+        line, column, width: where the value begins, and its length. For a value with several lines
+            it is the length of the first line.
+        start, end: the slice of the text that holds the value.
     """
 
     key_line: int
@@ -51,10 +51,10 @@ class Span:
 
 
 def locate(text: str) -> dict[Keys, Span]:
-    """The place of everything in a valid TOML text, by its keys from the top.
+    """Return the places of all keys and values in a valid TOML text, by their paths.
 
     Args:
-        text: with line ends normalised to a line feed.
+        text: the text, with line ends normalised to a line feed.
     """
     return _Scanner(text).run()
 
@@ -64,7 +64,7 @@ class _Scanner:
         self.text = text
         self.at = 0
         self.spans: dict[Keys, Span] = {}
-        self.items: dict[Keys, int] = {}  # arrays of tables: how many so far
+        self.items: dict[Keys, int] = {}  # the number of tables so far in each array of tables
         self.starts = [0] + [match.end() for match in re.finditer("\n", text)]
 
     def run(self) -> dict[Keys, Span]:
@@ -80,13 +80,13 @@ class _Scanner:
 
     def _skip(self, pattern: re.Pattern[str]) -> str:
         match = pattern.match(self.text, self.at)
-        if match is None:  # not in a text that tomllib accepts
+        if match is None:  # can't happen in a text that tomllib accepts
             raise ValueError(f"no {pattern.pattern} at {self.at}")
         self.at = match.end()
         return match[0]
 
     def _header(self) -> Keys:
-        """Read `[a.b]` or `[[a.b]]`; return the path of the table that it opens."""
+        """Read `[a.b]` or `[[a.b]]`, and return the path of the table that it begins."""
         double = self.text.startswith("[[", self.at)
         self.at += 2 if double else 1
         path: Keys = ()
@@ -122,7 +122,7 @@ class _Scanner:
         self._value((*path, name), (start, end))
 
     def _dotted_key(self) -> list[tuple[str, int, int]]:
-        """Names of a dotted key, each with its place."""
+        """Read a dotted key, and return its names, each with its start and end."""
         parts = []
         while True:
             self._skip(_SPACE)
@@ -179,7 +179,7 @@ class _Scanner:
                 self.at += 1
 
     def _note(self, path: Keys, key_start: int, key_end: int, start: int, end: int) -> None:
-        """Remember a table that a header or a dotted key makes on its way, the first time."""
+        """Record the first place of a table that a header or a dotted key creates implicitly."""
         if path not in self.spans:
             self.spans[path] = self._span(key_start, key_end, start, end)
 

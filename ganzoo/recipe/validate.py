@@ -1,4 +1,4 @@
-"""The two passes over a recipe: its own keys, then each component's table against its options."""
+"""The validation of a recipe: its own keys, and the options in each component's table."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ Model = TypeVar("Model", bound=Options)
 
 
 def normalise(tree: Node) -> Node:
-    """One shape for what may be written in two: see `[loss]` and `[[loss]]`."""
+    """Return the tree with one form for values with two, such as `[loss]` and `[[loss]]`."""
     table = dict(tree.value)
     for key in ARRAYS:
         if key in table and not isinstance(table[key].value, list):
@@ -85,14 +85,14 @@ def validate(
 
     Args:
         tree: the recipe.
-        registry: where the components are.
-        problems: those found on the way here.
-        stem: its name if it has none.
+        registry: the registry of components.
+        problems: the problems that were found before.
+        stem: the name for a recipe without one.
         text: the file as it was read, for `Recipe.text`.
         path: the file, for `Recipe.path`.
 
     Raises:
-        RecipeProblems: with `problems` and all that are found here.
+        RecipeProblems: there are problems: those in `problems`, and those found here.
     """
     check = _Check(tree, registry, problems)
     recipe = check.recipe(stem)
@@ -108,10 +108,10 @@ def validate(
 
 
 def runs_folder(tree: Node, registry: Registry, problems: list[Problem], *, stem: str) -> Path:
-    """The folder of a recipe's runs; the arguments are those of `validate`.
+    """Return the folder of a recipe's runs; the arguments are those of `validate`.
 
     Raises:
-        RecipeProblems: with `problems` and what is wrong with the two keys that say it.
+        RecipeProblems: `problems` isn't empty, or one of the keys `name` and `out` is wrong.
     """
     check = _Check(tree, registry, problems)
     name, out = check.place(stem)
@@ -128,7 +128,7 @@ class _Check:
         self.problems = problems
 
     def recipe(self, stem: str) -> Recipe | None:
-        """The recipe, or None if there are problems."""
+        """Return the recipe, or None if there are problems."""
         for key in [key for key in self.table if key not in KEYS][:MOST]:
             hint = did_you_mean(key, KEYS) or f"known: {', '.join(KEYS)}"
             self.complain((key,), "unknown key", self.home((key,), hint), on_key=True)
@@ -170,7 +170,7 @@ class _Check:
         )
 
     def place(self, stem: str) -> tuple[str, str]:
-        """Its name, and the folder of all runs."""
+        """Return the recipe's name and the folder of all runs."""
         name = self.text("name", re.sub(r"[^A-Za-z0-9._-]", "_", stem)[:200])
         if not NAME.fullmatch(name):
             message = "must have only letters, digits, dots, _ and -, and begin with one of the"
@@ -189,7 +189,7 @@ class _Check:
         on_key: bool = False,
         exit_code: ExitCode = ExitCode.RECIPE,
     ) -> None:
-        """Note a problem at its place, or at the nearest table if nothing is there."""
+        """Record a problem at its place, or at the nearest table if nothing is there."""
         node, depth = descend(self.tree, loc)
         if hint == QUOTES:
             hint = quotes_for(node)
@@ -211,7 +211,7 @@ class _Check:
             return None
 
     def home(self, loc: Keys, hint: str) -> str:
-        """The hint for an unknown key: the nearest that is known, and where it would be known."""
+        """Return a hint for an unknown key: the nearest known key, and tables that know the key."""
         near = hint if hint.startswith("did you mean") else ""
         there = belongs(loc, self.tree, self.registry, SETTINGS)
         if there or near:
@@ -220,7 +220,7 @@ class _Check:
         return "\n".join(filter(None, (others, hint)))
 
     def component(self, loc: Keys, kind: Kind, core: tuple[str, ...] = ()) -> Chosen | None:
-        """The component of a table, less the keys that are the core's own."""
+        """Return the component of a table whose keys in `core` aren't options of the component."""
         node, depth = descend(self.tree, loc)
         if depth < len(loc):
             self.complain(loc, "is required", f"`ganzoo list {kind}` lists what it may be")
@@ -252,7 +252,7 @@ class _Check:
         return self.component((table,), table)
 
     def items(self, key: str) -> Iterator[tuple[Keys, Node]]:
-        """The places and nodes of an array of tables, or of a table on its own."""
+        """Yield the place and node of each table of an array, or of a single table."""
         node = self.table[key]
         if isinstance(node.value, list):
             for index, item in enumerate(node.value):
@@ -312,7 +312,7 @@ class _Check:
         return self.model((key,), model, value)
 
     def best(self, settings: Mapping[str, Any]) -> None:
-        """A best checkpoint is one of a validation's."""
+        """Check that the validation split is scored if a best checkpoint is to be kept."""
         checkpoints, watch = settings["checkpoints"], settings["watch"]
         if checkpoints and watch and checkpoints.best and watch.validate_every.strip() == "never":
             message = "would never be looked at: nothing is validated"
@@ -332,7 +332,7 @@ class _Check:
             return None
 
     def players(self, optimizer: Optimizer | None) -> dict[str, Optimizer]:
-        """`[players.NAME]` laid over `[optimizer]`."""
+        """Return the optimizer of each player: `[optimizer]` with changes of `[players.NAME]`."""
         node = self.table.get("players")
         if node is None:
             return {}

@@ -1,4 +1,4 @@
-"""A resolved recipe as TOML, with the origin of each value beside it."""
+"""The output of a resolved recipe as TOML, with the origin of each value in a comment."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ganzoo.recipe.toml_positions import Keys
 
 
 def to_toml(recipe: Recipe) -> str:
-    """The recipe's document: reading it again makes the same recipe, by its `sha256`."""
+    """Return the recipe's document as TOML; loading it makes a recipe with the same `sha256`."""
     return dumps(recipe.document, recipe.origins)
 
 
 def dumps(table: Mapping[str, Any], origins: Mapping[Keys, Origin] | None = None) -> str:
-    """Plain data as TOML, with the origins that are known as comments."""
+    """Return plain data as TOML, with the known origins as comments."""
     document = tomlkit.document()
     _fill(document, table, (), origins or {})
     return tomlkit.dumps(document)
@@ -30,8 +30,9 @@ def _fill(
     path: Keys,
     origins: Mapping[Keys, Origin],
 ) -> None:
-    """Add a table's own values first, then its tables: TOML reads whatever follows a header as
-    the header's.
+    """Add the values of a table to a container, and after them its inner tables.
+
+    In TOML, every value behind a header belongs to the table of that header.
     """
     for key, value in table.items():
         if not _is_table(value):
@@ -56,7 +57,7 @@ def _table(value: Mapping[str, Any], path: Keys, origins: Mapping[Keys, Origin])
 
 
 def _is_table(value: Any) -> bool:
-    """Whether a value is written under a header of its own."""
+    """Return whether a value is written under a header of its own."""
     return isinstance(value, Mapping) or (
         isinstance(value, list) and value != [] and all(isinstance(one, Mapping) for one in value)
     )
