@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: how ganzoo writes what must not be lost."""
+"""Safe reading and writing of files: a file is replaced as a whole, or not at all."""
 
 from __future__ import annotations
 
@@ -31,10 +31,11 @@ _TEMPORARY = re.compile(r"\..+\.([0-9]{1,10})\.tmp", re.DOTALL)
 
 @contextmanager
 def naming(path: Path, *aliases: Path) -> Iterator[None]:
-    """Let the system's errors in a block that writes `path` name this file.
+    """Let the operating system's errors inside the block, which writes `path`, name this file.
 
-    An error that names no file, or one of `aliases`, gets the name. So does an error of another
-    library that quotes the system's (safetensors' SafetensorError): it becomes an OSError.
+    An error that names no file, or one of `aliases`, is raised again with the name. An error of a
+    library that quotes one of the system, such as SafetensorError, becomes an OSError with the
+    name.
     """
     try:
         yield
@@ -52,19 +53,19 @@ def naming(path: Path, *aliases: Path) -> Iterator[None]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; on success it is synced to disk and takes its place.
+    """Yield a temporary path beside `path`; on success that file is synced and replaces `path`.
 
-    An error, or a process killed in the middle, leaves what was at `path` as it was. The file gets
-    the permissions that any new file has here.
+    After an error, or if the process is killed, the old file at `path` is unchanged. The new file
+    has the permissions of any new file in this folder.
 
     Raises:
-        OSError: naming `path`, when the disk is full or the file can't be written.
+        OSError: the disk is full, or the file can't be written; the error names `path`.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with naming(path, temporary):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            # Some writers (safetensors) make files that only their owner may read; these keep ours.
+            # Some writers, such as safetensors, make files that only their owner may read.
             temporary.touch()
             permissions = temporary.stat().st_mode
             yield temporary
@@ -77,27 +78,27 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(*folders: Path) -> None:
-    """Remove the temporary files in folders whose writers were killed.
+    """Remove temporary files in folders whose writers were killed.
 
-    Those of a process that still runs on this machine stay, since it may be writing them.
+    Files of a process that still runs on this machine are kept, since it may be writing them.
     """
     for folder in folders:
         for file in folder.glob(".*.tmp"):
             if is_leftover(file):
-                with suppress(OSError):  # a folder that may only be read
+                with suppress(OSError):  # the folder may be read-only
                     file.unlink()
 
 
 def is_leftover(file: Path) -> bool:
-    """Whether this is a temporary file of `replacing` whose writer was killed."""
+    """Return whether a file is a temporary one of `replacing` whose writer was killed."""
     made = _TEMPORARY.fullmatch(file.name)
     return made is not None and not _runs(int(made[1]))
 
 
 def _runs(process: int) -> bool:
-    """Whether another process has this id."""
+    """Return whether another process with this id is running."""
     if process == os.getpid():
-        return False  # a process of the past had the id that this one has now
+        return False  # this process has the same id as the former writer, by chance
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
@@ -108,12 +109,12 @@ def _runs(process: int) -> bool:
 
 
 def cannot_write(error: OSError, path: Path, needed: int | None = None) -> EnvironmentFault:
-    """What an error of the system means to the user whose file couldn't be written.
+    """Return the error to show to the user if a file couldn't be written.
 
     Args:
-        error: what the system said.
-        path: the file or folder that was to be written, if the error names none.
-        needed: bytes that it takes, where that is known.
+        error: the error of the system.
+        path: the file or folder to be written; it is used if the error names none.
+        needed: the bytes to be written; None if they aren't known.
     """
     path = Path(os.fsdecode(error.filename)) if error.filename else path
     message = f"can't be written: {error.strerror or error}"
@@ -127,10 +128,10 @@ def cannot_write(error: OSError, path: Path, needed: int | None = None) -> Envir
 
 
 def refusal(error: OSError) -> EnvironmentFault | None:
-    """What an error of the system means that nobody on its way knew more of.
+    """Return the error to show for an error of the system that no other code has handled.
 
     Returns:
-        None where it isn't the machine that refuses a file.
+        The error, or None if it isn't about a file that the system refused to read or write.
     """
     if error.filename is None:
         return None
@@ -145,9 +146,9 @@ def refusal(error: OSError) -> EnvironmentFault | None:
 
 
 def _room(error: OSError, path: Path) -> str:
-    """How much the disk, or the limit on the size of a file, leaves; in words."""
+    """Return how much the disk, or the limit on the size of a file, allows, in words."""
     if error.errno == errno.EFBIG:
-        import resource  # only systems that have it say EFBIG
+        import resource  # all systems with EFBIG have this module
 
         limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
         if limit != resource.RLIM_INFINITY:
@@ -164,15 +165,16 @@ def sha256_of(path: Path) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file so that a reader sees the old or the new one, never a part."""
+    """Write a text file atomically: a reader sees the old file or the new one, never a part."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def to_json(document: Any, *, indent: int | None = None, ascii_only: bool = True) -> str:
-    """A document as JSON; NaN and infinity, which it has no word for, become `null`.
+    """Return a document as JSON.
 
-    Whatever else it has no word for (a path) becomes text.
+    JSON has no NaN and no infinity, so they become `null`. Values of other types that JSON lacks,
+    such as paths, become text.
     """
     return json.dumps(
         _sayable(document), indent=indent, ensure_ascii=ascii_only, allow_nan=False, default=str
@@ -190,7 +192,7 @@ def _sayable(value: Any) -> Any:
 
 
 def spelt(value: Any) -> Any:
-    """Plain data with `{"__float__": "inf"}` for the numbers that JSON has no word for."""
+    """Return plain data in which numbers that JSON lacks are like `{"__float__": "inf"}`."""
     if isinstance(value, float) and not math.isfinite(value):
         return {"__float__": str(value)}
     if isinstance(value, dict):
@@ -201,7 +203,10 @@ def spelt(value: Any) -> Any:
 
 
 def unspelt(value: Any) -> Any:
-    """Plain data as they were; Python reads what older versions wrote, `Infinity`, by itself."""
+    """Return the plain data that `spelt` was given.
+
+    Older versions wrote `Infinity` and the like, which Python's JSON reader understands.
+    """
     if isinstance(value, dict):
         if value.keys() == {"__float__"}:
             return float(value["__float__"])
@@ -210,21 +215,21 @@ def unspelt(value: Any) -> Any:
 
 
 def write_json(path: Path, document: Any) -> None:
-    """Write a JSON document atomically, as `to_json` has it."""
+    """Write a document as JSON atomically, in the form of `to_json`."""
     write_text(path, to_json(document, indent=2) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; an absent file is an empty one.
+    """Read a JSON object; an absent file counts as an empty object.
 
     Raises:
-        DataError: naming the file, when it holds anything else.
+        DataError: the file can't be read, or holds anything else; the error names the file.
     """
     if not path.exists():
         return {}
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:  # a folder in its place, or no right to read it
+    except OSError as error:  # the path is a folder, or reading isn't permitted
         raise DataError(f"can't be read: {error.strerror}", where=str(path)) from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"is damaged: {error}", where=str(path)) from error
@@ -234,21 +239,22 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_checked(path: Path, shape: type[BaseModel], hint: str) -> dict[str, Any]:
-    """Read a JSON object whose values must be of a model's types; an absent file is an empty one.
+    """Read a JSON object and check its values by a model; an absent file counts as empty.
 
     Args:
         path: the file.
-        shape: keys and their types; it says itself what becomes of other keys.
-        hint: what to do with a file that is wrong.
+        shape: the model with the keys and their types; it decides whether other keys are allowed.
+        hint: what the user can do if the file is wrong.
 
     Raises:
-        DataError: naming the file, and the first key whose value is wrong.
+        DataError: the file or one of its values is wrong; the error names the file and the first
+            wrong key.
     """
     from pydantic import ValidationError
 
     try:
         document = read_json(path)
-        shape.model_validate_json(json.dumps(document))  # as JSON, in which tuples are arrays
+        shape.model_validate_json(json.dumps(document))  # as JSON, a tuple may be an array
     except DataError as error:
         error.hint = hint
         raise
@@ -260,7 +266,7 @@ def read_checked(path: Path, shape: type[BaseModel], hint: str) -> dict[str, Any
 
 
 def stays_inside(name: str) -> bool:
-    """Whether a name can become a file's below a folder and nowhere else, on any system."""
+    """Return whether a name, joined to a folder, leads below the folder on every system."""
     if not name or "\0" in name:
         return False
     kinds = (PurePath(name), PureWindowsPath(name))

@@ -1,6 +1,6 @@
-"""The files of a run directory: their names, which checkpoints there are, and how both are read.
+"""The files of a run directory: their names, and functions that find, read and check them.
 
-The engine writes them; what only reads them, such as `ganzoo predict`, needs no engine.
+The engine writes these files. Code that only reads them, such as `ganzoo predict`, needs no engine.
 """
 
 from __future__ import annotations
@@ -23,10 +23,14 @@ _CHECKPOINT = re.compile("step_(0|[1-9][0-9]{0,17})")
 
 
 def find_run(reference: str, runs: Path | None) -> Path:
-    """The run directory that `--resume` means: a path, or `last` of a folder of runs.
+    """Return the run directory that `--resume` names.
+
+    Args:
+        reference: a path, or `last` for the last run in `runs`.
+        runs: the folder with the runs of a recipe; None if no recipe was given.
 
     Raises:
-        UsageError: when there is no such run.
+        UsageError: there is no such run, or `last` is given without a recipe.
     """
     if reference != "last":
         path = Path(reference)
@@ -45,7 +49,7 @@ def find_run(reference: str, runs: Path | None) -> Path:
 
 
 def no_run(path: Path) -> UsageError:
-    """The error for a path that should be a run directory and is none."""
+    """Return the error for a path that should be a run directory but isn't."""
     if not path.exists():
         hint = nearest_folder(path)
         return UsageError("there is no such run directory", where=str(path), hint=hint)
@@ -54,7 +58,7 @@ def no_run(path: Path) -> UsageError:
 
 
 def runs_below(folder: Path, most: int = 5) -> str:
-    """Which runs lie in a folder that is none, as a hint; empty where there are none."""
+    """Return a hint with at most `most` runs below a folder, or an empty string."""
     signs = (f"{depth}/{sign}" for depth in ("*", "*/*") for sign in (RESOLVED, "checkpoints"))
     found = {path.parent for sign in signs for path in folder.glob(sign)}
     runs = sorted(found, key=lambda run: (run.name, str(run)), reverse=True)
@@ -88,10 +92,10 @@ class _Status(BaseModel):
 
 
 def read_status(path: Path) -> dict[str, Any]:
-    """What the `status.json` of a run directory says; nothing where there is none.
+    """Return the content of `status.json` in a run directory; empty if there is no such file.
 
     Raises:
-        DataError: when it is no such document.
+        DataError: the file is damaged.
     """
     return read_checked(
         path / STATUS,
@@ -102,7 +106,7 @@ def read_status(path: Path) -> dict[str, Any]:
 
 
 def checkpoint_folders(root: Path) -> list[Path]:
-    """Return the checkpoints in a run's `checkpoints` folder, whole or not, the newest first."""
+    """Return the checkpoints in a run's `checkpoints` folder, complete or not, newest first."""
     found = (one for one in root.glob("step_*") if _CHECKPOINT.fullmatch(one.name) and one.is_dir())
     return sorted(found, key=step_of, reverse=True)
 
@@ -113,7 +117,7 @@ def step_of(folder: Path) -> int:
 
 
 class Written(BaseModel):
-    """What a manifest says of a file."""
+    """The hash and size of a file, as recorded in a manifest."""
 
     model_config = ConfigDict(strict=True)
 
@@ -126,7 +130,7 @@ class _Manifest(BaseModel):
 
 
 def read_manifest(folder: Path) -> dict[str, Written]:
-    """Return what was written into a checkpoint's folder, by the file's name.
+    """Return the hash and size of each file of a checkpoint, by the file's name.
 
     Raises:
         DataError: the manifest is missing or damaged.
@@ -136,7 +140,7 @@ def read_manifest(folder: Path) -> dict[str, Written]:
 
 
 def damage_of(file: Path, written: Written) -> str:
-    """Return how a file differs from what was written, or an empty string."""
+    """Return how a file differs from its record in the manifest, or an empty string."""
     if not file.is_file():
         return f"it is missing, and {MANIFEST} lists it"
     size = file.stat().st_size

@@ -1,1 +1,1 @@
-"""Plugins: how they are found, what they declare, and how a recipe's names become components."""
+"""Plugins: their discovery, their declarations, and the choice of components by recipes."""

@@ -1,4 +1,4 @@
-"""Whose code an error came out of, or a program is in: what the user is told of plugins."""
+"""The owner of the code that raised an error or is running, for messages about plugins."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _NOBODYS = frozenset({"ganzoo", "torch", "pluggy", "importlib", "contextlib"})
 
 
 def culprit(error: BaseException) -> str:
-    """The plugin in whose code an error arose, in words; empty where that is no plugin's."""
-    told = getattr(error, "culprit", "")  # from another process, where its traceback stayed
+    """Return the plugin whose code raised an error, in words; empty if it wasn't a plugin."""
+    told = getattr(error, "culprit", "")  # set in another process, which kept the traceback
     if told:
         return str(told)
     found = _ours(_raised_in(error))
@@ -27,13 +27,19 @@ def culprit(error: BaseException) -> str:
 
 
 def place_of(error: BaseException) -> str:
-    """Function, owner, file and line in which an error arose; empty if that is nobody's here."""
+    """Return the innermost call in a plugin or ganzoo that led to an error; empty if none did.
+
+    The text has its function, owner, file and line.
+    """
     found = _ours(_raised_in(error))
     return str(found) if found else ""
 
 
 def where_main_is() -> str:
-    """Function, owner, file and line in which the main thread is now; for other threads to ask."""
+    """Return the innermost call in a plugin or ganzoo in which the main thread is now.
+
+    The text has its function, owner, file and line. It is for use in other threads.
+    """
     frame = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001
     found = _ours(traceback.walk_stack(frame)) if frame else None
     return str(found) if found else "code that is nobody's here"
@@ -55,7 +61,7 @@ class _Place(NamedTuple):
 
 
 def _ours(frames: Iterable[tuple[FrameType, int]]) -> _Place | None:
-    """Of frames, from the innermost out, the first that is a plugin's or ganzoo's."""
+    """Return the first of `frames`, innermost first, that is in the code of a plugin or ganzoo."""
     from ganzoo.plugin_system import registry
 
     owners = {
@@ -79,7 +85,10 @@ def _named(record: PluginRecord) -> str:
 
 
 def last_line(error: BaseException) -> str:
-    """Where code that is neither ganzoo's nor torch's was last: `ganzoo_foo.losses, line 12`."""
+    """Return the innermost line that led to an error, such as `ganzoo_foo.losses, line 12`.
+
+    Lines in ganzoo, torch and the other packages of `_NOBODYS` are skipped.
+    """
     place = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
         module = str(frame.f_globals.get("__name__", ""))
@@ -89,7 +98,7 @@ def last_line(error: BaseException) -> str:
 
 
 def failed(error: Exception) -> PluginError | None:
-    """The error to show in place of one that a plugin's code raised; None if it is ganzoo's own."""
+    """Return the error to show if a plugin's code raised this one; None if ganzoo's code did."""
     who = culprit(error)
     if not who:
         return None
@@ -99,7 +108,7 @@ def failed(error: Exception) -> PluginError | None:
 
 
 def left_by(error: SystemExit) -> PluginError:
-    """What `sys.exit()` in a plugin's code means, which would end ganzoo."""
+    """Return the error to show if a plugin's code calls `sys.exit()`, which would end ganzoo."""
     who = culprit(error) or "code that is not ganzoo's"
     code = "" if error.code is None else repr(error.code)
     return PluginError(

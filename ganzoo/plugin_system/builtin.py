@@ -1,4 +1,4 @@
-"""The core's own components, offered through the same door as everyone's."""
+"""The components of the core, declared through the same hook as those of plugins."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ganzoo.api import Component, hookimpl
 
 @hookimpl
 def ganzoo_components() -> Iterable[Component]:
-    """Metrics that fit any image-to-image task."""
+    """Return metrics for any image-to-image task."""
     return (
         Component(
             kind="metric",

@@ -1,7 +1,7 @@
-"""From a string or table to a component with checked options, nested components included.
+"""The choice of a component with checked options by a string or table of a recipe.
 
-Components named by options are resolved here, by the types of the options' fields, before pydantic
-sees the table: so each problem keeps the exact place of the nested key that it is about.
+Components named by options are resolved here before pydantic validates the table. The types of the
+options' fields show which options name one. Each problem so keeps the place of its nested key.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from ganzoo.plugin_system.suggestions import did_you_mean, quoted
 
 
 class Components(Protocol):
-    """What choosing asks of the registry."""
+    """The part of the registry that the choice needs."""
 
     def entry(self, kind: Kind, name: str) -> Entry:
-        """Return the component of a kind with an id; a renamed one is followed."""
+        """Return the component of a kind with an id; a former id leads to the renamed component."""
         ...
 
     def options_model(self, entry: Entry) -> type[Options]:
-        """Return the options class of a component, imported."""
+        """Import and return the options class of a component."""
         ...
 
 
 class ChoiceError(GanzooError):
-    """A component table that can't be used; `problems` has everything that is wrong with it."""
+    """A component's table can't be used; `problems` has everything that is wrong with it."""
 
     def __init__(self, problems: Sequence[OptionProblem]) -> None:
         self.problems = tuple(problems)
@@ -49,7 +49,7 @@ def _sentence(problem: OptionProblem) -> str:
 
 
 def choose(components: Components, kind: Kind, value: str | Mapping[str, Any], loc: Loc) -> Chosen:
-    """What `Registry.choose` promises."""
+    """Do the work of `Registry.choose`, which describes arguments and errors."""
     chooser = _Chooser(components)
     chosen = chooser.component(kind, value, loc)
     if chosen is None:
@@ -58,7 +58,7 @@ def choose(components: Components, kind: Kind, value: str | Mapping[str, Any], l
 
 
 class _Chooser:
-    """Collects problems; its methods return None, or a stand-in, where they found one."""
+    """A collector of problems, whose methods return None or a substitute where they find one."""
 
     def __init__(self, components: Components) -> None:
         self.components = components
@@ -108,7 +108,7 @@ class _Chooser:
         try:
             options = model.model_validate(resolved)
         except ValidationError as error:
-            # What hangs on an option that is wrong already isn't worth a second complaint.
+            # No second problem is reported for an option in which a nested key is already wrong.
             self.problems.extend(
                 OptionProblem((*loc, *one.loc), one.message, one.hint, one.exit_code, one.on_key)
                 for one in explain(error, model, resolved)
@@ -124,7 +124,7 @@ class _Chooser:
     def with_preset(
         self, entry: Entry, model: type[Options], table: dict[str, Any], loc: Loc
     ) -> dict[str, Any]:
-        """The table laid over the preset that it names with `preset`."""
+        """Return the options of the preset that the table names, overridden by the table's own."""
         if any(key_of(*item) == "preset" for item in model.model_fields.items()):
             return table
         own = {key: item for key, item in table.items() if key != "preset"}
@@ -139,7 +139,7 @@ class _Chooser:
         return own
 
     def table(self, model: type[BaseModel], table: Mapping[str, Any], loc: Loc) -> dict[str, Any]:
-        """The table with a `Chosen` for each component that it names, defaults included."""
+        """Return the table with a `Chosen` for each component that it or a default names."""
         resolved = dict(table)
         for field, info in model.model_fields.items():
             key, written = key_of(field, info), option_type(info)
@@ -154,7 +154,7 @@ class _Chooser:
         return resolved
 
     def value(self, written: OptionType, value: Any, loc: Loc) -> Any:
-        """A value with a `Chosen` for each component that it names."""
+        """Return a value with a `Chosen` for each component that it names."""
         if written.ref is not None:
             return self.component(written.ref.kind, value, loc) or _stand_in(written.ref.kind)
         parts = written.parts
@@ -174,5 +174,5 @@ class _Chooser:
 
 
 def _stand_in(kind: Kind) -> Chosen:
-    """In place of a component that can't be used, so that the other options are still checked."""
+    """Return a substitute for an unusable component, so that the other options are checked."""
     return Chosen(id="", component=Component(kind=kind, name="unusable"), options=Options())

@@ -1,4 +1,4 @@
-"""What a plugin's light module answers when it is asked, and what of that is refused."""
+"""The declarations of a plugin: the results of its discovery hooks, and their checks."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
 class RefusedError(Exception):
-    """A plugin that breaks a rule; its message is the record's reason."""
+    """A plugin breaks a rule; the message becomes the reason in its record."""
 
 
 def ask(plugin: Any, namespace: str) -> tuple[tuple[Component, ...], tuple[Traversable, ...]]:
-    """What the plugin's discovery hooks return, checked.
+    """Call a plugin's discovery hooks, and return its components and recipes after a check.
 
     Args:
-        plugin: what its entry point names: a module, or an object with hookimpls as methods.
+        plugin: what the entry point names: a module, or an object with hookimpls as methods.
         namespace: the entry point's name.
 
     Raises:
-        RefusedError: when it breaks a rule.
-        pluggy.PluginValidationError: an unknown hook, or one with other arguments.
+        RefusedError: the plugin breaks a rule.
+        pluggy.PluginValidationError: the plugin has an unknown hook, or one with other arguments.
     """
     version = getattr(plugin, "GANZOO_API_VERSION", API_VERSION)
     if not isinstance(version, int) or isinstance(version, bool):
@@ -51,7 +51,7 @@ def ask(plugin: Any, namespace: str) -> tuple[tuple[Component, ...], tuple[Trave
             and not hasattr(value, "ganzoo_impl")
         ):
             raise RefusedError(f"{name} lacks @hookimpl (from ganzoo.api), so it is never called")
-    # One manager per plugin: a check of one shared manager would blame every plugin for one.
+    # Each plugin has its own manager: in a shared one, a fault of one plugin would fail them all.
     manager = pluggy.PluginManager("ganzoo")
     manager.add_hookspecs(DiscoverySpecs)
     manager.register(plugin, name=namespace)
@@ -94,7 +94,10 @@ def _flat(results: list[Any], hook: str) -> Iterator[Any]:
 
 
 def _fault_of_types(component: Component) -> str:
-    """What isn't of the declared type, in words, or nothing: Python doesn't look."""
+    """Return which field hasn't its declared type, or an empty string.
+
+    Python doesn't check the types of a dataclass.
+    """
     for what in ("kind", "name", "target", "options", "summary", "paper", "renamed_to"):
         text: Any = getattr(component, what)
         if not isinstance(text, str) or any(category(sign) in {"Cc", "Cs"} for sign in text):
@@ -112,7 +115,7 @@ def _fault_of_types(component: Component) -> str:
 
 
 def _fault_of_words(component: Component) -> str:
-    """Which text means nothing, or nothing."""
+    """Return what is wrong with a text field, or an empty string."""
     if component.kind not in KINDS:
         return f'unknown kind "{component.kind}"'
     if not _NAME.fullmatch(component.name):

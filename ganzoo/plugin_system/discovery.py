@@ -1,9 +1,10 @@
-"""Discovery of plugins: who owns a name, what works, and what is wrong with the rest.
+"""The discovery of plugins: which are installed, which work, and what is wrong with the others.
 
 A plugin is an entry point of the group `ganzoo.plugins`. Its name is the namespace of the plugin's
-components, its value a light module of hookimpls. A plugin that can't be used is quarantined with
-the reason and takes nothing else down, which is why pluggy's own entry-point loader isn't used: it
-lets the first broken plugin end the program, and drops duplicates in silence.
+components, and its value names a light module with hookimpls. A plugin that can't be used is
+quarantined: it is left out and its reason is recorded. This is why pluggy's own loader of entry
+points isn't used: with it the first broken plugin ends the program, and duplicates are dropped
+without a message.
 """
 
 from __future__ import annotations
@@ -43,17 +44,18 @@ _NAMESPACE = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclass(frozen=True, kw_only=True)
 class PluginRecord:
-    """What is known of one plugin, for `ganzoo plugins` and for errors that name it.
+    """What is known about one plugin, for `ganzoo plugins` and for errors that name it.
 
     Args:
         namespace: the first part of its components' ids.
-        distribution, version: what installed it; a file's path and "" for `--plugin`.
-        module: its entry point's value, `module` or `module:attribute`.
-        state: `ok`; `quarantined` (something is wrong with it); `blocked` (the user said so).
-        reason: one sentence, empty when `ok`.
-        traceback: Python's, where an exception is the reason.
-        notes: what it does that a light module shouldn't, such as importing torch.
-        components, recipes: what its hooks returned; empty unless `ok`.
+        distribution, version: the distribution that installed it. For `--plugin` they are the path
+            of the file and "".
+        module: the value of its entry point, `module` or `module:attribute`.
+        state: `ok`; `quarantined` (something is wrong with it); or `blocked` (by the user).
+        reason: the reason for the state in one sentence; empty if the state is `ok`.
+        traceback: Python's traceback, if the reason is an exception.
+        notes: what its authors or the user should change, such as a slow import.
+        components, recipes: what its hooks returned; empty unless the state is `ok`.
     """
 
     namespace: str
@@ -90,19 +92,21 @@ def discover(
     environ: Mapping[str, str] | None = None,
     entry_points: Iterable[importlib.metadata.EntryPoint] | None = None,
 ) -> tuple[PluginRecord, ...]:
-    """Load every plugin that may be loaded; sorted by namespace, files given by the user last.
+    """Load every plugin that isn't blocked, and return the records of all plugins.
+
+    They are sorted by namespace, with those that Python can't see and then `files` at the end.
 
     Args:
         block: namespaces not to load (`--no-plugin`).
         files: Python files to load as plugins (`--plugin`); the stem is the namespace.
-        environ: `GANZOO_DISABLE_PLUGINS` (namespaces, comma separated) blocks more of them, and
-            with `GANZOO_PLUGIN_AUTOLOAD=0` only ganzoo's own plugins and `files` are loaded.
-            Default: `os.environ`.
-        entry_points: instead of those installed.
+        environ: the environment variables, by default `os.environ`. `GANZOO_DISABLE_PLUGINS` has
+            more namespaces to block, separated by commas. With `GANZOO_PLUGIN_AUTOLOAD=0` only
+            ganzoo's own plugins and `files` are loaded.
+        entry_points: entry points to use instead of the installed ones.
 
     Raises:
-        UsageError: `block` names a plugin that isn't installed; a file isn't there, or its name is
-            taken.
+        UsageError: `block` names a plugin that isn't installed, or a file doesn't exist, has an
+            invalid name, or has a name that is already taken.
     """
     environ = os.environ if environ is None else environ
     found = list(_installed(entry_points))
@@ -151,15 +155,17 @@ def discover(
 def _installed(
     entry_points: Iterable[importlib.metadata.EntryPoint] | None,
 ) -> Iterator[tuple[importlib.metadata.EntryPoint, str, str]]:
-    """Each entry point once, with its distribution's name and version; the core's own come first.
+    """Yield each entry point once, with the name and version of its distribution.
 
-    An editable install can list the same entry point twice; the same name and value of the same
-    distribution is one plugin. A checkout that was installed under ganzoo's former name counts as
+    They are sorted by name. Of several with the same name, that of the core comes first.
+
+    An editable install can list an entry point twice, so entry points with the same name, value and
+    distribution count as one. A checkout that was installed under ganzoo's former name counts as
     ganzoo until it is installed again.
     """
     if entry_points is None:
         entry_points = importlib.metadata.entry_points(group=GROUP)
-    names: dict[int, tuple[str, str]] = {}  # reading metadata is slow: once per distribution
+    names: dict[int, tuple[str, str]] = {}  # metadata are slow to read, so once per distribution
     seen: dict[tuple[str, str, str], tuple[importlib.metadata.EntryPoint, str, str]] = {}
     entry_points = list(entry_points)
     for entry in entry_points:
@@ -179,14 +185,15 @@ def _installed(
 
 
 def _hidden() -> Iterator[PluginRecord]:
-    """Plugins that Python doesn't see, as metadata of the same name without any come before theirs.
+    """Yield records of plugins that other metadata of the same distribution hide from Python.
 
-    An uninstallation or installation that was broken off leaves such, and the first of a name on
-    `sys.path` is the only one that Python's list of entry points has.
+    An interrupted installation or uninstallation can leave metadata without entry points. Python
+    lists entry points only of the first metadata on `sys.path` with a distribution's name, so those
+    of the actual plugin are missing.
     """
     first: dict[str, tuple[Path, bool]] = {}
     for dist in importlib.metadata.distributions():
-        path = Path(str(getattr(dist, "_path", "")))  # what only Python's own finders have
+        path = Path(str(getattr(dist, "_path", "")))  # only Python's own finders set it
         name = _normalised(path.stem.partition("-")[0])
         if name != CORE and not name.startswith(PREFIX):
             continue
@@ -207,7 +214,7 @@ def _hidden() -> Iterator[PluginRecord]:
 
 
 def _name_and_version(dist: importlib.metadata.Distribution | None) -> tuple[str, str]:
-    """A distribution's name and version, as far as its metadata tell; half of them may be gone."""
+    """Return a distribution's name and version, or substitutes where its metadata lack them."""
     metadata: Mapping[str, Any] = {}
     if dist is not None:
         metadata = dist.metadata or {}  # type: ignore[assignment]  # a Message, or None
@@ -220,14 +227,17 @@ def distribution_of(namespace: str) -> str:
 
 
 def _normalised(distribution: str) -> str:
-    """A distribution's name as PyPA's rules compare it."""
+    """Return a distribution's name in the normalised form of the packaging standards."""
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def _not_the_owner(
     entry: importlib.metadata.EntryPoint, distribution: str, owners: Mapping[str, str]
 ) -> str:
-    """Why this distribution may not have this namespace, or why it names nothing, or nothing."""
+    """Return why a distribution's entry point can't be used, or an empty string.
+
+    Its namespace may be invalid, owned by another distribution or taken, or its value invalid.
+    """
     namespace = entry.name
     if not _NAMESPACE.fullmatch(namespace):
         return f'"{namespace}" is no namespace: lower-case letters, digits and _, letter first'
@@ -245,17 +255,17 @@ def _not_the_owner(
 
 
 def _load(known: _Known, load: Callable[[], Any]) -> PluginRecord:
-    """Import a plugin and ask its hooks; whatever goes wrong becomes the record's reason."""
+    """Import a plugin and call its hooks; any error becomes the reason in its record."""
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # stdout belongs to the command's result
+        with contextlib.redirect_stdout(sys.stderr):  # stdout is reserved for the command's result
             components, recipes = ask(load(), known["namespace"])
     except RefusedError as error:
         return PluginRecord(**known, state="quarantined", reason=str(error))
-    except KeyboardInterrupt as error:  # the user's, who hears what took so long
+    except KeyboardInterrupt as error:  # the message tells the user which plugin is slow
         name = f'{known["namespace"]}" ({known["distribution"]})'
         message = f'while the plugin "{name} was imported'
         raise KeyboardInterrupt(message) from error
-    except BaseException as error:  # noqa: BLE001  # whatever a stranger's module raises
+    except BaseException as error:  # noqa: BLE001  # a plugin may raise anything on import
         return PluginRecord(
             **known,
             state="quarantined",
@@ -266,7 +276,7 @@ def _load(known: _Known, load: Callable[[], Any]) -> PluginRecord:
 
 
 def _load_installed(known: _Known, load: Callable[[], Any]) -> PluginRecord:
-    """Load an installed plugin, and note what its authors or the user should change."""
+    """Load an installed plugin, and add notes about what its authors or the user should change."""
     notes: list[str] = []
     start = time.perf_counter()
     record = _load(known, load)
@@ -285,16 +295,19 @@ def _load_installed(known: _Known, load: Callable[[], Any]) -> PluginRecord:
 
 
 def _installed_versions(distribution: str) -> list[str]:
-    """The versions that metadata claim; more than one where an installation went wrong."""
+    """Return the versions in a distribution's metadata; a failed installation leaves several."""
     found = importlib.metadata.distributions(name=distribution)
     return sorted({_name_and_version(dist)[1] for dist in found})
 
 
 def _load_file(path: Path, taken: set[str]) -> PluginRecord:
-    """Load a user's file as a plugin whose namespace is its stem.
+    """Load a user's file as a plugin whose namespace is the stem of the file's name.
 
-    The folder is appended to `sys.path`, so that targets (`my_gan:Net`) import, here and in loader
-    processes. What is installed comes first, so the file shadows nothing.
+    The folder is appended to `sys.path`, so that targets such as `my_gan:Net` can be imported here
+    and in loader processes. Installed modules come first, so the file hides none of them.
+
+    Raises:
+        UsageError: the file doesn't exist, or its name is invalid or already taken.
     """
     path = path.resolve()
     namespace = path.stem

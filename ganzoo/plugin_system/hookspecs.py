@@ -1,8 +1,9 @@
-"""Every hook that a plugin may implement, in two families: discovery, and the life of a run.
+"""All hooks that a plugin may implement: discovery hooks, and hooks of a run.
 
-Discovery hooks live in the plugin's light module (no torch). Run hooks are implemented by
-components of kind `callback`: the engine registers what their target returns with the run's own
-manager, so an installed plugin that no recipe names changes no run.
+Discovery hooks are implemented in the plugin's light module, which imports no torch. Hooks of a run
+are implemented by components of kind `callback`. The engine registers the object that their target
+returns with a plugin manager of this run alone. So an installed plugin that no recipe names changes
+no run.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ hookspec = pluggy.HookspecMarker("ganzoo")
 
 
 class DiscoverySpecs:
-    """Hooks of a plugin's module, called without torch."""
+    """The hooks of a plugin's module, which are called without an import of torch."""
 
     @hookspec
     def ganzoo_components(self) -> Iterable[Component]:
@@ -37,7 +38,10 @@ class DiscoverySpecs:
 
 
 class RunSpecs:
-    """Hooks of a run, called on the main process only; none may draw from the training's RNG."""
+    """The hooks of a run, called in the main process only.
+
+    None of them may draw from the random generators of the training.
+    """
 
     @hookspec
     def ganzoo_run_started(self, run: RunView) -> None:

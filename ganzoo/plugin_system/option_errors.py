@@ -1,4 +1,4 @@
-"""What is wrong with a value, in words: pydantic's errors, put as a person would say them."""
+"""Error messages about the values of options, made from pydantic's errors."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ QUOTES = "put it in quotes"
 
 @dataclass(frozen=True)
 class OptionProblem:
-    """One thing that is wrong with a table.
+    """One problem of a table.
 
     Args:
-        loc: keys from the top of the table to the value, or to the missing or unknown key.
-        message: what is wrong, ready to stand after the key: "must be at least 1".
-        hint: the nearest legal name, or where to look; may be empty.
-        exit_code: `RECIPE`, or `PLUGIN` where a plugin is missing or broken.
-        on_key: the key itself is wrong, not its value.
+        loc: the keys from the top of the table to the value, or to the missing or unknown key.
+        message: what is wrong, as a text that follows the key: "must be at least 1".
+        hint: the nearest legal name, or where to find help; may be empty.
+        exit_code: `RECIPE`, or `PLUGIN` if a plugin is missing or broken.
+        on_key: whether the key itself is wrong, not its value.
     """
 
     loc: Loc
@@ -79,17 +79,17 @@ class OptionProblem:
 
 
 def key_of(name: str, info: FieldInfo) -> str:
-    """The key that a recipe writes for a field: its alias, if it has one."""
+    """Return the key of a field in a recipe: its alias if it has one, else its name."""
     return info.alias or name
 
 
 def explain(
     error: ValidationError, model: type[BaseModel], data: Mapping[str, Any]
 ) -> list[OptionProblem]:
-    """Pydantic's errors as problems whose `loc` has only keys of `data` and missing keys.
+    """Return pydantic's errors as problems whose `loc` has only keys of `data` and missing keys.
 
-    Pydantic puts the arms of a union into its locations; they are taken out again, and what the
-    arms said of one value becomes one sentence.
+    Pydantic's locations also name the alternatives of a union. These names are removed, and the
+    errors of the alternatives about the same value become one message.
     """
     found: dict[Loc, list[tuple[OptionProblem, bool]]] = {}
     for one in error.errors(include_url=False)[:_MOST]:
@@ -105,13 +105,13 @@ def explain(
         if all(arm for _, arm in group) and any(
             len(other) > len(path) and other[: len(path)] == path for other in found
         ):
-            continue  # the arm that fits the value's shape has said more exactly what is wrong
+            continue  # the alternative that fits the value's form has a more exact error
         problems.append(_joined([problem for problem, _ in group]))
     return problems
 
 
 def _existing(data: Any, loc: Sequence[str | int]) -> Loc:
-    """The keys of a location that exist in the data: all but the names of a union's arms."""
+    """Return the keys of a location that exist in the data, without names of alternatives."""
     path: list[str | int] = []
     for part in loc:
         if isinstance(data, Mapping):
@@ -151,7 +151,7 @@ def _problem(one: Mapping[str, Any], path: Loc, model: type[BaseModel]) -> Optio
 
 
 def _joined(problems: list[OptionProblem]) -> OptionProblem:
-    """What the arms of a union said of one value, as one problem."""
+    """Return the problems that the alternatives of a union have with one value as one problem."""
     messages = list(dict.fromkeys(problem.message for problem in problems))
     start = "must be "
     if all(message.startswith(start) for message in messages):
@@ -163,7 +163,7 @@ def _joined(problems: list[OptionProblem]) -> OptionProblem:
 
 
 def model_at(model: type[BaseModel], loc: Loc) -> type[BaseModel] | None:
-    """The model that describes the table at a location, if there is one."""
+    """Return the model that describes the table at a location, or None."""
     here: type[BaseModel] | None = model
     for part in loc:
         if isinstance(part, int) or here is None:

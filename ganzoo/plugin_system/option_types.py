@@ -1,4 +1,4 @@
-"""What the type of an option lets a recipe write: type annotations, read once for all who ask."""
+"""The values that a recipe may write for an option, read from its type annotation."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class OptionType:
     """The type of an option, or of a part of it.
 
     Args:
-        form: what a recipe writes.
+        form: the form of the value in a recipe.
         type: the annotation without what `Annotated` adds.
         metadata: what `Annotated` adds, such as limits.
-        parts: the alternatives of a union, without None; the types of an array's entries.
+        parts: the alternatives of a union, without None, or the types of an array's entries.
     """
 
     form: Form
@@ -35,16 +35,16 @@ class OptionType:
 
     @property
     def ref(self) -> Ref | None:
-        """The marker of an option that names a component."""
+        """The marker of an option that names a component, or None."""
         return next((one for one in self.metadata if isinstance(one, Ref)), None)
 
     @property
     def names_component(self) -> bool:
-        """Whether a component is named here or in a part."""
+        """Whether the value, or a part of it, names a component."""
         return self.form == "component" or any(part.names_component for part in self.parts)
 
     def models(self) -> Iterator[type[BaseModel]]:
-        """The models of the tables that may be written here or in a part."""
+        """Yield the models of the tables that the value, or a part of it, may be."""
         if self.form == "table":
             yield self.type
         for part in self.parts:
@@ -57,11 +57,11 @@ def option_type(info: FieldInfo) -> OptionType:
 
 
 def read_type(annotation: Any, metadata: Iterable[Any] = ()) -> OptionType:  # noqa: PLR0911  # a case a line
-    """Return what an annotation lets a recipe write.
+    """Return the option type that an annotation describes.
 
     Args:
         annotation: the type.
-        metadata: what belongs to it, if it has been taken out of its `Annotated`.
+        metadata: its metadata, if they were taken out of its `Annotated`.
     """
     metadata = tuple(_flat(metadata))
     if any(isinstance(one, Ref) for one in metadata):
@@ -84,7 +84,7 @@ def read_type(annotation: Any, metadata: Iterable[Any] = ()) -> OptionType:  # n
 
 
 def _flat(metadata: Iterable[Any]) -> Iterator[Any]:
-    """Metadata with those that stand inside a `Field(...)`."""
+    """Yield metadata, with each `Field(...)` replaced by the metadata inside it."""
     for one in metadata:
         if isinstance(one, FieldInfo):
             yield from one.metadata

@@ -1,7 +1,7 @@
-"""From a name in a recipe to a component with checked options.
+"""The registry, which finds the component with a name and checks its options.
 
-`activate()` is what programs call; a unit test that builds options by hand needs it too, since
-options may name other components.
+Programs call `activate()`. A unit test that builds options by hand needs it too, since options may
+name other components.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ log = logging.getLogger(__name__)
 
 
 class Registry:
-    """The components of all working plugins, and why the others don't work.
+    """The components of all working plugins, and the reasons why other plugins don't work.
 
     Args:
-        records: what `ganzoo.plugin_system.discovery.discover` found.
+        records: the records of `ganzoo.plugin_system.discovery.discover`.
     """
 
     def __init__(self, records: Iterable[discovery.PluginRecord]) -> None:
@@ -54,11 +54,12 @@ class Registry:
         self._told: set[str] = set()
 
     def components(self, kind: Kind | None = None, pattern: str | None = None) -> tuple[Entry, ...]:
-        """Components by kind and id, of one kind or of all; without those that were renamed.
+        """Return components sorted by kind and id, without former ids of renamed components.
 
         Args:
-            kind: only this kind.
-            pattern: `gan/*`, `*flip*`; without a wildcard, every id that contains it.
+            kind: the kind of the components; None for all kinds.
+            pattern: the pattern of the ids, such as `gan/*` or `*flip*`. Without a wildcard it
+                matches every id that contains it.
         """
         if pattern is not None and not any(sign in pattern for sign in "*?["):
             pattern = f"*{pattern}*"
@@ -76,11 +77,15 @@ class Registry:
         )
 
     def find(self, kind: Kind, name: str) -> Component:
-        """The component of a kind with this id; a renamed one is followed, which is said once.
+        """Return the component of a kind with this id.
+
+        A former id leads to the renamed component, with one warning for each former id.
 
         Raises:
-            RecipeError: an unknown name of an installed plugin, with the nearest ones (exit 3).
-            PluginError: its plugin is missing, blocked or quarantined, with the cause (exit 4).
+            RecipeError: an installed plugin has no such component; the hint has the nearest ids
+                (exit code 3).
+            PluginError: the plugin is missing, blocked or quarantined; the message has the cause
+                (exit code 4).
         """
         return self._follow(kind, name).component
 
@@ -105,7 +110,7 @@ class Registry:
             name = target
 
     def present_id(self, kind: Kind, name: str) -> str:
-        """Return the id that a stored id has now: itself, unless the component was renamed."""
+        """Return the present id for a stored one, which differs if the component was renamed."""
         passed = [name]
         while (entry := self._entries.get((kind, passed[-1]))) and entry.component.renamed_to:
             if entry.component.renamed_to in passed:
@@ -114,10 +119,10 @@ class Registry:
         return passed[-1]
 
     def record_of(self, name: str) -> discovery.PluginRecord:
-        """The plugin that owns an id's namespace, in whatever state it is.
+        """Return the record of the plugin that owns an id's namespace, whatever its state is.
 
         Raises:
-            PluginError: when it isn't installed.
+            PluginError: no such plugin is installed.
         """
         namespace = name.partition("/")[0]
         record = self._by_namespace.get(namespace)
@@ -135,10 +140,10 @@ class Registry:
         return record
 
     def lookup(self, name: str) -> tuple[Entry, ...]:
-        """The components of every kind with this id.
+        """Return the components of all kinds with this id.
 
         Raises:
-            RecipeError, PluginError: as `find` does, when there is none.
+            RecipeError, PluginError: there is none; the reasons are those of `find`.
         """
         kinds = [its_kind for its_kind in KINDS if (its_kind, name) in self._entries]
         if not kinds:
@@ -146,7 +151,7 @@ class Registry:
         return tuple(self._follow(kind, name) for kind in kinds)
 
     def _unknown(self, kind: Kind | None, name: str) -> GanzooError:
-        """Why `(kind, name)` isn't there."""
+        """Return the error that explains why there is no component of a kind with a name."""
         noun, command = kind or "component", f"ganzoo list {kind or ''}".strip()
         ids = [entry.id for entry in self.components(kind)]
         nearest = _nearest(name, ids)
@@ -176,10 +181,11 @@ class Registry:
         )
 
     def options_model(self, entry: Entry) -> type[Options]:
-        """The options class of a component, imported.
+        """Import and return the options class of a component.
 
         Raises:
-            PluginError: when it can't be imported, or is no `Options`.
+            PluginError: the class can't be imported, isn't a subclass of `Options`, or has an
+                option whose key belongs to the core.
         """
         where = f"{entry.record.distribution}, {entry.component.options}"
         try:
@@ -206,27 +212,30 @@ class Registry:
         return model
 
     def entry(self, kind: Kind, name: str) -> Entry:
-        """Like `find`, with the final id and the plugin's record."""
+        """Return the same as `find`, together with the present id and the plugin's record."""
         return self._follow(kind, name)
 
     def choose(self, kind: Kind, value: str | Mapping[str, Any], loc: Loc = ()) -> Chosen:
-        """The component that a string or table names, with validated options.
+        """Return the component that a string or table names, with validated options.
 
         Args:
-            kind: what the component must be.
-            value: `"namespace/name"`, or a table with `use`, perhaps `preset`, and options.
-            loc: where the table stands, put before each problem's location.
+            kind: the kind that the component must have.
+            value: `"namespace/name"`, or a table with `use`, options and optionally `preset`.
+            loc: the place of the table, which is put before the location of each problem.
 
         Raises:
-            ChoiceError: with every problem of the table and of those nested in it.
+            ChoiceError: the table or one nested in it has problems; the error has all of them.
         """
-        from ganzoo.plugin_system.component_choice import choose  # pydantic, which is slow
+        from ganzoo.plugin_system.component_choice import choose  # imports pydantic, which is slow
 
         return choose(self, kind, value, loc)
 
 
 def _nearest(name: str, ids: Iterable[str]) -> str:
-    """`did you mean ...?` for ids whose last part is like the name's; its own plugin's first."""
+    """Return `did you mean ...?` for ids whose last part is similar to that of a name, or "".
+
+    Ids of the plugin that the name begins with come first.
+    """
     namespace, _, last = name.rpartition("/")
     by_last: dict[str, list[str]] = {}
     for one in ids:
@@ -245,15 +254,15 @@ def activate(
     files: Iterable[str | Path] = (),
     records: Iterable[discovery.PluginRecord] | None = None,
 ) -> Registry:
-    """Discover plugins once, and let options that name components be resolved by them.
+    """Discover plugins once, and use their components for options that name components.
 
-    Called again without arguments it returns the active registry; with arguments it makes another
-    one active.
+    A second call without arguments returns the active registry. A call with arguments makes a new
+    registry and activates it.
 
     Args:
         block: namespaces not to load, as `ganzoo.plugin_system.discovery.discover` takes them.
         files: Python files to load as plugins.
-        records: instead of what is installed.
+        records: records to use instead of a discovery.
     """
     global _active  # noqa: PLW0603  # one registry a process
     block, files = tuple(block), tuple(files)
@@ -266,5 +275,5 @@ def activate(
 
 
 def current() -> Registry:
-    """The active registry; the default one is activated if there is none yet."""
+    """Return the active registry; without one, the default registry is activated first."""
     return activate()

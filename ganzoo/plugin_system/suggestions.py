@@ -1,4 +1,4 @@
-"""Suggestions of the nearest legal name, for what was misspelt. Imports no pydantic."""
+"""Suggestions of the nearest legal name for a misspelt one. This module doesn't import pydantic."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
-    """`did you mean "this"?` for the nearest candidates, or an empty string."""
+    """Return `did you mean "this"?` for the nearest candidates, or an empty string."""
     near = difflib.get_close_matches(word, sorted(set(candidates)), n=3, cutoff=0.6)
     return f"did you mean {' or '.join(quoted(name) for name in near)}?" if near else ""
 
 
 def nearest_folder(folder: Path) -> str:
-    """`did you mean "my_photos"?` for a folder that isn't there, by those beside it; or ""."""
+    """Return `did you mean "my_photos"?` with folders similar to a missing one, or ""."""
     try:
         beside = [one.name for one in folder.parent.iterdir() if one.is_dir()]
     except OSError:
@@ -23,5 +23,5 @@ def nearest_folder(folder: Path) -> str:
 
 
 def quoted(name: str) -> str:
-    """A name in the quotes that TOML would give it."""
+    """Return a name in double quotes, as TOML writes it."""
     return f'"{name}"'

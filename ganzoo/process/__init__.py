@@ -1,1 +1,1 @@
-"""The process that ganzoo runs in: its processor cores, memory, signals and output streams."""
+"""The process that ganzoo runs in: its CPU cores, memory, signals and output streams."""

@@ -1,4 +1,4 @@
-"""How many CPU cores this process may use, and how many threads `auto` makes of them."""
+"""The number of CPU cores that this process may use, and the number of its threads."""
 
 from __future__ import annotations
 
@@ -11,25 +11,28 @@ SPINS = "3000"
 
 
 def cores(root: Path = Path("/")) -> int:
-    """Cores that affinity and the quota of the control group leave to this process; at least 1.
+    """Return the number of cores that this process may use, at least 1.
 
-    A container's or a scheduler's limit is such a quota: the system shows it all of the machine's
-    cores, and stops it for the rest of each period when it has used its share.
+    It is limited by CPU affinity and by the quotas of control groups, which containers and
+    schedulers use. A process with a quota sees all cores of the machine, but is stopped for the
+    rest of each period when it has used its share.
 
     Args:
-        root: below which `proc` and `sys` are.
+        root: the folder that contains `proc` and `sys`.
     """
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, int(min([count or 1, *_quotas(root)])))
 
 
 def auto_threads(processes: int = 1) -> int:
-    """What `train.threads = "auto"` is: `OMP_NUM_THREADS` where it is set, else a share of cores.
+    """Return the number of threads for `train.threads = "auto"`.
+
+    It is `OMP_NUM_THREADS` if that is set, and otherwise this process's share of the cores.
 
     Args:
-        processes: those of this run on this machine, each of which asks.
+        processes: the number of processes of this run on this machine, which share the cores.
     """
-    # A list is for nested parallelism, whose outermost level comes first.
+    # A list of numbers is for nested parallelism; the first one is for the outermost level.
     wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     if wanted.isdecimal() and int(wanted) > 0:
         return int(wanted)
@@ -37,21 +40,22 @@ def auto_threads(processes: int = 1) -> int:
 
 
 def share_cores() -> None:
-    """Let threads that wait for each other sleep soon, instead of looking at a flag for long.
+    """Let OpenMP threads that wait for each other sleep after a short time of spinning.
 
-    OpenMP reads the setting when torch is imported, so this comes before. GNU's default is to look
-    300,000 times, some milliseconds. Where other programs run on the same cores, a thread that
-    spins keeps the one that it waits for from running, and a step takes several times as long;
-    sleeping at once costs small networks a fifth of their speed on a free machine. 3,000 is near
-    the best of both (tests/benchmarks/waiting.py; docs/performance.md has the figures). What the
-    user's environment says is left as it is.
+    OpenMP reads the setting when torch is imported, so call this before. By default GNU's OpenMP
+    checks a flag 300,000 times before a thread sleeps, which takes some milliseconds. If other
+    programs use the same cores, a spinning thread can keep the thread that it waits for from
+    running, and a step takes several times as long. If threads sleep at once, small networks lose
+    a fifth of their speed on a free machine. 3,000 checks are near the optimum of both cases
+    (tests/benchmarks/waiting.py; docs/performance.md has the figures). A setting in the user's
+    environment is not changed.
     """
     if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
         os.environ["GOMP_SPINCOUNT"] = SPINS
 
 
 def _quotas(root: Path) -> Iterator[float]:
-    """The quota, in cores, of each control group that this process is in, from its own up."""
+    """Yield the quota, in cores, of this process's control group and of each of its parents."""
     try:
         lines = (root / "proc/self/cgroup").read_text("utf-8").splitlines()
     except OSError:
@@ -67,7 +71,10 @@ def _quotas(root: Path) -> Iterator[float]:
 
 
 def _upwards(top: Path, group: str) -> Iterator[Path]:
-    """A group's folder and those above it; within a container the top is often its own."""
+    """Yield a group's folder and its parents up to `top`.
+
+    Inside a container, `top` often is the folder of the container's own group.
+    """
     folder = top / group.strip("/")
     while folder != top and folder.is_relative_to(top):
         yield folder
@@ -76,7 +83,7 @@ def _upwards(top: Path, group: str) -> Iterator[Path]:
 
 
 def _quota(*files: Path) -> Iterator[float]:
-    """Cores' worth of time: microseconds of work in each period; nothing if there is no limit."""
+    """Yield a quota in cores: CPU time per period, both in microseconds; nothing if unlimited."""
     try:
         work, period = " ".join(file.read_text("utf-8") for file in files).split()
         if work not in {"max", "-1"}:

@@ -1,4 +1,4 @@
-"""How much memory is free, and errors that mean "there is no more", whoever raises them."""
+"""Free memory, and the recognition of out-of-memory errors of all libraries."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 @dataclass(frozen=True)
 class Shortage:
-    """Memory that was asked for and not given.
+    """A request for memory that failed.
 
     Args:
         device: `the CUDA device`, `the Apple GPU`, or `this machine` for the host's memory.
-        asked: how much the last request was for, such as `1.5 GiB`; empty where it isn't said.
+        asked: the size of the request, such as `1.5 GiB`; empty if the error doesn't contain it.
     """
 
     device: str
@@ -43,10 +43,9 @@ class Shortage:
 
 
 def shortage(error: BaseException) -> Shortage | None:
-    """What an error says of memory that is lacking; None if it is about something else.
+    """Return the failed request for memory that caused an error, or None.
 
-    The errors that it was raised from are looked at too, since a library may wrap the one that
-    tells.
+    The chain of causes of the error is searched too, since a library may wrap the original error.
     """
     for one in _chain(error):
         text = str(one)
@@ -54,7 +53,7 @@ def shortage(error: BaseException) -> Shortage | None:
             if one.errno == errno.ENOMEM:
                 return Shortage("this machine")
         elif isinstance(one, MemoryError) or (
-            # torch.OutOfMemoryError is a RuntimeError; cv2.error is an Exception of its own.
+            # torch.OutOfMemoryError is a RuntimeError; cv2.error is a direct Exception.
             (isinstance(one, RuntimeError | ImportError) or type(one).__module__.startswith("cv2"))
             and _SAID.search(text)
         ):
@@ -65,12 +64,12 @@ def shortage(error: BaseException) -> Shortage | None:
 def out_of_memory(
     error: BaseException, doing: str, *, hint: str, where: str = ""
 ) -> EnvironmentFault | None:
-    """The error to raise in place of one that is about memory; None if it is about something else.
+    """Return the error to raise in place of an out-of-memory error; None for other errors.
 
     Args:
-        error: what was caught.
+        error: the error that was caught.
         doing: what needed the memory, with its sizes: `a training step of 4 images of 256 x 256`.
-        hint: what to make smaller.
+        hint: what the user can make smaller.
         where: the file or sample concerned.
     """
     short = shortage(error)
@@ -81,15 +80,17 @@ def out_of_memory(
 
 @contextmanager
 def memory_for(doing: str, *, hint: str, where: str = "") -> Iterator[None]:
-    """Say what there is no memory for, whoever notices it first; other errors pass unchanged.
+    """Turn an out-of-memory error inside the block into an error that names what needed memory.
+
+    Other errors are not changed.
 
     Args:
-        doing: as of `out_of_memory`, and so are the others.
-        hint: what to make smaller.
+        doing: what needed the memory, as for `out_of_memory`.
+        hint: what the user can make smaller.
         where: the file or sample concerned.
 
     Raises:
-        EnvironmentFault: the memory isn't there.
+        EnvironmentFault: there was too little memory.
     """
     try:
         yield
@@ -126,7 +127,7 @@ def _asked(text: str) -> str:
 
 
 def free_memory(file: Path = Path("/proc/meminfo")) -> int | None:
-    """Bytes of main memory that can be had without swapping; None where the system doesn't say."""
+    """Return the bytes of main memory available without swapping; None if they aren't known."""
     try:
         found = re.search(r"^MemAvailable:\s*(\d+) kB$", file.read_text("ascii"), re.MULTILINE)
     except OSError:

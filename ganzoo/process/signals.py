@@ -1,4 +1,7 @@
-"""Signals that ask a program to end: heeded at the end of a step, or at once when asked twice."""
+"""The handling of signals that ask a program to end.
+
+After the first one the program ends at the end of a step; a second one ends it at once.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from ganzoo.errors import ExitCode
 HEEDED = tuple(
     getattr(signal, name)
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGXCPU")
-    if hasattr(signal, name)  # Windows has the first two
+    if hasattr(signal, name)  # Windows has only the first two
 )
 """What terminals, users and schedulers send to a program that is to end soon."""
 
@@ -34,7 +37,7 @@ PATIENCE = 5.0
 
 
 class StopFlag:
-    """Set by the first signal; training then finishes its step and saves."""
+    """A flag that the first signal sets; training then finishes its step and saves."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
@@ -44,13 +47,13 @@ class StopFlag:
 
 
 class Insistence:
-    """Counts the signals that insist, and takes those that come together for one."""
+    """A detector of the second SIGINT or SIGTERM; signals within `TOGETHER` count as one."""
 
     def __init__(self) -> None:
         self._first: float | None = None
 
     def heard(self, number: int) -> bool:
-        """Note a signal that came now; True when it is the second one that insists."""
+        """Record a signal that arrived now, and return whether ganzoo must end at once."""
         if number not in INSISTENT:
             return False
         if self._first is None:
@@ -61,14 +64,17 @@ class Insistence:
 
 @contextmanager
 def stop_on_signals(say: Callable[[str], None], where: Callable[[], str]) -> Iterator[StopFlag]:
-    """Turn the signals of `HEEDED` into a flag; a second SIGINT or SIGTERM leaves at once (130).
+    """Turn the signals of `HEEDED` into a flag.
 
-    They are heard by a thread, so that one is also heard while the main thread is in a library's
-    code, or waits for data that never come. SIGHUP stays ignored where it was, as `nohup` asks.
+    A second SIGINT or SIGTERM ends the process at once, with exit code 130.
+
+    A thread receives the signals. So they also work while the main thread runs the code of a
+    library or waits for data that never arrive. An ignored SIGHUP stays ignored, as `nohup` needs.
 
     Args:
-        say: gets a sentence for the user.
-        where: what the main thread is doing, in words, for a step that doesn't end.
+        say: a function that shows a sentence to the user.
+        where: a function that returns what the main thread is doing, in words. It is used if a step
+            doesn't end soon.
     """
     flag = StopFlag()
 
@@ -85,14 +91,17 @@ def stop_on_signals(say: Callable[[str], None], where: Callable[[], str]) -> Ite
             yield flag
         finally:
             signal.set_wakeup_fd(wakeup)
-            os.write(told, b"\0")  # no signal has this number: the thread ends
+            os.write(told, b"\0")  # no signal has the number 0, which ends the thread
             watcher.join(PATIENCE)
             os.close(told)
 
 
 @contextmanager
 def handled(handler: Callable[[int, Any], None]) -> Iterator[None]:
-    """Give the signals of `HEEDED` a handler for the while, but an ignored SIGHUP."""
+    """Set a handler for the signals of `HEEDED` while the context is open.
+
+    An ignored SIGHUP stays ignored.
+    """
     before: Mapping[int, Any] = {number: signal.getsignal(number) for number in HEEDED}
     hangup = getattr(signal, "SIGHUP", None)
     mine = [n for n in HEEDED if n != hangup or before[n] is not signal.SIG_IGN]
@@ -106,7 +115,10 @@ def handled(handler: Callable[[int, Any], None]) -> Iterator[None]:
 
 
 def _watch(heard: int, say: Callable[[str], None], where: Callable[[], str]) -> None:
-    """Hear signals until a 0 comes: a signal's C handler writes its number to the pipe."""
+    """Receive signals from a pipe until a 0 arrives.
+
+    Python's C handler of a signal writes the signal's number to the pipe.
+    """
     insistence, asked = Insistence(), False
     patience: float | None = None
     while True:
@@ -118,7 +130,7 @@ def _watch(heard: int, say: Callable[[str], None], where: Callable[[], str]) -> 
             if number == 0:
                 os.close(heard)
                 return
-            if number not in HEEDED:  # another handler's
+            if number not in HEEDED:  # a signal that another handler is for
                 continue
             if insistence.heard(number):
                 say(f"left at once, without a checkpoint, in {where()}")
@@ -129,7 +141,7 @@ def _watch(heard: int, say: Callable[[str], None], where: Callable[[], str]) -> 
 
 
 def leave(code: int) -> None:
-    """End this process and those that it started to load data, whatever they are doing."""
+    """End this process and its loader processes at once, whatever they are doing."""
     for child in multiprocessing.active_children():
         with contextlib.suppress(OSError):
             child.kill()
@@ -137,7 +149,7 @@ def leave(code: int) -> None:
 
 
 def left_to_parent() -> None:
-    """In a process that loads data: its parent hears the signals, and ends it."""
-    signal.set_wakeup_fd(-1)  # the parent's
+    """Ignore the signals of `HEEDED` in a loader process, since its parent handles them."""
+    signal.set_wakeup_fd(-1)  # the inherited descriptor belongs to the parent
     for number in HEEDED:
         signal.signal(number, signal.SIG_IGN)

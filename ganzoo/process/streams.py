@@ -1,4 +1,7 @@
-"""stdout and stderr that outlive their readers, and print as escapes what their encoding lacks."""
+"""Streams for stdout and stderr that cause no errors if their reader is gone.
+
+Characters that their encoding lacks are printed as escapes.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +18,17 @@ from ganzoo.errors import EnvironmentFault
 
 
 class _Lasting(io.FileIO):
-    """A descriptor in whose place the null device comes when it can't be written to any more.
+    """A file descriptor that is replaced by the null device when writing to it fails.
 
-    So a log's reader that is gone, or a terminal that was closed, is no error for whoever prints:
-    a training goes on, whether ganzoo, a plugin or a library in C speaks.
+    So a training continues if the reader of its log is gone or its terminal was closed. This holds
+    for the output of ganzoo, of plugins and of libraries in C.
     """
 
     lost: OSError | None = None
     """Why something could not be written; None also where only its reader has left."""
 
     def write(self, data: Any, /) -> int:
-        """Write, or pretend to."""
+        """Write data; if that fails, replace the descriptor and return the length of the data."""
         try:
             return super().write(data)
         except OSError as error:
@@ -37,17 +40,18 @@ class _Lasting(io.FileIO):
             return len(data)
 
     def _has_left(self, error: OSError) -> bool:
-        """Whether a pipe's reader has seen enough, or a terminal was closed."""
+        """Return whether an error means that a pipe's reader is gone or a terminal was closed."""
         closed = error.errno == errno.EIO and stat.S_ISCHR(os.fstat(self.fileno()).st_mode)
         return closed or error.errno == errno.EPIPE
 
 
 class Lasting(io.TextIOWrapper):
-    """Text to a descriptor; see `lost` for what became of it.
+    """A text stream to a file descriptor whose write errors are reported only by `check`.
 
     Args:
-        descriptor: where to; closed with this only if `owned`.
-        like: the stream whose encoding and manners it takes over.
+        descriptor: the file descriptor.
+        like: the stream whose encoding, error handling and buffering are adopted.
+        owned: whether the descriptor is closed together with this stream.
     """
 
     def __init__(self, descriptor: int, like: TextIO, *, owned: bool = False) -> None:
@@ -56,17 +60,18 @@ class Lasting(io.TextIOWrapper):
         super().__init__(
             io.BufferedWriter(self._raw),
             encoding=like.encoding,
-            # A name that the encoding lacks is better than none, and than no list of the others.
+            # A name with escapes is better than an error, which would also lose other output.
             errors="backslashreplace" if errors in {"strict", "surrogateescape"} else errors,
             line_buffering=getattr(like, "line_buffering", False),
             write_through=getattr(like, "write_through", False),
         )
 
     def check(self) -> None:
-        """Say that what was written didn't arrive.
+        """Check that all output was written.
 
         Raises:
-            EnvironmentFault: with the cause; not where its reader has left.
+            EnvironmentFault: some output couldn't be written, for another reason than that its
+                reader is gone.
         """
         self.flush()
         lost = self._raw.lost
@@ -79,16 +84,16 @@ class Lasting(io.TextIOWrapper):
 
 @contextmanager
 def lasting_streams() -> Iterator[None]:
-    """For the while, let stdout and stderr outlive their readers.
+    """Replace stdout and stderr by `Lasting` streams while the context is open.
 
-    Descriptors that were closed become the null device: else a file that is opened later would get
-    their numbers, and what libraries print.
+    Closed standard descriptors are opened on the null device. Otherwise a file that is opened later
+    would get their numbers, and with them the output of libraries.
     """
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # it gets the lowest free number, which is this one
     before = sys.stdout, sys.stderr
     out, err = (_lasting(stream, number) for number, stream in enumerate(before, start=1))
     sys.stdout, sys.stderr = out, err
@@ -96,24 +101,24 @@ def lasting_streams() -> Iterator[None]:
         yield
     finally:
         for stream in (out, err):
-            with suppress(OSError, ValueError):  # somebody else's, such as a test's
+            with suppress(OSError, ValueError):  # the stream may be that of a test, and closed
                 stream.flush()
         sys.stdout, sys.stderr = before
 
 
 def check_stdout() -> None:
-    """Say that a result didn't arrive.
+    """Check that the result on stdout was written.
 
     Raises:
-        EnvironmentFault: with the cause; not where its reader has left.
+        EnvironmentFault: it couldn't be written, for another reason than that its reader is gone.
     """
     if isinstance(sys.stdout, Lasting):
         sys.stdout.check()
 
 
 def _lasting(stream: TextIO | None, descriptor: int) -> TextIO:
-    if stream is None:  # it was closed when Python began
-        return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123  # until the end
+    if stream is None:  # it was closed when Python started
+        return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123  # open until the end
     if not _is_plain(stream, descriptor):
         return stream
     with suppress(OSError):
@@ -122,7 +127,10 @@ def _lasting(stream: TextIO | None, descriptor: int) -> TextIO:
 
 
 def _is_plain(stream: TextIO, descriptor: int) -> bool:
-    """Whether a stream is Python's own on a descriptor, and no test's or Windows' console."""
+    """Return whether a stream is Python's own file stream on a descriptor.
+
+    It may instead be the stream of a test, or the console of Windows.
+    """
     buffer = getattr(stream, "buffer", None)
     raw = getattr(buffer, "raw", buffer)
     return isinstance(raw, io.FileIO) and not raw.closed and raw.fileno() == descriptor

@@ -37,9 +37,8 @@ def copied(file: Traversable, folder: Path, registry: Registry, *, flat: bool = 
     Raises:
         RecipeProblems, RecipeError: a recipe that it extends can't be found or read.
     """
-    merged = read_merged(
-        file, registry
-    )  # also without `flat`, since it raises if a recipe can't be read
+    # It is needed without `flat` too, since it raises an error if a recipe can't be read.
+    merged = read_merged(file, registry)
     if flat:
         from ganzoo.recipe.write import dumps
 
