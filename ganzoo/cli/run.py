@@ -133,7 +133,7 @@ def _summary(answers: Sequence[Any]) -> dict[str, Any]:
     names = sorted(set.intersection(*(set(table) for table in tables))) if tables else []
     metrics = {}
     for name in names:
-        # A worker process sends a value that isn't finite as null.
+        # A training in another process reports a value that isn't finite as null.
         values = [math.nan if table[name] is None else table[name] for table in tables]
         numbers = all(map(math.isfinite, values))
         metrics[name] = {
