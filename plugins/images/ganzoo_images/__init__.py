@@ -1,6 +1,6 @@
-"""Image files as data: pairs side by side or in two folders, CMP Facades, and the paper's resize.
+"""Read image files as data: pairs, single images, CMP Facades; resize them as the paper does.
 
-The light module of the plugin: importing it costs no torch, numpy or Pillow.
+`ganzoo list` imports this module, so it imports neither torch nor numpy nor Pillow.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _OPTIONS = "ganzoo_images.options:"
 
 @hookimpl
 def ganzoo_components() -> Iterable[Component]:
-    """Components that recipes may name under `images/`."""
+    """Return the components that recipes may name under `images/`."""
     return (
         Component(
             kind="data",

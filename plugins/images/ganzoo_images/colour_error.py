@@ -1,4 +1,4 @@
-"""How far the colours of generated images are from those of their targets, in CIE Lab."""
+"""Measure how far the colours of generated images are from those of their targets, in CIE Lab."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from ganzoo.interfaces import Score
 
 
 class ColourError:
-    """Mean distance of the generated image's pixels from the target's in CIE Lab (CIE76).
+    """Metric: the mean distance of generated pixels from the target's pixels in CIE Lab (CIE76).
 
-    0 is equal; 2.3 is about what the eye just tells apart (Mahy et al. 1994, Color Research and
-    Application 19, 105); black and white are 100 apart. Lab is that of sRGB under D65. Shifted
-    edges and textures count too, so that a blur is favoured, as by every distance pixel by pixel:
-    read it beside `gradient_energy`.
+    A value of 0 means that the images are equal. A difference of about 2.3 is just noticeable (Mahy
+    et al. 1994, Color Research and Application 19, 105), and black and white are 100 apart. Lab
+    values are computed from sRGB under the illuminant D65. The metric compares images pixel by
+    pixel. Shifted edges and textures therefore count as errors, and a blurred image is favoured.
+    Read it together with `gradient_energy`.
     """
 
     needs = frozenset({"target"})
@@ -36,10 +37,10 @@ class ColourError:
         self._distances: list[float] = []
 
     def update(self, batch: Mapping[str, Tensor], generated: Tensor) -> None:
-        """Compare a batch.
+        """Add the images of a batch.
 
         Args:
-            batch: `target`, N x 3 x H x W in [-1, 1].
+            batch: has `target`, N x 3 x H x W in [-1, 1].
             generated: N x 3 x H x W in [-1, 1].
 
         Raises:
@@ -57,13 +58,13 @@ class ColourError:
             self._distances.append(float(apart.mean()))
 
     def compute(self) -> dict[str, Score]:
-        """`colour_error` of all images taken in."""
+        """Return `colour_error` over all images that were added."""
         each = tuple(self._distances)
         return {"colour_error": Score(sum(each) / len(each), each)}
 
 
 def _lab(image: Tensor) -> np.ndarray:
-    """CIE Lab, H x W x 3, of an image 3 x H x W in [-1, 1] as it is saved in 8 bits."""
+    """Return the CIE Lab values, H x W x 3, of an image 3 x H x W in [-1, 1], rounded to 8 bits."""
     levels = ((image.detach().float().cpu() + 1) * 127.5).round().clamp(0, 255)
     lab: np.ndarray = rgb2lab(levels.permute(1, 2, 0).numpy() / 255)
     return lab

@@ -1,4 +1,4 @@
-"""Fetching an archive: resumable, with a progress bar, and within limits of bytes and time."""
+"""Download an archive: resume broken downloads, show progress, and limit bytes and time."""
 
 from __future__ import annotations
 
@@ -32,20 +32,21 @@ Progress = Callable[[int, int | None], None]
 
 
 def fetch(url: str, target: Path, check: Callable[[Path], None], sha256: str | None = None) -> None:
-    """Download a tar archive of one folder and put its contents at `target`, whole or not at all.
+    """Download a tar archive of one folder and unpack it to `target`, completely or not at all.
 
-    The download goes to `NAME.part` beside the target and is taken up there after a dropped
-    connection, now or in a later call. Several processes may ask at once: one of them works.
+    The download is stored in `NAME.part` beside the target. After a dropped connection it is
+    resumed there, in the same call or in a later one. Several processes may call this at once: one
+    of them downloads, and the others wait for it.
 
     Args:
         url: http or https address of the archive.
-        target: the folder to make.
-        check: raises DataError unless the unpacked folder is what it should be.
-        sha256: the archive's hash, in lower-case hexadecimal digits, where it is known.
+        target: the folder to create.
+        check: a function that raises DataError unless the unpacked folder has the expected content.
+        sha256: the archive's hash in lower-case hexadecimal digits; None if it isn't known.
 
     Raises:
-        DataMissing: when the server can't be reached or breaks off for good.
-        DataError: when the archive is damaged, unsafe or not what was expected.
+        DataMissing: when the server can't be reached, or when it breaks off in every attempt.
+        DataError: when the archive is damaged, unsafe or doesn't have the expected content.
     """
     part, temporary = (target.with_name(target.name + end) for end in (".part", ".unpacking"))
     try:
@@ -76,12 +77,12 @@ def fetch(url: str, target: Path, check: Callable[[Path], None], sha256: str | N
 
 
 def download(url: str, part: Path, progress: Progress | None = None) -> None:
-    """Fetch `url` into `part`, going on where an earlier attempt stopped.
+    """Download `url` into `part`, and continue where an earlier attempt stopped.
 
     Raises:
         DataMissing: when the server can't be reached, answers with an error, is too slow, or breaks
             off `ATTEMPTS` times.
-        DataError: when it sends more than `MAX_DOWNLOADED` bytes, which are removed.
+        DataError: when the server sends more than `MAX_DOWNLOADED` bytes. These are removed.
     """
     reason = ""
     for attempt in range(ATTEMPTS):
@@ -95,7 +96,8 @@ def download(url: str, part: Path, progress: Progress | None = None) -> None:
             cause = error.reason if isinstance(error, urllib.error.URLError) else error
             reason = str(cause) or type(cause).__name__
             if not part.exists():
-                # Nothing ever came: the machine is offline, and a stand-in shouldn't wait.
+                # No byte was received, so the machine is probably offline. Further attempts would
+                # only delay the recipe's fallback data.
                 raise DataMissing(f"{url}: {reason}") from error
         time.sleep(min(0.1 * 2**attempt, 2.0))
     raise DataMissing(f"{url}: {reason} ({_kept(part)})")
@@ -119,7 +121,8 @@ def _receive(url: str, part: Path, progress: Progress | None) -> bool:
     except urllib.error.HTTPError as error:
         if error.code != 416 or not have:
             raise
-        # Nothing follows what is here: it is complete, or it belongs to another file.
+        # The server has no bytes after these: the file is complete, or it belongs to another
+        # archive.
         complete: bool = error.headers.get("Content-Range", "") == f"bytes */{have}"
         if not complete:
             part.unlink()
@@ -136,7 +139,7 @@ def _receive(url: str, part: Path, progress: Progress | None) -> bool:
             raise _too_much(url, part)
         with part.open("ab" if resumed else "wb") as file:
             counted_from, counted = time.monotonic(), have
-            # `read` would wait until a whole block is there, however slowly it comes.
+            # `read` would wait for a whole block, and a slow server would go unnoticed.
             while block := response.read1(_BLOCK):
                 have += len(block)
                 if have > MAX_DOWNLOADED:
@@ -152,7 +155,8 @@ def _receive(url: str, part: Path, progress: Progress | None) -> bool:
                             f"{SLOW_SECONDS:g} seconds ({_kept(part)})"
                         )
                     counted_from, counted = time.monotonic(), have
-    # Without a length, the end of the stream is all there is to go by; unpacking will tell.
+    # Without a length only the end of the stream is known; a cut file then fails when it is
+    # unpacked.
     return total is None or have == total
 
 
@@ -175,7 +179,7 @@ def _check_hash(archive: Path, wanted: str | None) -> None:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Hold a lock that the system frees when the process dies; without such locks, go on."""
+    """Hold a file lock, which the system frees when the process dies; do nothing on Windows."""
     try:
         import fcntl
     except ImportError:  # Windows

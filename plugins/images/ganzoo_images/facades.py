@@ -1,8 +1,9 @@
-"""`images/facades`: the CMP Facades as pix2pix packed them, found or downloaded.
+"""`images/facades`: the CMP Facades as pix2pix packed them, found on the disk or downloaded.
 
-Tylecek and Sara, "Spatial pattern templates for recognition of objects with regular structure",
-GCPR 2013; packed by Isola et al. (arXiv 1611.07004): 512 x 256 JPEGs, photograph left, labels
-right, in 400 training, 100 validation and 106 test pairs. For research only.
+The set is from Tylecek and Sara, "Spatial pattern templates for recognition of objects with regular
+structure", GCPR 2013. Isola et al. (arXiv 1611.07004) packed it into JPEG files of 512 x 256 pixels
+with the photograph on the left and the labels on the right. There are 400 training, 100 validation
+and 106 test pairs. The set is for research only.
 """
 
 from __future__ import annotations
@@ -45,11 +46,15 @@ PALETTE = (
 
 
 class Facades(SideBySide):
-    """The set, looked for in `data.root`, `$GANZOO_DATA/facades` and the cache, then downloaded.
+    """Data source of the CMP Facades.
+
+    The set is looked for in `data.root`, in `$GANZOO_DATA/facades` and in the cache. If it isn't
+    found there, it is downloaded.
 
     Raises:
-        DataMissing: when it isn't found and can't be downloaded, with the ways to get it.
-        DataError: when the folder found isn't the whole set.
+        DataMissing: when the set isn't found and can't be downloaded. The hint lists the ways to
+            get it.
+        DataError: when the folder that was found doesn't hold the whole set.
     """
 
     def __init__(self, options: FacadesOptions, split: Split) -> None:
@@ -63,17 +68,17 @@ class Facades(SideBySide):
 
     @classmethod
     def propose(cls, folder: Path) -> None:  # noqa: ARG003
-        """Nothing: a folder of one's own is `images/side_by_side`."""
+        """Return None, since `images/side_by_side` reads the user's own folders of this kind."""
         return
 
     @classmethod
     def propose_anyway(cls, folder: Path) -> None:  # noqa: ARG003
-        """Nothing, for the same reason."""
+        """Return None, for the same reason as `propose`."""
         return
 
     @property
     def fields(self) -> dict[str, Field]:
-        """`source` and `target`; the label map's field has the palette of its classes."""
+        """Return `source` and `target`; the label map's field has the palette of its classes."""
         labels = "source" if self.options.direction == "right_to_left" else "target"
         plain = super().fields
         return {**plain, labels: replace(plain[labels], palette=PALETTE)}
@@ -95,7 +100,7 @@ def check_counts(root: Path) -> None:
 
 
 def check_sizes(files: list[Path]) -> None:
-    """Raise DataError naming the files that aren't 512 x 256."""
+    """Raise DataError with the names of the files that aren't 512 x 256 pixels."""
     wrong = [path for path in files if image_size(path) != SIZE]
     if wrong:
         raise DataError(
@@ -119,7 +124,8 @@ def _find_or_fetch(options: FacadesOptions) -> Path:
         try:
             fetch(options.url, target, _check_whole, options.sha256)
         except DataError as failed:
-            # A login page instead of the archive is no set either, and a stand-in may answer.
+            # A server may send a login page instead of the archive. Then the set is missing, and
+            # the recipe's fallback data may be used.
             raise DataMissing(
                 f"{missing.message}, and it couldn't be fetched: {failed.message}",
                 hint=f"{missing.hint}\n  or fetch {options.url} yourself and unpack it there.",

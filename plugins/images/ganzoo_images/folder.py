@@ -1,4 +1,4 @@
-"""`images/folder`: images without a partner, and a class for each subfolder if wanted."""
+"""`images/folder`: single images without a partner; each subfolder may be a class."""
 
 from __future__ import annotations
 
@@ -31,17 +31,19 @@ class _Image:
 
 
 class ImageFolder:
-    """Images of a folder and its subfolders; one folder per split, or dealt out 80/10/10.
+    """Data source of the images of a folder and its subfolders.
 
-    Fields: `real`, H x W x C in the size of its file; with `classes`, `label` too: the number of
-    the image's first subfolder among the names of all of them, in natural order (`2` before `10`)
-    and the same in every split. Names are those of the files below their split's folder, `_` for
-    each `/`, with a number where several would share one.
+    There is one folder for each split, or the images are dealt 80/10/10 to the splits. The field
+    `real` is an image, H x W x C in the size of its file. With `classes` there is a field `label`
+    too. It is the number of the image's first subfolder among the names of all such subfolders, in
+    natural order (`2` before `10`), and it is the same in every split. The name of a sample is its
+    file's path below the split's folder, with `_` for each `/`. A number is added where several
+    samples would have the same name.
 
     Raises:
-        DataMissing: when the folder isn't there.
-        DataError: when it holds no images or no folder of the split; with `classes`, when images
-            lie beside the classes' folders.
+        DataMissing: when the folder doesn't exist.
+        DataError: when it holds no images, or no folder of the split. With `classes`, also when
+            images lie beside the classes' folders.
     """
 
     def __init__(self, options: ImageFolderOptions, split: Split) -> None:
@@ -79,16 +81,16 @@ class ImageFolder:
 
     @classmethod
     def propose(cls, folder: Path) -> Proposal | None:
-        """What `ganzoo init` writes for a folder of single images; see `Proposal`."""
+        """Return what `ganzoo init` writes for a folder of single images; see `Proposal`."""
         return propose_folder(folder)
 
     @classmethod
     def propose_anyway(cls, folder: Path) -> Proposal | None:
-        """What it writes where `--use` names this component."""
+        """Return what `ganzoo init` writes where `--use` names this component."""
         return propose_folder(folder, anyway=True)
 
     def _class_names(self, folder: Path, files: Iterable[str], *, dealt: bool) -> tuple[str, ...]:
-        """Names of all splits' classes, so that a class has one number everywhere."""
+        """Return the class names of all splits, so that a class has the same number in each."""
         folders = {folder: files}
         if not dealt:
             others = (
@@ -122,7 +124,7 @@ class ImageFolder:
 
     @property
     def fields(self) -> Mapping[str, Field]:
-        """`real` in the size of the first image, and `label` with `classes`."""
+        """Return `real`, in the size of the first image, and `label` with `classes`."""
         if not self._fields:
             size = image_size(self.images[0].path)
             self._fields = {"real": Field((CHANNEL_COUNT[self.options.channels], *size), "image")}
@@ -134,10 +136,10 @@ class ImageFolder:
         return len(self.images)
 
     def load(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:  # noqa: ARG002
-        """The image as H x W x C, and its class as an integer; nothing is drawn from `rng`.
+        """Return the image as H x W x C and its class as an integer. Nothing is drawn from `rng`.
 
         Raises:
-            DataError: naming the file, when it can't be decoded.
+            DataError: when the file can't be decoded; the error names it.
         """
         image = self.images[index]
         sample = {"real": decode_image(image.path, self.options.channels)}
@@ -146,9 +148,9 @@ class ImageFolder:
         return sample
 
     def sizes(self, index: int) -> Mapping[str, tuple[int, int]]:
-        """Height and width of the image, from its header."""
+        """Return the height and width of the image, read from its header."""
         return {"real": image_size(self.images[index].path)}
 
     def name(self, index: int) -> str:
-        """Where the file is below its split's folder, without its ending."""
+        """Return the file's path below its split's folder, without ending and with `_` for `/`."""
         return self.images[index].name

@@ -1,4 +1,7 @@
-"""What the components that read folders share: which files they take, their order and names."""
+"""Find image files in folders, sort and name them, and deal them to splits.
+
+All components of this plugin that read folders use these functions.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,11 @@ _SHOWN = 20
 
 
 def sort_naturally(names: Iterable[str]) -> list[str]:
-    """Names in the order a person would count them: `2.jpg` before `10.jpg`, on any machine."""
+    """Return the names in natural order: `2.jpg` before `10.jpg`, on any machine."""
 
     def key(name: str) -> list[tuple[str, int]]:
-        # Texts and numbers alternate, a text first and last.
+        # Text and digits alternate, and the first and last parts are always text. So keys can be
+        # compared part by part.
         parts = re.split(r"([0-9]+)", name)
         return list(zip(parts[0::2], [*map(int, parts[1::2]), -1], strict=True))
 
@@ -27,7 +31,10 @@ def sort_naturally(names: Iterable[str]) -> list[str]:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Image files right inside a folder, by ending, hidden ones left out, in natural order."""
+    """Return the image files directly in a folder, in natural order.
+
+    An image file is recognised by its ending. Hidden files are left out.
+    """
     names = [entry.name for entry in folder.iterdir() if _is_image(entry)]
     return [folder / name for name in sort_naturally(names)]
 
@@ -41,8 +48,8 @@ class Found:
     """The images of a folder.
 
     Args:
-        files: by their path below the folder, with `/`, in natural order.
-        notes: what was left out.
+        files: image files by their path below the folder, with `/`, in natural order.
+        notes: messages for the user about files that were left out.
     """
 
     files: Mapping[str, Path]
@@ -50,7 +57,7 @@ class Found:
 
 
 def look_into(folder: Path) -> Found:
-    """The images right inside a folder; where there are none, those of all folders below it."""
+    """Return the images directly in a folder, or those of all folders below it if it has none."""
     here = list_images(folder)
     notes = left_out([folder])
     if not here:
@@ -67,9 +74,9 @@ def look_into(folder: Path) -> Found:
 
 
 def look_below(folder: Path) -> Found:
-    """The images in a folder and all folders below it, hidden ones left out.
+    """Return the images in a folder and in all folders below it, except hidden ones.
 
-    A folder that is reached twice, by a link, counts once.
+    A folder that is reached twice through a link is read once.
     """
     found: dict[str, Path] = {}
     waiting, seen = [folder], dict[Path, Path]()
@@ -89,7 +96,7 @@ def _folders_in(folder: Path) -> list[Path]:
 
 
 def left_out(folders: Sequence[Path]) -> tuple[str, ...]:
-    """What is said of files in these folders that are no images, counted by ending."""
+    """Return a note on the files in these folders that aren't images, counted by ending."""
     endings = Counter(
         path.suffix.lower() or path.name
         for folder in folders
@@ -104,7 +111,7 @@ def left_out(folders: Sequence[Path]) -> tuple[str, ...]:
 
 
 def sample_names(files: Iterable[str]) -> list[str]:
-    """Names of samples for paths below a folder: without ending, `_` for `/`, each one unique."""
+    """Return unique names for paths below a folder, without ending and with `_` for `/`."""
     taken: set[str] = set()
     names = []
     for below in files:
@@ -119,13 +126,13 @@ def sample_names(files: Iterable[str]) -> list[str]:
 
 
 def without_ending(below: str) -> str:
-    """A path with `/` without the ending of its file."""
+    """Return a path with `/` without the ending of its file."""
     folder, slash, name = below.rpartition("/")
     return folder + slash + Path(name).stem
 
 
 def shown(names: Sequence[str], limit: int = _SHOWN) -> str:
-    """Names one a line, all up to a sensible count, then how many more there are."""
+    """Return the names one a line; after `limit` names, the number of the others follows."""
     lines = [f"  {name}" for name in names[:limit]]
     if len(names) > limit:
         lines.append(f"  and {len(names) - limit} more")
@@ -133,12 +140,12 @@ def shown(names: Sequence[str], limit: int = _SHOWN) -> str:
 
 
 def deal(names: Sequence[str], seed: int, root: Path) -> dict[str, list[str]]:
-    """Deal names out 80/10/10 to train, val and test by a hash of seed and name.
+    """Deal names 80/10/10 to train, val and test by a hash of seed and name.
 
-    The same names and seed give the same split on every machine and for every order of the names.
+    The same names and seed give the same split on every machine and in every order of the names.
 
     Raises:
-        DataError: when there are fewer than three.
+        DataError: when there are fewer than three names.
     """
     if len(names) < 3:
         raise DataError(
@@ -149,7 +156,7 @@ def deal(names: Sequence[str], seed: int, root: Path) -> dict[str, list[str]]:
     tenth = max(1, round(len(names) / 10))
 
     def rank(name: str) -> str:
-        # Names that aren't UTF-8 are hashed as the bytes that they are.
+        # File names that aren't valid UTF-8 are hashed as raw bytes.
         whole = f"{seed}/{name}".encode("utf-8", "surrogateescape")
         return hashlib.sha256(whole).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Which files of two folders are partners: those of one name, in whatever Unicode form."""
+"""Match the files of two folders by name, whatever Unicode form the names have."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ganzoo_images.folders import shown, sort_naturally, without_ending
 
 @dataclass(frozen=True)
 class Matched:
-    """Names that two folders share, and files without a partner.
+    """The names that two folders share, and the files without a partner.
 
     Args:
         pairs: for each shared name, in natural order, the source's and the target's file.
-        lonely: paths below either folder's parent, for people.
+        lonely: files without a partner, as `folder/path`, for messages.
     """
 
     pairs: Mapping[str, tuple[Path, Path]]
@@ -25,12 +25,14 @@ class Matched:
 
 
 def key_of(below: str, suffix: str = "") -> str | None:
-    """What partners share: the path without its ending and `suffix`, in Unicode's form NFC.
+    """Return the key by which files are matched.
 
-    macOS writes an accent as a character of its own (NFD) where others write one for both.
+    The key is the path without its ending and without `suffix`, in Unicode's form NFC. It is needed
+    because macOS stores an accent as a separate character (NFD), and other systems store one
+    character for letter and accent (NFC).
 
     Returns:
-        None where the name doesn't end in `suffix`, or is nothing else.
+        None where the file's name doesn't end in `suffix`, or is equal to it.
     """
     plain = unicodedata.normalize("NFC", without_ending(below))
     suffix = unicodedata.normalize("NFC", suffix)
@@ -44,10 +46,11 @@ def match(
     files: tuple[Mapping[str, Path], Mapping[str, Path]],
     suffixes: tuple[str, str],
 ) -> Matched:
-    """Pair the files of two folders, given by their path below it.
+    """Pair the files of two folders, which are given by their path below their folder.
 
     Raises:
-        DataError: naming the files of one folder that would have the same partner.
+        DataError: when several files of one folder would have the same partner; the error names
+            them.
     """
     keyed, lonely = [], []
     for folder, found, suffix in zip(sides, files, suffixes, strict=True):
@@ -75,7 +78,8 @@ def match(
         for key, below in one.items()
         if key not in other
     ]
-    # As the source's file has it: a pair's name, by which it is dealt, is what it always was.
+    # Names keep the Unicode form of the source's file. Pairs are dealt to splits by a hash of the
+    # name, so another form would change the splits of existing data sets.
     names = {
         without_ending(sources[key]).removesuffix(suffixes[0]): key
         for key in sources
@@ -89,16 +93,16 @@ def match(
 
 
 def guess_suffixes(sources: Iterable[str], targets: Iterable[str]) -> tuple[str, str] | None:
-    """What each folder's names have after the part that partners share.
+    """Guess the suffix that each folder's file names have after the part that partners share.
 
     `000` and `000x4` give no suffix and `x4`; `7_A` and `7_B` give `_A` and `_B`.
 
     Args:
-        sources: paths below the one folder, with `/`.
-        targets: paths below the other.
+        sources: paths below the source folder, with `/`.
+        targets: paths below the target folder.
 
     Returns:
-        None unless most of the files find a partner by it.
+        None unless the suffixes give more than half of the files a partner.
     """
     one, other = ({key_of(below) or "" for below in side} for side in (sources, targets))
     if not one or not other:
@@ -121,14 +125,14 @@ def guess_suffixes(sources: Iterable[str], targets: Iterable[str]) -> tuple[str,
 
 
 def _rest(short: set[str], long: set[str]) -> str | None:
-    """What follows a name of `short` in the first name of `long`."""
+    """Return what follows a name of `short` in the first name of `long`, or None."""
     example = sort_naturally(long)[0]
     starts = [example[:end] for end in range(len(example) - 1, 0, -1) if example[:end] in short]
     return example[len(starts[0]) :] if starts else None
 
 
 def _common_end(keys: set[str]) -> str:
-    """The longest ending that all names share and that doesn't begin within a number."""
+    """Return the longest ending that all names share and that doesn't begin within a number."""
     first, *others = keys
     end = first
     for key in others:

@@ -1,4 +1,4 @@
-"""Options of the plugin's components that read files; free of torch, numpy and Pillow."""
+"""Options of the plugin's components that read files. Imports no torch, numpy or Pillow."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FACADES_URL = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets/facades.tar.g
 
 
 class FolderOptions(Options):
-    """What every component that reads a folder with splits has."""
+    """Options of every component that reads a folder with splits."""
 
     root: str
     """Folder of the set: absolute, or relative to the recipe's file, to the working directory, to
@@ -56,7 +56,7 @@ class SideBySideOptions(FolderOptions):
 
 
 class SidesOptions(FolderOptions):
-    """What every component that reads two folders has.
+    """Options of every component that reads two folders.
 
     Accepted layouts, tried in this order: `train/A`, `A/train`, `trainA`, and `A` without splits.
     """

@@ -1,4 +1,4 @@
-"""How a folder of images looks from outside, for `ganzoo init`."""
+"""Recognise which component fits a folder of images, for `ganzoo init`."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _NAMED = 3
 
 
 def propose_side_by_side(folder: Path, *, anyway: bool = False) -> Proposal | None:
-    """`images/side_by_side`, where most of the first files are twice as wide as high.
+    """Propose `images/side_by_side` where most of the first files are twice as wide as high.
 
     Args:
-        folder: the user's.
-        anyway: whatever their shape.
+        folder: the user's folder.
+        anyway: propose it for images of any shape.
     """
     places = [one for one in _folders(folder) if one.name in _SPLITS and list_images(one)]
     place = next((one for one in places if one.name in _TRAIN), (*places, folder)[0])
@@ -68,11 +68,11 @@ def propose_side_by_side(folder: Path, *, anyway: bool = False) -> Proposal | No
 
 
 def propose_two_folders(folder: Path, *, anyway: bool = False) -> Proposal | None:
-    """`images/two_folders`, where there are A and B, or two folders that share names of files.
+    """Propose `images/two_folders` where A and B, or two folders, share file names.
 
     Args:
-        folder: the user's.
-        anyway: whatever the files' names.
+        folder: the user's folder.
+        anyway: propose it whatever the files' names are.
     """
     sides = _sides(folder, _are_pairs) or (_sides(folder, _any) if anyway else None)
     if sides is None:
@@ -104,11 +104,11 @@ def propose_two_folders(folder: Path, *, anyway: bool = False) -> Proposal | Non
 
 
 def propose_unpaired(folder: Path, *, anyway: bool = False) -> Proposal | None:
-    """`images/unpaired`, where there are A and B, or two folders, without a name in common.
+    """Propose `images/unpaired` where A and B, or two folders, have no file name in common.
 
     Args:
-        folder: the user's.
-        anyway: whatever the files' names.
+        folder: the user's folder.
+        anyway: propose it whatever the files' names are.
     """
     sides = _sides(folder, lambda sides: not _are_pairs(sides))
     known = sides is not None
@@ -119,7 +119,7 @@ def propose_unpaired(folder: Path, *, anyway: bool = False) -> Proposal | None:
     source, target = sides.names
     return Proposal(
         extends=UNPAIRED_RECIPE,
-        # The recipe's own fallback, drawn pictures, is no stand-in for somebody's own.
+        # The recipe's fallback data, drawn pictures, can't replace the user's own images.
         options={
             "root": folder.as_posix(),
             "source": source,
@@ -136,14 +136,15 @@ def propose_unpaired(folder: Path, *, anyway: bool = False) -> Proposal | None:
 
 
 def propose_folder(folder: Path, *, anyway: bool = False) -> Proposal | None:
-    """`images/folder`, where all that there is are single images of one kind.
+    """Propose `images/folder` where the folder holds only single images of one kind.
 
-    What could be pairs isn't taken for that: two folders, or images at least twice as wide as high,
-    which may be two side by side that aren't squares. Nor are images in folders beside others.
+    Images that could be pairs aren't taken for single images. These are images in two folders, and
+    images that are at least twice as wide as high, since two images side by side need not be
+    square. Images in folders beside other folders of images aren't taken either.
 
     Args:
-        folder: the user's.
-        anyway: whatever there is, folders below it included.
+        folder: the user's folder.
+        anyway: propose it for any images, also in folders below this one.
     """
     splits = [one for one in _folders(folder) if one.name in _SPLITS]
     others = [one for one in _folders(folder) if one.name not in _SPLITS and look_below(one).files]
@@ -167,7 +168,7 @@ def propose_folder(folder: Path, *, anyway: bool = False) -> Proposal | None:
 
 
 def _are_wide(files: Iterable[Path]) -> bool:
-    """Whether half of the images or more may be pairs side by side; or none can be read."""
+    """Return whether at least half of the images may be pairs side by side, or none can be read."""
     wide = []
     for path in files:
         try:
@@ -185,7 +186,7 @@ class _Sides:
 
 
 def _sides(root: Path, fits: Callable[[_Sides], bool]) -> _Sides | None:
-    """The two sides in whichever layout has some that hold images and that `fits`."""
+    """Return the sides of the first layout with images on both sides for which `fits` is true."""
     standard = (_DEFAULTS.source, _DEFAULTS.target)
     for layout in (*LAYOUTS, "{side}"):
         for split in _TRAIN if "split" in layout else ("",):
@@ -193,7 +194,7 @@ def _sides(root: Path, fits: Callable[[_Sides], bool]) -> _Sides | None:
             if set(standard) <= set(names):
                 names = list(standard)
             elif layout == "{side}" and list_images(root):
-                continue  # a mixed folder: what lies beside the two would go unseen
+                continue  # images directly in `root` would be ignored
             if len(names) != 2:
                 continue
             first, second = (root / layout.format(split=split, side=side) for side in names)
@@ -204,7 +205,7 @@ def _sides(root: Path, fits: Callable[[_Sides], bool]) -> _Sides | None:
 
 
 def _names(root: Path, layout: str, split: str) -> list[str]:
-    """What could be put for `side` in a layout."""
+    """Return the names that may replace `{side}` in a layout."""
     if layout == "{split}/{side}":
         folders = [one.name for one in _folders(root / split)]
     elif layout == "{side}/{split}":
@@ -213,7 +214,7 @@ def _names(root: Path, layout: str, split: str) -> list[str]:
         folders = [one.name.removeprefix(split) for one in _folders(root) if one.name != split]
         folders = [name for name in folders if (root / f"{split}{name}").is_dir()]
     else:
-        # Folders of splits may well hold files of the same names, and are no pairs.
+        # The folders of two splits may hold files of the same names, and these aren't pairs.
         others = [one for one in _folders(root) if one.name not in _SPLITS]
         folders = [one.name for one in others if look_below(one).files]
     return sort_naturally(folders)

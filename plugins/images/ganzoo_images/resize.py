@@ -1,7 +1,8 @@
-"""`images/resize`: Pillow's resize, exactly: the paper's jitter starts with its bicubic to 286.
+"""`images/resize`: resize exactly as Pillow does.
 
-Pillow widens its filters when it shrinks an image (no aliasing) and has a = -0.5 in its bicubic;
-OpenCV, and so albumentations, do neither.
+The jitter of the pix2pix paper begins with Pillow's bicubic resize to 286 pixels. Pillow widens its
+filters when it shrinks an image, which avoids aliasing, and its bicubic filter has a = -0.5.
+OpenCV, which albumentations uses, does neither.
 """
 
 from __future__ import annotations
@@ -29,13 +30,14 @@ _FILTERS = {
 class Resize:
     """Resize every image and label map of a sample to one size; nothing is drawn from `rng`.
 
-    8-bit images equal `PIL.Image.resize` (transparent ones included, whose hidden colours don't
-    bleed). 16-bit and float images are resized a channel at a time in Pillow's 32-bit float mode;
-    16-bit ones are then rounded, and what a filter overshoots is clipped: to the type's range, or
-    to a float image's own. Label maps take the nearest pixel.
+    8-bit images equal the result of `PIL.Image.resize`. This holds for images with transparency
+    too: the colours of invisible pixels don't affect their neighbours. 16-bit and float images are
+    resized channel by channel in Pillow's 32-bit float mode. 16-bit images are then rounded. Values
+    that a filter overshoots are clipped: to the type's range in 16-bit images, and to the image's
+    own range in float images. Label maps take the nearest pixel.
 
     Raises:
-        DataError: when `filters` names a field that the sample doesn't have, or a label map.
+        DataError: when `filters` names a label map, or a field that the sample doesn't have.
     """
 
     def __init__(self, options: ResizeOptions) -> None:

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 class SideBySide:
-    """Pairs in one folder per split, or in one folder without splits (dealt 80/10/10).
+    """Data source of pairs, in one folder per split or in one folder that is dealt 80/10/10.
 
-    Fields: `source` and `target`, H x W/2 x C of the file. Files are in natural order of their
-    names (`2.jpg` before `10.jpg`).
+    The fields are `source` and `target`; each has H x W/2 x C of the file. Files are in natural
+    order of their names (`2.jpg` before `10.jpg`).
 
     Raises:
-        DataMissing: when the folder isn't there.
+        DataMissing: when the folder doesn't exist.
         DataError: when the folder holds no images, or no folder of the split.
     """
 
@@ -41,17 +41,17 @@ class SideBySide:
 
     @classmethod
     def propose(cls, folder: Path) -> Proposal | None:
-        """What `ganzoo init` writes for a folder of such files; see `Proposal`."""
+        """Return what `ganzoo init` writes for a folder of such files; see `Proposal`."""
         return propose_side_by_side(folder)
 
     @classmethod
     def propose_anyway(cls, folder: Path) -> Proposal | None:
-        """What it writes where `--use` names this component."""
+        """Return what `ganzoo init` writes where `--use` names this component."""
         return propose_side_by_side(folder, anyway=True)
 
     @property
     def fields(self) -> Mapping[str, Field]:
-        """`source` and `target`, in the size of the first pair."""
+        """Return `source` and `target`, in the size of the first pair."""
         if not self._fields:
             height, width = self._half(self.files[0])
             shape = (CHANNEL_COUNT[self.options.channels], height, width)
@@ -62,10 +62,10 @@ class SideBySide:
         return len(self.files)
 
     def load(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:  # noqa: ARG002
-        """The pair as two H x W x C arrays; nothing is drawn from `rng`.
+        """Return the pair as two H x W x C arrays. Nothing is drawn from `rng`.
 
         Raises:
-            DataError: naming the file, when it can't be decoded or has no middle.
+            DataError: when the file can't be decoded, or has an odd width; the error names it.
         """
         path = self.files[index]
         both = decode_image(path, self.options.channels)
@@ -76,12 +76,12 @@ class SideBySide:
         return {"source": right, "target": left}
 
     def sizes(self, index: int) -> Mapping[str, tuple[int, int]]:
-        """Height and width of both halves, from the file's header."""
+        """Return the height and width of both halves, read from the file's header."""
         half = self._half(self.files[index])
         return {"source": half, "target": half}
 
     def name(self, index: int) -> str:
-        """Stem of the file; with `_` for `/`, its path where it is in a folder of its own."""
+        """Return the file's path below the split's folder, without ending and with `_` for `/`."""
         return self.names[index]
 
     def _half(self, path: Path) -> tuple[int, int]:

@@ -1,6 +1,7 @@
-"""The recipes that `ganzoo init` proposes for folders of images, at the size that a machine allows.
+"""The recipes that `ganzoo init` proposes for folders of images, in the size a machine allows.
 
-Each function gives the tables that are laid over the recipe: sizes of images and networks, no more.
+Each public function returns tables that replace values of the recipe: only the sizes of images and
+networks, and what depends on them.
 """
 
 from __future__ import annotations
@@ -33,12 +34,15 @@ def _jitter(size: int) -> list[dict[str, Any]]:
 
 
 def _patch(size: int) -> int:
-    """The receptive field of a discriminator that sees a part of the image: 70 of 256."""
+    """Return the discriminator's receptive field for an image size: 70 for 256 pixels."""
     return 70 if size >= 96 else 34 if size >= 48 else 16
 
 
 def _depth(size: int) -> int:
-    """Halvings down to a map of few pixels; of sizes that can't be halved so far, too many."""
+    """Return how many halvings lead to a feature map of few pixels.
+
+    A size that can't be halved exactly down to `_BOTTLENECK` gets more halvings than it allows.
+    """
     exact = (size & -size).bit_length() - 1
     return exact if size >> exact <= _BOTTLENECK else size.bit_length() - 1
 
@@ -52,10 +56,11 @@ _RATE = 2e-4
 
 
 def paired(scale: Scale) -> dict[str, Any]:
-    """Tables over `pix2pix_facades.toml`.
+    """Return the tables that replace values of `pix2pix_facades.toml`.
 
-    Narrower networks take a higher rate: at 64 x 64 and width 16, four times the published one drew
-    doors, windows and cornices after 200 steps where that one drew a grey veil after 250.
+    Narrower networks get a higher learning rate. At 64 x 64 pixels and width 16, four times the
+    published rate produced doors, windows and cornices after 200 steps. The published rate produced
+    only a grey haze after 250 steps.
     """
     rate = {"lr": _RATE * 64 / max(16, scale.width)} if scale.width < 64 else {}
     return {
@@ -67,7 +72,7 @@ def paired(scale: Scale) -> dict[str, Any]:
 
 
 def unpaired(scale: Scale) -> dict[str, Any]:
-    """Tables over `cyclegan_catdog.toml`."""
+    """Return the tables that replace values of `cyclegan_catdog.toml`."""
     blocks = 9 if scale.size >= 256 else 6 if scale.size >= 128 else 3
     return {
         "augment": _jitter(scale.size),
@@ -78,7 +83,7 @@ def unpaired(scale: Scale) -> dict[str, Any]:
 
 
 def folder(scale: Scale) -> dict[str, Any]:
-    """Tables over `gan_folder.toml`."""
+    """Return the tables that replace values of `gan_folder.toml`."""
     return {
         "augment": _square(scale.size),
         "generator": {"width": scale.width},
@@ -87,7 +92,7 @@ def folder(scale: Scale) -> dict[str, Any]:
 
 
 def _square(size: int) -> list[dict[str, Any]]:
-    """The middle square, always."""
+    """Return augmentations that take the middle square of each image, in every split."""
     shorter = {"use": "albumentations/smallest_max_size", "max_size": size}
     crop = {"use": "albumentations/center_crop", "height": size, "width": size}
     return [{**shorter, "interpolation": "area", "on": "always"}, {**crop, "on": "always"}]
@@ -118,7 +123,8 @@ FOLDER_SIZING = Sizing(
     scales=(Scale(64, 64), Scale(64, 32), Scale(64, 16), Scale(32, 32), Scale(32, 16)),
     tables=folder,
     paper=_DCGAN,
-    # Its five epochs are of three million images, which is 117,000 steps: a folder needs more.
+    # The paper trains for five epochs of three million images, which is 117,000 steps. A folder has
+    # fewer images and needs more epochs.
     paper_tables={
         **folder(_DCGAN),
         "discriminator": {"width": _DCGAN.width, "norm": "batch"},

@@ -1,4 +1,4 @@
-"""Which folder holds which split, and which side of a pair."""
+"""Find the folder of each split, and of each side of a pair."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ class Place:
     """Where a split's files are.
 
     Args:
-        split: name of the folder's split, or "" where the files are to be dealt out.
-        notes: what the user should know.
+        split: the split whose folder holds the files, or "" where the files are to be dealt to
+            splits.
+        notes: messages for the user.
     """
 
     split: str
@@ -41,7 +42,7 @@ class Place:
 
 
 def split_names(options: FolderOptions) -> dict[str, tuple[str, ...]]:
-    """Names that the folder of each split may have, the first one found counts."""
+    """Return the possible names of each split's folder; the first one that exists is used."""
     names = {"train": options.train, "val": options.val, "test": options.test}
     return {
         split: tuple(
@@ -54,19 +55,19 @@ def split_names(options: FolderOptions) -> dict[str, tuple[str, ...]]:
 
 
 def find_split(options: FolderOptions, split: Split, root: Path) -> tuple[Path, Place]:
-    """The folder where a split's files are, and which split that folder serves.
+    """Return the folder with a split's files, and the split that this folder belongs to.
 
-    Where the place has no split, the folder's files are to be dealt out.
+    Where `Place.split` is empty, the folder's files are to be dealt to the splits.
 
     Raises:
-        DataError: when neither the split nor its stand-in has a folder.
+        DataError: when neither the split nor its substitute has a folder.
     """
     present = {
         part: next(root / name for name in names if (root / name).is_dir())
         for part, names in split_names(options).items()
         if any((root / name).is_dir() for name in names)
     }
-    if list(present) == ["train"]:  # that one is dealt out: nothing else is to be had
+    if list(present) == ["train"]:  # its files are dealt: there is no other folder
         return present["train"], Place("")
     if not present:
         return root, Place("")
@@ -77,9 +78,9 @@ def find_split(options: FolderOptions, split: Split, root: Path) -> tuple[Path, 
 def find_sides(
     root: Path, options: SidesOptions, split: Split
 ) -> tuple[tuple[Path, Path], bool, tuple[str, ...]]:
-    """Folders of both sides, whether they belong to a split, and what to say about it.
+    """Return the folders of both sides, whether they belong to a split, and notes for the user.
 
-    Where they belong to none, the files are to be dealt out.
+    Where they belong to no split, the files are to be dealt to the splits.
 
     Raises:
         DataError: when no layout fits.
@@ -91,7 +92,7 @@ def find_sides(
         notes = tuple(
             f"{root} has {here} and no {lacking}: {here} isn't used." for here, lacking in alone
         )
-        if list(found) == ["train"]:  # dealt out, as by `find_split`: nothing else is to be had
+        if list(found) == ["train"]:  # as in `find_split`
             return found["train"], False, notes
         label = layout.format(split=getattr(options, split), side=options.source)
         place = _chosen(list(found), split, root, label)
@@ -116,7 +117,10 @@ def find_sides(
 def _sides_by_split(
     root: Path, options: SidesOptions, layout: str
 ) -> tuple[dict[str, tuple[Path, Path]], list[tuple[str, str]]]:
-    """Folders of both sides by split; and one that is there alone, with the one that it lacks."""
+    """Return the folders of both sides by split, and the folders whose other side is missing.
+
+    Each item of the second list has the folder that exists and the one that is missing.
+    """
     found: dict[str, tuple[Path, Path]] = {}
     alone = []
     for part, names in split_names(options).items():
@@ -142,16 +146,16 @@ def _what_is_there(root: Path) -> str:
 
 
 def _chosen(present: Sequence[str], split: Split, root: Path, label: str) -> Place:
-    """Decide which of the split folders that are there serves a split.
+    """Return which of the existing split folders is used for a split.
 
     Args:
         present: splits that have a folder, at least one.
-        split: the split wanted.
+        split: the split that is wanted.
         root: the set's folder, for messages.
-        label: what the folder of the split is called, for messages.
+        label: the expected name of the split's folder, for messages.
 
     Raises:
-        DataError: when neither the split nor its stand-in has a folder.
+        DataError: when neither the split nor its substitute has a folder.
     """
     if split in present:
         return Place(split)
@@ -166,7 +170,7 @@ def _chosen(present: Sequence[str], split: Split, root: Path, label: str) -> Pla
 
 
 def dealt_note(root: Path, parts: Mapping[str, Sequence[str]], seed: int, what: str) -> str:
-    """The sentence that says that the splits were drawn here.
+    """Return a note for the user that ganzoo dealt the files to splits.
 
     Args:
         root: the set's folder.
@@ -181,5 +185,5 @@ def dealt_note(root: Path, parts: Mapping[str, Sequence[str]], seed: int, what: 
 
 
 def dealt(parts: Mapping[str, Sequence[str]]) -> str:
-    """How many names each split got: `8/1/1`."""
+    """Return how many names each split got: `8/1/1`."""
     return "/".join(str(len(parts[split])) for split in ("train", "val", "test"))

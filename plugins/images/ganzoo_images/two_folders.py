@@ -40,16 +40,17 @@ class _Pair:
 
 
 class TwoFolders:
-    """Pairs of files with the same stem (`A/7.jpg` and `B/7.png`), in natural order.
+    """Data source of pairs of files with the same stem (`A/7.jpg`, `B/7.png`), in natural order.
 
-    Fields: `source` and `target`, each in the size of its file; both files of a pair must have
-    the same size, unless `sizes` says how they get it. Headers of all files of the split are read
-    once, when the source is opened.
+    The fields are `source` and `target`, each in the size of its file. Both files of a pair must
+    have the same size, unless the option `sizes` gives them one. The headers of all files of the
+    split are read once, when the data source is created.
 
     Raises:
-        DataMissing: when the folder isn't there.
-        DataError: when no layout fits, or naming the files that have no partner, share their stem
-            with another, can't be read, or have another size than their partner.
+        DataMissing: when the folder doesn't exist.
+        DataError: when no layout fits, or when files have no partner, share their stem with another
+            file of the folder, can't be read, or differ in size from their partner. The error names
+            these files.
     """
 
     def __init__(self, options: TwoFoldersOptions, split: Split) -> None:
@@ -74,17 +75,17 @@ class TwoFolders:
 
     @classmethod
     def propose(cls, folder: Path) -> Proposal | None:
-        """What `ganzoo init` writes for a folder with two folders of pairs; see `Proposal`."""
+        """Return what `ganzoo init` writes for two folders of pairs; see `Proposal`."""
         return propose_two_folders(folder)
 
     @classmethod
     def propose_anyway(cls, folder: Path) -> Proposal | None:
-        """What it writes where `--use` names this component."""
+        """Return what `ganzoo init` writes where `--use` names this component."""
         return propose_two_folders(folder, anyway=True)
 
     @property
     def fields(self) -> Mapping[str, Field]:
-        """`source` and `target`, in the size of the first pair."""
+        """Return `source` and `target`, in the size of the first pair."""
         if not self._fields:
             sizes = self.sizes(0)
             channels = {
@@ -101,10 +102,10 @@ class TwoFolders:
         return len(self.pairs)
 
     def load(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """The pair as two H x W x C arrays; nothing is drawn from `rng`.
+        """Return the pair as two H x W x C arrays. Nothing is drawn from `rng`.
 
         Raises:
-            DataError: naming the file, when it can't be decoded.
+            DataError: when a file can't be decoded; the error names it.
         """
         pair = self.pairs[index]
         sample = {
@@ -120,13 +121,13 @@ class TwoFolders:
         return Resize(ResizeOptions(size=size))(sample, rng)
 
     def _common(self, source: tuple[int, ...], target: tuple[int, ...]) -> Size:
-        """The size that both images of a pair come out in."""
+        """Return the size to which both images of a pair are resized or cut."""
         if self.options.sizes == "crop":
             return min(source[0], target[0]), min(source[1], target[1])
         return target[0], target[1]
 
     def sizes(self, index: int) -> Mapping[str, Size]:
-        """Height and width of both images, from their headers."""
+        """Return the height and width that `load` gives both images, from the files' headers."""
         pair = self.pairs[index]
         source, target = image_size(pair.source), image_size(pair.target)
         if self.options.sizes != "equal":
@@ -134,7 +135,7 @@ class TwoFolders:
         return {"source": source, "target": target}
 
     def name(self, index: int) -> str:
-        """Stem that both files share."""
+        """Return the stem that both files share."""
         return self.names[index]
 
 
@@ -146,7 +147,7 @@ def _middle(image: np.ndarray, size: Size) -> np.ndarray:
 def _matched(
     folders: tuple[Path, Path], options: TwoFoldersOptions
 ) -> tuple[list[_Pair], tuple[str, ...]]:
-    """Pairs by stem; files without a partner are an error or left out."""
+    """Return pairs by stem; files without a partner raise an error or are left out."""
     source, target = folders
     found = look_into(source), look_into(target)
     notes = (*found[0].notes, *found[1].notes)
@@ -171,7 +172,7 @@ def _matched(
 
 
 def _cure(found: tuple[Found, Found], suffixes: tuple[str, str], *, some: bool) -> str:
-    """What to do about files without a partner, of those things that would help."""
+    """Return advice on files without a partner: only what would help here."""
     guess = guess_suffixes(found[0].files, found[1].files)
     if guess is not None and guess != suffixes:
         keys = ("data.source_suffix", "data.target_suffix")
@@ -188,7 +189,7 @@ def _cure(found: tuple[Found, Found], suffixes: tuple[str, str], *, some: bool) 
 def _of_one_size(
     pairs: Sequence[_Pair], options: TwoFoldersOptions
 ) -> tuple[list[_Pair], tuple[str, ...]]:
-    """Pairs whose files can be read and get one size; the others are an error or left out."""
+    """Return the readable pairs of one size; the others raise an error or are left out."""
     good: list[_Pair] = []
     bad: list[str] = []
     unequal = 0

@@ -1,4 +1,4 @@
-"""Unpacking a tar archive without trusting it: tarfile's data filter, no links, within limits."""
+"""Unpack a tar archive from an untrusted source: no links, no paths outside, within limits."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ MAX_DEPTH = 16
 """Folders that a member may lie in."""
 _BLOCK = 256 * 1024
 
-# Errors of the system that the names in an archive cause: a file where a folder is, a name that is
-# too long or has a forbidden character. All other errors, such as a full disk, are the machine's.
+# System errors that are caused by the names in an archive: a file where a folder is, or a name that
+# is too long or has a forbidden character. All other system errors, such as a full disk, aren't the
+# archive's fault.
 _OF_NAMES = frozenset(
     (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)
 )
@@ -28,11 +29,13 @@ _OF_NAMES = frozenset(
 def unpack(archive: Path, folder: Path) -> None:
     """Unpack the regular files and folders of a tar archive.
 
+    Files that were unpacked before an error aren't removed.
+
     Raises:
-        DataError: for a link, a device, a member that would lie outside of `folder` or can't have
-            its name, too many members or too many bytes, and when the archive is damaged. What was
-            unpacked before stays.
-        OSError: when the machine can't write what is right with the archive.
+        DataError: when the archive is damaged, has too many members or too many bytes, or has a
+            member that is a link or a device, would lie outside of `folder`, or has a name that the
+            system rejects.
+        OSError: when the machine can't write a valid member, for example on a full disk.
     """
     unpacked = 0
     try:
@@ -47,7 +50,8 @@ def unpack(archive: Path, folder: Path) -> None:
                     if isinstance(error, OSError) and error.errno not in _OF_NAMES:
                         raise
                     raise _refusal(archive, member, f"can't be made: {error}") from error
-            # The checksum of a compressed file stands at its end, after the last member.
+            # A compressed file has its checksum at the end, after the last member. Reading to the
+            # end checks it.
             while tar.fileobj is not None and (block := tar.fileobj.read(_BLOCK)):
                 unpacked += len(block)
                 if unpacked > MAX_UNPACKED:
@@ -55,13 +59,13 @@ def unpack(archive: Path, folder: Path) -> None:
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise _damaged(archive, error) from error
     except OSError as error:
-        if error.errno is not None:  # the system's; that of gzip and bz2 has no number
+        if error.errno is not None:  # a system error; gzip and bz2 raise OSError without errno
             raise
         raise _damaged(archive, error) from error
 
 
 def _beyond_limits(member: tarfile.TarInfo, members: int, unpacked: int) -> str:
-    """Return why a member isn't taken, whatever its name; an empty string if it may be."""
+    """Return why a member is refused regardless of its name, or an empty string."""
     if member.issym() or member.islnk():
         return f"is a link to {member.linkname!r}"
     if unpacked > MAX_UNPACKED:

@@ -1,4 +1,4 @@
-"""`images/unpaired`: two folders whose images have nothing to do with one another."""
+"""`images/unpaired`: images of two kinds in two folders, without pairs."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 
 class Unpaired:
-    """Images of two kinds in two folders, each in natural order, of any lengths.
+    """Data source of images of two kinds in two folders, each in natural order and of any length.
 
-    Fields: `source` and `target`, neither of them aligned, each in the size of its file. There are
-    as many samples as the longer folder has files, so that an epoch shows each of those once. What
-    stands beside it is drawn from the other folder in training; in val and test it is
-    always the same file, counted round the folder's end.
+    The fields are `source` and `target`. Neither of them is aligned with the other, and each has
+    the size of its file. There are as many samples as the longer folder has files, so that an epoch
+    shows each of these once. In training, the partner is drawn from the shorter folder. In val and
+    test it is always the same file: the shorter folder is repeated as often as needed.
 
     Raises:
-        DataMissing: when the folder isn't there.
-        DataError: when no layout fits, a folder has no images, or too few to be dealt into splits.
+        DataMissing: when the folder doesn't exist.
+        DataError: when no layout fits, or a folder has no images or too few to deal to the splits.
     """
 
     def __init__(self, options: UnpairedOptions, split: Split) -> None:
@@ -68,17 +68,17 @@ class Unpaired:
 
     @classmethod
     def propose(cls, folder: Path) -> Proposal | None:
-        """What `ganzoo init` writes for two folders without pairs; see `Proposal`."""
+        """Return what `ganzoo init` writes for two folders without pairs; see `Proposal`."""
         return propose_unpaired(folder)
 
     @classmethod
     def propose_anyway(cls, folder: Path) -> Proposal | None:
-        """What it writes where `--use` names this component."""
+        """Return what `ganzoo init` writes where `--use` names this component."""
         return propose_unpaired(folder, anyway=True)
 
     @property
     def fields(self) -> Mapping[str, Field]:
-        """`source` and `target`, in the size of the first file of each folder."""
+        """Return `source` and `target`, in the size of the first file of each folder."""
         if not self._fields:
             sides = (
                 ("source", self.sources, self.options.source_channels),
@@ -100,21 +100,24 @@ class Unpaired:
 
     @property
     def own_names(self) -> dict[str, list[str]]:
-        """The files of each folder, where sample i shows file i of both."""
+        """Return the names of each folder's files; empty in training, where partners are drawn.
+
+        Otherwise sample i shows file i of each folder, counted modulo the folder's length.
+        """
         return {} if self.drawn else self.names
 
     def undrawn(self) -> Unpaired:
-        """The same with nothing drawn: as val and test are."""
+        """Return a copy of this source that draws nothing, as in val and test."""
         other = copy.copy(self)
         other.drawn = False
         return other
 
     def load(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Two images, H x W x C; in training the shorter folder's is drawn from `rng`.
+        """Return two images, H x W x C. In training the shorter folder's image is drawn from `rng`.
 
         Raises:
-            IndexError: when there's no such sample.
-            DataError: naming the file, when it can't be decoded.
+            IndexError: when there is no such sample.
+            DataError: when a file can't be decoded; the error names it.
         """
         if not 0 <= index < len(self):
             message = f"there are {len(self)} samples, and no index {index}"
@@ -122,8 +125,9 @@ class Unpaired:
         at, beside = index, index % min(len(self.sources), len(self.targets))
         if self.drawn:
             shorter = min(len(self.sources), len(self.targets))
-            # Counted from `index`, which leaves it as random, so that one and the same `rng` for
-            # every index, as `ganzoo data inspect` has it, sees each file of the shorter folder.
+            # The drawn number is added to `index`, which keeps the draw uniform. `ganzoo data
+            # inspect` uses the same `rng` for every index, and still sees each file of the shorter
+            # folder.
             beside = (index + int(rng.integers(shorter))) % shorter
         longer_is_source = len(self.sources) >= len(self.targets)
         source, target = (at, beside) if longer_is_source else (beside, at)
@@ -133,21 +137,28 @@ class Unpaired:
         }
 
     def sizes(self, index: int) -> Mapping[str, tuple[int, int]]:
-        """Height and width of two images from their headers; all indices together show every file.
+        """Return the height and width of two images, read from their headers.
 
-        In training, what stands beside the longer folder's file is another one than here.
+        All indices together give the sizes of every file. In training, `load` may draw another file
+        of the shorter folder than the one measured here.
         """
         sides = {"source": self.sources, "target": self.targets}
         return {name: image_size(files[index % len(files)]) for name, files in sides.items()}
 
     def name(self, index: int) -> str:
-        """Stem of the longer folder's file (its whole name, where two share the stem)."""
+        """Return the longer folder's file name without its ending.
+
+        Where two files differ only in the ending, the name has the ending too.
+        """
         longer = "source" if len(self.sources) >= len(self.targets) else "target"
         return self.names[longer][index]
 
 
 def _names(files: Iterable[str]) -> list[str]:
-    """Paths without endings, `_` for `/`; 1.jpg beside 1.png are two images, and need two names."""
+    """Return file names without endings, with `_` for `/`.
+
+    `1.jpg` and `1.png` are two images, so both keep their ending in the name.
+    """
     stems = [without_ending(below) for below in files]
     counts = Counter(stems)
     return [
@@ -159,7 +170,7 @@ def _names(files: Iterable[str]) -> list[str]:
 def _dealt(
     folders: Sequence[Path], sides: Sequence[Mapping[str, Path]], seed: int, split: Split
 ) -> tuple[list[Mapping[str, Path]], list[str]]:
-    """The files of a split on each side, and how many each split got: `8/1/1`."""
+    """Return the files of a split on each side, and how many each split got: `8/1/1`."""
     chosen: list[Mapping[str, Path]] = []
     counts = []
     for folder, files in zip(folders, sides, strict=True):
