@@ -1,8 +1,9 @@
-"""Six types of houses whose look follows from their layout, so that it can be learnt from labels.
+"""Six types of houses whose appearance follows from their layout.
 
-With `styles = "free"` a label map says nothing of its building's colours, and a generator can only
-paint the mean of all of them. Here each house has one kind of ornament, at every window, and the
-ornament tells the type: near any piece of wall the label map shows what the wall looks like.
+A generator can therefore learn the appearance from the labels. With `styles = "free"` a label map
+contains no information on the colours of its building, and a generator can only produce the mean of
+all colours. Here each house has one kind of ornament at every window, and the ornament determines
+the type. So near any part of a wall the label map determines what that wall looks like.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from ganzoo_facades.style import Light, Style
 
 
 def draw_house(rng: np.random.Generator, size: int) -> Plan:
-    """Lay out a house of one of the six types; each is as likely as the others."""
+    """Lay out a house of one of the six types, which are equally likely."""
     return draw_plan(rng, size, ORNAMENTS[int(rng.integers(len(ORNAMENTS)))])
 
 
 def style_of(plan: Plan, rng: np.random.Generator) -> Style:
-    """The style of a plan's type; what is left to `rng` is a few per cent of exposure.
+    """Return the style of a plan's type; only the exposure is random, by a few per cent.
 
     Raises:
         ValueError: when the plan wasn't drawn with a single ornament.
@@ -36,7 +37,10 @@ def style_of(plan: Plan, rng: np.random.Generator) -> Style:
 
 
 def alike(plan: Plan) -> Plan:
-    """The plan with one sort of windows, of doors and of shops, as the labels don't tell them."""
+    """Return the plan with one variant of windows, doors and shops.
+
+    The label map doesn't contain variants, so a generator couldn't learn them.
+    """
     parts = [
         part._replace(variant=1) if part.kind in {"window", "door", "shop"} else part
         for part in plan.parts
@@ -45,7 +49,7 @@ def alike(plan: Plan) -> Plan:
 
 
 def _rgb(code: str) -> np.ndarray:
-    """A colour such as `b5533c`, as it is displayed, in linear light."""
+    """Return the linear light of a displayed colour such as `b5533c`."""
     values = [int(code[i : i + 2], 16) / 255 for i in (0, 2, 4)]
     return np.square(np.array(values, np.float32))
 

@@ -1,4 +1,4 @@
-"""The canvas of a procedural facade, and the textures of its walls."""
+"""The canvas of a procedural facade, the textures of its walls and its background."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ganzoo_facades.style import Colour, Light, Style, draw_wall
 
 
 class Canvas:
-    """Reflectance and sunlight of a picture that is being painted.
+    """Reflectance and sunlight of a picture while it is painted.
 
     Attributes:
         colour: side x side x 3 float32, linear reflectance.
-        sun: side x side float32, share of the sun's light that arrives.
+        sun: side x side float32, the share of the sun's light that arrives.
         unit: pixels of the canvas per 256th of the picture's side.
-        finest: period in pixels of the canvas that a repeated detail needs to survive the shrinking
-            to the picture.
+        finest: smallest period of a repeated detail, in pixels of the canvas, that is still visible
+            after the canvas is shrunk to the picture.
     """
 
     def __init__(self, size: int, factor: int, light: Light, rng: np.random.Generator) -> None:
@@ -31,26 +31,26 @@ class Canvas:
         self.rng = rng
 
     def pixels(self, length: float) -> int:
-        """A length in 256ths of the side, as at least one pixel of the canvas."""
+        """Convert a length from 256ths of the side to pixels of the canvas, at least one."""
         return max(1, round(length * self.unit))
 
     def clip(self, box: Box) -> Box:
-        """The part of a box that lies on the canvas; may be empty (right <= left)."""
+        """Return the part of a box that lies on the canvas; it may be empty (right <= left)."""
         x0, y0, x1, y1 = box
         return max(x0, 0), max(y0, 0), min(x1, self.side), min(y1, self.side)
 
     def view(self, box: Box) -> np.ndarray:
-        """Reflectance inside of a box, to be written to."""
+        """Return a view of the reflectance inside a box, to write to."""
         x0, y0, x1, y1 = self.clip(box)
         return self.colour[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)]
 
     def light_up(self, box: Box) -> None:
-        """Take shadows off a part that projects from what they were cast on."""
+        """Remove shadows from a part that stands out from the wall."""
         x0, y0, x1, y1 = self.clip(box)
         self.sun[y0:y1, x0:x1] = 1
 
     def shade(self, box: Box, share: float) -> None:
-        """Leave at most `share` of the sun's light in a box."""
+        """Limit the share of the sun's light in a box to `share`."""
         x0, y0, x1, y1 = self.clip(box)
         if x0 < x1 and y0 < y1:
             region = self.sun[y0:y1, x0:x1]
@@ -77,15 +77,16 @@ class Canvas:
 
 
 def cloud(rng: np.random.Generator, height: int, width: int, cells: int) -> np.ndarray:
-    """Smooth noise of about mean 0 and standard deviation 0.3: height x width float32."""
+    """Return smooth noise, height x width float32, with mean about 0 and standard deviation 0.3."""
     small = rng.random((cells + 2, cells + 2), dtype=np.float32) - np.float32(0.5)
     return cv2.resize(small, (max(width, 1), max(height, 1)), interpolation=cv2.INTER_CUBIC)
 
 
 def spread(plane: np.ndarray, colour: Colour) -> np.ndarray:
-    """Outer product of a plane and a colour: H x W float32 to H x W x 3.
+    """Return the outer product of a plane and a colour: H x W float32 to H x W x 3.
 
-    Whole rows are multiplied: numpy's broadcast over a last axis of three is five times slower.
+    Whole rows are multiplied because numpy's broadcast over a last axis of three is five times
+    slower.
     """
     height, width = plane.shape
     rows = cv2.cvtColor(plane, cv2.COLOR_GRAY2RGB).reshape(height, 3 * width)
@@ -97,8 +98,8 @@ def wall(canvas: Canvas, box: Box, colour: Colour, material: str, course: float)
     """Fill a box with a wall.
 
     Args:
-        canvas: what to paint on.
-        box: where, in pixels of the canvas.
+        canvas: the canvas to paint on.
+        box: the wall's box, in pixels of the canvas.
         colour: mean reflectance.
         material: `brick`, `stone`, `panels` or `plaster`.
         course: factor on the size of its blocks.
@@ -118,7 +119,7 @@ def wall(canvas: Canvas, box: Box, colour: Colour, material: str, course: float)
 
 
 def _blocks(canvas: Canvas, height: int, width: int, material: str, course: float) -> np.ndarray:
-    """Tone of bricks, stones or panels with their joints, about mean 1: height x width."""
+    """Return the tone of bricks, stones or panels with joints: height x width, about mean 1."""
     rng = canvas.rng
     rows, columns, spread, joint, contrast = {
         "brick": (3.2, 9.0, 0.2, 0.8, float(rng.choice([0.72, 1.4]))),
@@ -192,7 +193,7 @@ def _tree(canvas: Canvas, box: Box) -> None:
     height, width = view.shape[:2]
     if height < 4 or width < 2:
         return
-    # A crown of overlapping round tufts, wider towards its middle.
+    # The crown consists of overlapping discs and is wider towards its middle.
     crown = np.zeros((height, width), np.uint8)
     trunk = x1 - x0 if x0 == 0 else 0
     for _ in range(26):

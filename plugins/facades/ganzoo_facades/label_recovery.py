@@ -1,8 +1,8 @@
-"""How well the labels of a facade can be read back from its generated photograph.
+"""Measure how well the labels of a facade can be recovered from its generated photograph.
 
-The paper's FCN-score idea (arXiv 1611.07004, section 3.4): if generated pictures are realistic, a
-net that was trained on real ones segments them correctly. Here the net is a small one, trained on
-procedural training photographs, whose labels are exact.
+The idea is that of the paper's FCN-score (arXiv 1611.07004, section 3.4): if generated images are
+realistic, a segmentation network that was trained on real ones segments them correctly. Here the
+network is a small one. It is trained on procedural training photographs, whose labels are exact.
 """
 
 from __future__ import annotations
@@ -31,13 +31,15 @@ SHIPPED = Path(__file__).with_name("segmenter_128.safetensors")
 
 
 class LabelRecovery:
-    """Pixel accuracy, class accuracy and class IoU of the labels recovered from photographs.
+    """Metric: pixel accuracy, class accuracy and class IoU of the labels recovered from images.
 
-    For the generated photographs, for the true ones (`ceiling_...`) and, as a `floor_...`, for the
-    true ones against the labels of the next image (the last against the first's; no floor when
-    there's only one image). Accuracy of pixels is a mean over images; the two others are those of
-    the whole set's confusion matrix, averaged over the classes that occur in its labels, as in
-    arXiv 1411.4038, section 5. Pictures of more than 128 pixels are shrunk to 128 first.
+    Each figure is computed three times. The plain one is that of the generated photographs. The
+    ceiling (`ceiling_...`) is that of the true photographs. The floor (`floor_...`) is that of the
+    true photographs compared with the labels of the next image, where the first image follows the
+    last one. There is no floor when there is only one image. Pixel accuracy is the mean over
+    images. Class accuracy and class IoU are computed from the confusion matrix of the whole set,
+    and averaged over the classes that occur in its labels, as in arXiv 1411.4038, section 5. Images
+    of more than 128 pixels are shrunk to 128 first.
     """
 
     needs = frozenset({"labels", "target"})
@@ -58,14 +60,14 @@ class LabelRecovery:
         self._true: list[Tensor] = []
 
     def update(self, batch: Mapping[str, Tensor], generated: Tensor) -> None:
-        """Segment a batch.
+        """Segment the images of a batch.
 
         Args:
-            batch: `labels` (N x H x W class indices) and `target` (N x 3 x H x W in [-1, 1]).
+            batch: has `labels` (N x H x W class indices) and `target` (N x 3 x H x W in [-1, 1]).
             generated: N x 3 x H x W in [-1, 1].
 
         Raises:
-            DataError: when shapes don't fit, or a label is not one of the 12 classes.
+            DataError: when shapes don't fit, or a label isn't one of the 12 classes.
         """
         labels, target = batch["labels"].cpu(), batch["target"].cpu()
         _check(labels, target, generated)
@@ -76,7 +78,7 @@ class LabelRecovery:
         self._true.extend(_segment(self._net, target))
 
     def compute(self) -> dict[str, Score]:
-        """The nine figures of all images taken in (six for a single image)."""
+        """Return the nine figures of all images that were added (six for a single image)."""
         scores = _scores("", self._generated, self._labels)
         scores |= _scores("ceiling_", self._true, self._labels)
         if len(self._labels) > 1:
@@ -86,7 +88,7 @@ class LabelRecovery:
 
     @staticmethod
     def headline(values: Mapping[str, Score]) -> str:
-        """One sentence on where the generated photographs lie between floor and ceiling."""
+        """Return a sentence on where the generated photographs lie between floor and ceiling."""
         got, ceiling = values["pixel_accuracy"].mean, values["ceiling_pixel_accuracy"].mean
         if "floor_pixel_accuracy" not in values:
             return f"labels recovered: {got:.3f} of pixels (ceiling {ceiling:.3f}; no floor)"
@@ -99,9 +101,9 @@ class LabelRecovery:
 
     @staticmethod
     def share(values: Mapping[str, Score]) -> float:
-        """(generated - floor) / (ceiling - floor) of pixel accuracy; may leave [0, 1].
+        """Return (generated - floor) / (ceiling - floor) of pixel accuracy.
 
-        NaN where the ceiling doesn't stand above the floor.
+        The value may lie outside [0, 1]. It is NaN where the ceiling isn't above the floor.
         """
         got, ceiling, floor = (
             values[prefix + "pixel_accuracy"].mean for prefix in ("", "ceiling_", "floor_")
@@ -130,7 +132,10 @@ def _check(labels: Tensor, target: Tensor, generated: Tensor) -> None:
 
 
 def _segment(net: Segmenter, images: Tensor) -> Tensor:
-    """Most likely class of each pixel, N x H x W uint8, one image at a time to bound memory."""
+    """Return the most likely class of each pixel, N x H x W uint8.
+
+    Images are segmented one by one to limit memory.
+    """
     with torch.no_grad():
         found = [net(fit_image(image[None].float().cpu())).argmax(1) for image in images]
     return torch.cat(found).to(torch.uint8)
@@ -153,22 +158,22 @@ def _scores(prefix: str, found: list[Tensor], labels: list[Tensor]) -> dict[str,
 
 
 def confusion(found: Tensor, labels: Tensor) -> Tensor:
-    """Counts of pixels by (true class, found class): 12 x 12 float64."""
+    """Return the counts of pixels by (true class, found class): 12 x 12 float64."""
     classes = len(CLASSES)
     index = labels.flatten().long() * classes + found.flatten().long()
     return torch.bincount(index, minlength=classes**2).view(classes, classes).double()
 
 
 def trained(options: LabelRecoveryOptions, size: int) -> Segmenter:
-    """Return the segmenter for pictures of `size` pixels, without training it where that is done.
+    """Return the segmentation network for images of `size` pixels, and train it only if necessary.
 
     With the default options, and from 128 pixels on, it is the network that ships with the plugin
     (`plugins/facades/train_segmenter.py` made it). Any other network is read from the cache, or is
-    trained and put there. A damaged file of the cache is replaced.
+    trained and saved there. A damaged file of the cache is replaced.
     """
-    size = min(max(size, 32), LARGEST)  # larger pictures are shrunk before they are segmented
+    size = min(max(size, 32), LARGEST)  # larger images are shrunk before segmentation
     if size == LARGEST and options == LabelRecoveryOptions(use_cache=options.use_cache):
-        with isolated():  # its first weights are drawn, and never used
+        with isolated():  # the initial weights are drawn, then replaced
             net = Segmenter(options.width)
         net.load_state_dict(load_file(SHIPPED))
         return net.eval()
@@ -182,7 +187,7 @@ def trained(options: LabelRecoveryOptions, size: int) -> Segmenter:
 
 
 def cache_file(options: LabelRecoveryOptions, size: int) -> Path:
-    """Return where a trained segmenter is kept; its name hashes options, size and code."""
+    """Return the file of a trained network; its name hashes options, size and source code."""
     folder = Path(__file__).parent
     others = ("__init__.py", "label_recovery.py")
     sources = sorted(file for file in folder.glob("*.py") if file.name not in others)

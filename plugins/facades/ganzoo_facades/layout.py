@@ -1,8 +1,9 @@
-"""Where the parts of one building lie: a small grammar of floors and bays.
+"""The layout of the parts of one building: a small grammar of floors and bays.
 
-Lengths are in 256ths of the picture's side until `Plan.add` rounds them to pixels. The vocabulary
-is that of the CMP facade database as its label maps use it: a *cornice* is the head over a window,
-a *molding* a band across the wall (the one under the roof too), *deco* any other ornament.
+Lengths are in 256ths of the picture's side until `Plan.add` rounds them to pixels. The terms are
+those of the CMP facade database as its label maps use them: a *cornice* is the head over a window,
+a *molding* is a band across the wall (also the one under the roof), and *deco* is any other
+ornament.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ ORNAMENTS: tuple[Ornament, ...] = get_args(Ornament)
 
 
 class Part(NamedTuple):
-    """One rectangle of the label map; painters see in `variant` what sort of its kind it is."""
+    """One rectangle of the label map; `variant` selects how a part of this kind is painted."""
 
     kind: str
     box: Box
@@ -48,7 +49,7 @@ class Part(NamedTuple):
 
 @dataclass
 class Plan:
-    """Parts in the order in which they are drawn, for a picture of `size` pixels."""
+    """The parts of a picture of `size` pixels, in the order in which they are drawn."""
 
     size: int
     parts: list[Part] = field(default_factory=list)
@@ -59,20 +60,20 @@ class Plan:
     """The only ornament of the building, where it was drawn with one."""
 
     def box(self, left: float, top: float, right: float, bottom: float) -> Box:
-        """Round a box from 256ths to pixels, at least one pixel wide and high."""
+        """Round a box from 256ths to pixels; it gets at least one pixel in width and height."""
         scale = self.size / 256
         x0, y0 = round(left * scale), round(top * scale)
         return x0, y0, max(x0 + 1, round(right * scale)), max(y0 + 1, round(bottom * scale))
 
     def add(self, kind: str, edges: Edges, variant: int = 0) -> None:
-        """Add a part; what lies outside of the picture is cut off, or dropped."""
+        """Add a part, cut at the picture's edges; a part outside the picture is dropped."""
         x0, y0, x1, y1 = self.box(*edges)
         x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, self.size), min(y1, self.size)
         if x0 < x1 and y0 < y1:
             self.parts.append(Part(kind, (x0, y0, x1, y1), variant))
 
     def labels(self) -> np.ndarray:
-        """Class index of each pixel, `size` x `size` uint8; later parts cover earlier ones."""
+        """Return each pixel's class, `size` x `size` uint8; later parts cover earlier ones."""
         labels = np.zeros((self.size, self.size), np.uint8)
         for kind, (x0, y0, x1, y1), _ in self.parts:
             labels[y0:y1, x0:x1] = CLASSES.index(kind)
@@ -96,7 +97,7 @@ class _Bays:
     deco: str
 
 
-# The drawing order: what projects comes after what it covers or shades.
+# The drawing order: a part that stands out is drawn after the parts that it covers or shades.
 _ORDER = (
     "facade", "pillar", "molding", "window", "blind", "deco", "door", "shop", "cornice", "sill",
     "balcony",
@@ -107,9 +108,9 @@ def draw_plan(rng: np.random.Generator, size: int, ornament: Ornament | None = N
     """Lay out one building in a picture of `size` x `size` pixels.
 
     Args:
-        rng: what the building is drawn from.
+        rng: source of all random numbers.
         size: height and width of the picture, in pixels.
-        ornament: the only one of the building; None: any of them together, or none.
+        ornament: the only ornament of the building; None: any combination of ornaments, or none.
     """
     plan = Plan(size, ornament=ornament)
     pixel = 256 / size
@@ -117,7 +118,8 @@ def draw_plan(rng: np.random.Generator, size: int, ornament: Ornament | None = N
     right = 256.0 if rng.random() < 0.4 else 256 - rng.uniform(4, 38)
     top = 0.0 if rng.random() < 0.2 else rng.uniform(6, 58)
     bottom = 256 - rng.uniform(1, 16)
-    # Small pictures get fewer, wider bays: a window must be a few pixels wide to be one.
+    # Small pictures get fewer, wider bays, because a window must be a few pixels wide to be
+    # visible.
     pitch = max(rng.uniform(26, 56), 8 * pixel)
     floor = max(rng.uniform(36, 64), 10 * pixel)
     ground = min(max(rng.uniform(44, 68), 11 * pixel), 0.45 * (bottom - top))
@@ -233,7 +235,7 @@ def _pillars(
 ) -> None:
     left, top, right, bottom = wall
     width = min(rng.uniform(5, 10), 0.7 * (bays.pitch - bays.width))
-    # Where it is the ornament, each window has one beside it.
+    # Where pilasters are the building's ornament, each window has one beside it.
     every = int(rng.integers(1, 3)) if plan.ornament is None else 1
     edges = [left + width / 2 + 1, right - width / 2 - 1]
     edges += [x + bays.pitch / 2 for x in bays.centres[:-1]][::every]
@@ -276,6 +278,7 @@ def _ground_floor(
                     reach = bays.overhang
                     plan.add("sill", (x - w / 2 - reach, low, x + w / 2 + reach, low + bays.sill))
     plan.add("door", (entry - half, start, entry + half, bottom), int(rng.integers(3)))
-    # A panel over the entrance would say "panels" where it isn't the building's ornament.
+    # A panel over the entrance would indicate the type "panels" where another ornament is the
+    # building's only one.
     if rng.random() < 0.4 and plan.ornament in {None, "panels"}:
         plan.add("deco", (entry - half - 3, start - 0.14 * height, entry + half + 3, start))

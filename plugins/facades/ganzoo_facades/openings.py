@@ -10,7 +10,7 @@ from ganzoo_facades.style import Style
 
 
 class Openings:
-    """Paints windows and doors; windows of equal size and variant share one tile."""
+    """Paint windows and doors; windows of equal size and variant share one tile."""
 
     def __init__(self, canvas: Canvas, style: Style) -> None:
         self._canvas = canvas
@@ -39,7 +39,7 @@ class Openings:
         self._recess(box, 2.2)
 
     def _recess(self, box: Box, depth: float) -> None:
-        """The reveal's shadow on top and at the side that is turned from the sun."""
+        """Paint the reveal's shadow, at the top and at the side from which the light comes."""
         canvas = self._canvas
         x0, y0, x1, y1 = box
         canvas.shade((x0, y0, x1, y0 + canvas.pixels(depth * canvas.light.dy)), 0.1)
@@ -49,7 +49,7 @@ class Openings:
             canvas.shade(edge, 0.1)
 
     def _glass(self, height: int, width: int, mirror: np.float32) -> np.ndarray:
-        """Panes that mirror the sky above and let the dark room be seen below."""
+        """Return panes that reflect the sky at the top and show the dark room at the bottom."""
         style = self._style
         y = np.linspace(1, 0, height, dtype=np.float32)[:, None]
         x = np.linspace(-0.5, 0.5, width, dtype=np.float32)[None, :]
@@ -87,7 +87,7 @@ class Openings:
         return tile
 
     def _dress(self, tile: np.ndarray, dressing: int) -> None:
-        """Curtains: none, at both sides, over all of it with folds, or the lower half."""
+        """Paint curtains: 0 none, 1 at both sides, 2 with folds over it all, 3 the lower half."""
         height, width = tile.shape[:2]
         x = np.arange(width, dtype=np.float32)
         folds = (0.93 + 0.07 * np.sin(x * 2 * np.pi / max(3, width / 4)))[None, :, None]
@@ -103,7 +103,7 @@ class Openings:
             half[:] = 0.4 * half + 0.6 * cloth
 
     def door(self, box: Box, variant: int) -> None:
-        """Paint a door with a light above it: two panelled leaves, glazed ones, or a gate."""
+        """Paint a door with a window above it; its leaves are panelled, glazed or slatted."""
         canvas, style = self._canvas, self._style
         view = canvas.view(box)
         height, width = view.shape[:2]
@@ -135,7 +135,7 @@ class Openings:
 
 
 def _arch(height: int, width: int) -> np.ndarray:
-    """Mask of an opening with a round head."""
+    """Return the mask of an opening with a round head."""
     radius = width / 2
     x = np.arange(width, dtype=np.float32)[None, :] + np.float32(0.5 - radius)
     y = np.arange(height, dtype=np.float32)[:, None] + np.float32(0.5 - radius)

@@ -1,4 +1,4 @@
-"""Options of the procedural facades and of the metric that reads their labels back; torch-free."""
+"""Options of the procedural facades and of the label recovery metric. Imports no torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ganzoo.api import Options
 
 
 class ProceduralFacadesOptions(Options):
-    """What buildings are drawn, and how many."""
+    """Which buildings are drawn, and how many."""
 
     size: int = Field(default=256, ge=32, le=512)
     """Height and width of a picture, in pixels."""
@@ -29,7 +29,7 @@ class ProceduralFacadesOptions(Options):
 
 
 class LabelRecoveryOptions(Options):
-    """How the segmentation net is trained that reads labels from photographs."""
+    """How the segmentation network that recovers labels from photographs is trained."""
 
     seed: int = Field(default=0, ge=0)
     """Seed of the net's weights and batches, and of the buildings that it is trained on."""

@@ -1,4 +1,4 @@
-"""What stands out from the wall of a procedural facade: each function paints one part's box."""
+"""The parts that stand out from the wall; each public function paints one part into its box."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ganzoo_facades.style import Style, hsv
 
 
 def _profile(view: np.ndarray, t: int, *, steps: bool) -> None:
-    """Lines of a horizontal moulding: light on its upper edges, dark below them."""
+    """Paint the lines of a horizontal moulding: bright upper edges, dark lower ones."""
     height = len(view)
     view[:t] *= 1.3
     if steps and height >= 6 * t:
@@ -23,7 +23,7 @@ def _profile(view: np.ndarray, t: int, *, steps: bool) -> None:
 
 
 def _stone(canvas: Canvas, view: np.ndarray, style: Style) -> None:
-    """Fill with the trim's stone, lightly stained."""
+    """Fill with the trim's colour, slightly stained."""
     height, width = view.shape[:2]
     if height * width > 60:
         view[:] = spread(1 + 0.18 * cloud(canvas.rng, height, width, 6), style.trim)
@@ -32,7 +32,7 @@ def _stone(canvas: Canvas, view: np.ndarray, style: Style) -> None:
 
 
 def molding(canvas: Canvas, style: Style, box: Box, variant: int) -> None:
-    """A band: plain (0), under the roof with dentils (1), or the plinth at the foot (2)."""
+    """Paint a band: plain (0), under the roof with dentils (1), or the plinth at the foot (2)."""
     view = canvas.view(box)
     if variant == 2:
         _stone(canvas, view, style)
@@ -51,7 +51,7 @@ def molding(canvas: Canvas, style: Style, box: Box, variant: int) -> None:
 
 
 def cornice(canvas: Canvas, style: Style, box: Box, _: int) -> None:
-    """The head over a window: flat, with a keystone, a pediment, or a hood on its upper half."""
+    """Paint a window head: flat, with a keystone, a pediment, or a hood on its upper half."""
     view = canvas.view(box)
     height, width = view.shape[:2]
     t = canvas.pixels(1)
@@ -77,7 +77,7 @@ def cornice(canvas: Canvas, style: Style, box: Box, _: int) -> None:
 
 
 def sill(canvas: Canvas, style: Style, box: Box, _: int) -> None:
-    """A window sill, with its shadow on the wall."""
+    """Paint a window sill with its shadow on the wall."""
     view = canvas.view(box)
     view[:] = style.trim
     _profile(view, canvas.pixels(1), steps=False)
@@ -87,7 +87,7 @@ def sill(canvas: Canvas, style: Style, box: Box, _: int) -> None:
 
 
 def pillar(canvas: Canvas, style: Style, box: Box, _: int) -> None:
-    """A pilaster: rounded by its shading, fluted, with capital and base."""
+    """Paint a pilaster with rounded shading, flutes, capital and base."""
     view = canvas.view(box)
     height, width = view.shape[:2]
     t = canvas.pixels(1)
@@ -104,7 +104,7 @@ def pillar(canvas: Canvas, style: Style, box: Box, _: int) -> None:
 
 
 def deco(canvas: Canvas, style: Style, box: Box, _: int) -> None:
-    """A carved panel: a raised border around a rosette or a row of lozenges."""
+    """Paint a carved panel: a raised border around a rosette or a row of lozenges."""
     view = canvas.view(box)
     height, width = view.shape[:2]
     _stone(canvas, view, style)
@@ -121,7 +121,7 @@ def deco(canvas: Canvas, style: Style, box: Box, _: int) -> None:
 
 
 def blind(canvas: Canvas, style: Style, box: Box, variant: int) -> None:
-    """A roller blind (0) or a louvred shutter (1)."""
+    """Paint a roller blind (0) or a louvred shutter (1)."""
     view = canvas.view(box)
     height, width = view.shape[:2]
     slat = max(canvas.finest, canvas.pixels(2.2 if variant else 1.8))
@@ -141,7 +141,7 @@ def blind(canvas: Canvas, style: Style, box: Box, variant: int) -> None:
 
 
 def balcony(canvas: Canvas, style: Style, box: Box, _: int) -> None:
-    """A slab with a railing: iron bars, stone balusters, a solid parapet or glass."""
+    """Paint a slab with a railing of iron bars, stone balusters, a solid parapet or glass."""
     x0, y0, x1, y1 = box
     view = canvas.view(box)
     height, width = view.shape[:2]
@@ -179,7 +179,7 @@ def balcony(canvas: Canvas, style: Style, box: Box, _: int) -> None:
 
 
 def shop(canvas: Canvas, style: Style, box: Box, variant: int) -> None:
-    """A shop: a sign with letters, perhaps an awning, and a display window on a low wall."""
+    """Paint a shop: a sign with letters, a display window on a low wall, sometimes an awning."""
     rng = np.random.default_rng(variant)
     view = canvas.view(box)
     height, width = view.shape[:2]
@@ -212,7 +212,7 @@ def shop(canvas: Canvas, style: Style, box: Box, variant: int) -> None:
 
 
 def _goods(rng: np.random.Generator, shelf: np.ndarray, size: int) -> None:
-    """Things of all colours and heights that stand side by side on a shelf."""
+    """Paint objects of random colours and heights side by side on a shelf."""
     height, width = shelf.shape[:2]
     for x in range(size, width - size, size + max(1, size // 3)):
         top = int(rng.uniform(0, 0.9) * height)
@@ -220,7 +220,7 @@ def _goods(rng: np.random.Generator, shelf: np.ndarray, size: int) -> None:
 
 
 def _letters(rng: np.random.Generator, sign: np.ndarray, ink: np.ndarray, t: int) -> None:
-    """Upright strokes and bars that look like writing from afar."""
+    """Paint upright strokes and bars that resemble letters from a distance."""
     height, width = sign.shape[:2]
     a, b = int(0.25 * height), max(int(0.75 * height), int(0.25 * height) + 1)
     size = max(3 * t, (b - a))

@@ -1,4 +1,4 @@
-"""From plan and style to a photograph: parts are painted in order, lit, and seen by a camera."""
+"""Paint a photograph from plan and style: paint the parts in order, light them, add the camera."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ _ORNAMENTS: Mapping[str, _Painter] = {
 
 
 def photograph(plan: Plan, style: Style, rng: np.random.Generator) -> np.ndarray:
-    """Paint a plan: `size` x `size` x 3 uint8 RGB.
+    """Paint a plan as a photograph: `size` x `size` x 3 uint8 RGB.
 
-    Small pictures are painted larger by a whole factor and shrunk by area, so that their details
-    are those of a photograph and every edge still lies on the label map's grid.
+    Small pictures are painted larger by an integer factor and then shrunk by area. So their details
+    look like those of a photograph, and every edge still lies on the label map's grid.
     """
     factor = max(1, 256 // plan.size)
     canvas = Canvas(plan.size, factor, style.light, rng)
@@ -74,7 +74,7 @@ def _facade(canvas: Canvas, style: Style, box: Box, base: int) -> None:
 
 
 def _opposite(canvas: Canvas, wall_box: Box, chance: float) -> None:
-    """Now and then the houses across the street throw their shadow on the wall."""
+    """Cast a shadow of the houses across the street on the wall, with the probability `chance`."""
     rng = canvas.rng
     if rng.random() > chance:
         return
@@ -87,7 +87,7 @@ def _opposite(canvas: Canvas, wall_box: Box, chance: float) -> None:
 
 
 def develop(canvas: Canvas, size: int) -> np.ndarray:
-    """Light the canvas and take its picture: blur, exposure, white balance, curve, noise."""
+    """Light the canvas and photograph it: blur, exposure, white balance, tone curve and noise."""
     light, rng = canvas.light, canvas.rng
     sun = cv2.GaussianBlur(canvas.sun, (0, 0), max(0.3, light.softness * canvas.unit))
     fall = np.linspace(1.06, 0.9, canvas.side, dtype=np.float32)[:, None]
@@ -101,13 +101,14 @@ def develop(canvas: Canvas, size: int) -> np.ndarray:
         image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
     rows = image.reshape(size, 3 * size)
     rows *= np.tile(light.white * np.float32(light.exposure), size)
-    # A shoulder, 1.7 x / (1 + x): highlights approach white slowly instead of clipping flat.
+    # The tone curve is 1.7 x / (1 + x): highlights approach white slowly instead of being clipped.
     rows /= 1 + rows
     rows *= np.float32(1.7 * 255**2)
     np.sqrt(rows, out=rows)
     image = rows.reshape(size, size, 3)
     grain = rng.standard_normal((size, size), dtype=np.float32)
-    # Sensors' colour noise is coarser than their brightness noise: half the resolution.
+    # The colour noise of sensors is coarser than their brightness noise, so it has half the
+    # resolution.
     coarse = rng.standard_normal((size // 2, size // 2), dtype=np.float32)
     tint: np.ndarray = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_LINEAR)
     image += spread(grain, np.full(3, 255 * light.noise, np.float32))

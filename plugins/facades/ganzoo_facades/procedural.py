@@ -1,8 +1,9 @@
-"""Procedural facades: photographs of drawn buildings with exactly known label maps.
+"""Procedural facades: pictures of drawn buildings with exactly known label maps.
 
-A stand-in for the CMP facades where these aren't at hand: same classes, same colours of the label
-maps, about the same shares of pixels, no perspective. Colours, materials and light change from
-building to building, so labels can be read from texture and context but not from colour alone.
+They replace the CMP facades where these aren't available. They have the same classes, the same
+colours of the label maps and about the same shares of pixels, but no perspective. Colours,
+materials and light change from building to building. Labels can therefore be recovered from texture
+and context, but not from colour alone.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ _COLOURS = np.array(PALETTE, np.uint8)
 class ProceduralFacades:
     """Data source of drawn facades; a sample is a function of (seed, split, index) alone.
 
-    Fields: `source`, the label map in the CMP palette (3 x size x size image); `target`, the
-    photograph (3 x size x size image); `labels`, the class indices 0 to 11 in the palette's order
-    (size x size).
+    The fields are `source`, the label map in the CMP palette (3 x size x size image); `target`, the
+    photograph (3 x size x size image); and `labels`, the class indices 0 to 11 in the palette's
+    order (size x size).
     """
 
     metrics = ("facades/label_recovery", "images/colour_error")
@@ -43,7 +44,7 @@ class ProceduralFacades:
 
     @property
     def fields(self) -> Mapping[str, Field]:
-        """Shapes, kinds and palette of `source`, `target` and `labels`."""
+        """Return the shapes, kinds and palette of `source`, `target` and `labels`."""
         size = self.options.size
         return {
             "source": Field((3, size, size), "image", palette=PALETTE),
@@ -65,13 +66,14 @@ class ProceduralFacades:
             `source` and `target` as size x size x 3 uint8, `labels` as size x size uint8.
 
         Raises:
-            IndexError: when there's no such sample.
+            IndexError: when there is no such sample.
         """
         if not 0 <= index < self._count:
             message = f"{self.split} has {self._count} samples, there is no index {index}"
             raise IndexError(message)
         entropy = (self.options.seed, _SPLITS.index(self.split), index)
-        # Plan, style and paint have streams of their own: a change of one leaves the others.
+        # Plan, style and paint have separate random streams, so a code change in one of them
+        # doesn't change the others.
         streams = [
             np.random.Generator(np.random.PCG64(s))
             for s in np.random.SeedSequence(entropy).spawn(3)
@@ -89,7 +91,7 @@ class ProceduralFacades:
         }
 
     def name(self, index: int) -> str:
-        """`000012`."""
+        """Return the index with six digits: `000012`."""
         return f"{index:06d}"
 
 

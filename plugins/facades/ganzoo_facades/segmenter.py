@@ -1,4 +1,4 @@
-"""A small segmentation net that reads the labels of procedural facades, and its training."""
+"""A small segmentation network that recovers the labels of procedural facades, and its training."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def _block(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.
 class Segmenter(nn.Module):
     """Encoder-decoder with additive skips, after U-Net (arXiv 1505.04597), on 2 x 2 blocks.
 
-    Folding 2 x 2 pixels into channels, and unfolding them again at the end, keeps every edge where
-    it is at a quarter of the cost. The innermost level is dilated and sees the mean of the
-    whole picture, since a shop and a window differ mostly in where they are.
+    Blocks of 2 x 2 pixels are moved into channels, and back into pixels at the end. This keeps the
+    position of every edge at a quarter of the cost. The innermost level is dilated and also gets
+    the mean of the whole image, since a shop and a window differ mostly in their position.
 
     Args:
         width: channels of the outermost level; the next ones have two and four times as many.
@@ -53,7 +53,7 @@ class Segmenter(nn.Module):
         self.head = nn.Conv2d(w, 4 * len(CLASSES), 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits of the classes, for every pixel."""
+        """Return the logits of the classes for every pixel."""
         folded = F.pixel_unshuffle(image, 2)
         x1 = self.stem(torch.cat((folded, _position(folded)), 1))
         x2 = self.down1(x1)
@@ -72,7 +72,7 @@ def _grow(x: Tensor, like: Tensor) -> Tensor:
 
 
 def _position(x: Tensor) -> Tensor:
-    """Height and breadth in the picture, in [-1, 1], each with three waves: N x 8 x H x W."""
+    """Return each cell's coordinates in [-1, 1], and three sine waves of each: N x 8 x H x W."""
     rows = torch.linspace(-1, 1, x.shape[2]).view(1, 1, -1, 1).expand(len(x), 1, *x.shape[2:])
     columns = torch.linspace(-1, 1, x.shape[3]).view(1, 1, 1, -1).expand(len(x), 1, *x.shape[2:])
     waves = [torch.sin(torch.pi * k * axis) for k in (1, 2, 4) for axis in (rows, columns)]
@@ -80,7 +80,7 @@ def _position(x: Tensor) -> Tensor:
 
 
 def segmented_size(height: int, width: int) -> tuple[int, int]:
-    """Size at which a picture is segmented: at most 128 pixels a side, even numbers."""
+    """Return the size at which an image is segmented: even, and at most 128 pixels a side."""
     factor = min(1.0, LARGEST / max(height, width))
     return 2 * max(1, round(height * factor / 2)), 2 * max(1, round(width * factor / 2))
 
@@ -100,9 +100,9 @@ def fit_labels(labels: Tensor) -> Tensor:
 
 
 def training_set(options: LabelRecoveryOptions, size: int) -> tuple[Tensor, Tensor]:
-    """Procedural training photographs (N x 3 x S x S, uint8) and labels (N x S x S, uint8).
+    """Return procedural training photographs (N x 3 x S x S, uint8) and labels (N x S x S, uint8).
 
-    `size` is at most 128: larger pictures are shrunk to that before they are segmented.
+    `size` is at most 128, since larger images are shrunk to 128 before they are segmented.
     """
     count = options.images
     source = ProceduralFacades(
@@ -117,16 +117,17 @@ def training_set(options: LabelRecoveryOptions, size: int) -> tuple[Tensor, Tens
 
 
 def train(options: LabelRecoveryOptions, size: int) -> Segmenter:
-    """Train a segmenter for pictures of `size` pixels; the caller's random state is left alone.
+    """Train a network for images of `size` pixels; the caller's random state doesn't change.
 
-    Adam with a one-cycle learning rate (arXiv 1708.07120), cross-entropy over pixels, flips, and a
-    random gain for each channel.
+    The training uses AdamW with a one-cycle learning rate (arXiv 1708.07120), cross-entropy over
+    pixels, flips, and a random gain for each channel.
     """
     photographs, labels = training_set(options, size)
-    # Rare classes weigh a little more, else a short training never begins to tell them apart.
+    # Rare classes get a slightly larger weight; otherwise a short training doesn't learn them.
     share = torch.bincount(labels.flatten().long(), minlength=len(CLASSES)) / labels.numel()
     weight = share.clamp_min(1e-4) ** -0.15
-    # Both sorts of steps sum up to about the same time, whatever the pictures' size.
+    # Large images get half the steps and half the batch, so that the training time is about the
+    # same for every size.
     small = photographs.shape[2] <= LARGEST // 2
     steps, batch = (options.steps, BATCH) if small else ((options.steps + 1) // 2, BATCH // 2)
     with isolated(options.seed), torch.enable_grad():

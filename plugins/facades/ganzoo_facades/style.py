@@ -1,7 +1,7 @@
-"""What one building looks like: colours, materials, ornament and light, drawn from its seed.
+"""The appearance of one building: colours, materials, ornament and light, drawn from its seed.
 
-Colours are linear light in [0, 1]: the square of the display value, a cheap stand-in for sRGB's
-curve that `procedural_paint.develop` undoes by a square root.
+Colours are linear light in [0, 1]. They are the square of the display value, a simple approximation
+of sRGB's curve. `ganzoo_facades.paint.develop` inverts it by a square root.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ Colour: TypeAlias = "np.ndarray"
 """Three float32 values, linear light."""
 Range: TypeAlias = tuple[float, float]
 
-# Name: (weight, hue, saturation, value, materials). Broad and overlapping on purpose: a colour must
-# not tell what it belongs to.
+# Each row: weight, hue, saturation, value, materials. The ranges are wide and overlap on purpose,
+# because a colour alone must not determine the class.
 _WALLS: tuple[tuple[float, Range, Range, Range, tuple[str, ...]], ...] = (
     (3.0, (0.00, 0.05), (0.35, 0.65), (0.40, 0.75), ("brick", "brick", "plaster")),
     (2.0, (0.04, 0.10), (0.25, 0.50), (0.30, 0.65), ("brick", "stone")),
@@ -32,15 +32,16 @@ _WALLS: tuple[tuple[float, Range, Range, Range, tuple[str, ...]], ...] = (
 
 @dataclass(frozen=True)
 class Light:
-    """Sun and sky over one building.
+    """Sun and sky over one building, and the camera.
 
     Args:
-        dx, dy: shift of a cast shadow for each unit of depth; dy > 0, light comes from above.
-        sun, ambient: colours of both parts of the light.
+        dx, dy: shift of a cast shadow for each unit of depth; dy > 0 because light comes from
+            above.
+        sun, ambient: colours of the direct and of the ambient light.
         softness: blur of shadow edges, in 256ths of the picture.
         exposure: factor on the developed picture's linear light.
         white: white balance, a factor for each channel.
-        blur: sigma of the lens, in 256ths of the picture.
+        blur: sigma of the lens blur, in 256ths of the picture.
         noise: standard deviation of the sensor's noise, in display values of [0, 1].
     """
 
@@ -93,7 +94,7 @@ class Style:
 
 
 def hsv(rng: np.random.Generator, hue: Range, saturation: Range, value: Range) -> Colour:
-    """A colour drawn evenly from ranges of hue (in turns), saturation and display value."""
+    """Draw a colour uniformly from ranges of hue (in turns), saturation and display value."""
     rgb = colorsys.hsv_to_rgb(
         rng.uniform(*hue) % 1.0, rng.uniform(*saturation), rng.uniform(*value)
     )
@@ -101,7 +102,7 @@ def hsv(rng: np.random.Generator, hue: Range, saturation: Range, value: Range) -
 
 
 def draw_wall(rng: np.random.Generator) -> tuple[Colour, str]:
-    """Colour and material of a wall."""
+    """Draw the colour and material of a wall."""
     weights = np.array([row[0] for row in _WALLS])
     _, hue, saturation, value, materials = _WALLS[
         rng.choice(len(_WALLS), p=weights / weights.sum())
@@ -110,7 +111,7 @@ def draw_wall(rng: np.random.Generator) -> tuple[Colour, str]:
 
 
 def draw_light(rng: np.random.Generator) -> Light:
-    """Sunny, hazy or overcast light, and the camera's answer to it."""
+    """Draw sunny, hazy or overcast light, and the camera's settings."""
     sunny = float(rng.choice([0.1, 0.45, 1.0], p=[0.35, 0.25, 0.4]))
     warmth = rng.uniform(-0.10, 0.16)
     side = rng.choice([-1.0, 1.0])
@@ -130,7 +131,7 @@ def draw_light(rng: np.random.Generator) -> Light:
 
 
 def _trim(rng: np.random.Generator, wall: Colour) -> Colour:
-    """Colour of mouldings and surrounds: stone, white, a tone of the wall, or dark."""
+    """Draw the colour of mouldings and surrounds: stone, white, a tone of the wall, or dark."""
     kind = rng.choice(4, p=[0.3, 0.25, 0.3, 0.15])
     if kind == 0:
         return hsv(rng, (0.07, 0.14), (0.05, 0.25), (0.55, 0.85))
@@ -143,7 +144,7 @@ def _trim(rng: np.random.Generator, wall: Colour) -> Colour:
 
 
 def draw_style(rng: np.random.Generator) -> Style:
-    """Everything about a building but where its parts lie."""
+    """Draw all properties of a building except the positions of its parts."""
     wall, material = draw_wall(rng)
     base_wall, base_material = wall, material
     if rng.random() < 0.45:
