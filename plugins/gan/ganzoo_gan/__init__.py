@@ -1,4 +1,4 @@
-"""Adversarial losses and penalties for any task; noise to samples. Imports no torch."""
+"""Adversarial losses and penalties for any task, and GANs from noise to samples; without torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ganzoo.api import Component, hookimpl
 
 @hookimpl
 def ganzoo_components() -> Iterable[Component]:
-    """Return losses, penalties, DiffAugment, task, networks, data and metrics."""
+    """Return the plugin's losses, penalties, DiffAugment, task, networks, data and metrics."""
     return (
         Component(
             kind="loss",

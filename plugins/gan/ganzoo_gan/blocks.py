@@ -1,4 +1,4 @@
-"""What the image networks share: legal sizes and spectral norm."""
+"""Functions that the image networks share: legal sizes and spectral norm."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ BOTTOM = 4
 
 
 def noise_size(shape: Shape) -> int:
-    """Length of a generator's noise vector.
+    """Return the length of a generator's noise vector.
 
     Raises:
-        ValueError: the input is no vector.
+        ValueError: when the input isn't a vector.
     """
     if len(shape) != 1:
         message = f"takes a vector of noise, not {shape}"
@@ -24,14 +24,14 @@ def noise_size(shape: Shape) -> int:
 
 
 def image_of(shape: Shape, what: str) -> tuple[int, int]:
-    """Channels of a square image, and how many doublings lead from 4x4 to its size.
+    """Return the channels of a square image, and how many doublings lead from 4x4 to its size.
 
     Args:
         shape: (C, S, S) with S = 8, 16, 32, ...
-        what: the message's verb: `takes` or `makes`.
+        what: the verb of the error message: `takes` or `makes`.
 
     Raises:
-        ValueError: another shape, with the nearest legal sizes.
+        ValueError: when the shape is another one; the message names the nearest legal sizes.
     """
     channels, height, width = image_shape(shape, what)
     doublings = max(1, (height // BOTTOM).bit_length() - 1)
@@ -47,14 +47,14 @@ def image_of(shape: Shape, what: str) -> tuple[int, int]:
 
 
 def limit_spectrum(network: nn.Module) -> None:
-    """Put every convolution, linear layer and embedding under spectral norm, in place.
+    """Apply spectral norm to every convolution, linear layer and embedding, in place.
 
-    Each weight, as a matrix of (first axis) x (all others), is divided by an estimate of its
-    largest singular value; one step of power iteration a training call keeps that up to date
-    (arXiv 1802.05957, algorithm 1). Call it last: the vectors of the iteration start from the
-    initial weights, and from torch's global generator. They are buffers, so that weights
-    files and checkpoints hold them, and follow from weights and number of calls alone, so that they
-    are the same in every process.
+    Each weight is taken as a matrix of (first axis) x (all others) and divided by an estimate of
+    its largest singular value. One step of power iteration in each training call updates the
+    estimate (arXiv 1802.05957, algorithm 1). Call this function last: the vectors of the iteration
+    start from the initial weights and from torch's global generator. The vectors are buffers, so
+    weights files and checkpoints contain them. They depend only on the weights and the number of
+    calls, so they are the same in every process.
     """
     for module in list(network.modules()):
         if isinstance(module, nn.Conv2d | nn.Linear | nn.Embedding):

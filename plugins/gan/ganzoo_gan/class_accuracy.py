@@ -1,4 +1,4 @@
-"""Whether generated digits are of the class that was asked for."""
+"""Measure whether generated digits belong to the class that was asked for."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from ganzoo_gan.digits import CLASSES
 
 
 class ClassAccuracy:
-    """Share of class-conditional samples that a classifier of real digits reads as their class.
+    """Metric: the share of class-conditional samples that a classifier assigns to their class.
 
-    Beside it `ceiling_class_accuracy`, the same net on held-out real digits (the test split), and
-    `floor_class_accuracy`, a net trained with shuffled labels on the same samples: about 0.1.
+    The classifier is trained on real digits. `ceiling_class_accuracy` is the accuracy of the same
+    classifier on held-out real digits (the test split). `floor_class_accuracy` is that of a
+    classifier trained with shuffled labels on the same samples, about 0.1.
     """
 
     needs = frozenset({"label"})
@@ -37,14 +38,15 @@ class ClassAccuracy:
         self._size = 0
 
     def update(self, batch: Mapping[str, Tensor], generated: Tensor) -> None:
-        """Classify a batch.
+        """Classify the samples of a batch.
 
         Args:
-            batch: `label`, N class indices 0 to 9.
+            batch: has `label`, N class indices 0 to 9.
             generated: N x 1 x S x S in [-1, 1].
 
         Raises:
-            DataError: these are no gray digits of a size that the source has, or not the classes.
+            DataError: when these aren't gray digits of a size that the source has, or a class isn't
+                in 0 to 9.
         """
         self._size = check_digits(generated, self._options, channels=(1,))
         label = batch["label"].cpu()
@@ -61,7 +63,7 @@ class ClassAccuracy:
             self._right[prefix] += (classify(net, generated) == label).float().tolist()
 
     def compute(self) -> dict[str, Score]:
-        """`class_accuracy` (1 or 0 for each sample), its ceiling and its floor."""
+        """Return `class_accuracy` (1 or 0 for each sample), its ceiling and its floor."""
         real, truth = digits_of(self._options.source, self._size, "test")
         right = (classify(self._nets[""], real) == truth).double()
         own, chance = self._right[""], self._right["floor_"]
@@ -73,7 +75,7 @@ class ClassAccuracy:
 
     @staticmethod
     def headline(values: Mapping[str, Score]) -> str:
-        """One sentence on the share of right classes, with the controls beside."""
+        """Return a sentence on the share of correct classes, with ceiling and floor."""
         own, ceiling, floor = (
             values[prefix + "class_accuracy"].mean for prefix in ("", "ceiling_", "floor_")
         )

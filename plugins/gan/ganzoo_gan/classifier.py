@@ -1,4 +1,4 @@
-"""A small net that tells digits apart: the judge of generated ones."""
+"""A small classifier of digits, with which the metrics judge generated digits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _AT_ONCE = 1024
 
 
 class DigitClassifier(nn.Module):
-    """Three convolutions and two linear layers; pictures beyond 16 pixels are halved first.
+    """Three convolutions and two linear layers; images of more than 16 pixels are halved first.
 
     Shape:
         N x 1 x S x S in [-1, 1], S = 8, 16, 28 or 32, to N x 10 logits.
@@ -55,7 +55,7 @@ class DigitClassifier(nn.Module):
         )
 
     def forward(self, digits: Tensor) -> Tensor:
-        """Logits of the ten classes."""
+        """Return the logits of the ten classes."""
         if self.halve:
             digits = F.avg_pool2d(digits, 2)
         logits: Tensor = self.layers(digits)
@@ -71,10 +71,10 @@ def _block(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def digits_of(source: Source, size: int, split: Split) -> tuple[Tensor, Tensor]:
-    """A split's digits, N x 1 x S x S in [-1, 1], and their classes, N.
+    """Return a split's digits, N x 1 x S x S in [-1, 1], and their classes, N.
 
     Raises:
-        DataError: the source has no digits of this size.
+        DataError: when the source has no digits of this size.
     """
     _check_size(source, size)
     digits = labelled(source, size, split)
@@ -93,15 +93,15 @@ def _check_size(source: Source, size: int) -> None:
 
 
 def check_digits(images: Tensor, options: DigitClassifierOptions, channels: tuple[int, ...]) -> int:
-    """The size S of images N x C x S x S that a net can judge, channel by channel.
+    """Check that a classifier can judge images N x C x S x S channel by channel, and return S.
 
     Args:
-        images: generated.
-        options: name the source.
-        channels: the counts that will do.
+        images: the generated images.
+        options: they name the source.
+        channels: the counts of channels that are allowed.
 
     Raises:
-        DataError: it can't judge these.
+        DataError: when the images have another shape, or a size that the source doesn't have.
     """
     shape = tuple(images.shape)
     if len(shape) != 4 or shape[1] not in channels or shape[2] != shape[3]:
@@ -115,7 +115,7 @@ def check_digits(images: Tensor, options: DigitClassifierOptions, channels: tupl
 
 
 def classify(net: DigitClassifier, digits: Tensor) -> Tensor:
-    """Most likely class of each digit, N x 1 x S x S in [-1, 1] to N int64."""
+    """Return the most likely class of each digit: N x 1 x S x S in [-1, 1] to N int64."""
     with torch.no_grad():
         found = [net(part.float().cpu()).argmax(1) for part in torch.split(digits, _AT_ONCE)]
     return torch.cat(found)
@@ -124,16 +124,17 @@ def classify(net: DigitClassifier, digits: Tensor) -> Tensor:
 def train(
     options: DigitClassifierOptions, size: int, *, shuffled_labels: bool = False
 ) -> DigitClassifier:
-    """Train on the source's training digits; the caller's random state is left alone.
+    """Train on the source's training digits; the caller's random state doesn't change.
 
-    AdamW with a one-cycle learning rate (arXiv 1708.07120), cross-entropy, small random rotations,
-    scalings and shifts, and random backgrounds, contrasts and noise.
+    The training uses AdamW with a one-cycle learning rate (arXiv 1708.07120) and cross-entropy. The
+    digits get small random rotations, scalings and shifts, and random backgrounds, contrasts and
+    noise.
 
     Args:
         options: source, seed and steps.
         size: height and width of the digits.
-        shuffled_labels: deal the labels to the wrong digits first: a net that has nothing to
-            learn but chance, to compare with.
+        shuffled_labels: shuffle the labels first. The classifier then can't learn more than chance,
+            and serves as a comparison.
     """
     images, labels = digits_of(options.source, size, "train")
     with isolated(options.seed), torch.enable_grad(), _one_thread():
@@ -156,7 +157,10 @@ def train(
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Sums in one order, so that the judge doesn't depend on how many cores a machine has."""
+    """Run torch on one thread, so that results don't depend on a machine's number of cores.
+
+    The order of sums depends on the number of threads.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -166,23 +170,25 @@ def _one_thread() -> Iterator[None]:
 
 
 def _moved(digits: Tensor) -> Tensor:
-    """Each digit turned by up to 12 degrees, scaled by up to 10 %, shifted by up to 7 %."""
+    """Rotate digits by up to 12 degrees, scale them by up to 10 %, shift them by up to 7 %."""
     count = len(digits)
     angle, scale = math.radians(12) * _spread(count), 1 + 0.1 * _spread(count)
     cosine, sine = scale * torch.cos(angle), scale * torch.sin(angle)
-    # Coordinates run from -1 to 1, so that 0.14 is 7 % of a side.
+    # Coordinates are in [-1, 1], so 0.14 is 7 % of a side.
     across, down = 0.14 * _spread(count), 0.14 * _spread(count)
     rows = torch.stack((cosine, -sine, across, sine, cosine, down), 1).view(-1, 2, 3)
     grid = F.affine_grid(rows, list(digits.shape), align_corners=False)
-    # Outside is black: -1, so the brightness above black is what is resampled.
+    # Outside the image `grid_sample` fills with 0. Black is -1, so the images are shifted by 1
+    # before the resampling and back after it.
     return F.grid_sample(digits + 1, grid, align_corners=False) - 1
 
 
 def _worn(digits: Tensor) -> Tensor:
-    """Each digit with less contrast, a background that isn't black, and noise.
+    """Give digits less contrast, a background that isn't black, and noise.
 
-    Real digits have none of it and young generators all: without it, a net takes every sample on
-    dark gray for one and the same class, and a generator of all modes for one that has collapsed.
+    Real digits have none of these, but the digits of a generator early in training do. Without this
+    augmentation, a classifier assigns every sample on dark gray to one class, and a generator of
+    all modes would be judged as collapsed.
     """
     shape = (len(digits), 1, 1, 1)
     dark, bright = -1 + 0.8 * torch.rand(shape), 1 - 0.5 * torch.rand(shape)
@@ -197,12 +203,12 @@ def _spread(count: int) -> Tensor:
 def trained(
     options: DigitClassifierOptions, size: int, *, shuffled_labels: bool = False
 ) -> DigitClassifier:
-    """The net for digits of `size` pixels: from the cache, or trained and put there.
+    """Return the classifier for digits of `size` pixels, from the cache or newly trained.
 
-    A damaged file of the cache is replaced.
+    A newly trained classifier is saved in the cache. A damaged file of the cache is replaced.
 
     Raises:
-        DataError: the source has no digits of this size.
+        DataError: when the source has no digits of this size.
     """
     _check_size(options.source, size)
 
@@ -216,7 +222,7 @@ def trained(
 
 
 def cache_file(options: DigitClassifierOptions, size: int, *, shuffled_labels: bool) -> Path:
-    """Return where a trained net is kept; its name hashes source, seed, steps, size and code."""
+    """Return a trained classifier's file; its name hashes source, seed, steps, size and code."""
     folder = Path(__file__).parent
     settings = f"{options.source} {options.seed} {options.steps} {size} {shuffled_labels}"
     return judge_file(

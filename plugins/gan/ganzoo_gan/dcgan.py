@@ -23,21 +23,23 @@ LEAK = 0.2  # slope of the leaky ReLU for negative values (section 4)
 
 
 def _channels(width: int, doublings: int) -> list[int]:
-    """Channels of the maps from the image's side to 4x4: width times 1, 2, 4, 8, 8, ..."""
+    """Return the channels of the maps from the image to 4x4: width times 1, 2, 4, 8, 8, ..."""
     return [width * min(2**layer, 8) for layer in range(doublings)]
 
 
 class DCGANGenerator(nn.Module):
-    """Transposed convolutions: noise to 4x4, then a doubling each; ReLU, and tanh at the end.
+    """Generator of transposed convolutions: noise to 4x4, then one doubling in each layer.
 
-    With classes, the class index is appended to the noise as a one-hot vector (arXiv 1411.1784).
+    ReLU follows each layer but the last, and tanh follows the last. With classes, the class index
+    is appended to the noise as a one-hot vector (arXiv 1411.1784).
 
     Args:
         options: see `DCGANGeneratorOptions`.
         io: from (z,) to (C, S, S), S = 8, 16, 32, 64, ...
 
     Raises:
-        ValueError: another input, or another output, with the nearest legal sizes.
+        ValueError: when the input isn't a vector, or the output isn't such an image; the message
+            then names the nearest legal sizes.
 
     With the defaults, z = 100 and 3 x 64 x 64 it has 3,576,704 parameters.
     """
@@ -64,10 +66,10 @@ class DCGANGenerator(nn.Module):
 
         Args:
             z: noise.
-            y: class indices, N, if it was built for classes.
+            y: class indices, N, if the generator was built for classes.
 
         Raises:
-            ValueError: they are missing.
+            ValueError: when class indices are missing.
         """
         if self.classes:
             hot = F.one_hot(class_indices(y, self.classes), self.classes)
@@ -76,17 +78,17 @@ class DCGANGenerator(nn.Module):
 
 
 class DCGANDiscriminator(nn.Module):
-    """Strided convolutions down to 4x4 with leaky ReLU, and one over the whole 4x4 map.
+    """Discriminator of strided convolutions down to 4x4 with leaky ReLU, and one over the 4x4 map.
 
-    With classes, an embedding of the class, multiplied with the mean of the 4x4 map, is added to
-    the logit (projection, arXiv 1802.05637, equation 3).
+    With classes, the inner product of an embedding of the class with the mean of the 4x4 map is
+    added to the logit (projection, arXiv 1802.05637, equation 3).
 
     Args:
         options: see `DCGANDiscriminatorOptions`.
         io: from (C, S, S), S = 8, 16, 32, 64, ...
 
     Raises:
-        ValueError: another input, with the nearest legal sizes.
+        ValueError: when the input isn't such an image; the message names the nearest legal sizes.
 
     With the defaults and 3 x 64 x 64 it has 2,765,568 parameters.
     """
@@ -96,8 +98,8 @@ class DCGANDiscriminator(nn.Module):
         channels, doublings = image_of(io.inputs, "takes")
         self.classes = io.classes
         outputs = _channels(options.width, doublings)
-        # 8 pixels leave no layer between the first and the last: nothing is normalised there, and
-        # biases do what a norm's shift would.
+        # At 8 pixels there is no layer between the first and the last. Nothing is normalised then,
+        # so the layers need biases.
         norm = options.norm if doublings > 1 else "none"
         bias, layers = uses_bias(norm), nn.Sequential()
         for index, out in enumerate(outputs):
@@ -120,15 +122,15 @@ class DCGANDiscriminator(nn.Module):
 
         Args:
             x: images.
-            y: class indices, N, if it was built for classes.
+            y: class indices, N, if the discriminator was built for classes.
 
         Raises:
-            ValueError: they are missing.
+            ValueError: when class indices are missing.
         """
         maps: Tensor = self.features(x)
         logits: Tensor = self.judge(maps).flatten(1)
         if not self.classes:
             return logits
-        # A mean, not 1802.05637's sum: without spectral norm the sum of 16 cells would outweigh
-        # the image's own logit from the first step on.
+        # This is a mean, and not the sum of 1802.05637. Without spectral norm the sum over 16 cells
+        # would be larger than the image's own logit from the first step on.
         return project_classes(logits, maps.mean((2, 3)), self.embedding, y)

@@ -1,13 +1,14 @@
-"""Differentiable augmentation of all that a discriminator sees (arXiv 2006.10738, section 3.2).
+"""Differentiable augmentation of all images that a discriminator gets (arXiv 2006.10738, 3.2).
 
-The ranges are those of the paper's code: brightness by up to 0.5, saturation by 0 to 2, contrast by
-0.5 to 1.5, a shift by up to 1/8 of height and width, a hole of half of each. Images are in [-1, 1];
-what comes into view or is cut out is 0, a middle grey, and colours may leave the range, as there.
+The ranges are those of the paper's code: brightness is changed by up to 0.5, saturation is
+multiplied by 0 to 2 and contrast by 0.5 to 1.5. Images are shifted by up to 1/8 of height and
+width, and a hole covers half of each. Images are in [-1, 1]. Pixels that a shift uncovers or a hole
+covers are 0, a middle grey. As in the paper's code, colours aren't clipped to the range.
 
-Channels are taken three by three as images of red, green and blue where their number allows: a
-discriminator that sees a source beside an image sees both changed alike, each around its own grey.
-Otherwise (one channel; an image beside a label map) all channels are one image, whose saturation
-is left alone.
+If the number of channels is a multiple of three, each group of three channels is treated as one RGB
+image. So a discriminator that gets a source beside an image gets both changed in the same way, each
+relative to its own grey. Otherwise (one channel; an image beside a label map) all channels are one
+image, and its saturation doesn't change.
 """
 
 from __future__ import annotations
@@ -30,21 +31,21 @@ SHIFT, HOLE = 1 / 8, 1 / 2
 class DiffAugment:
     """The changes of a policy, each with probability `p` for each image.
 
-    Every number is drawn from torch's global generator, on the images' device.
+    All random numbers are drawn from torch's global generator on the images' device.
     """
 
     def __init__(self, options: DiffAugmentOptions) -> None:
         self.options = options
 
     def __call__(self, images: Tensor, clock: Clock) -> Tensor:
-        """Return images of the same shape and dtype.
+        """Return changed images of the same shape and dtype.
 
         Args:
             images: N x C x H x W in [-1, 1].
-            clock: for a `p` that anneals.
+            clock: needed for a `p` that changes during training.
 
         Raises:
-            ValueError: the input is no batch of images.
+            ValueError: when the input isn't a batch of images.
         """
         if images.ndim != 4:
             message = f"gan/diffaugment changes images (N x C x H x W), not {tuple(images.shape)}"
@@ -53,14 +54,15 @@ class DiffAugment:
         if p == 0:
             return images
         for change in self.options.policy:
-            # Not rounded to the images' precision, which would make some of p = 1 stay out.
+            # Drawn in fp32: rounded to a lower precision, some draws would be 1, and then even p =
+            # 1 would leave some images unchanged.
             chosen = torch.rand(_one_each(images), device=images.device) < p
             images = torch.where(chosen, CHANGES[change](images), images)
         return images
 
 
 def colour(images: Tensor) -> Tensor:
-    """Brightness, then saturation, then contrast; one draw of each an image."""
+    """Change brightness, then saturation, then contrast, with one draw of each for an image."""
     count, channels = images.shape[:2]
     apart = channels % RGB == 0
     # N x images in one x their channels x H x W
@@ -77,9 +79,13 @@ def colour(images: Tensor) -> Tensor:
 
 
 def translation(images: Tensor) -> Tensor:
-    """Shift by whole pixels, each of -1/8 to +1/8 of the side equally probable, over zeros."""
+    """Shift by whole pixels; every shift up to 1/8 of the side is equally likely.
+
+    Pixels that come into view are 0.
+    """
     padded = F.pad(images, (1, 1, 1, 1))
-    # Row i shows row i - shift; rows from beyond are the padding's, at 0 and side + 1.
+    # Row i of the result is row i - shift of the image. Rows outside the image come from the
+    # padding, at 0 and side + 1.
     sources = []
     for side in images.shape[2:]:
         most = _share(side, SHIFT)
@@ -93,11 +99,12 @@ def translation(images: Tensor) -> Tensor:
 
 
 def cutout(images: Tensor) -> Tensor:
-    """Set a hole to 0; its centre is anywhere in the image, so that it may lie half outside."""
+    """Set a hole to 0; its centre is anywhere in the image, so it may lie half outside."""
     inside = []
     for side in images.shape[2:]:
         size = _share(side, HOLE)
-        # The lines between pixels too for an even size, which has its centre on one of them.
+        # A hole of even size has its centre on a line between pixels. There is one more such line
+        # than there are pixels.
         centres = side + 1 - size % 2
         centre = torch.randint(centres, (len(images), 1), device=images.device)
         first = centre - size // 2
@@ -116,7 +123,7 @@ CHANGES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def _uniform(images: Tensor, low: float, high: float) -> Tensor:
-    """One number an image, N x 1 x 1 x 1, the same in every precision."""
+    """Draw one number for each image, N x 1 x 1 x 1, the same in every precision."""
     drawn = torch.rand(_one_each(images), device=images.device)
     return (low + (high - low) * drawn).to(images.dtype)
 
@@ -126,5 +133,5 @@ def _one_each(images: Tensor) -> tuple[int, int, int, int]:
 
 
 def _share(side: int, share: float) -> int:
-    """A share of the side in whole pixels, halves rounded up."""
+    """Return a share of the side in whole pixels, with halves rounded up."""
     return int(side * share + 0.5)

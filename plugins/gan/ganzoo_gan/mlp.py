@@ -1,4 +1,4 @@
-"""Multilayer perceptrons for points: both players of the 2-D experiments."""
+"""Multilayer perceptrons for points: generator and discriminator of the 2-D experiments."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from ganzoo_gan.mlp_options import MLPDiscriminatorOptions, MLPOptions
 
 
 class MLP(nn.Module):
-    """Linear layers with leaky ReLUs between them, initialised as torch does.
+    """Linear layers with leaky ReLUs between them, with torch's default initialisation.
 
-    A class is told by one-hot coordinates beside the input (arXiv 1411.1784, section 3.2, without
-    its separate hidden layers).
+    A class is appended to the input as a one-hot vector (arXiv 1411.1784, section 3.2, without its
+    separate hidden layers).
 
     Args:
         options: see `MLPOptions`.
-        io: vectors in, vectors out.
+        io: vectors as inputs and outputs.
 
     Raises:
-        ValueError: inputs or outputs are no vectors.
+        ValueError: when inputs or outputs aren't vectors.
     """
 
     def __init__(self, options: MLPOptions, io: NetIO) -> None:
@@ -42,7 +42,10 @@ class MLP(nn.Module):
 
         Args:
             x: points or noise.
-            y: class indices, N; needed if and only if built for classes.
+            y: class indices, N; needed if and only if the network was built for classes.
+
+        Raises:
+            ValueError: when class indices are missing.
         """
         if self.classes:
             if y is None:
@@ -54,14 +57,14 @@ class MLP(nn.Module):
 
 
 class MLPDiscriminator(MLP):
-    """The same with spectral norm if wanted; one logit a sample, N x 1.
+    """The same network as a discriminator: one logit a sample, N x 1, with optional spectral norm.
 
     Args:
         options: see `MLPDiscriminatorOptions`.
-        io: vectors in, `(1,)` out.
+        io: vectors as inputs, `(1,)` as outputs.
 
     Raises:
-        ValueError: the inputs are no vectors.
+        ValueError: when the inputs aren't vectors.
     """
 
     def __init__(self, options: MLPDiscriminatorOptions, io: NetIO) -> None:

@@ -1,4 +1,4 @@
-"""Options of the perceptrons. Imports no torch, so that recipes are checked in no time."""
+"""Options of the perceptrons. Imports no torch, so recipes are checked quickly."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class MLPOptions(NetOptions):
 
 
 class MLPDiscriminatorOptions(MLPOptions):
-    """The same, with a limit to how fast it may rise."""
+    """The same options, and spectral norm to limit the slope."""
 
     spectral_norm: bool = False
     """Divide each layer's matrix by its largest singular value, estimated by one power iteration a

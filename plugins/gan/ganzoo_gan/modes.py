@@ -1,4 +1,4 @@
-"""How many modes of a known mixture a generator hits."""
+"""Count the modes of a known mixture of Gaussians that a generator produces."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 
 class Modes:
-    """Modes captured, and the share of samples that are good (arXiv 1705.07761, section 4).
+    """Metric: modes captured, and the share of high-quality samples (arXiv 1705.07761, section 4).
 
-    A sample within 3 standard deviations of a mode's mean is of high quality, and a mode with at
-    least one such sample is captured. Of the data's own points 98.9 % are: 1 - exp(-9 / 2).
+    A sample within 3 standard deviations of a mode's mean is of high quality. A mode with at least
+    one such sample is captured. Of the data's own points 98.9 % are of high quality: 1 - exp(-9 /
+    2).
     """
 
     needs: frozenset[str] = frozenset()
@@ -35,10 +36,10 @@ class Modes:
         self._hits = [0] * len(options.centres)
 
     def update(self, batch: Mapping[str, Tensor], generated: Tensor) -> None:  # noqa: ARG002
-        """Take in N x D points; a batch of the data isn't looked at.
+        """Add N x D points; the batch of the data isn't used.
 
         Raises:
-            DataError: these aren't points of as many numbers as the centres.
+            DataError: when these aren't points with as many numbers as the centres have.
         """
         import torch
 
@@ -60,7 +61,7 @@ class Modes:
             self._hits[mode] += count
 
     def compute(self) -> dict[str, Score]:
-        """`modes`, how many are captured; `high_quality`, share of samples (0 to 1)."""
+        """Return `modes`, how many are captured, and `high_quality`, a share of samples."""
         if not self._taken:
             return {}
         captured = sum(hits > 0 for hits in self._hits)
@@ -70,7 +71,7 @@ class Modes:
         }
 
     def headline(self, scores: Mapping[str, Score]) -> str:
-        """`8 of 8 modes captured, 97.3 % of 2500 samples within 3 sd of one`."""
+        """Return a sentence: `8 of 8 modes captured, 97.3 % of 2500 samples within 3 sd of one`."""
         return (
             f"{scores['modes'].mean:.0f} of {len(self._hits)} modes captured, "
             f"{scores['high_quality'].mean:.1%} of {self._taken} samples within "

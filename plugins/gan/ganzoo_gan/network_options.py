@@ -10,7 +10,7 @@ from ganzoo.api import NetOptions
 
 
 class DCGANGeneratorOptions(NetOptions):
-    """Noise to a 4x4 map, then one doubling a layer up to the images' size."""
+    """Noise to a 4x4 map, then one doubling in each layer up to the images' size."""
 
     width: int = Field(default=64, ge=1)
     """Channels of the last map before the image; they double towards 4x4, up to 8 times this."""
@@ -22,7 +22,7 @@ class DCGANGeneratorOptions(NetOptions):
 
 
 class DCGANDiscriminatorOptions(NetOptions):
-    """One halving a layer down to 4x4, then a convolution over all of it."""
+    """One halving in each layer down to 4x4, then a convolution over the whole map."""
 
     width: int = Field(default=64, ge=1)
     """Channels after the first layer; they double with each layer up to 8 times this."""
@@ -44,7 +44,7 @@ class SNGANGeneratorOptions(NetOptions):
 
 
 class SNGANDiscriminatorOptions(NetOptions):
-    """Residual blocks that halve, two that don't, pooling, linear (1802.05957, table 4b)."""
+    """Residual blocks that halve, two that don't, pooling, linear (arXiv 1802.05957, table 4b)."""
 
     width: int = Field(default=128, ge=1)
     """Channels of every block."""

@@ -1,4 +1,4 @@
-"""Mixtures of Gaussians in the plane: whether a GAN finds every mode is seen at a glance."""
+"""Mixtures of Gaussians in the plane: a plot of the samples shows which modes a GAN finds."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
 class Mixture:
-    """Points of equal round Gaussians; split and seed settle all of them.
+    """Data source of points of equal round Gaussians; split and seed determine all of them.
 
-    Field: `real`, points (2,). All of a split is in `arrays`.
+    The field is `real`, points (2,). All points of a split are in `arrays`.
 
     Args:
         options: centres, standard deviation and counts.
-        split: `train`, `val` or `test`; each has a stream of its own.
+        split: `train`, `val` or `test`; each has a separate random stream.
     """
 
     def __init__(self, options: RingOptions | GridOptions, split: Split) -> None:
@@ -35,12 +35,12 @@ class Mixture:
 
     @property
     def fields(self) -> Mapping[str, Field]:
-        """`real`, two coordinates."""
+        """Return `real`, two coordinates."""
         return {"real": Field((2,), "points")}
 
     @property
     def metrics(self) -> tuple[Mapping[str, Any], ...]:
-        """How many of these modes a generator hits, and how well."""
+        """Return the metric that counts these modes in a generator's samples."""
         centres = [list(centre) for centre in self.options.centres()]
         return ({"use": "gan/modes", "centres": centres, "std": self.options.std},)
 
@@ -48,14 +48,14 @@ class Mixture:
         return len(self.arrays["real"])
 
     def load(self, index: int, rng: np.random.Generator | None = None) -> dict[str, np.ndarray]:  # noqa: ARG002
-        """Point `index`, float32 of shape (2,).
+        """Return point `index`, float32 of shape (2,).
 
         Args:
             index: 0 to `len(self) - 1`.
-            rng: not used; the points are drawn already.
+            rng: not used, because the points were drawn when the source was created.
 
         Raises:
-            IndexError: there's no such point.
+            IndexError: when there is no such point.
         """
         if not 0 <= index < len(self):
             message = f"there are {len(self)} points, and no index {index}"
@@ -63,5 +63,5 @@ class Mixture:
         return {"real": self.arrays["real"][index]}
 
     def name(self, index: int) -> str:
-        """`000012`."""
+        """Return the index with six digits: `000012`."""
         return f"{index:06d}"

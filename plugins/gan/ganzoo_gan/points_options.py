@@ -35,7 +35,7 @@ class RingOptions(MixtureOptions):
     """Standard deviation of each Gaussian, in both directions."""
 
     def centres(self) -> tuple[Point, ...]:
-        """Means of the Gaussians."""
+        """Return the means of the Gaussians."""
         angles = [2 * math.pi * k / self.modes for k in range(self.modes)]
         return tuple((self.radius * math.cos(a), self.radius * math.sin(a)) for a in angles)
 
@@ -51,13 +51,13 @@ class GridOptions(MixtureOptions):
     """Standard deviation of each Gaussian, in both directions."""
 
     def centres(self) -> tuple[Point, ...]:
-        """Means of the Gaussians, column by column: (-4, -4), (-4, -2) ... (4, 4) by default."""
+        """Return the means column by column: (-4, -4), (-4, -2) ... (4, 4) by default."""
         steps = [(k - (self.side - 1) / 2) * self.spacing for k in range(self.side)]
         return tuple((x, y) for x in steps for y in steps)
 
 
 class ModesOptions(Options):
-    """A mixture of equal round Gaussians, and what counts as near one of them."""
+    """A mixture of equal round Gaussians, and which distance from a mean is near."""
 
     centres: tuple[Point, ...] = Field(min_length=1)
     """Means of the Gaussians, each a list of D numbers: `[[0, 0], [2, 0]]`."""

@@ -1,15 +1,15 @@
-"""Penalties on the discriminator's slope, to be named beside an adversarial loss.
+"""Penalties on the discriminator's slope, which are named beside an adversarial loss.
 
-Whose gradient is taken: the discriminator's score of a sample, which is the mean over a scale's
-cells, then over the scales, as in the losses. The gradient is that with respect to the sample
-alone, through whatever the task and the recipe put between the two (a source beside it, DiffAugment
-with draws of its own), and is computed without autocast. Each penalty is a mean over samples, which
-it looks at one by one; a discriminator with batch norm makes a sample's score depend on the others
-of its batch, so that the sum over the batch is what is differentiated.
+The gradient is that of the discriminator's score of a sample. The score is the mean over a scale's
+cells, then over the scales, as in the losses. The gradient is taken with respect to the sample
+alone, through everything that the task and the recipe put between sample and discriminator (a
+source beside it, DiffAugment with its own draws). It is computed without autocast. Each penalty is
+a mean over samples. With batch norm a sample's score also depends on the other samples of its
+batch, and the sum of the scores over the batch is differentiated.
 
-Under `interval` a penalty is evaluated every so many steps and multiplied by their number (lazy
-regularisation, arXiv 1912.04958, section 3.1): its mean over the steps stays what it was. Logs show
-the term as it was minimised, with that factor, at the steps that had it.
+With `interval` a penalty is evaluated every `interval` steps and multiplied by `interval` (lazy
+regularisation, arXiv 1912.04958, section 3.1), so that its mean over the steps doesn't change. The
+log shows the term as it was minimised, with that factor, in the steps in which it was evaluated.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ganzoo_gan.loss_options import GPOptions, LazyOptions, R1Options, R2Options
 
 
 class Penalty(ABC):
-    """What the penalties share: D's term `penalty`, at every n-th step."""
+    """Base of the penalties: D's term `penalty`, in every `interval`-th step."""
 
     real_in_generator_turn = False
     needs_discriminator = True
@@ -34,17 +34,18 @@ class Penalty(ABC):
     @property
     @abstractmethod
     def known_values(self) -> tuple[KnownValue, ...]:
-        """The term at step 0 of a discriminator that is linear."""
+        """Return the term at step 0 for a discriminator that is linear."""
 
     @abstractmethod
     def penalty(self, inputs: LossInputs) -> Tensor:
-        """The weighted penalty, as if it were evaluated in every step."""
+        """Return the weighted penalty, as if it were evaluated in every step."""
 
     def discriminator(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """The penalty where the step is one of its own, else nothing.
+        """Return the penalty in the steps in which it is evaluated, else nothing.
 
         Raises:
-            RuntimeError: when the recipe has no discriminator, or its gradient has none itself.
+            RuntimeError: when the recipe has no discriminator, or the discriminator isn't
+                differentiable twice.
         """
         interval = self.options.interval
         if inputs.clock.step % interval:
@@ -52,15 +53,15 @@ class Penalty(ABC):
         return {"penalty": interval * self.penalty(inputs)}
 
     def generator(self, inputs: LossInputs) -> dict[str, Tensor]:  # noqa: ARG002  # D's affair
-        """Nothing: the generator isn't concerned."""
+        """Return nothing, because the penalty isn't part of the generator's turn."""
         return {}
 
 
 class GradientPenalty(Penalty):
     """WGAN-GP's penalty (arXiv 1704.00028, eq. 3): weight * mean (|slope| - target)^2.
 
-    The slope is taken at one point of the line between each real and a generated sample, drawn
-    uniformly with one number a sample from torch's global generator.
+    The slope is taken at one point of the line between each real and a generated sample. The point
+    is drawn uniformly, with one number a sample, from torch's global generator.
     """
 
     def __init__(self, options: GPOptions) -> None:
@@ -68,7 +69,11 @@ class GradientPenalty(Penalty):
 
     @property
     def known_values(self) -> tuple[KnownValue, ...]:
-        """At a slope of 8 and one of 0, by the mean of 192 values; any point will do."""
+        """Return the penalty for discriminators that are linear in the mean of 192 numbers.
+
+        Their slopes by that mean are 8 and 0. The slope is the same at every point, so the random
+        point doesn't matter.
+        """
 
         def of(slope: float) -> dict[str, float]:
             length = slope / 192**0.5
@@ -82,10 +87,10 @@ class GradientPenalty(Penalty):
         )
 
     def penalty(self, inputs: LossInputs) -> Tensor:
-        """See the class.
+        """Return the weighted penalty; see the class.
 
         Raises:
-            RecipeError: when there is no fake for each real sample.
+            RecipeError: when there isn't a generated sample for each real one.
         """
         real, fake = inputs.real.detach(), inputs.fake.detach()
         if real.shape != fake.shape:
@@ -96,7 +101,7 @@ class GradientPenalty(Penalty):
                 where="loss",
                 hint="Take a penalty that looks at either alone: gan/r1 or gan/r2.",
             )
-        # In fp32 whatever the samples are, so that precision doesn't change what is drawn.
+        # Drawn in fp32 in every precision, so that the precision doesn't change the random numbers.
         share = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device).to(real.dtype)
         length: Tensor = torch.linalg.vector_norm(
             slope(inputs, torch.lerp(fake, real, share)), dim=1
@@ -106,14 +111,14 @@ class GradientPenalty(Penalty):
 
 
 class ZeroCentred(Penalty):
-    """gamma / 2 * mean |slope|^2 at given samples (arXiv 1801.04406, section 4.1)."""
+    """Base of R1 and R2: gamma / 2 * mean |slope|^2 at given samples (arXiv 1801.04406, 4.1)."""
 
     def __init__(self, options: R1Options | R2Options) -> None:
         self.options: R1Options | R2Options = options
 
     @property
     def known_values(self) -> tuple[KnownValue, ...]:
-        """At a slope of 8 by the mean of 192 values, and one of 0."""
+        """Return the penalty for discriminators with slopes 8 and 0 by the mean of 192 numbers."""
         # (3 - 1) / (0.5 - 0.25) = 8, so |slope|^2 = 192 * (8 / 192)^2 = 1/3, halved.
         value = self.options.interval * self.options.gamma.start / 6
         return (
@@ -123,33 +128,33 @@ class ZeroCentred(Penalty):
 
     @abstractmethod
     def points(self, inputs: LossInputs) -> Tensor:
-        """Where the slope is taken."""
+        """Return the samples at which the slope is taken."""
 
     def penalty(self, inputs: LossInputs) -> Tensor:
-        """See the class."""
+        """Return the weighted penalty; see the class."""
         squares = slope(inputs, self.points(inputs)).square().sum(1)
         return self.options.gamma.at(inputs.clock) / 2 * squares.mean()
 
 
 class R1(ZeroCentred):
-    """At real samples (eq. 9)."""
+    """R1: the penalty at real samples (eq. 9)."""
 
     def points(self, inputs: LossInputs) -> Tensor:
         return inputs.real
 
 
 class R2(ZeroCentred):
-    """At generated samples (eq. 10)."""
+    """R2: the penalty at generated samples (eq. 10)."""
 
     def points(self, inputs: LossInputs) -> Tensor:
         return inputs.fake
 
 
 def slope(inputs: LossInputs, points: Tensor) -> Tensor:
-    """Gradient of the discriminator's score at each point, differentiable once more.
+    """Return the gradient of the discriminator's score at each point, as a differentiable tensor.
 
     Args:
-        inputs: of the loss; only `discriminate` is used.
+        inputs: the inputs of the loss; only `discriminate` is used.
         points: N x C x H x W or N x D.
 
     Returns:
@@ -163,6 +168,6 @@ def slope(inputs: LossInputs, points: Tensor) -> Tensor:
 
 
 def score(output: DiscriminatorOutput) -> Tensor:
-    """What a discriminator says of each sample, N: mean over a scale's cells, then over scales."""
+    """Return a discriminator's score of each sample, N: the mean over cells, then over scales."""
     scales = [logits.reshape(len(logits), -1).mean(1) for logits in output.logits]
     return torch.stack(scales).mean(0)

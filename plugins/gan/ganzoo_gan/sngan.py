@@ -1,8 +1,8 @@
 """SNGAN's residual networks for small images (arXiv 1802.05957, table 4: CIFAR-10).
 
-Class-conditional forms are those of arXiv 1802.05637. Initial weights are those of the authors'
-code (github.com/pfnet-research/sngan_projection): Glorot uniform, with gain sqrt 2 in the 3x3
-convolutions of residual branches; biases 0.
+The class-conditional networks are those of arXiv 1802.05637. Initial weights are those of the
+authors' code (github.com/pfnet-research/sngan_projection): Glorot uniform, with gain sqrt 2 in the
+3x3 convolutions of residual branches, and biases of 0.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ def _conv(channels: int, out: int, side: int = 3, gain: float = 1.0) -> nn.Conv2
 
 
 class ClassBatchNorm(nn.Module):
-    """Batch norm whose scale (first 1) and shift (first 0) are each class's own.
+    """Batch norm with a scale (initially 1) and a shift (initially 0) for each class.
 
-    arXiv 1610.07629, section 2.2, which has it for styles; statistics are those of all classes.
+    It is that of arXiv 1610.07629, section 2.2, with classes instead of styles. The statistics are
+    those of all classes together.
     """
 
     def __init__(self, channels: int, classes: int) -> None:
@@ -49,7 +50,7 @@ class ClassBatchNorm(nn.Module):
         nn.init.zeros_(self.shift.weight)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Normalise maps N x C x H x W; y: class indices, N."""
+        """Normalise maps N x C x H x W with class indices y, N."""
         scale, shift = self.scale(y)[:, :, None, None], self.shift(y)[:, :, None, None]
         normal: Tensor = self.norm(x) * scale + shift
         return normal
@@ -60,7 +61,7 @@ def _norm(channels: int, classes: int) -> nn.Module:
 
 
 class _UpBlock(nn.Module):
-    """Norm, ReLU, doubling, 3x3, norm, ReLU, 3x3; beside it a doubling and a 1x1."""
+    """Norm, ReLU, doubling, 3x3, norm, ReLU, 3x3; the shortcut is a doubling and a 1x1."""
 
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()
@@ -75,23 +76,26 @@ class _UpBlock(nn.Module):
         given = (y,) if self.classes else ()
         h = F.interpolate(F.relu(self.norm1(x, *given)), scale_factor=2.0)
         h = self.conv2(F.relu(self.norm2(self.conv1(h), *given)))
-        # A 1x1 convolution and a doubling commute; this order takes a quarter of the work.
+        # A 1x1 convolution and a doubling commute, and this order needs a quarter of the
+        # operations.
         doubled: Tensor = h + F.interpolate(self.shortcut(x), scale_factor=2.0)
         return doubled
 
 
 class SNGANGenerator(nn.Module):
-    """A linear layer to 4x4, a residual block a doubling, norm, ReLU, 3x3 to the image, tanh.
+    """Generator: a linear layer to 4x4, a residual block for each doubling, norm, ReLU, 3x3, tanh.
 
-    With classes, the blocks' batch norms are each class's own (arXiv 1802.05637).
+    With classes, the blocks' batch norms have a scale and a shift for each class (arXiv
+    1802.05637).
 
     Args:
         options: see `SNGANGeneratorOptions`.
-        io: from (z,) to (C, S, S); S = 32 is the paper's, 8, 16, 64, ... have as many blocks
-            as it takes.
+        io: from (z,) to (C, S, S). S = 32 is the paper's; 8, 16, 64, ... have as many blocks as
+            they need.
 
     Raises:
-        ValueError: another input, or another output, with the nearest legal sizes.
+        ValueError: when the input isn't a vector, or the output isn't such an image; the message
+            then names the nearest legal sizes.
 
     With the defaults, z = 128 and 3 x 32 x 32 it has 4,276,739 parameters.
     """
@@ -111,10 +115,10 @@ class SNGANGenerator(nn.Module):
 
         Args:
             z: noise.
-            y: class indices, N, if it was built for classes.
+            y: class indices, N, if the generator was built for classes.
 
         Raises:
-            ValueError: they are missing.
+            ValueError: when class indices are missing.
         """
         label = class_indices(y, self.classes) if self.classes else None
         x = self.start(z).unflatten(1, (self.width, BOTTOM, BOTTOM))
@@ -125,7 +129,7 @@ class SNGANGenerator(nn.Module):
 
 
 class _FirstBlock(nn.Module):
-    """A halving block that sees the image itself, so that no ReLU comes first."""
+    """A halving block without a ReLU at its beginning, because its input is the image itself."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -140,7 +144,7 @@ class _FirstBlock(nn.Module):
 
 
 class _Block(nn.Module):
-    """ReLU, 3x3, ReLU, 3x3, and a halving if it is one; then the shortcut has a 1x1 too."""
+    """ReLU, 3x3, ReLU, 3x3; a block that halves also has a pooling, and a 1x1 in its shortcut."""
 
     def __init__(self, width: int, *, halves: bool) -> None:
         super().__init__()
@@ -154,24 +158,24 @@ class _Block(nn.Module):
         h: Tensor = self.conv2(F.relu(self.conv1(F.relu(x)), inplace=True))
         if not self.halves:
             return h + x
-        # The mean of four cells and a 1x1 convolution commute; this order is the cheaper one.
+        # The mean of four cells and a 1x1 convolution commute, and this order is cheaper.
         beside: Tensor = self.shortcut(F.avg_pool2d(x, 2))
         return F.avg_pool2d(h, 2) + beside
 
 
 class SNGANDiscriminator(nn.Module):
-    """Residual blocks that halve down to 8x8, two that don't, ReLU, pooling, a linear layer.
+    """Discriminator: residual blocks that halve down to 8x8, two that don't, ReLU, pooling, linear.
 
-    With classes, an embedding of the class, multiplied with the pooled map, is added to the logit
-    (projection, arXiv 1802.05637, equation 3).
+    With classes, the inner product of an embedding of the class with the pooled map is added to the
+    logit (projection, arXiv 1802.05637, equation 3).
 
     Args:
         options: see `SNGANDiscriminatorOptions`.
-        io: from (C, S, S); S = 32 is the paper's, 64, 128, ... have more halvings; 8 and 16 have
+        io: from (C, S, S). S = 32 is the paper's; 64, 128, ... have more halvings; 8 and 16 have
             one.
 
     Raises:
-        ValueError: another input, with the nearest legal sizes.
+        ValueError: when the input isn't such an image; the message names the nearest legal sizes.
 
     With the defaults and 3 x 32 x 32 it has 1,053,824 parameters.
     """
@@ -199,10 +203,10 @@ class SNGANDiscriminator(nn.Module):
 
         Args:
             x: images.
-            y: class indices, N, if it was built for classes.
+            y: class indices, N, if the discriminator was built for classes.
 
         Raises:
-            ValueError: they are missing.
+            ValueError: when class indices are missing.
         """
         maps = F.relu(self.blocks(x))
         pooled = maps.mean((2, 3)) if self.mean else maps.sum((2, 3))

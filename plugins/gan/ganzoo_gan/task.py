@@ -1,4 +1,4 @@
-"""Noise, and a class if wanted, to a sample (arXiv 1406.2661, algorithm 1)."""
+"""Train from noise, and optionally a class, to a sample (arXiv 1406.2661, algorithm 1)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ganzoo_gan.task_options import FromNoiseOptions
 
 
 class FromNoise(Task):
-    """Learn the distribution of the data's `real`: images or points.
+    """Task: learn the distribution of the data's field `real`, which is images or points.
 
-    Each turn draws its own noise, as the algorithms of arXiv 1406.2661 and 1704.00028 do. Classes
-    aren't drawn: both turns generate for the labels of the batch, so that real and generated
-    samples have the same share of each class, and pair class by class.
+    Each turn draws its own noise, as in the algorithms of arXiv 1406.2661 and 1704.00028. Classes
+    aren't drawn: both turns generate samples for the labels of the batch. So real and generated
+    samples have the same share of each class, and sample i of both has the same class.
     """
 
     roles: ClassVar[Mapping[str, Role]] = {
@@ -36,10 +36,13 @@ class FromNoise(Task):
 
     @classmethod
     def io(cls, role: str, options: FromNoiseOptions, fields: Mapping[str, Field]) -> NetIO:
-        """Generator: noise to a sample. Discriminator: a sample to logits. Both: the classes.
+        """Return the shapes: noise to a sample (generator), or a sample to a logit (discriminator).
+
+        Both have the data's classes if the task is conditional.
 
         Raises:
-            DataError: `real` is neither image nor points, or classes are wanted and aren't known.
+            DataError: when `real` is neither an image nor points, or the task is conditional and
+                the classes aren't known.
         """
         real = fields["real"]
         if real.kind not in {"image", "points"}:
@@ -54,7 +57,7 @@ class FromNoise(Task):
         return NetIO(real.shape, (1,), classes)
 
     def step(self, batch: Mapping[str, Tensor], optimize: Optimize) -> None:
-        """Move the discriminator, and the generator if it is its turn."""
+        """Train the discriminator, and the generator in every `critic_steps`-th step."""
         generator, discriminator = self.nets["generator"], self.nets["discriminator"]
         real, label = batch["real"], self._label(batch)
         condition = {} if label is None else {"label": label}
@@ -64,7 +67,8 @@ class FromNoise(Task):
             "discriminator", discriminator, real, fake, condition=condition, label=label
         )
         optimize("discriminator", self.loss.discriminator(seen))
-        # The clock stands still between the batches of an accumulated step, so all take part.
+        # The clock doesn't change between the batches of an accumulated step, so the generator's
+        # turn comes in all of them or in none.
         if (self.clock.step + 1) % self.options.critic_steps:
             return
         fake = _generate(generator, self._noise(real), label)
@@ -75,7 +79,7 @@ class FromNoise(Task):
     def sample(
         self, batch: Mapping[str, Tensor], nets: Mapping[str, Callable[..., Tensor]]
     ) -> dict[str, Tensor]:
-        """Generated samples, and the batch's real ones (of the same classes, if there are any)."""
+        """Return generated samples, and the batch's real ones, which have the same classes."""
         real = batch["real"]
         generated = _generate(nets["generator"], self._noise(real), self._label(batch))
         return {"generated": generated, "real": real}
@@ -88,7 +92,7 @@ class FromNoise(Task):
         net: Callable[..., Tensor],
         inputs: Mapping[str, Tensor],
     ) -> Tensor:
-        """Samples from `inputs["noise"]` and, if conditional, `inputs["label"]`."""
+        """Return samples from `inputs["noise"]` and, if conditional, `inputs["label"]`."""
         return _generate(net, inputs["noise"], inputs["label"] if options.conditional else None)
 
     @classmethod
@@ -100,7 +104,7 @@ class FromNoise(Task):
         count: int,
         random: torch.Generator,
     ) -> dict[str, Tensor]:
-        """`noise`, N x latent_size; if conditional `label`, N: class 0, 1, ... round and round."""
+        """Draw `noise`, N x latent_size, and if conditional `label`, N: the classes in turn."""
         if options.latent == "uniform":
             noise = torch.rand((count, *io.inputs), generator=random) * 2 - 1
         else:
@@ -110,7 +114,7 @@ class FromNoise(Task):
         return {"noise": noise, "label": torch.arange(count) % io.classes}
 
     def _noise(self, real: Tensor) -> Tensor:
-        """Noise for as many samples, from torch's global generator."""
+        """Draw noise for as many samples as `real` has, from torch's global generator."""
         shape = (len(real), self.options.latent_size)
         if self.options.latent == "uniform":
             return torch.rand(shape, device=real.device, dtype=real.dtype) * 2 - 1

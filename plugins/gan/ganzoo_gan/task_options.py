@@ -1,4 +1,4 @@
-"""Options of the task. Imports no torch, so that recipes are checked in no time."""
+"""Options of the task. Imports no torch, so recipes are checked quickly."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ganzoo.api import Options
 
 
 class FromNoiseOptions(Options):
-    """What goes in, and how often the generator plays."""
+    """The generator's inputs, and how often the generator is trained."""
 
     latent_size: int = Field(default=128, ge=1)
     """Numbers of noise that one sample is made of."""
