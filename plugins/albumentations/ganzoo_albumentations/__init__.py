@@ -1,4 +1,4 @@
-"""Every albumentations 2.0.8 transform that runs from plain arguments, as an augment.
+"""Every transform of albumentations 2.0.8 that can run from plain arguments, as an augmentation.
 
 The transforms' names and arguments come from `schemas.json`, so that neither albumentations nor
 OpenCV nor numpy is imported here.
@@ -42,8 +42,8 @@ def schemas() -> dict[str, Any]:
     """Return the content of `schemas.json`.
 
     `transforms` has an entry for each id: the name of its `class`, its `kind` ("spatial" or
-    "pixel"), the JSON `schema` that albumentations checks its arguments by, the names of its
-    `required` arguments and the `defaults` of the others.
+    "pixel"), the JSON `schema` with which albumentations checks its arguments, the names of its
+    `required` arguments, and the `defaults` of the others.
     """
     content: dict[str, Any] = json.loads(SCHEMAS.read_bytes())
     return content

@@ -1,4 +1,4 @@
-"""The augment that every transform of the table is run by."""
+"""The augmentation that runs any transform of `schemas.json`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from ganzoo.errors import DataError, RecipeError
 from ganzoo_albumentations.options import INTERPOLATIONS, TransformOptions
 
-os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # its import would go online
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else its import looks for a newer version online
 
 import albumentations
 
@@ -29,20 +29,21 @@ EIGHT_BIT = {
 
 
 class Transform:
-    """One albumentations transform on the images and label maps of a sample.
+    """Augmentation: one albumentations transform on the images and label maps of a sample.
 
     Args:
         options: of a class made by `ganzoo_albumentations.options`.
 
-    Spatial transforms change all images (three axes) and label maps (two axes) by the same
-    geometry, label maps with nearest neighbour. Pixel transforms change the images in
-    `options.fields`, all of them by default, by the same draw. Other arrays are passed on.
+    Spatial transforms apply the same geometry to all images (arrays with three axes) and label maps
+    (two axes), and take the nearest neighbour for label maps. Pixel transforms change the images in
+    `options.fields`, by default all of them, with the same random draw. Other arrays aren't
+    changed.
 
-    uint8 images go to albumentations as they are. uint16 and float32 images (in [-1, 1]) go as
-    float32 in [0, 1] and come back in their own type.
+    uint8 images are given to albumentations unchanged. uint16 images and float32 images (in [-1,
+    1]) are converted to float32 in [0, 1], and the results are converted back to their own type.
 
-    The result depends on the sample and on `rng`, from which one integer is taken in every call:
-    albumentations' own stream would repeat in every worker and every epoch.
+    The result depends on the sample and on `rng` alone. One integer is drawn from `rng` in every
+    call, because albumentations' own random stream would repeat in every worker and every epoch.
 
     Raises:
         RecipeError: when albumentations refuses the arguments.
@@ -67,8 +68,8 @@ class Transform:
             arguments["interpolation"] = INTERPOLATIONS[interpolation]
         if "mask_interpolation" in cls.InitSchema.model_fields:
             arguments["mask_interpolation"] = INTERPOLATIONS["nearest"]
-        # Without `strict`, some errors inside would be a warning and all defaults taken. Only
-        # classes with their own schema beside their constructor know the word.
+        # Without `strict`, albumentations turns some errors into a warning and takes all defaults.
+        # Only classes with a schema beside their own constructor have this argument.
         owner = next(base for base in cls.__mro__ if "__init__" in vars(base))
         if "InitSchema" in vars(owner):
             arguments["strict"] = True
@@ -82,7 +83,7 @@ class Transform:
             ) from error
 
     def _refused(self, error: Exception) -> str:
-        """Return which arguments albumentations refuses, as a recipe writes them, and why."""
+        """Return the refused arguments, as a recipe writes them, and the reasons."""
         if not isinstance(error.__cause__, ValidationError):
             return f"the arguments: {_reason(error)}"
         found = []
@@ -91,13 +92,13 @@ class Transform:
             option = name.partition(".")[0]
             if option in type(self.options).model_fields:
                 name = f"{option} = {json.dumps(getattr(self.options, option))}"
-            else:  # what albumentations makes of several arguments
+            else:  # a value that albumentations computes from several arguments
                 name = f"the arguments: {name}".removesuffix(": ")
             found.append(f"{name}: {one['msg'].removeprefix('Value error, ')}")
         return "; ".join(dict.fromkeys(found))
 
     def __call__(self, sample: Mapping[str, Array], rng: np.random.Generator) -> dict[str, Array]:
-        """Return the sample, changed; arrays may be shared with the one given."""
+        """Return the changed sample; it may share arrays with the given one."""
         seed = int(rng.integers(2**63))
         images = {name: array for name, array in sample.items() if array.ndim == 3}
         labels = {name: array for name, array in sample.items() if array.ndim == 2}
@@ -144,11 +145,12 @@ class Transform:
         """Call albumentations once, so that all arrays share what it draws from the seed."""
         sent = {name: self._encode(name, image) for name, image in images.items()}
         sent.update({name: self._encode_labels(name, array) for name, array in labels.items()})
-        # albumentations wants one image called "image"; its shape decides the geometry.
+        # albumentations needs one image called "image", whose shape determines the geometry.
         first = next(iter(images), None)
         height, width = next(iter(sent.values())).shape[:2]
         lead = np.zeros((height, width, 1), np.uint8) if first is None else sent[first]
-        # A prefix keeps names such as "masks" or "bboxes" from meaning something else there.
+        # The prefix avoids names such as "masks" or "bboxes", which have a meaning in
+        # albumentations.
         keys = {f"ganzoo_{name}": name for name in sent if name != first}
         transform.add_targets(
             {key: "image" if name in images else "mask" for key, name in keys.items()}
@@ -201,7 +203,10 @@ class Transform:
         return unit
 
     def _encode_labels(self, name: str, labels: Array) -> Array:
-        """OpenCV resamples no 64-bit integers: take the smallest type that holds the classes."""
+        """Convert labels to the smallest type that holds them.
+
+        OpenCV can't resample 64-bit integers.
+        """
         low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
         for kind in (np.uint8, np.int16, np.uint16):
             if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
@@ -214,7 +219,7 @@ class Transform:
 
 
 def _decode(array: Array, given: Array) -> Array:
-    """Bring an array back to the type, range and axes of the one it was made from."""
+    """Convert an array back to the type, range and axes of the array it was made from."""
     if given.ndim == 2:
         return array.astype(given.dtype)
     if array.ndim == 2:  # OpenCV drops a single channel
@@ -231,7 +236,7 @@ def _decode(array: Array, given: Array) -> Array:
 
 
 def _reason(error: Exception) -> str:
-    """Return a library's complaint in one line, without pydantic's links."""
+    """Return a library's error message on one line, without pydantic's links."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     kept = [line for line in lines if "errors.pydantic.dev" not in line]
     return "; ".join(kept) or type(error).__name__

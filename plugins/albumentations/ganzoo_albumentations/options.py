@@ -1,4 +1,4 @@
-"""Options of every transform, made from albumentations' own JSON schema when first asked for.
+"""Options of every transform, made from albumentations' own JSON schema when they are needed.
 
 `ganzoo_albumentations.options.HorizontalFlip` is a pydantic model like any other options class.
 """
@@ -26,7 +26,7 @@ BORDERS = {name: code for code, name in enumerate(_BORDERS.split())}
 _LEFT_OUT = {
     "mask_interpolation",  # label maps always take the nearest pixel
     *("keypoint_remapping_method", "rotate_method"),  # samples have no keypoints and no boxes
-    *("mask", "mask_params"),  # a function or an array, and what goes with it
+    *("mask", "mask_params"),  # a function or an array, and its parameters
     "PlasmaShadow.plasma_size",  # albumentations 2.0.8 ignores it
 }
 """Arguments that a recipe can't give, as `argument` or `Class.argument`."""
@@ -36,7 +36,7 @@ _BOUNDS = {"minimum": "ge", "exclusiveMinimum": "gt", "maximum": "le", "exclusiv
 class TransformOptions(Options):
     """Base of the options of all transforms."""
 
-    # A schema for editors needs nearly a hundred of these classes, and no validator.
+    # The schema for editors needs nearly a hundred of these classes, but none of their validators.
     model_config = ConfigDict(defer_build=True, use_attribute_docstrings=False)
 
     name: ClassVar[str] = ""
@@ -51,7 +51,7 @@ class TransformOptions(Options):
     @model_validator(mode="before")
     @classmethod
     def _divisor_replaces_default_size(cls, values: Any) -> Any:
-        """Take back the default size of `pad_if_needed` where a divisor is given instead."""
+        """Replace `pad_if_needed`'s default size by "none" where a divisor is given instead."""
         if cls.name == "pad_if_needed" and isinstance(values, dict):
             for side in ("height", "width"):
                 if values.get(f"pad_{side}_divisor") is not None:
@@ -59,7 +59,7 @@ class TransformOptions(Options):
         return values
 
     def arguments(self) -> dict[str, Any]:
-        """Return what albumentations' class is called with: codes for names, None for "none"."""
+        """Return the arguments of albumentations' class: codes for names, None for "none"."""
         return {name: _plain(getattr(self, name), _codes(name)) for name in _arguments(self.name)}
 
 
@@ -71,7 +71,7 @@ def _arguments(name: str) -> list[str]:
 
 
 def _codes(argument: str) -> Mapping[str, int]:
-    """Return OpenCV's constants by name where an argument is one of them."""
+    """Return OpenCV's constants by name if the argument is one of them, else an empty dict."""
     if argument == "border_mode":
         return BORDERS
     return INTERPOLATIONS if argument.startswith("interpolation") else {}
@@ -88,14 +88,14 @@ def _plain(value: Any, codes: Mapping[str, int]) -> Any:
 
 
 def _named(default: Any, codes: Mapping[str, int]) -> Any:
-    """Return a default as a recipe writes it: names for codes."""
+    """Return a default as a recipe writes it, with names instead of codes."""
     if isinstance(default, dict):
         return {key: _named(item, codes) for key, item in default.items()}
     return next((name for name, code in codes.items() if code == default), default)
 
 
 def annotation(schema: Mapping[str, Any], codes: Mapping[str, int]) -> Any:
-    """Return the type of the values that a JSON schema admits; "none" stands for null.
+    """Return the type of the values that a JSON schema allows; "none" stands for null.
 
     Args:
         schema: an argument's part of an `InitSchema`.
@@ -112,7 +112,7 @@ def annotation(schema: Mapping[str, Any], codes: Mapping[str, int]) -> Any:
 def _annotation(text: str, code_items: tuple[tuple[str, int], ...]) -> Any:  # noqa: PLR0911  # one a type
     schema, codes = json.loads(text), dict(code_items)
     if "anyOf" in schema:
-        # An integer is a number too, so the integers have to be tried first.
+        # An integer is a number too, so integers have to be tried first.
         arms = sorted(schema["anyOf"], key=lambda arm: '"number"' in json.dumps(arm))
         made = tuple(annotation(arm, codes) for arm in arms)
         if len(made) == 1:
@@ -139,7 +139,7 @@ def _annotation(text: str, code_items: tuple[tuple[str, int], ...]) -> Any:  # n
 
 
 def _own_fields(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that are ours, not albumentations'."""
+    """Return the options that this plugin adds to albumentations' own."""
     if entry["kind"] == "pixel":
         text = "Names of the images that are changed; absent: all of them."
         named = tuple[Annotated[str, Field(min_length=1)], ...]
@@ -158,7 +158,7 @@ def make(name: str) -> type[TransformOptions]:
     """Return the options class of a transform, by its id without namespace.
 
     Raises:
-        KeyError: if there is no such transform.
+        KeyError: when there is no such transform.
     """
     entry = schemas()["transforms"][name]
     pointer = f"See `python -m pydoc albumentations.{entry['class']}`."
@@ -167,7 +167,7 @@ def make(name: str) -> type[TransformOptions]:
         schema, codes = dict(entry["schema"]["properties"][argument]), _codes(argument)
         default = _named(entry["defaults"].get(argument, ...), codes)
         help_text = schema.get("description", pointer)
-        if default is None:  # a recipe says so by leaving the argument out
+        if default is None:  # a recipe leaves the argument out
             for key in {"anyOf", "enum"} & schema.keys():
                 schema[key] = [one for one in schema[key] if one not in (None, {"type": "null"})]
         kind = annotation(schema, codes)
@@ -189,7 +189,7 @@ def make(name: str) -> type[TransformOptions]:
 if not TYPE_CHECKING:
 
     def __getattr__(attribute: str) -> type[TransformOptions]:
-        """Make the class on demand; it also pickles by this name."""
+        """Create the class on demand; pickle finds it by this name too."""
         for name, entry in schemas()["transforms"].items():
             if entry["class"] == attribute:
                 return make(name)

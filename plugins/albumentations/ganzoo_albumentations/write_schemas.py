@@ -1,7 +1,7 @@
 """Write `schemas.json` from the installed albumentations.
 
-Run it with `python -m ganzoo_albumentations.write_schemas`. The file exists because importing
-albumentations also imports torch, and what lists and checks recipes must import neither.
+Run it with `python -m ganzoo_albumentations.write_schemas`. The file is needed because importing
+albumentations also imports torch, and the commands that list and check recipes must import neither.
 """
 
 from __future__ import annotations

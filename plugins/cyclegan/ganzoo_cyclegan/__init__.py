@@ -13,7 +13,7 @@ _TINY_SHAPES = {"train": 8, "val": 4, "test": 4}
 
 @hookimpl
 def ganzoo_components() -> Iterable[Component]:
-    """Return CycleGAN's generator, its task, and data to train and judge it on."""
+    """Return CycleGAN's generator, its task, and data to train it on and to measure it with."""
     return (
         Component(
             kind="generator",

@@ -1,4 +1,4 @@
-"""Pairs that training doesn't get to see as pairs, and that results are scored on."""
+"""Pairs that are separated for training, and kept for the metrics."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ IMAGES = ("source", "target")
 
 
 class HiddenPairs:
-    """Other data's pairs: taken apart in training, as they are in validation and test.
+    """Data source of another source's pairs: separated in training, complete in val and test.
 
-    The training pairs are dealt into two halves. One gives its sources, the other its targets, so
-    that no source has its partner among the targets. Each source comes once an epoch, beside a
-    target drawn at random; fields other than the two belong to the source's pair.
+    The training pairs are dealt into two halves. The sources come from one half and the targets
+    from the other, so that no source has its partner among the targets. Each source occurs once in
+    an epoch, beside a randomly drawn target. All other fields belong to the source's pair.
 
     Raises:
-        DataError: when the data have no fields source and target, or only one training pair;
-            and whatever the data raise.
+        DataError: when the data have no fields `source` and `target`, or fewer than two training
+            pairs. Errors of the data themselves are passed on.
     """
 
     def __init__(self, options: HiddenPairsOptions, split: Split) -> None:
@@ -62,7 +62,7 @@ class HiddenPairs:
 
     @property
     def fields(self) -> Mapping[str, Field]:
-        """Those of the pairs; source and target aren't aligned in training."""
+        """Return the fields of the pairs; in training, source and target aren't aligned."""
         fields = dict(self.pairs.fields)
         if self.apart:
             fields |= {name: replace(fields[name], aligned=False) for name in IMAGES}
@@ -73,7 +73,10 @@ class HiddenPairs:
 
     @property
     def own_names(self) -> dict[str, list[str]]:
-        """Of the two halves, where nothing is drawn: pair i of each is shown by sample i."""
+        """Return the names of the pairs in each half: sample i shows pair i of it.
+
+        The result is empty where targets are drawn, and where the pairs aren't separated.
+        """
         if self.drawn or not self.apart:
             return {}
         halves = {"source": self.sources, "target": self.targets}
@@ -82,17 +85,17 @@ class HiddenPairs:
         }
 
     def undrawn(self) -> HiddenPairs:
-        """The same with nothing drawn: the targets of other pairs follow each other."""
+        """Return a copy that draws nothing: its targets come in the order of their half."""
         other = copy.copy(self)
         other.drawn = False
         return other
 
     def load(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Pair `index`; in training with the target of another one, drawn from `rng`.
+        """Return pair `index`; in training its target is replaced by one drawn from `rng`.
 
         Raises:
-            IndexError: when there's no such sample.
-            DataError: as the pairs do.
+            IndexError: when there is no such sample.
+            DataError: when the pairs raise it.
         """
         if not 0 <= index < len(self):
             message = f"there are {len(self)} samples, and no index {index}"
@@ -105,5 +108,5 @@ class HiddenPairs:
         return sample
 
     def name(self, index: int) -> str:
-        """Name of the pair that the source is from."""
+        """Return the name of the source's pair."""
         return self.pairs.name(int(self.sources[index]))

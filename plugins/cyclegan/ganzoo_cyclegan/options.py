@@ -1,4 +1,4 @@
-"""Options of CycleGAN's components. Imports no torch, so that recipes are checked in no time."""
+"""Options of CycleGAN's components. Imports no torch, so recipes are checked quickly."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ResNetOptions(NetOptions):
     """Standard deviation of the initial weights (section 7.1)."""
 
     def size_multiple(self) -> int:
-        """4: two layers halve exactly."""
+        """Return 4, since two layers must halve exactly."""
         return 4
 
 
@@ -31,12 +31,12 @@ Weight = Annotated[Scalar, Field(ge=0)]
 
 
 def is_off(weight: Scalar) -> bool:
-    """Tell whether a weight is 0 from the beginning of training to its end."""
+    """Return whether a weight is 0 from the beginning of training to its end."""
     return weight.start == 0 == weight.end
 
 
 class UnpairedOptions(Options):
-    """Weights of the paper's objective (eq. 3 and section 5.2) and the image pools."""
+    """Weights of the paper's objective (eq. 3 and section 5.2), and the image pools."""
 
     cycle: Weight = Scalar.model_validate(10.0)
     """Lambda: weight of the mean absolute error after both translations, in each direction. With 0
@@ -53,16 +53,16 @@ class UnpairedOptions(Options):
     to the generators (section 7.1)."""
 
     def uses_cycle(self) -> bool:
-        """Whether anything is translated there and back."""
+        """Return whether the loss has cycle terms."""
         return not is_off(self.cycle)
 
     def uses_identity(self) -> bool:
-        """Whether generators are shown images of their own results' kind."""
+        """Return whether the loss has identity terms."""
         return self.uses_cycle() and not is_off(self.identity)
 
 
 class HiddenPairsOptions(Options):
-    """Which pairs are taken apart."""
+    """Which pairs are separated."""
 
     pairs: Annotated[Chosen, Ref("data")]
     """The data with the pairs: the id of a data component, or a table with its options."""
@@ -71,7 +71,7 @@ class HiddenPairsOptions(Options):
 
 
 class ShapesOptions(Options):
-    """How many pictures are drawn."""
+    """How many pictures are drawn, and in which size."""
 
     size: int = Field(default=32, ge=16, le=256)
     """Height and width of a picture, in pixels."""

@@ -1,4 +1,4 @@
-"""A history of generated images for a discriminator (arXiv 1612.07828, section 2.3)."""
+"""A pool of earlier generated images for a discriminator (arXiv 1612.07828, section 2.3)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from torch import Tensor
 
 
 class ImagePool:
-    """Shows a discriminator images of the past beside those just made, so that it doesn't forget.
+    """Mix earlier generated images into a discriminator's batches, so that it doesn't forget them.
 
-    While the pool fills, what comes in goes out too. From then on each image is, with probability
-    1/2, swapped for one of the pool's, and otherwise goes through. Random numbers come from torch's
-    global generator, on the CPU, so that they cost no wait for the device.
+    While the pool isn't full, each image is stored and also returned. After that, each image is
+    exchanged for one of the pool with probability 1/2, and otherwise returned unchanged. Random
+    numbers come from torch's global generator on the CPU, so that the CPU needn't wait for the
+    device.
 
     Args:
-        size: images kept; 0: every image goes through.
+        size: number of images that are kept; with 0 every image is returned unchanged.
     """
 
     def __init__(self, size: int) -> None:
@@ -25,7 +26,7 @@ class ImagePool:
         self.images: list[Tensor] = []
 
     def exchange(self, images: Tensor) -> Tensor:
-        """Put a batch in and take one of the same shape out.
+        """Put a batch into the pool, and return a batch of the same shape.
 
         Args:
             images: N x C x H x W, detached.
@@ -33,7 +34,8 @@ class ImagePool:
         if self.size == 0:
             return images
         shown: list[Tensor] = []
-        # Copies in one memory layout: after a resume the same images must give the same bits.
+        # The copies have one fixed memory layout. Otherwise results could differ in their bits
+        # after a resume, since `load_state_dict` creates contiguous images.
         for image in images.contiguous().clone():
             if len(self.images) < self.size:
                 self.images.append(image)
@@ -47,10 +49,10 @@ class ImagePool:
         return torch.stack(shown)
 
     def state_dict(self) -> dict[str, Any]:
-        """The images, M x C x H x W; nothing while there are none."""
+        """Return the images, M x C x H x W, or an empty dictionary while there are none."""
         return {"images": torch.stack(self.images)} if self.images else {}
 
     def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
-        """Take back what `state_dict` gave; images beyond the pool's size are left out."""
+        """Restore what `state_dict` returned; images beyond the pool's size are left out."""
         images = state["images"][: self.size].to(device) if "images" in state else ()
         self.images = [image.clone() for image in images]

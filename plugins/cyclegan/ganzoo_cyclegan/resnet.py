@@ -1,4 +1,4 @@
-"""The generator of CycleGAN (arXiv 1703.10593, section 7.1), after Johnson et al. 1603.08155."""
+"""The generator of CycleGAN (arXiv 1703.10593, section 7.1), after Johnson et al. (1603.08155)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ SMALLEST = 8
 
 
 class ResNet(nn.Module):
-    """Two layers of stride 2, residual blocks, two transposed layers of stride 2.
+    """Generator: two layers of stride 2, residual blocks, two transposed layers of stride 2.
 
-    In the paper's notation c7s1-64, d128, d256, R256 x blocks, u128, u64, c7s1-3. Images and the
-    blocks' maps are mirrored at the border; the layers of stride 2 pad with zeros.
+    In the paper's notation it is c7s1-64, d128, d256, R256 x blocks, u128, u64, c7s1-3. Images and
+    the blocks' maps have reflection padding. The layers of stride 2 pad with zeros.
 
     Args:
         options: see `ResNetOptions`.
-        io: shapes (C, H, W) of input and output; H and W are multiples of 4, 8 or more.
+        io: shapes (C, H, W) of input and output; H and W are multiples of 4 and at least 8.
 
     Raises:
-        ValueError: when an input or output is no image, or there are classes.
+        ValueError: when an input or output isn't an image, or there are classes.
         RecipeError: when the images are too small.
 
     With width 64, instance norm and 3 channels on both sides it has 11,378,179 parameters with 9
@@ -70,14 +70,14 @@ class ResNet(nn.Module):
 
         Args:
             x: input images.
-            y: no class indices: `io.classes` is refused.
+            y: always None, since `io.classes` is refused.
         """
         image: Tensor = self.model(x)
         return image
 
 
 class _Block(nn.Module):
-    """Two 3x3 layers whose result is added to what went in; no ReLU after the sum."""
+    """Residual block of two 3x3 layers; no ReLU follows the sum."""
 
     def __init__(self, channels: int, options: ResNetOptions) -> None:
         super().__init__()

@@ -1,9 +1,10 @@
-"""Drawn pairs whose mapping can be learnt without seeing one: shapes, grey in A, coloured in B.
+"""Drawn pairs whose mapping can be learnt without pairs: grey shapes (A) and coloured ones (B).
 
-Each picture has four shapes, discs or squares, on a ground that both sides share. Three of four
-shapes are dark in A and red in B, the others light in A and blue in B. Unpaired images alone allow
-each grey any colour; that a shape must be found again by its colour rules out all but two mappings,
-and how often each colour occurs, all but one.
+Each picture has four shapes, discs or squares, on a ground that both sides share. On average, three
+of four shapes are dark in A and red in B. The others are light in A and blue in B. Without pairs,
+the adversarial loss alone allows any mapping of greys to colours. The cycle term requires that the
+grey can be recovered from the colour, which leaves two mappings. The frequencies of the colours
+leave only one of these.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ _SPLITS: tuple[Split, ...] = ("train", "val", "test")
 class Shapes:
     """Data source of drawn pairs; a sample is a function of (seed, split, index) alone.
 
-    Fields: `source` and `target`, 3 x size x size images of the same shapes, A's and B's colours.
+    The fields are `source` and `target`, 3 x size x size images of the same shapes in the colours
+    of A and of B.
     """
 
     notes = ("cyclegan/shapes: drawn pictures, not photographs",)
@@ -43,7 +45,7 @@ class Shapes:
 
     @property
     def fields(self) -> Mapping[str, Field]:
-        """Shapes and kinds of `source` and `target`."""
+        """Return the shapes and kinds of `source` and `target`."""
         shape = (3, self.options.size, self.options.size)
         return {"source": Field(shape, "image"), "target": Field(shape, "image")}
 
@@ -54,7 +56,7 @@ class Shapes:
         """Draw a pair, both size x size x 3 uint8; nothing is drawn from `rng`.
 
         Raises:
-            IndexError: when there's no such sample.
+            IndexError: when there is no such sample.
         """
         if not 0 <= index < self._count:
             message = f"{self.split} has {self._count} samples, there is no index {index}"
@@ -78,5 +80,5 @@ class Shapes:
         return {"source": source, "target": target}
 
     def name(self, index: int) -> str:
-        """`000012`."""
+        """Return the index with six digits: `000012`."""
         return f"{index:06d}"

@@ -1,4 +1,4 @@
-"""CycleGAN's training: two translators, their judges, and the way back (arXiv 1703.10593)."""
+"""CycleGAN's training: two generators, two discriminators and cycle terms (arXiv 1703.10593)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from ganzoo_cyclegan.pool import ImagePool
 
 
 class Unpaired(Task):
-    """Learn to translate `source` (the paper's A) to `target` (B) and back, without pairs.
+    """Task: learn to translate `source` (the paper's A) to `target` (B) and back, without pairs.
 
-    The adversarial part of each direction is the recipe's loss, its terms prefixed `a/` where
-    images of kind A are judged and `b/` for B. `cycle_a` is a's error after A to B to A,
-    `identity_a` what the translator to A changes of a; `cycle_b` and `identity_b` likewise.
+    The adversarial part of each direction is the recipe's loss. Its terms have the prefix `a/`
+    where images of kind A are judged, and `b/` for B. `cycle_a` is the error of an image a after
+    the translations A to B to A. `identity_a` is the change that the generator to A makes to an
+    image a. `cycle_b` and `identity_b` are defined likewise.
     """
 
     roles: ClassVar[Mapping[str, Role]] = {
@@ -46,11 +47,11 @@ class Unpaired(Task):
 
     @classmethod
     def io(cls, role: str, options: UnpairedOptions, fields: Mapping[str, Field]) -> NetIO:
-        """Generators: one field to the other. Discriminators: the field of their kind to logits.
+        """Return the shapes: a field to the other (generators), a field to logits (discriminators).
 
         Raises:
             DataError: when source and target aren't images of one size.
-            RecipeError: when identity terms are asked for and the channels differ.
+            RecipeError: when identity terms are used and the numbers of channels differ.
         """
         source, target = fields["source"], fields["target"]
         for name in ("source", "target"):
@@ -81,11 +82,12 @@ class Unpaired(Task):
         }[role]
 
     def step(self, batch: Mapping[str, Tensor], optimize: Optimize) -> None:
-        """Move both generators, then both discriminators, which see pools of what was made."""
+        """Train both generators, then both discriminators, which get images from the pools."""
         a, b = batch["source"], batch["target"]
         fake_b, fake_a = self.nets["generator_ab"](a), self.nets["generator_ba"](b)
         judge_a, judge_b = self.nets["discriminator_a"], self.nets["discriminator_b"]
-        # Each player's terms go through one backward: two would leave ranks unsynchronised.
+        # All terms of a player go through one backward pass, because two passes would leave the
+        # gradients of several processes unsynchronised.
         with judge_a.frozen() as frozen_a, judge_b.frozen() as frozen_b:
             adversarial = {
                 "a": self.loss.generator(self.look("generator", frozen_a, a, fake_a)),
@@ -104,7 +106,7 @@ class Unpaired(Task):
     def _consistency(
         self, a: Tensor, b: Tensor, fake_a: Tensor, fake_b: Tensor
     ) -> dict[str, Tensor]:
-        """Cycle and identity terms; those that are switched off cost no call of a generator."""
+        """Return the cycle and identity terms, without generator calls for those switched off."""
         to_a, to_b = self.nets["generator_ba"], self.nets["generator_ab"]
         terms: dict[str, Tensor] = {}
         if self.options.uses_cycle():
@@ -118,7 +120,7 @@ class Unpaired(Task):
         return terms
 
     def term_weights(self, clock: Clock) -> dict[str, float]:
-        """Weights of the mean absolute errors of cycles and identities."""
+        """Return the weights of the cycle and identity terms, which are mean absolute errors."""
         cycle = self.options.cycle.at(clock)
         identity = cycle * self.options.identity.at(clock)
         return {
@@ -129,7 +131,10 @@ class Unpaired(Task):
     def sample(
         self, batch: Mapping[str, Tensor], nets: Mapping[str, Callable[..., Tensor]]
     ) -> dict[str, Tensor]:
-        """Both images, their translations, and these translated back: N x C x H x W in [-1, 1]."""
+        """Return both images, their translations, and these translated back.
+
+        Each is N x C x H x W in [-1, 1].
+        """
         source, target = batch["source"], batch["target"]
         to_target, to_source = nets["generator_ab"], nets["generator_ba"]
         made_target, made_source = to_target(source), to_source(target)
@@ -150,15 +155,15 @@ class Unpaired(Task):
         net: Callable[..., Tensor],
         inputs: Mapping[str, Tensor],
     ) -> Tensor:
-        """What a generator makes of its field, N x C x H x W in [-1, 1]."""
+        """Return a generator's output for its input field, N x C x H x W in [-1, 1]."""
         return net(inputs[cls.serves[role][0]])
 
     def state_dict(self) -> dict[str, Any]:
-        """Both pools."""
+        """Return the state of both pools."""
         return {domain: pool.state_dict() for domain, pool in self.pools.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state_dict` gave, onto the networks' device."""
+        """Restore what `state_dict` returned, on the networks' device."""
         device = next(self.nets["generator_ab"].module.parameters()).device
         for domain, pool in self.pools.items():
             pool.load_state_dict(state[domain], device)

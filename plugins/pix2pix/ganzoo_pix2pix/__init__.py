@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from ganzoo.api import Component, hookimpl
 
 _PAPER = "1611.07004"
-# Where other implementations differ from the PyTorch reference: the original Torch7 code drops out
-# in the first three layers of the decoder, and so does TensorFlow's tutorial, which also normalises
-# the bottleneck, takes Keras' eps and leaves the skip half without a ReLU.
+# These presets are the differences of other implementations from the PyTorch reference. The
+# original Torch7 code has dropout in the first three layers of the decoder. TensorFlow's tutorial
+# has it there too. It also normalises the bottleneck, takes Keras' eps, and applies no ReLU to the
+# skips.
 _TORCH7 = {"dropout_layers": [1, 2, 3]}
 _TENSORFLOW = {"dropout_layers": [1, 2, 3], "bottleneck_norm": True, "norm_eps": 1e-3}
 

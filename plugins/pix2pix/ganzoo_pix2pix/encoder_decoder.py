@@ -13,14 +13,14 @@ from ganzoo_pix2pix.unet import LEAK, make_decoder, make_encoder
 
 
 class EncoderDecoder(nn.Module):
-    """The layers of the U-Net in a row: all that the output knows has passed the bottleneck.
+    """The U-Net's layers without skips, so that all information passes through the bottleneck.
 
     Args:
         options: see `EncoderDecoderOptions`.
         io: shapes (C, H, W) of input and output; H and W are multiples of 2^depth.
 
     Raises:
-        ValueError: when an input or output is no image, or there are classes.
+        ValueError: when an input or output isn't an image, or there are classes.
 
     With the defaults and 3 channels on both sides it has 39,075,459 parameters.
     """
@@ -37,7 +37,7 @@ class EncoderDecoder(nn.Module):
 
         Args:
             x: input images.
-            y: no class indices: `io.classes` is refused.
+            y: always None, since `io.classes` is refused.
         """
         x = self.encoder[0](x)
         for down in self.encoder[1:]:

@@ -12,12 +12,12 @@ from ganzoo_pix2pix.options import CGANL1Options, is_off
 
 
 class CGANL1(nn.Module):
-    """Any adversarial loss, weighted, plus the weighted mean absolute error.
+    """Loss: the weighted sum of any adversarial loss and the mean absolute error.
 
-    Whether the adversarial part is conditional is the task's affair: it shows the discriminator the
-    source, or doesn't. The adversarial loss itself is the textbook's; the halving of the
-    discriminator's turn (section 3.3) is done here. An `nn.Module`, so that a named loss that is
-    one too goes to the device.
+    The task decides whether the adversarial part is conditional: it gives the discriminator the
+    source beside the image, or not. The adversarial loss itself isn't changed. The paper's factor
+    1/2 on the discriminator's loss (section 3.3) is `discriminator_weight` here. The class is an
+    `nn.Module`, so that an adversarial loss with parameters or buffers is moved to the device.
     """
 
     def __init__(self, options: CGANL1Options) -> None:
@@ -31,10 +31,10 @@ class CGANL1(nn.Module):
 
     @property
     def known_values(self) -> tuple[KnownValue, ...]:
-        """Those of the adversarial loss, weighted; and l1 of images that differ everywhere alike.
+        """Return the adversarial loss's known values, weighted, and the value of `l1`.
 
-        Where its images are equal (no penalty looks at them) they become -0.25 and 0.5, so that
-        l1 is 0.75 times its weight.
+        Where a known value has equal images, they are replaced by images of -0.25 and 0.5, so that
+        `l1` is 0.75 times its weight. Equal images mean that no penalty depends on them.
         """
         start = Clock(0, 0, 0.0)
         known = []
@@ -54,18 +54,18 @@ class CGANL1(nn.Module):
         return tuple(known)
 
     def term_weights(self, clock: Clock) -> dict[str, float]:
-        """The weight of `l1`, which validation has plain."""
+        """Return the weight of `l1`, so that logs can also show the error without its weight."""
         return {"l1": self.options.l1.at(clock)}
 
     def discriminator(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Terms of the adversarial loss times `discriminator_weight`: 0.5 * (real + fake)."""
+        """Return the adversarial terms times `discriminator_weight`: 0.5 * (real + fake)."""
         weight = self.options.discriminator_weight
         return {name: weight * term for name, term in self.gan.discriminator(inputs).items()}
 
     def generator(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """The adversarial terms times `gan_weight`, and `l1`: its weight times mean |real - fake|.
+        """Return the adversarial terms times `gan_weight`, and mean |real - fake| times its weight.
 
-        A part whose weight is 0 throughout is left out.
+        The latter is named `l1`. A part whose weight is always 0 is left out.
         """
         terms: dict[str, Tensor] = {}
         if self.needs_discriminator:

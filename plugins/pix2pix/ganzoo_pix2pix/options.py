@@ -1,4 +1,4 @@
-"""Options of pix2pix's components. Imports no torch, so that recipes are checked in no time."""
+"""Options of pix2pix's components. Imports no torch, so recipes are checked quickly."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from ganzoo.api import Chosen, NetOptions, Options, Ref, Scalar
 
 ReceptiveField = Literal[1, 16, 34, 70, 142, 286]
 
-# Side of the patch that one output cell sees -> how many 4x4 convolutions of stride 2 come first.
-# Each further one doubles what lies behind it: field(n) = 2 * field(n - 1) + 2, field(0) = 7.
+# Receptive field of one output cell, in pixels -> number of 4x4 convolutions of stride 2 at the
+# beginning. The receptive field with n of them is field(n) = 2 * field(n - 1) + 2, with field(0) =
+# 7.
 STRIDED_LAYERS: dict[int, int] = {16: 1, 34: 2, 70: 3, 142: 4, 286: 5}
 
 
@@ -54,17 +55,20 @@ class EncoderDecoderOptions(NetOptions):
         return self
 
     def dropouts(self) -> tuple[int, ...]:
-        """Numbers of the decoder's layers that drop out, from 1 at the bottleneck."""
+        """Return the numbers of the decoder's layers with dropout, from 1 at the bottleneck."""
         if self.dropout_layers == "auto":
             return tuple(range(2, self.depth - 3))
         return self.dropout_layers
 
     def size_multiple(self) -> int:
-        """2^depth: every layer of the encoder halves exactly."""
+        """Return 2^depth, since every layer of the encoder must halve exactly."""
         return 1 << self.depth
 
     def fitting(self, height: int, width: int) -> dict[str, int]:
-        """The greatest depth at which both sizes halve exactly, down to a map of a few pixels."""
+        """Return the greatest depth at which both sizes halve exactly, down to a few pixels.
+
+        The result is empty where no such depth fits the other options.
+        """
         halvings = min((size & -size).bit_length() - 1 for size in (height, width))
         layers = () if self.dropout_layers == "auto" else self.dropout_layers
         small = max(height, width) >> halvings <= _BOTTLENECK
@@ -82,7 +86,8 @@ class UNetOptions(EncoderDecoderOptions):
 class PatchGANOptions(NetOptions):
     """A discriminator that judges each patch on its own."""
 
-    # Recipes say `receptive_field`; that name is here the method of every network's options.
+    # The recipe's key is `receptive_field`. The field has another name, because `receptive_field`
+    # is a method of every network's options.
     patch: ReceptiveField = Field(default=70, alias="receptive_field")
     """Side, in pixels, of the patch that one output cell sees; 1 judges single pixels."""
     width: int = Field(default=64, ge=1)
@@ -95,11 +100,11 @@ class PatchGANOptions(NetOptions):
     """Standard deviation of the initial weights (section 6.2)."""
 
     def receptive_field(self) -> int:
-        """Side, in input pixels, of the square that one output cell sees."""
+        """Return the side, in input pixels, of the square that one output cell depends on."""
         return self.patch
 
     def strided_layers(self) -> int:
-        """How many layers halve height and width; 0 for single pixels."""
+        """Return how many layers halve height and width; 0 for single pixels."""
         return STRIDED_LAYERS.get(self.patch, 0)
 
 
@@ -107,7 +112,7 @@ Weight = Annotated[Scalar, Field(ge=0)]
 
 
 def is_off(weight: Scalar) -> bool:
-    """Tell whether a weight is 0 from the beginning of training to its end."""
+    """Return whether a weight is 0 from the beginning of training to its end."""
     return weight.start == 0 == weight.end
 
 
@@ -135,7 +140,7 @@ class CGANL1Options(Options):
 
 
 class PairedOptions(Options):
-    """The order of play, and what the discriminator sees."""
+    """The order of the updates, and what the discriminator gets."""
 
     conditional: bool = True
     """The discriminator sees the source beside the image it judges (cGAN); false: the image alone

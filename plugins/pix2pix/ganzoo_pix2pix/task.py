@@ -1,4 +1,4 @@
-"""pix2pix's training: a source, its target, and two players (arXiv 1611.07004, section 3.3)."""
+"""pix2pix's training from pairs of source and target (arXiv 1611.07004, section 3.3)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ganzoo_pix2pix.options import PairedOptions
 
 
 class Paired(Task):
-    """Learn target from source, from aligned pairs.
+    """Task: learn the target from the source, from aligned pairs.
 
-    A recipe may set the discriminator to "none" if its loss can do without (the paper's rows L1).
+    A recipe may set the discriminator to "none" if its loss doesn't need one (the paper's rows L1).
     """
 
     roles: ClassVar[Mapping[str, Role]] = {
@@ -36,7 +36,10 @@ class Paired(Task):
 
     @classmethod
     def io(cls, role: str, options: PairedOptions, fields: Mapping[str, Field]) -> NetIO:
-        """Generator: source to target. Discriminator: target, and source if conditional, to logits.
+        """Return the shapes: source to target (generator), or an image to logits (discriminator).
+
+        The discriminator's image is the target, with the source's channels if the task is
+        conditional.
 
         Raises:
             DataError: when source and target aren't images of one size.
@@ -61,7 +64,7 @@ class Paired(Task):
         return NetIO((channels, *target.shape[1:]), (1,))
 
     def step(self, batch: Mapping[str, Tensor], optimize: Optimize) -> None:
-        """Move both players once; without a discriminator the generator alone."""
+        """Train both networks once, or the generator alone if there is no discriminator."""
         source, target = batch["source"], batch["target"]
         fake = self.nets["generator"](source)
         discriminator = self.nets.get("discriminator")
@@ -82,14 +85,14 @@ class Paired(Task):
         with discriminator.frozen() as judge:
             seen = self.look("generator", judge, target, fake, see, condition)
             optimize("generator", self.loss.generator(seen))
-        # The generator's gradient runs through the discriminator's weights: they move after it.
+        # The generator's gradient needs the discriminator's old weights, so these are updated last.
         if not alternate:
             optimize("discriminator", terms)
 
     def sample(
         self, batch: Mapping[str, Tensor], nets: Mapping[str, Callable[..., Tensor]]
     ) -> dict[str, Tensor]:
-        """Source, what is made of it, and what it should be: each N x C x H x W in [-1, 1]."""
+        """Return source, generated image and target, each N x C x H x W in [-1, 1]."""
         source = batch["source"]
         generated = nets["generator"](source)
         return {"source": source, "generated": generated, "target": batch["target"]}
@@ -102,5 +105,5 @@ class Paired(Task):
         net: Callable[..., Tensor],
         inputs: Mapping[str, Tensor],
     ) -> Tensor:
-        """What the generator makes of `inputs["source"]`, N x C x H x W in [-1, 1]."""
+        """Return the generator's output for `inputs["source"]`, N x C x H x W in [-1, 1]."""
         return net(inputs["source"])

@@ -14,18 +14,18 @@ LEAK = 0.2  # slope of the encoder's leaky ReLU for negative values (section 6.1
 
 
 def encoder_channels(options: EncoderDecoderOptions) -> list[int]:
-    """Channels after each layer of the encoder: width times 1, 2, 4, 8, 8, ..."""
+    """Return the channels after each layer of the encoder: width times 1, 2, 4, 8, 8, ..."""
     return [options.width * min(2**layer, 8) for layer in range(options.depth)]
 
 
 def make_encoder(options: EncoderDecoderOptions, channels: int) -> nn.ModuleList:
-    """Layers that halve N x C x H x W; activations stand before each, in the network's forward."""
+    """Return layers that halve N x C x H x W; the network's `forward` applies the activations."""
     bias, layers = uses_bias(options.norm), nn.ModuleList()
     outputs = encoder_channels(options)
     for index, out in enumerate(outputs):
         layer = nn.Sequential(Conv2d(channels, out, 4, stride=2, padding=1, bias=bias))
-        # The first layer sees the image itself. A norm on the bottleneck's map, which is 1x1 for
-        # the smallest image, would make it zero at batch 1.
+        # The first layer's input is the image itself, so no norm follows it. The bottleneck's map
+        # is 1x1 for the smallest image, and a norm would make it zero at batch size 1.
         bottleneck = index == options.depth - 1
         if (bottleneck and options.bottleneck_norm) or (0 < index < options.depth - 1):
             layer.append(norm_2d(options.norm, out, options.norm_eps))
@@ -35,7 +35,7 @@ def make_encoder(options: EncoderDecoderOptions, channels: int) -> nn.ModuleList
 
 
 def make_decoder(options: EncoderDecoderOptions, channels: int, *, skips: bool) -> nn.ModuleList:
-    """Layers that double the maps back; all but the first take twice the channels with skips."""
+    """Return layers that double the maps; with skips all but the first take twice the channels."""
     bias, layers = uses_bias(options.norm), nn.ModuleList()
     *outputs, previous = encoder_channels(options)
     for number, out in enumerate(reversed(outputs), start=1):
@@ -55,14 +55,14 @@ def make_decoder(options: EncoderDecoderOptions, channels: int, *, skips: bool) 
 
 
 class UNet(nn.Module):
-    """Encoder and decoder of mirrored layers, each pair joined by a skip.
+    """U-Net: an encoder and a decoder of mirrored layers, with a skip between each pair of them.
 
     Args:
         options: see `UNetOptions`.
         io: shapes (C, H, W) of input and output; H and W are multiples of 2^depth.
 
     Raises:
-        ValueError: when an input or output is no image, or there are classes.
+        ValueError: when an input or output isn't an image, or there are classes.
 
     With the defaults and 3 channels on both sides it has 54,413,955 parameters, as the reference.
     """
@@ -80,19 +80,20 @@ class UNet(nn.Module):
 
         Args:
             x: input images.
-            y: no class indices: `io.classes` is refused.
+            y: always None, since `io.classes` is refused.
         """
         skips: list[Tensor] = []
         x = self.encoder[0](x)
         for down in self.encoder[1:]:
-            # In place: neither convolution nor norm needs its own output to find its gradient.
+            # In-place is safe here: neither convolution nor norm needs its own output for its
+            # gradient.
             x = F.leaky_relu(x, LEAK, inplace=True)
             skips.append(x)
             x = down(x)
         x = F.relu(x) if self.skip_relu else F.leaky_relu(x, LEAK)
         x = self.decoder[0](x)
         for up in self.decoder[1:]:
-            if self.skip_relu:  # a ReLU after the leaky one is the ReLU alone
+            if self.skip_relu:  # ReLU after leaky ReLU is ReLU
                 x = F.relu(torch.cat([skips.pop(), x], 1), inplace=True)
             else:
                 x = torch.cat([skips.pop(), F.relu(x)], 1)

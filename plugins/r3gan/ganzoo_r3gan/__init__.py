@@ -26,7 +26,7 @@ _PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 @hookimpl
 def ganzoo_components() -> Iterable[Component]:
-    """Return R3GAN's two networks; losses, task and data are other plugins'."""
+    """Return R3GAN's two networks; other plugins have the losses, the task and the data."""
     return (
         Component(
             kind="generator",

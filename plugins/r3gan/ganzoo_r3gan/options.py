@@ -1,4 +1,4 @@
-"""Options of R3GAN's networks. Imports no torch, so that recipes are checked in no time."""
+"""Options of R3GAN's networks. Imports no torch, so recipes are checked quickly."""
 
 from __future__ import annotations
 
@@ -49,15 +49,16 @@ class ResNetOptions(NetOptions):
         return self
 
     def side(self) -> int:
-        """Height and width of the images, in pixels; a network refuses all others in words.
+        """Return the height and width of the images, in pixels; the networks refuse all others.
 
-        So there is no `size_multiple`: its hint would name multiples, which aren't legal either.
+        There is no `size_multiple`, because its error message would suggest multiples of this size,
+        which aren't allowed either.
         """
         return START << (len(self.widths) - 1)
 
 
 class GeneratorOptions(ResNetOptions):
-    """The generator's stages, and what its images go through at the end."""
+    """The generator's stages, and the function that its images go through at the end."""
 
     output: Literal["linear", "tanh"] = "linear"
     """`linear`: as the last convolution gives them (the paper's). `tanh`: within [-1, 1], for

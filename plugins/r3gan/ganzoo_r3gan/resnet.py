@@ -1,7 +1,8 @@
 """R3GAN's generator and discriminator (arXiv 2501.05441, section 4: configuration E).
 
-Two mirrored stacks of residual blocks without any normalisation: fix-up's initial weights
-(arXiv 1901.09321) do that work. README.md says what isn't stated in the paper, or is from memory.
+Both are stacks of residual blocks without normalisation, and mirror each other. Fix-up's initial
+weights (arXiv 1901.09321) replace the normalisation. README.md lists the differences from the
+paper, and the sources of what is stated about it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def draw_weights(layer: nn.Conv2d | nn.Linear, gain: float) -> None:
 
 
 def pointwise(inputs: int, outputs: int, gain: float = 1.0) -> nn.Conv2d:
-    """A 1 x 1 convolution without bias."""
+    """Return a 1 x 1 convolution without bias."""
     layer = nn.Conv2d(inputs, outputs, 1, bias=False)
     draw_weights(layer, gain)
     return layer
@@ -38,15 +39,15 @@ def pointwise(inputs: int, outputs: int, gain: float = 1.0) -> nn.Conv2d:
 class Block(nn.Module):
     """x + branch(x): 1 x 1, grouped 3 x 3 and 1 x 1 convolutions with leaky ReLUs between them.
 
-    Fix-up: the last convolution starts at 0, so that a block starts as the identity, and the other
-    two are scaled by depth^(-1 / (2m - 2)), m = 3, so that one step of training changes what a
-    network computes by as much at every depth (arXiv 1901.09321, section 3).
+    Initial weights follow fix-up (arXiv 1901.09321, section 3). The last convolution starts at 0,
+    so that a block starts as the identity. The other two are scaled by depth^(-1 / (2m - 2)), m =
+    3. Then one training step changes the network's output by the same amount at every depth.
 
     Args:
         width: channels of x.
         inner: channels within the branch.
-        groups: of the 3 x 3 convolution.
-        depth: blocks in the whole network.
+        groups: groups of the 3 x 3 convolution.
+        depth: number of blocks in the whole network.
     """
 
     def __init__(self, width: int, inner: int, groups: int, depth: int) -> None:
@@ -69,7 +70,7 @@ class Block(nn.Module):
 
 
 def stage(options: ResNetOptions, number: int) -> nn.Sequential:
-    """The blocks of one stage, counted from 0 at 4 x 4."""
+    """Return the blocks of one stage, counted from 0 at 4 x 4."""
     width, groups = options.widths[number], options.cardinalities[number]
     inner, depth = width * options.expansion, sum(options.blocks)
     blocks = (Block(width, inner, groups, depth) for _ in range(options.blocks[number]))
@@ -77,9 +78,10 @@ def stage(options: ResNetOptions, number: int) -> nn.Sequential:
 
 
 def transition(resample: nn.Module, inputs: int, outputs: int) -> nn.Sequential:
-    """Resampling, and where widths differ a 1 x 1 convolution, on the smaller map: it costs less.
+    """Return the resampling, with a 1 x 1 convolution on the smaller map where widths differ.
 
-    Both are linear, and one works along channels alone, so that their order makes no difference.
+    Both are linear, and the convolution acts on channels alone, so their order doesn't change the
+    result. On the smaller map the convolution costs less.
     """
     if inputs == outputs:
         return nn.Sequential(resample)
@@ -89,10 +91,10 @@ def transition(resample: nn.Module, inputs: int, outputs: int) -> nn.Sequential:
 
 
 def image_channels(options: ResNetOptions, shape: tuple[int, ...], what: str) -> int:
-    """Channels of an image's shape (C, H, W).
+    """Return the channels of an image's shape (C, H, W).
 
     Raises:
-        ValueError: it is no image's, or another size's.
+        ValueError: when it isn't an image's shape, or has another size.
     """
     channels, height, width = image_shape(shape, what)
     side = options.side()
@@ -107,21 +109,21 @@ def image_channels(options: ResNetOptions, shape: tuple[int, ...], what: str) ->
 
 
 def embed_classes(classes: int, size: int, gain: float = 1.0) -> nn.Embedding:
-    """A table of class vectors, drawn like the weights of a linear layer on one-hot vectors."""
+    """Return a table of class vectors, drawn like a linear layer's weights on one-hot vectors."""
     table = nn.Embedding(classes, size)
     nn.init.normal_(table.weight, 0.0, gain / math.sqrt(classes))
     return table
 
 
 class Generator(nn.Module):
-    """Noise to images: a learned 4 x 4 map, weighted by the noise, then stages of doubling size.
+    """Generator: a learned 4 x 4 map, weighted by the noise, then stages of doubling size.
 
     Args:
         options: see `GeneratorOptions`.
         io: `inputs` (Z,), `outputs` (C, S, S) with S = 4 * 2^(stages - 1), and the classes.
 
     Raises:
-        ValueError: the input is no vector, or the output no image of that size.
+        ValueError: when the input isn't a vector, or the output isn't an image of that size.
 
     With the defaults, 64 numbers of noise and 3 channels it has 20,732,160 parameters, and with 10
     classes 20,781,952.
@@ -152,8 +154,8 @@ class Generator(nn.Module):
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Map noise N x Z, with class indices N, to images N x C x S x S.
 
-        With `output = "linear"` nothing bounds them in training (the paper's), and in evaluation
-        mode they are cut to [-1, 1].
+        With `output = "linear"` (the paper's) the images aren't bounded in training mode, and are
+        clamped to [-1, 1] in evaluation mode.
         """
         if self.classes:
             x = torch.cat((x, self.embedding(class_indices(y, self.classes))), 1)
@@ -168,16 +170,16 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images to one logit each: stages of halving size, then a 4 x 4 filter for each channel.
+    """Discriminator: stages of halving size, then a 4 x 4 filter for each channel, to one logit.
 
-    With classes the logit is the inner product of what was seen and what the class is embedded as.
+    With classes, the logit is the inner product of the image's features and the class embedding.
 
     Args:
         options: see `ResNetOptions`.
         io: `inputs` (C, S, S) with S = 4 * 2^(stages - 1), and the classes.
 
     Raises:
-        ValueError: the input is no image of that size.
+        ValueError: when the input isn't an image of that size.
 
     With the defaults and 3 channels it has 20,683,776 parameters, and with 10 classes 21,280,512.
     """
@@ -198,7 +200,7 @@ class Discriminator(nn.Module):
         size = 1
         if io.classes:
             size = options.class_embedding or widths[0]
-            # An inner product sums so many terms.
+            # The inner product is a sum of `size` terms.
             self.embedding = embed_classes(io.classes, size, 1 / math.sqrt(size))
         self.head = nn.Linear(widths[0], size, bias=False)
         draw_weights(self.head, 1.0)

@@ -11,7 +11,7 @@ _TINY = {"encoder": "test_resnet", "levels": 3, "width": 4}
 
 @hookimpl
 def ganzoo_components() -> Iterable[Component]:
-    """Return the networks."""
+    """Return the plugin's networks."""
     return (
         Component(
             kind="generator",

@@ -1,4 +1,4 @@
-"""timm's image models as pyramids of feature maps, for any channels and any image size."""
+"""timm's image models as encoders that return feature maps, for any channels and image sizes."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from ganzoo_timm_unet.weights import create_learnt
 
 @dataclass(frozen=True)
 class Survey:
-    """What an encoder is, found out on the meta device, where building and running cost nothing.
+    """The properties of an encoder, found on the meta device, where building and running are cheap.
 
     Args:
-        keywords: what `timm.create_model` is called with beside the name.
-        reductions: of each feature map, from the finest: pixels of the image a cell.
-        channels: of each feature map.
-        channels_last: whether maps come as N x H x W x C.
-        multiple: number that height and width of an image are padded to a multiple of.
-        fixed: height and width that the encoder is built for and bound to; None: any.
+        keywords: arguments of `timm.create_model` besides the name.
+        reductions: for each feature map, from the finest: image pixels per cell in each direction.
+        channels: channels of each feature map.
+        channels_last: whether maps have the layout N x H x W x C.
+        multiple: height and width of an image are padded to multiples of this number.
+        fixed: the only height and width that the encoder accepts; None if it accepts any.
         idle: names of parameters that no feature map depends on.
         cfg: timm's description of the published weights.
     """
@@ -45,25 +45,27 @@ class Survey:
 
 
 def padded_size(height: int, width: int, multiple: int) -> tuple[int, int]:
-    """The size that an image is padded to, so that every level halves exactly.
+    """Return the size that an image is padded to, so that every level halves exactly.
 
-    The coarsest map gets at least 2 x 2 cells: batch norm can't be trained on one alone.
+    The coarsest map gets at least 2 x 2 cells, because batch norm can't be trained on a single
+    cell.
     """
     high, wide = (max(math.ceil(size / multiple), 2) * multiple for size in (height, width))
     return high, wide
 
 
 class Encoder(nn.Module):
-    """Feature maps of an image, one for each reduction, from the finest to the coarsest.
+    """Encoder: one feature map of an image for each reduction, from the finest to the coarsest.
 
     Args:
-        options: which model, and its first weights.
-        shape: (C, H, W) of the images; H and W matter only to encoders that are bound to a size.
+        options: they name the model and its initial weights.
+        shape: (C, H, W) of the images; H and W matter only to encoders with a fixed size.
 
     Raises:
-        RecipeError: timm has no such model or tag, or the model gives no maps of such images.
-        DataError: the file of `weights` is missing, unreadable, or another model's.
-        EnvironmentFault: published weights can't be had.
+        RecipeError: when timm has no such model or tag, or the model returns no feature maps for
+            such images.
+        DataError: when the file of `weights` is missing, unreadable, or belongs to another model.
+        EnvironmentFault: when published weights can't be downloaded.
     """
 
     shift: Tensor
@@ -83,27 +85,28 @@ class Encoder(nn.Module):
                 parameter.requires_grad_(False)
         self.learnt = options.learnt()
         if self.learnt:
-            # [-1, 1] -> [0, 1] -> what the published weights were trained on, in one step.
+            # In one step: [-1, 1] to [0, 1], then the normalisation that the published weights were
+            # trained with.
             mean, std = (_per_channel(self.survey.cfg[key], shape[0]) for key in ("mean", "std"))
             self.register_buffer("shift", (2 * mean - 1).view(1, -1, 1, 1))
             self.register_buffer("scale", (0.5 / std).view(1, -1, 1, 1))
 
     @property
     def reductions(self) -> tuple[int, ...]:
-        """Pixels of the image a cell, for each map that `forward` gives."""
+        """Return the image pixels per cell, in each direction, of the maps `forward` returns."""
         return tuple(sorted(set(self.survey.reductions)))
 
     @property
     def channels(self) -> tuple[int, ...]:
-        """Channels of each map that `forward` gives: maps of one reduction are joined."""
+        """Return the channels of the maps `forward` returns; maps of one reduction are joined."""
         each = list(zip(self.survey.reductions, self.survey.channels, strict=True))
         return tuple(sum(c for r, c in each if r == wanted) for wanted in self.reductions)
 
     def pad(self, x: Tensor) -> Tensor:
-        """Mirror N x C x H x W at its right and lower edges, to a size that `forward` takes.
+        """Mirror N x C x H x W at its right and lower edges, up to a size that `forward` accepts.
 
         Raises:
-            DataError: the encoder is bound to another size.
+            DataError: when the encoder has a fixed size, and this is another one.
         """
         height, width = x.shape[-2:]
         padded = padded_size(height, width, self.survey.multiple)
@@ -118,7 +121,7 @@ class Encoder(nn.Module):
         return mirror(x, *padded)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Map N x C x H x W in [-1, 1], of a size as `pad` gives, to maps N x channels x h x w."""
+        """Map padded images N x C x H x W in [-1, 1] to feature maps N x channels x h x w."""
         if self.learnt:
             x = (x - self.shift) * self.scale
         maps: dict[int, list[Tensor]] = {}
@@ -131,8 +134,8 @@ class Encoder(nn.Module):
 def mirror(x: Tensor, height: int, width: int) -> Tensor:
     """Enlarge N x C x H x W to a size by mirroring it at its lower and right edges.
 
-    Like torch's reflection, with the edge repeated; but for any size, and with a gradient that is
-    deterministic on every device.
+    The result is that of torch's reflection, but with the edge repeated. This function works for
+    any size, and its gradient is deterministic on every device.
     """
     for axis, wanted in ((-2, height), (-1, width)):
         while (size := x.shape[axis]) < wanted:
@@ -142,9 +145,11 @@ def mirror(x: Tensor, height: int, width: int) -> Tensor:
 
 
 def _per_channel(values: tuple[float, ...], channels: int) -> Tensor:
-    """Mean or deviation for as many channels as timm makes of a first convolution for RGB.
+    """Return mean or deviation for as many channels as the first convolution has.
 
-    It repeats R, G, B for more or fewer channels, and adds them up for a single one.
+    timm adapts the weights of a first convolution for RGB: it repeats them for other numbers of
+    channels, and adds them up for a single channel. The values here are repeated likewise, and
+    averaged for a single channel.
     """
     if channels == 1:
         return torch.tensor([sum(values) / len(values)])
@@ -152,19 +157,21 @@ def _per_channel(values: tuple[float, ...], channels: int) -> Tensor:
 
 
 def survey(options: EncoderOptions, shape: tuple[int, int, int]) -> Survey:
-    """Find out what an encoder gives of images (C, H, W).
+    """Return the properties of an encoder for images (C, H, W).
 
     Raises:
-        RecipeError: timm has no such model or tag, or the model gives no maps of such images.
+        RecipeError: when timm has no such model or tag, or the model returns no feature maps for
+            such images.
     """
     _check_name(options.encoder)
     try:
-        # Idle parameters are found by a gradient, wherever the network is built.
+        # Idle parameters are found by a gradient, so gradients must be on even where the caller has
+        # switched them off.
         with torch.inference_mode(mode=False), torch.enable_grad(), torch.device("meta"):
             return _on_meta(options, shape)
     except RecipeError:
         raise
-    except Exception as error:  # timm raises whatever its models' code raises
+    except Exception as error:  # timm's models raise errors of any type
         size = " x ".join(map(str, shape))
         raise RecipeError(
             f"encoder = {options.encoder!r} gives no feature maps of images {size} (C x H x W):"
@@ -182,7 +189,8 @@ def _on_meta(options: EncoderOptions, shape: tuple[int, int, int]) -> Survey:
         keywords["out_indices"] = _first(options.levels, model, options.encoder)
         model = timm.create_model(options.encoder, **keywords)
     fixed = bool(model.pretrained_cfg.get("fixed_input_size"))
-    # Some models compute their deep layers even if nobody wants them: then these set the size.
+    # Some models compute their deep layers even if their output isn't used. Then the deepest layer
+    # determines the multiple.
     for multiple in (max(model.feature_info.reduction()), deepest):
         size = padded_size(height, width, multiple)
         if fixed:
@@ -212,9 +220,9 @@ def _first(levels: int, model: Any, name: str) -> tuple[int, ...]:
 
 
 def _idle(model: nn.Module, images: Tensor) -> frozenset[str]:
-    """Names of the parameters that no feature map depends on, such as a last layer's shortcut.
+    """Return the names of parameters that no feature map depends on, such as a last shortcut's.
 
-    They would get no gradient, which several processes wait for in vain.
+    They would get no gradient, and several processes would wait for it forever.
     """
     named = dict(model.named_parameters())
     total = torch.stack([features.float().sum() for features in model(images)]).sum()
@@ -239,11 +247,11 @@ def _check_name(name: str) -> None:
 
 
 def _is_pyramid(name: str) -> bool:
-    """Whether a model gives maps of several sizes, which is what a U-Net is for."""
+    """Return whether a model returns maps of several sizes, which a U-Net needs."""
     try:
         with torch.device("meta"):
             model: Any = timm.create_model(name, features_only=True)
             found = model.feature_info.reduction()
-    except Exception:  # noqa: BLE001  # timm raises whatever its models' code raises
+    except Exception:  # noqa: BLE001  # timm's models raise errors of any type
         return False
     return any(fine < coarse for fine, coarse in pairwise(found))

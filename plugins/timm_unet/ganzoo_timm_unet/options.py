@@ -11,9 +11,10 @@ from ganzoo.api import NetOptions
 
 
 class EncoderOptions(NetOptions):
-    """Which of timm's models looks at the image, and what it knows to begin with.
+    """Which of timm's models is the encoder, and which initial weights it has.
 
-    `size_multiple` stays 1: the networks pad what their encoder can't divide, and crop the result.
+    `size_multiple` stays 1: the networks pad images whose size the encoder can't divide, and crop
+    the result.
     """
 
     encoder: str = "resnet18"
@@ -32,7 +33,7 @@ class EncoderOptions(NetOptions):
     @field_validator("encoder")
     @classmethod
     def _is_a_name(cls, encoder: str) -> str:
-        # timm itself would download `hf-hub:...`, and read files for `local-dir:...`.
+        # timm would download `hf-hub:...` and read files for `local-dir:...`.
         if not re.fullmatch(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?", encoder):
             message = "must be a name of timm's, such as resnet18 or resnet18.tv_in1k"
             raise ValueError(message)
@@ -46,7 +47,7 @@ class EncoderOptions(NetOptions):
         return self
 
     def learnt(self) -> bool:
-        """Tell whether the encoder begins with weights that someone trained."""
+        """Return whether the encoder begins with trained weights."""
         return self.pretrained or self.weights is not None
 
 

@@ -14,20 +14,20 @@ LEAK = 0.2  # slope of the leaky ReLU for negative values
 
 
 class TimmPatch(nn.Module):
-    """A head on every level of an encoder's features, each of which judges its own patches.
+    """Discriminator: a head on every level of an encoder's feature maps, which judges patches.
 
-    As in Projected GANs (arXiv 2111.01007) there is one judge a level, and the features may be
-    frozen ones of a pretrained network; gradients pass through them to the image. Unlike there, the
-    features aren't mixed by random projections between channels and levels, and heads give a map of
-    logits instead of a single one.
+    As in Projected GANs (arXiv 2111.01007) there is one head for each level, and the features may
+    be those of a frozen pretrained network. Gradients pass through them to the image. Unlike there,
+    the features aren't mixed by random projections between channels and levels, and each head
+    returns a map of logits instead of a single one.
 
     Args:
         options: see `TimmPatchOptions`.
-        io: shape (C, H, W) of what is judged, with the source's channels where the task shows it.
+        io: shape (C, H, W) of the input, including the source's channels where the task adds them.
 
     Raises:
-        ValueError: when the input is no image, or there are classes.
-        GanzooError: as `Encoder`.
+        ValueError: when the input isn't an image, or there are classes.
+        GanzooError: the same errors as `Encoder`.
     """
 
     def __init__(self, options: TimmPatchOptions, io: NetIO) -> None:
@@ -41,7 +41,7 @@ class TimmPatch(nn.Module):
             self.encoder.eval()
 
     def train(self, mode: bool = True) -> TimmPatch:  # noqa: FBT001, FBT002  # nn.Module's own
-        """Set the mode; a frozen encoder stays in evaluation mode, so that its statistics stay."""
+        """Set the mode; a frozen encoder stays in evaluation mode, with constant statistics."""
         super().train(mode)
         if self.frozen:
             self.encoder.eval()
@@ -51,9 +51,9 @@ class TimmPatch(nn.Module):
         """Map N x C x H x W in [-1, 1] to logits N x 1 x h x w, one map a level, finest first.
 
         Args:
-            x: images of any size, unless the encoder is bound to one; with the source's channels
-                before them where the task shows it.
-            y: no class indices: `io.classes` is refused.
+            x: images of any size, unless the encoder has a fixed size; they come after the source's
+                channels where the task adds these.
+            y: always None, since `io.classes` is refused.
         """
         maps = self.encoder(self.encoder.pad(x))
         return [head(features) for head, features in zip(self.heads, maps, strict=True)]

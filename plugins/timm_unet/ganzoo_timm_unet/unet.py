@@ -1,4 +1,4 @@
-"""A U-Net (arXiv 1505.04597) whose contracting path is one of timm's image models."""
+"""A U-Net (arXiv 1505.04597) whose encoder is one of timm's image models."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ FINE = 4  # reductions below this get no dropout
 
 
 class TimmUNet(nn.Module):
-    """Encoder, decoder of doublings, and skips wherever the encoder has a map of that size.
+    """Encoder, decoder of doublings, and a skip wherever the encoder has a map of the same size.
 
-    Each block of the decoder enlarges by the nearest pixel and convolves twice: transposed
-    convolutions of stride 2 leave checkerboards (distill.pub/2016/deconv-checkerboard). The last
-    one, at full resolution, sees the input image itself, since the finest maps of many encoders are
-    a quarter of its size.
+    Each block of the decoder enlarges by the nearest pixel and convolves twice. Transposed
+    convolutions of stride 2 would cause checkerboard patterns
+    (distill.pub/2016/deconv-checkerboard). The last block, at full resolution, also gets the input
+    image, since the finest maps of many encoders have a quarter of its size.
 
     Args:
         options: see `TimmUNetOptions`.
         io: shapes (C, H, W) of input and output, of equal height and width.
 
     Raises:
-        ValueError: when an input or output is no image, their sizes differ, or there are classes.
-        GanzooError: as `Encoder`.
+        ValueError: when an input or output isn't an image, their sizes differ, or there are
+            classes.
+        GanzooError: the same errors as `Encoder`.
     """
 
     def __init__(self, options: TimmUNetOptions, io: NetIO) -> None:
@@ -53,15 +54,16 @@ class TimmUNet(nn.Module):
                 block.append(nn.Dropout(options.dropout))
             self.decoder.append(block)
             channels = out
-        # No norm comes after it; its weights are such that tanh begins near its linear part.
+        # No norm follows this layer, so it has a bias. With its initial weights, tanh starts in its
+        # nearly linear range.
         self.head = _conv(channels, made[0], "linear", bias=True)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """Map images N x C x H x W in [-1, 1] to images of the same size in [-1, 1].
 
         Args:
-            x: input images of any size, unless the encoder is bound to one.
-            y: no class indices: `io.classes` is refused.
+            x: input images of any size, unless the encoder has a fixed size.
+            y: always None, since `io.classes` is refused.
         """
         height, width = x.shape[-2:]
         image = self.encoder.pad(x)
@@ -81,15 +83,16 @@ class TimmUNet(nn.Module):
 
 
 def _resized(x: Tensor, size: list[int]) -> Tensor:
-    """Nearest pixels. Encoders without padding give maps a little smaller than their share."""
+    """Resize by nearest pixels, since encoders without padding return slightly smaller maps."""
     return x if list(x.shape[-2:]) == size else F.interpolate(x, size)
 
 
 def doublings(reductions: tuple[int, ...]) -> tuple[float, ...]:
-    """Reductions of the decoder's blocks, coarse to fine: to each of the encoder's and down to 1.
+    """Return the reductions of the decoder's blocks, from coarse to fine.
 
-    No block enlarges more than twofold: (4, 8, 32) gives 16, 8, 4, 2, 1. An encoder with
-    reduction 1 alone gets one block there.
+    They are all of the encoder's reductions, 1, and as many between them as needed so that no block
+    enlarges more than twofold: (4, 8, 32) gives 16, 8, 4, 2, 1. An encoder with reduction 1 alone
+    gets one block there.
     """
     steps: list[float] = []
     current: float = max(reductions)
@@ -110,7 +113,10 @@ def _block(channels: int, out: int, options: TimmUNetOptions) -> nn.Sequential:
 
 
 def _conv(channels: int, out: int, follows: Literal["relu", "linear"], *, bias: bool) -> Conv2d:
-    """A 3x3 convolution with He's weights (arXiv 1502.01852): they keep the scale without norms."""
+    """Return a 3x3 convolution with He's weights (arXiv 1502.01852).
+
+    These weights keep the scale of the activations without norms.
+    """
     conv = Conv2d(channels, out, 3, padding=1, bias=bias)
     nn.init.kaiming_normal_(conv.weight, nonlinearity=follows)
     if conv.bias is not None:

@@ -1,4 +1,4 @@
-"""An encoder's first weights: published ones through timm, or a local file."""
+"""The initial weights of an encoder: published ones through timm, or those of a local file."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ def create_learnt(
     On the meta device a local file is read and compared, and nothing is downloaded.
 
     Args:
-        options: `pretrained` or `weights` is set.
-        keywords: of `timm.create_model`, with which the encoder is known to be built.
+        options: options with `pretrained` or `weights`.
+        keywords: arguments of `timm.create_model` with which the encoder can be built.
         cfg: timm's description of the published weights.
 
     Raises:
-        RecipeError: nobody published weights of that model.
-        DataError: the file is missing, unreadable, or another model's.
-        EnvironmentFault: the hub can't be reached, or fails.
+        RecipeError: when no published weights of that model are known.
+        DataError: when the file is missing, unreadable, or belongs to another model.
+        EnvironmentFault: when the hub can't be reached, or fails.
     """
     on_meta = torch.empty(0).is_meta
     if options.weights is not None:
         state = _fitted(options.encoder, Path(options.weights).expanduser())
         if on_meta:
             return timm.create_model(options.encoder, **keywords)
-        # timm takes over from here: it leaves out what no feature needs, and adapts the first
-        # convolution and what depends on the image's size.
+        # timm itself leaves out weights that no feature map needs, and adapts the first convolution
+        # and the weights that depend on the image's size.
         encoder = timm.create_model(
             options.encoder,
             pretrained=True,
             pretrained_cfg_overlay={"state_dict": state},
             **keywords,
         )
-        for module in encoder.modules():  # timm keeps the overlay, and with it a second copy
+        for module in encoder.modules():  # timm keeps the overlay, a second copy of the weights
             for name in ("pretrained_cfg", "default_cfg"):
                 getattr(module, name, {}).pop("state_dict", None)
         return encoder
@@ -58,7 +58,7 @@ def create_learnt(
         return timm.create_model(options.encoder, **keywords)
     try:
         return timm.create_model(options.encoder, pretrained=True, **keywords)
-    except Exception as error:  # the same model could be built without; HTTP clients' errors vary
+    except Exception as error:  # HTTP clients raise errors of many types; the model is valid
         raise EnvironmentFault(
             f"the weights of {options.encoder!r} can't be had from {cfg.get('hf_hub_id')}:"
             f" {error_text(error)}",
@@ -69,7 +69,7 @@ def create_learnt(
 
 
 def _fitted(name: str, path: Path) -> dict[str, Tensor]:
-    """A file's tensors, proven to be those of the whole model without its classifier."""
+    """Return a file's tensors, after a check that they are the whole model's without classifier."""
     state = read(path)
     with torch.device("meta"):
         whole: Any = timm.create_model(name, num_classes=0)
@@ -105,11 +105,11 @@ def read(path: Path) -> dict[str, Tensor]:
     """Read a local file of weights; nothing in it is executed.
 
     Args:
-        path: `.safetensors`, or anything else for a state dict by `torch.save`, bare or under
-            `state_dict` or `model`.
+        path: a `.safetensors` file, or any other file with a state dict by `torch.save`, directly
+            or under `state_dict` or `model`.
 
     Raises:
-        DataError: there is no such file, or it is neither.
+        DataError: when there is no such file, or it is neither of these.
     """
     if not path.is_file():
         raise DataError("weights: there is no such file", where=str(path))
@@ -117,7 +117,7 @@ def read(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch's reader raises whatever the bytes lead it to
+    except Exception as error:  # torch's reader raises errors of many types
         reason = error_text(error, kind=False)
         raise DataError(
             f"weights: no safetensors file and no plain state dict ({reason})",
