@@ -39,8 +39,9 @@ class Transform:
     `options.fields`, by default all of them, with the same random draw. Other arrays aren't
     changed.
 
-    uint8 images are given to albumentations unchanged. uint16 images and float32 images (in [-1,
-    1]) are converted to float32 in [0, 1], and the results are converted back to their own type.
+    uint8 images are given to albumentations unchanged. uint16 images and float32 images (in
+    [-1, 1]) are converted to float32 in [0, 1], and the results are converted back to their own
+    type.
 
     The result depends on the sample and on `rng` alone. One integer is drawn from `rng` in every
     call, because albumentations' own random stream would repeat in every worker and every epoch.

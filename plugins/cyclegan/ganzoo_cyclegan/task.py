@@ -18,9 +18,9 @@ class Unpaired(Task):
     """Task: learn to translate `source` (the paper's A) to `target` (B) and back, without pairs.
 
     The adversarial part of each direction is the recipe's loss. Its terms have the prefix `a/`
-    where images of kind A are judged, and `b/` for B. `cycle_a` is the error of an image a after
-    the translations A to B to A. `identity_a` is the change that the generator to A makes to an
-    image a. `cycle_b` and `identity_b` are defined likewise.
+    where images of kind A are judged, and `b/` for B. `cycle_a` is the mean absolute error of an
+    image of A after the translations A to B to A. `identity_a` is the mean absolute change that
+    `generator_ba` makes to an image of A. `cycle_b` and `identity_b` are defined likewise.
     """
 
     roles: ClassVar[Mapping[str, Role]] = {

@@ -54,8 +54,8 @@ class DiffAugment:
         if p == 0:
             return images
         for change in self.options.policy:
-            # Drawn in fp32: rounded to a lower precision, some draws would be 1, and then even p =
-            # 1 would leave some images unchanged.
+            # Drawn in fp32: rounded to a lower precision, some draws would be 1, and then even
+            # p = 1 would leave some images unchanged.
             chosen = torch.rand(_one_each(images), device=images.device) < p
             images = torch.where(chosen, CHANGES[change](images), images)
         return images

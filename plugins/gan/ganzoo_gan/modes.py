@@ -17,8 +17,8 @@ class Modes:
     """Metric: modes captured, and the share of high-quality samples (arXiv 1705.07761, section 4).
 
     A sample within 3 standard deviations of a mode's mean is of high quality. A mode with at least
-    one such sample is captured. Of the data's own points 98.9 % are of high quality: 1 - exp(-9 /
-    2).
+    one such sample is captured. Of the data's own points 98.9 % are of high quality:
+    1 - exp(-9 / 2).
     """
 
     needs: frozenset[str] = frozenset()

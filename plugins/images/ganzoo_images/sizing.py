@@ -130,7 +130,7 @@ FOLDER_SIZING = Sizing(
         "discriminator": {"width": _DCGAN.width, "norm": "batch"},
         "task": {"latent": "uniform"},
         "loss": [{"use": "gan/vanilla"}],
-        "diffaugment": [{"use": "gan/diffaugment", "p": 0}],  # none
+        "diffaugment": [{"use": "gan/diffaugment", "p": 0}],  # no augmentation
         "train": {"epochs": 1000, "batch_size": 128},
         "optimizer": {"betas": [0.5, 0.999]},
         "ema": {"enabled": False},

@@ -11,8 +11,8 @@ from ganzoo.api import Chosen, NetOptions, Options, Ref, Scalar
 ReceptiveField = Literal[1, 16, 34, 70, 142, 286]
 
 # Receptive field of one output cell, in pixels -> number of 4x4 convolutions of stride 2 at the
-# beginning. The receptive field with n of them is field(n) = 2 * field(n - 1) + 2, with field(0) =
-# 7.
+# beginning. With n of them the receptive field is field(n) = 2 * field(n - 1) + 2, where
+# field(0) = 7.
 STRIDED_LAYERS: dict[int, int] = {16: 1, 34: 2, 70: 3, 142: 4, 286: 5}
 
 

@@ -40,8 +40,8 @@ class Block(nn.Module):
     """x + branch(x): 1 x 1, grouped 3 x 3 and 1 x 1 convolutions with leaky ReLUs between them.
 
     Initial weights follow fix-up (arXiv 1901.09321, section 3). The last convolution starts at 0,
-    so that a block starts as the identity. The other two are scaled by depth^(-1 / (2m - 2)), m =
-    3. Then one training step changes the network's output by the same amount at every depth.
+    so that a block starts as the identity. The other two are scaled by depth^(-1 / (2m - 2)),
+    m = 3. Then one training step changes the network's output by the same amount at every depth.
 
     Args:
         width: channels of x.
