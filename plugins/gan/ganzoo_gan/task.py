@@ -79,7 +79,7 @@ class FromNoise(Task):
     def sample(
         self, batch: Mapping[str, Tensor], nets: Mapping[str, Callable[..., Tensor]]
     ) -> dict[str, Tensor]:
-        """Return generated samples, and the batch's real ones, which have the same classes."""
+        """Return generated samples, and the batch's real ones (of the same classes, if any)."""
         real = batch["real"]
         generated = _generate(nets["generator"], self._noise(real), self._label(batch))
         return {"generated": generated, "real": real}

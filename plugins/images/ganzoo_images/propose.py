@@ -194,7 +194,7 @@ def _sides(root: Path, fits: Callable[[_Sides], bool]) -> _Sides | None:
             if set(standard) <= set(names):
                 names = list(standard)
             elif layout == "{side}" and list_images(root):
-                continue  # images directly in `root` would be ignored
+                continue  # the user's images directly in `root` would be ignored
             if len(names) != 2:
                 continue
             first, second = (root / layout.format(split=split, side=side) for side in names)
