@@ -1,1 +1,1 @@
-"""The engine: the only part that touches optimizers, Accelerate, ranks, precision and files."""
+"""The engine trains: only this part uses optimizers, Accelerate, ranks, precision and run files."""

@@ -1,4 +1,4 @@
-"""One process's share of the machine: device, precision, threads and ranks, through Accelerate."""
+"""Set up device, precision, threads and ranks for one process, through Accelerate."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ _AUTOCAST = {"fp64": "no", "fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 
 @dataclass(frozen=True)
 class Resolved:
-    """What `auto` became, once; stored with the run and used again by a resume."""
+    """The settings that a run uses in place of `auto`.
+
+    They are determined once, stored with the run, and used again by a resume.
+    """
 
     device: str
     precision: Precision
@@ -30,11 +33,14 @@ class Resolved:
     ranks: PositiveInt
     workers: NonNegativeInt
     channels_last: bool
-    tf32: bool = False  # this and the next: not in runs from before there was a choice
+    tf32: bool = False  # runs of older versions have neither this field nor the next one
     compile: str = "off"
 
     def differences(self, other: Resolved) -> list[str]:
-        """What `other` has that differs and makes other bits, in words (workers make none)."""
+        """Return the settings of `other` that differ and that change the results, as text.
+
+        The number of loader workers doesn't change the results, so it is left out.
+        """
         mine, theirs = asdict(self), asdict(other)
         return [
             f"{key} {mine[key]} -> {theirs[key]}"
@@ -44,15 +50,16 @@ class Resolved:
 
 
 def resolve(train: Train, stored: Resolved | None = None) -> Resolved:
-    """Settle every `auto` of `[train]` on this machine.
+    """Replace every `auto` of `[train]` by a value for this machine.
 
     Args:
         train: the recipe's table.
-        stored: what an earlier part of the same run used; `auto` then keeps it where it can.
+        stored: the settings of an earlier part of the same run. `auto` keeps their values where
+            the device is the same.
 
     Raises:
-        EnvironmentFault: when the device is missing or can't do the precision, or the environment
-            names no place among processes that can be meant.
+        EnvironmentFault: when the device is missing or doesn't support the precision, or when the
+            environment variables about ranks are invalid.
     """
     processes = place()
     device = pick_device(train.device)
@@ -85,11 +92,13 @@ def resolve(train: Train, stored: Resolved | None = None) -> Resolved:
 
 
 class Session:
-    """Accelerate's state for one run in this process; `close()` lets another one start.
+    """Accelerate's state for one run in this process.
+
+    Another run can start in the same process after `close()`.
 
     Args:
-        resolved: device, precision and the rest, settled.
-        accumulate: batches per optimisation step.
+        resolved: device, precision and the other settings, without `auto`.
+        accumulate: number of batches per optimisation step.
     """
 
     def __init__(self, resolved: Resolved, *, accumulate: int) -> None:
@@ -103,14 +112,15 @@ class Session:
         self.accelerator = Accelerator(
             cpu=resolved.device == "cpu",
             mixed_precision=_AUTOCAST[resolved.precision],
-            # Passed as a plugin: a plain number is overruled by the environment that
-            # `accelerate launch` sets. Our loader isn't Accelerate's, so its end means nothing.
+            # The number is passed as a plugin, because the environment that `accelerate launch`
+            # sets would override a plain number. Accelerate doesn't see our loader, so it can't
+            # synchronise at the end of the data.
             gradient_accumulation_plugin=GradientAccumulationPlugin(
                 num_steps=accumulate, adjust_scheduler=False, sync_with_dataloader=False
             ),
-            # Batch-norm statistics differ between ranks and are averaged for a checkpoint;
-            # broadcasting them would change tensors that a second forward still needs. Gradients
-            # that lie in the buckets they are summed in need no copy out of them, nor its memory.
+            # Batch-norm statistics differ between ranks and are averaged for a checkpoint. A
+            # broadcast would change tensors that a second forward pass still needs. Gradients
+            # that are views of DDP's buckets need no copy, and no memory for one.
             kwargs_handlers=[
                 DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)
             ],
@@ -121,21 +131,24 @@ class Session:
 
     @property
     def rank(self) -> int:
-        """Number of this process, from 0."""
+        """Return the number of this process, counted from 0."""
         return int(self.accelerator.process_index)
 
     @property
     def world(self) -> int:
-        """Number of processes."""
+        """Return the number of processes."""
         return int(self.accelerator.num_processes)
 
     @property
     def main(self) -> bool:
-        """Whether this process writes files and speaks."""
+        """Return whether this process writes files and prints messages."""
         return bool(self.accelerator.is_main_process)
 
     def share(self, value: Any) -> Any:
-        """The main process's value, in every process (small and picklable; not for disk)."""
+        """Return the main process's value in every process.
+
+        The value must be small and picklable; it is not meant for files.
+        """
         if self.world == 1:
             return value
         box = [value]
@@ -143,7 +156,7 @@ class Session:
         return box[0]
 
     def gather(self, value: Any) -> list[Any]:
-        """Every process's value, in the order of ranks."""
+        """Return every process's value, in the order of ranks."""
         if self.world == 1:
             return [value]
         box: list[Any] = [None] * self.world
@@ -151,7 +164,7 @@ class Session:
         return box
 
     def mean(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Mean of a tensor over all processes."""
+        """Return the mean of a tensor over all processes."""
         if self.world == 1:
             return tensor
         total = tensor.clone()
@@ -159,7 +172,7 @@ class Session:
         return total / self.world
 
     def any(self, flag: bool) -> bool:  # noqa: FBT001  # one value, as of torch's any
-        """Whether any process says so."""
+        """Return whether the flag is set in any process."""
         if self.world == 1:
             return flag
         votes = torch.tensor(int(flag), device=self.device)
@@ -167,12 +180,13 @@ class Session:
         return bool(votes.item())
 
     def move(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """A batch on the device, in the run's dtype and memory order.
+        """Return a batch on the device, in the run's dtype and memory format.
 
-        The loader pins what goes to a GPU, so that the copy only joins the device's queue: as long
-        as no step waits for the device, the host is ahead and the next batch's copy is queued while
-        this step is computed. Not run on a GPU yet. A stream of its own would hide the copy itself
-        (1.6 MB for a pair of 256 x 256, some 0.1 ms), at the price of synchronising both.
+        The loader pins the memory of batches for a GPU, so that the copy only enters the device's
+        queue. As long as no step waits for the device, the next batch's copy is queued while this
+        step is computed. This has not been measured on a GPU yet. A separate CUDA stream would
+        hide the copy itself (1.6 MB for a pair of 256 x 256 images, about 0.1 ms), but both
+        streams would have to be synchronised.
         """
         moved = {}
         for name, tensor in batch.items():
@@ -185,7 +199,7 @@ class Session:
         return moved
 
     def close(self) -> None:
-        """Forget Accelerate's process-wide state, so that the next run may differ."""
+        """Reset Accelerate's process-wide state, so that the next run may use other settings."""
         torch.set_num_threads(self._threads_before)
         set_fp32(*self._fp32_before)
         if self.world == 1:

@@ -1,4 +1,4 @@
-"""From a plan to networks, losses and augmentations, and what is wrong with those."""
+"""Build the networks, losses and differentiable augmentations of a plan, and check them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ganzoo.recipe.model import Recipe
 
 
 class SummedLoss:
-    """Several losses as one; their terms are logged as `name/term`."""
+    """Combine several losses into one; their terms are logged as `name/term`."""
 
     def __init__(self, parts: Mapping[str, Loss]) -> None:
         self.parts = parts
@@ -29,7 +29,7 @@ class SummedLoss:
         )
 
     def discriminator(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Terms of every part."""
+        """Return the discriminator's terms of every loss."""
         return {
             f"{name}/{term}": value
             for name, part in self.parts.items()
@@ -37,7 +37,7 @@ class SummedLoss:
         }
 
     def generator(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Terms of every part."""
+        """Return the generator's terms of every loss."""
         return {
             f"{name}/{term}": value
             for name, part in self.parts.items()
@@ -55,7 +55,7 @@ def _terms(loss: str, given: Any) -> Mapping[str, Tensor]:
 
 
 def build_network(component: Chosen, io: NetIO, seed: int, role: str) -> nn.Module:
-    """Build one network; its initial weights come from (seed, role) alone.
+    """Build one network; its initial weights depend only on the seed and the role.
 
     Raises:
         RecipeError: when the network refuses its options or shapes.
@@ -80,16 +80,16 @@ def build_network(component: Chosen, io: NetIO, seed: int, role: str) -> nn.Modu
 
 
 def check_outputs(component: str, role: str, io: NetIO, outputs: Sequence[Shape]) -> None:
-    """Compare what a generator gave with what it was built for.
+    """Check that the generator's output has the declared shape.
 
     Args:
-        component: its id.
-        role: its role, which tells two of one kind apart.
+        component: the generator's id.
+        role: its role, which distinguishes two generators of the same component.
         io: the shapes that it was built for.
-        outputs: what it gave, without the batch axis.
+        outputs: the shapes of its outputs, without the batch axis.
 
     Raises:
-        PluginError: when they differ.
+        PluginError: when the shapes differ.
     """
     if list(outputs) != [io.outputs]:
         given = " and ".join(" x ".join(map(str, shape)) for shape in outputs)
@@ -102,15 +102,17 @@ def check_outputs(component: str, role: str, io: NetIO, outputs: Sequence[Shape]
 
 @dataclass(frozen=True)
 class Built:
-    """What a recipe's plan becomes, built once: for a dry run and for the run itself.
+    """The objects that a recipe's plan describes.
+
+    They are built once and used by the dry run and by the run itself.
 
     Args:
-        recipe: whose networks, losses and augmentations these are.
-        plan: its networks.
-        networks: by role; `with_numbers` says why some may be on the meta device.
-        loss: of all players.
-        diffaugments: what is done to everything that a discriminator sees.
-        device, dtype: where these are, and in which number format.
+        recipe: the recipe that the objects belong to.
+        plan: the recipe's plan.
+        networks: the networks by role. `with_numbers` explains why some may be on the meta device.
+        loss: the loss of all players.
+        diffaugments: the augmentations of every input of a discriminator.
+        device, dtype: the device and the number format of these objects.
     """
 
     recipe: Recipe
@@ -130,21 +132,22 @@ def build(
     *,
     restored: bool = False,
 ) -> Built:
-    """Build networks, losses and augmentations.
+    """Build the networks, losses and differentiable augmentations of a recipe.
 
     Args:
-        recipe: whose.
-        plan: its networks.
-        device: where to.
-        dtype: in which number format.
-        restored: a checkpoint is loaded right afterwards, so networks needn't load first weights.
+        recipe: the recipe.
+        plan: its plan.
+        device: the device to which networks, losses and augmentations are moved.
+        dtype: their number format.
+        restored: whether a checkpoint is loaded right afterwards, so that networks needn't load
+            pretrained weights.
 
     Raises:
-        GanzooError: as `build_network` and `build_loss` do.
+        GanzooError: in the same cases as `build_network` and `build_loss`.
     """
     loss = build_loss(recipe, plan, device, dtype)
     diffaugments = build_diffaugments(recipe, device, dtype)
-    # Of networks only: the weights of losses aren't in checkpoints.
+    # This is for networks only, because checkpoints don't contain the weights of losses.
     with weights_follow() if restored else nullcontext():
         networks = {
             role: build_network(chosen, plan.io[role], recipe.train.seed, role)
@@ -156,10 +159,10 @@ def build(
 
 
 def with_numbers(built: Built) -> Built:
-    """The same, with networks on the CPU in place of those on the meta device.
+    """Return a copy in which networks on the meta device are replaced by networks on the CPU.
 
-    There tensors have shapes and no numbers, so a check builds networks there first, which costs
-    nothing; but some can't be called there.
+    Tensors on the meta device have shapes but no values, so `ganzoo check` first builds networks
+    there, which takes almost no time or memory. But some networks can't be called there.
     """
     networks = dict(built.networks)
     for role, network in built.networks.items():
@@ -171,10 +174,11 @@ def with_numbers(built: Built) -> Built:
 
 
 def build_loss(recipe: Recipe, plan: Plan, device: torch.device, dtype: torch.dtype) -> Loss:
-    """Build the recipe's losses, moved to the device; several become a sum.
+    """Build the recipe's losses and move them to the device; several losses become a sum.
 
     Raises:
-        RecipeError: when there is none, or one needs a discriminator that the recipe lacks.
+        RecipeError: when there is no loss, when a loss needs a discriminator and the recipe has
+            none, or when two losses have the same name.
     """
     if not recipe.loss:
         raise RecipeError("the recipe has no [loss]", where=recipe.name)
@@ -200,7 +204,7 @@ def build_loss(recipe: Recipe, plan: Plan, device: torch.device, dtype: torch.dt
 def build_diffaugments(
     recipe: Recipe, device: torch.device, dtype: torch.dtype
 ) -> tuple[DiffAugment, ...]:
-    """Build what is done to all that discriminators see; modules are moved to the device."""
+    """Build the differentiable augmentations of the discriminators' inputs, on the device."""
     built = tuple(chosen.build() for chosen in recipe.diffaugment)
     for one in built:
         if isinstance(one, nn.Module):

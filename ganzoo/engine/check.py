@@ -1,4 +1,4 @@
-"""`ganzoo check`: what a recipe would train, without training it."""
+"""Find out for `ganzoo check` what a recipe would train, without training it."""
 
 from __future__ import annotations
 
@@ -24,23 +24,27 @@ from ganzoo.recipe.model import Recipe
 
 
 def inspect_recipe(recipe: Recipe, *, timed: bool = False) -> dict[str, Any]:
-    """Open the data, settle shapes, build every network and play a step, on the meta device.
+    """Open the data, determine the shapes, build every network and try a step on the meta device.
 
     Args:
-        recipe: what to look at.
-        timed: make a few real steps too, for `time`.
+        recipe: the recipe to check.
+        timed: whether to make a few real steps too and measure their `time`.
 
     Returns:
-        `{"networks": {ROLE: {"id", "parameters", "flops", "input", "outputs", "receptive_field"?}},
-        "machine": {"device", "precision"}, "time": {"step", "steps", "whole"}, "problems": [...],
-        "notes": [...]}`; shapes have no
-        batch axis. `outputs` is a list of shapes, one per scale, and empty of a network that takes
-        more than one input, which is called in its task's step alone. `flops` is one image's
-        forward pass, None where it can't be counted. `machine` says what a run on this machine
-        would use; it is empty, with a note, where the recipe asks for what this machine hasn't.
-        `time` has seconds of a step, planned steps, and seconds of them all, as measured here;
-        it is empty where that wasn't wanted or, with a note, where it failed. A
-        problem is `{"message", "where", "hint", "exit_code"}`.
+        A document with these keys:
+
+        - `networks`: `{ROLE: {"id", "parameters", "flops", "input", "outputs",
+          "receptive_field"?}}`. Shapes have no batch axis. `outputs` is a list of shapes, one per
+          scale. It is empty for a network that takes more than one input, because only the task's
+          step calls such a network. `flops` counts one image's forward pass; it is None where the
+          operations can't be counted.
+        - `machine`: `{"device", "precision"}` that a run on this machine would use. It is empty,
+          with a note, where the recipe requires something that this machine lacks.
+        - `time`: `{"step", "steps", "whole"}`: the seconds of a step, the number of planned steps,
+          and the seconds of all of them, as measured here. It is empty where `timed` is false or,
+          with a note, where the measurement failed.
+        - `problems`: a list of `{"message", "where", "hint", "exit_code"}`.
+        - `notes`: a list of sentences.
     """
     report: dict[str, Any] = {
         "networks": {},
@@ -67,8 +71,8 @@ def inspect_recipe(recipe: Recipe, *, timed: bool = False) -> dict[str, Any]:
             with kept_for_backward() as kept:
                 try_step(built, on_meta=True)
         except GanzooError as error:
-            # The step is what counts: a task may give its network more inputs than one. Where it
-            # fails, what the network alone refused says more.
+            # Only a failed step is a problem, because a task may give its network several inputs.
+            # Where the step fails, the network's own error is more informative.
             raise refusals[0] if refusals else error from error
         if timed and report["machine"]:
             weights = sum(network["parameters"] for network in report["networks"].values())
@@ -87,9 +91,9 @@ def inspect_recipe(recipe: Recipe, *, timed: bool = False) -> dict[str, Any]:
 
 
 def _machine(recipe: Recipe) -> tuple[dict[str, str], list[str]]:
-    """Device and precision of a run on this machine, and notes.
+    """Return the device and precision of a run on this machine, and notes.
 
-    A recipe for another machine is no faulty recipe, so what is missing here is a note.
+    A recipe for another machine is valid, so a missing device is a note and not a problem.
     """
     try:
         resolved = resolve(recipe.train)
@@ -101,7 +105,7 @@ def _machine(recipe: Recipe) -> tuple[dict[str, str], list[str]]:
 def _time_of_steps(
     recipe: Recipe, data: PreparedData, weights: int, kept: int
 ) -> tuple[dict[str, Any], list[str]]:
-    """Seconds of a step and of the plan on this machine, and why they can't be had, as a note."""
+    """Measure a step on this machine; where that fails, return a note with the reason."""
     try:
         refuse_what_does_not_fit(recipe, weights, kept)
         found = measure(recipe, data)
@@ -111,10 +115,14 @@ def _time_of_steps(
 
 
 def network_costs(recipe: Recipe, *, stand_in: bool | None = None) -> dict[str, Any]:
-    """The `networks` of `inspect_recipe` alone, for a run whose data are settled.
+    """Return only the `networks` of `inspect_recipe`.
+
+    Args:
+        recipe: the recipe of a run.
+        stand_in: whether the run trains on its fallback data; None: not known yet.
 
     Raises:
-        GanzooError: when data or networks can't be had.
+        GanzooError: when the data can't be opened or a network can't be built.
     """
     data = open_data(recipe, "train", stand_in=stand_in)
     return _describe(recipe, plan_networks(recipe, data.fields))[0]
@@ -123,7 +131,7 @@ def network_costs(recipe: Recipe, *, stand_in: bool | None = None) -> dict[str, 
 def _describe(
     recipe: Recipe, plan: Plan
 ) -> tuple[dict[str, Any], dict[str, torch.nn.Module], list[RecipeError]]:
-    """What is known of each network; the networks; and why some can't be called alone."""
+    """Return the facts about each network, the networks, and the errors of failed calls."""
     told: dict[str, Any] = {}
     networks: dict[str, torch.nn.Module] = {}
     refusals = []
@@ -153,8 +161,8 @@ def _describe(
     return told, networks, refusals
 
 
-class _NotAlone(Exception):  # noqa: N818  # no error yet: what a task gives the network will tell
-    """A network that was built and can't be called with one input of its `io`."""
+class _NotAlone(Exception):  # noqa: N818  # this is an error only where the task's step fails too
+    """A network was built, but it can't be called with one input of the shape in its `io`."""
 
     def __init__(self, network: torch.nn.Module, refusal: RecipeError) -> None:
         super().__init__(refusal.message)
@@ -165,22 +173,22 @@ class _NotAlone(Exception):  # noqa: N818  # no error yet: what a task gives the
 def _tried(
     component: Chosen, io: NetIO, role: str, recipe: Recipe
 ) -> tuple[torch.nn.Module, list[list[int]], int | None]:
-    """The network, and what `_forward` says of it.
+    """Return the network and the results of `_forward`.
 
     Raises:
-        RecipeError: it can't be built.
-        _NotAlone: it can't be called with what its `io` says.
+        RecipeError: when the network can't be built.
+        _NotAlone: when it can't be called with one input of the shape in its `io`.
     """
     seed = recipe.train.seed
     try:
         with torch.device("meta"):
             network = build_network(component, io, seed, role)
-        # Two images at least, since batch norm refuses a single one on a 1 x 1 map.
+        # Batch norm rejects a single image with a 1 x 1 feature map, so there are at least two.
         return network, *_forward(network, io, max(2, recipe.train.batch_size))
     except GanzooError:
         raise
-    except Exception:  # noqa: BLE001  # whatever a plugin's code raises without numbers
-        # A network that looks at its numbers can't be built or called without them.
+    except Exception:  # noqa: BLE001  # a plugin's code may raise anything on the meta device
+        # A network whose code reads values of tensors can't be built or called without values.
         with weights_follow():
             network = _with_numbers(component, io, role, seed)
         try:
@@ -212,9 +220,10 @@ def _refusal(component: Chosen, io: NetIO, role: str, error: Exception) -> Recip
 def _forward(
     network: torch.nn.Module, io: NetIO, images: int
 ) -> tuple[list[list[int]], int | None]:
-    """Shapes of the outputs, and operations of one image's forward pass (multiply + add = 2).
+    """Return the outputs' shapes and the number of operations of one image's forward pass.
 
-    The number is None where torch's counter fails: it does on sound networks too.
+    A multiplication and an addition count as two operations. The number is None where torch's
+    counter fails, which also happens with correct networks.
     """
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
     inputs: list[Tensor] = [torch.zeros((images, *io.inputs), device=device)]
@@ -226,6 +235,6 @@ def _forward(
             with FlopCounterMode(display=False) as counter:
                 output = as_output(network(*inputs))
             flops = counter.get_total_flops() // images
-        except Exception:  # noqa: BLE001  # the counter's, or the network's, which comes again
+        except Exception:  # noqa: BLE001  # the counter failed, or the network, which fails again
             output = as_output(network(*inputs))
     return [list(logits.shape[1:]) for logits in output.logits], flops

@@ -1,7 +1,9 @@
-"""Checkpoints: safetensors and JSON, whole or not there at all, verified before they are trusted.
+"""Write and read checkpoints, which consist of safetensors and JSON files.
 
-A checkpoint is written beside its final name, synced, and renamed; `manifest.json` has the sha256
-of every file. A process killed at any moment leaves the previous checkpoint as it was.
+A checkpoint is written under a temporary name, synchronised to disk, and renamed, so that it is
+either complete or absent. `manifest.json` contains the sha256 of every file, which is verified
+before a checkpoint is used. A process that is killed at any moment leaves the previous checkpoint
+unchanged.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ class _Rank(BaseModel):
     model_config = ConfigDict(strict=True)
 
     class Generators(BaseModel):
-        """States of numpy's and python's random generators."""
+        """The states of the random generators of NumPy and Python."""
 
         numpy: tuple[str, list[int], Annotated[int, Field(ge=0, le=624)], int, float]
         python: tuple[int, list[int], float | None]
@@ -76,7 +78,7 @@ class _Stepper(BaseModel):
 
 
 class _Plain(BaseModel):
-    """What `training_state.json` must hold for `restore` to work with."""
+    """The fields that `restore` needs in `training_state.json`."""
 
     model_config = ConfigDict(strict=True)
 
@@ -92,13 +94,14 @@ class _Plain(BaseModel):
 
 @dataclass
 class State:
-    """What a checkpoint holds.
+    """The content of a checkpoint.
 
     Args:
-        step, images: how far training is.
+        step, images: the numbers of steps made and of images seen so far.
         weights: for each file stem (`generator`, `generator.ema`), its card and tensors.
-        tensors: optimizers, random generators, log window, per-rank buffers, task state.
-        plain: everything else, for JSON.
+        tensors: the tensors of optimizers, random generators, log window, per-rank buffers and
+            task state.
+        plain: all other values, for JSON.
     """
 
     step: int
@@ -109,7 +112,7 @@ class State:
 
 
 def split_tensors(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
-    """Take the tensors out of nested dicts and lists; the rest is plain data for JSON."""
+    """Move the tensors of nested dicts and lists into `tensors`, and return the rest for JSON."""
     if isinstance(value, Tensor):
         tensors[name] = value
         return {"__tensor__": name}
@@ -123,7 +126,7 @@ def split_tensors(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
 
 
 def join_tensors(value: Any, tensors: Mapping[str, Tensor]) -> Any:
-    """Put the tensors back where `split_tensors` took them out."""
+    """Put the tensors back in the places from which `split_tensors` took them."""
     if isinstance(value, dict):
         if "__tensor__" in value:
             return tensors[value["__tensor__"]]
@@ -134,17 +137,17 @@ def join_tensors(value: Any, tensors: Mapping[str, Tensor]) -> Any:
 
 
 def save(root: Path, state: State, *, keep: int, best: int | None) -> Path:
-    """Write `root/step_N` and thin out older ones.
+    """Write the checkpoint `root/step_N` and delete older ones.
 
     Args:
         root: the run's `checkpoints` folder.
-        state: what to save.
-        keep: checkpoints kept besides this one and the best.
-        best: step of the best checkpoint, which is always kept.
+        state: the state to save.
+        keep: the number of checkpoints kept besides this one and the best one.
+        best: the step of the best checkpoint, which is always kept.
 
     Raises:
-        EnvironmentFault: with the bytes needed, when the disk is full or can't be written; older
-            checkpoints have then not been touched.
+        EnvironmentFault: when the disk is full or can't be written. The error contains the number
+            of bytes needed. Older checkpoints are unchanged in this case.
     """
     final = root / f"step_{state.step}"
     folder = root / f"step_{state.step}.tmp"
@@ -155,15 +158,15 @@ def save(root: Path, state: State, *, keep: int, best: int | None) -> Path:
         folder.mkdir()
         _write_files(folder, state)
         if final.exists():
-            shutil.rmtree(final)  # the same step again: a checkpoint that was found damaged
+            shutil.rmtree(final)  # a checkpoint of the same step that was found to be damaged
         folder.rename(final)
         _sync(root)
         write_text(root / LATEST, final.name + "\n")
         _thin_out(root, latest=state.step, keep=keep, best=best)
     except OSError as error:
-        shutil.rmtree(folder, ignore_errors=True)  # what room there is, status.json may need
+        shutil.rmtree(folder, ignore_errors=True)  # status.json may need the space
         fault = cannot_write(error, final, _bytes_of(state))
-        fault.where = str(final)  # not a file in the folder that is gone
+        fault.where = str(final)  # not a file in the folder that was just removed
         fault.message = f"the checkpoint of step {state.step} {fault.message}"
         fault.hint += "\nThen go on with --resume; older checkpoints are whole."
         raise fault from error
@@ -176,7 +179,8 @@ def _write_files(folder: Path, state: State) -> None:
     with replacing(folder / f"{_TRAINING}.safetensors") as temporary:
         save_file(writable(state.tensors), temporary)
     plain = {"format": FORMAT, "step": state.step, "images": state.images, **state.plain}
-    # Not through write_json: a resume needs infinities (a scaler's, a pool's) as they are.
+    # write_json isn't used, because a resume needs infinite values (of a scaler or of an image
+    # pool) unchanged.
     write_text(folder / f"{_TRAINING}.json", json.dumps(spelt(plain), allow_nan=False) + "\n")
     files = {
         file.name: {"sha256": sha256_of(file), "bytes": file.stat().st_size}
@@ -190,7 +194,7 @@ def _write_files(folder: Path, state: State) -> None:
 
 
 def _bytes_of(state: State) -> int:
-    """What the tensors of a state take; the rest is little beside them."""
+    """Return the size of a state's tensors; everything else is small in comparison."""
     groups = [*(tensors for _, tensors in state.weights.values()), state.tensors]
     return sum(t.numel() * t.element_size() for group in groups for t in group.values())
 
@@ -204,20 +208,24 @@ def _sync(path: Path) -> None:
 
 
 def steps(root: Path) -> list[int]:
-    """Steps that have a checkpoint folder, newest first."""
+    """Return the steps that have a checkpoint folder, newest first."""
     return [step_of(folder) for folder in checkpoint_folders(root)]
 
 
 def _thin_out(root: Path, *, latest: int, keep: int, best: int | None) -> None:
     older = [step for step in steps(root) if step not in (latest, best)]
     for step in older[keep:]:
-        # Under another name first: a process that is killed leaves no half of a checkpoint.
+        # The folder is renamed first, so that a process that is killed here doesn't leave an
+        # incomplete checkpoint under the final name.
         leaving = (root / f"step_{step}").rename(root / f"step_{step}.tmp")
         shutil.rmtree(leaving)
 
 
 def damage(folder: Path) -> str:
-    """What is wrong with a checkpoint; empty when every hash is right, and it has what it needs."""
+    """Return what is wrong with a checkpoint, or an empty string.
+
+    A checkpoint is valid when every hash is correct and no necessary file or field is missing.
+    """
     try:
         files = read_manifest(folder)
     except DataError:
@@ -231,11 +239,11 @@ def damage(folder: Path) -> str:
 
 
 def _misfit(folder: Path) -> str:
-    """What is wrong with a training state although it is what was written."""
+    """Return what is wrong with the content of a training state whose hashes are correct."""
     try:
         plain = unspelt(read_json(folder / f"{_TRAINING}.json"))
         if isinstance(plain.get("format"), int) and plain["format"] > FORMAT:
-            return ""  # `load` refuses it
+            return ""  # `load` raises the error
         step = _Plain.model_validate_json(json.dumps(plain)).step
     except ValidationError as error:
         first = error.errors()[0]
@@ -248,17 +256,18 @@ def _misfit(folder: Path) -> str:
 
 
 def newest_good(root: Path, *, below: Path | None = None) -> tuple[Path | None, list[str]]:
-    """The newest checkpoint that is whole, and what was wrong with those after it.
+    """Return the newest undamaged checkpoint, and what is wrong with the newer ones.
 
     Args:
         root: the run's `checkpoints` folder.
-        below: look only at checkpoints older than this one.
+        below: a checkpoint; only older ones are considered.
 
     Returns:
-        The folder, or None when there are no checkpoints at all.
+        The folder, or None when there are no checkpoints at all, and a sentence for each damaged
+        checkpoint.
 
     Raises:
-        DataError: when there are some and all are damaged.
+        DataError: when there are checkpoints and all of them are damaged.
     """
     problems: list[str] = []
     for folder in checkpoint_folders(root):
@@ -278,7 +287,7 @@ def newest_good(root: Path, *, below: Path | None = None) -> tuple[Path | None, 
 
 
 def weights_files(folder: Path) -> dict[str, str]:
-    """The weights of a checkpoint by role, as paths: moving averages where there are any."""
+    """Return the paths of a checkpoint's weights by role: the EMA weights where there are any."""
     found = {}
     for file in sorted(folder.glob("*.safetensors"), reverse=True):  # x.safetensors, x.ema...
         if file.stem != _TRAINING:
@@ -288,7 +297,12 @@ def weights_files(folder: Path) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a checkpoint is: `seconds` are those spent in training, of all parts of the run."""
+    """The progress of a checkpoint.
+
+    Args:
+        step, images: the numbers of steps made and of images seen so far.
+        seconds: the time spent in training, in all parts of the run.
+    """
 
     step: int
     images: int
@@ -296,17 +310,17 @@ class Progress:
 
 
 def progress(folder: Path) -> Progress:
-    """How far a checkpoint is whose files are known to be whole."""
+    """Return the progress of a checkpoint whose files are known to be undamaged."""
     plain = read_json(folder / f"{_TRAINING}.json")
     return Progress(plain["step"], plain["images"], plain["seconds"])
 
 
 def load(folder: Path) -> State:
-    """Read a checkpoint whose files are known to be whole.
+    """Read a checkpoint whose files are known to be undamaged.
 
     Raises:
-        EnvironmentFault: when a newer ganzoo wrote it.
-        DataError: when a file isn't what it should be, though it is what was written.
+        EnvironmentFault: when a newer version of ganzoo wrote it.
+        DataError: when a file has a correct hash but isn't a safetensors file.
     """
     plain = unspelt(read_json(folder / f"{_TRAINING}.json"))
     if plain.pop("format") > FORMAT:

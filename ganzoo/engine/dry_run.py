@@ -1,8 +1,9 @@
-"""A training step that changes nothing: do networks, loss and task fit together?
+"""Try a training step that changes nothing, to check that networks, loss and task fit together.
 
-Only a network knows what it takes, and only a loss knows what it needs, so a step of the task is
-tried with made-up data. A run's first real step can't take its place: errors would leave a run
-directory behind, and a task may give a player its first turn in a later step.
+Only the network's code defines which inputs it accepts, and only the loss's code defines what it
+needs. So a step of the task is tried with random data. A run's first real step can't replace this:
+an error would leave a run directory behind, and a task may give a player its first turn in a later
+step.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _STEPS = 32
 
 
 class _Net:
-    """`ganzoo.interfaces.Net` without wrappers."""
+    """An implementation of `ganzoo.interfaces.Net` without wrappers."""
 
     def __init__(
         self, raw: nn.Module, promise: Promise | None, augments: Iterable[DiffAugment]
@@ -61,7 +62,7 @@ class _Net:
 
 
 class _Optimize:
-    """`ganzoo.interfaces.Optimize` that looks at the terms and moves nothing."""
+    """An implementation of `ganzoo.interfaces.Optimize` that checks terms and changes no weight."""
 
     clock: Clock
 
@@ -80,22 +81,24 @@ class _Optimize:
 
 
 def try_step(built: Built, *, on_meta: bool) -> None:
-    """Run the recipe's task on made-up batches until each player had a turn: one step, mostly.
+    """Run the recipe's task on random batches until each player had a turn.
 
-    Networks, losses and augmentations stay as they are: meanwhile their buffers are replaced by
-    copies, no weight is changed, and the process's random generators are put back.
+    Usually one step is enough. Networks, losses and augmentations stay unchanged: their buffers
+    are temporarily replaced by copies, no weight is changed, and the states of the process's
+    random generators are restored.
 
     Args:
-        built: what a run would train.
-        on_meta: use the meta device, where tensors have shapes and no numbers, so that a step takes
-            no memory; and numbers, for two images, only where that fails. False on a CPU: there a
-            step takes less time than the 0.8 s in which torch imports what meta tensors need.
+        built: the networks, losses and augmentations of a run.
+        on_meta: whether to try the meta device first. There tensors have shapes but no values, so
+            that a step takes no memory. Only where that fails, a step of at most two images is
+            made with values. It is False on a CPU, where a step takes less time than the 0.8 s in
+            which torch imports the modules for meta tensors.
 
     Raises:
-        RecipeError: networks, loss and task don't fit together, with the cause; or networks that
-            are used would have no moving average, though the recipe wants averages.
-        PluginError: a term is no single number, or doesn't depend on its player's weights; a step
-            gives no player a turn.
+        RecipeError: when networks, loss and task don't fit together (the error contains the
+            cause), or when the recipe enables EMA but networks that are used would have none.
+        PluginError: when a term isn't a single number or doesn't depend on its player's weights,
+            or when a step gives no player a turn.
     """
     if built.recipe.ema.enabled:
         _check_averages(built.recipe, built.plan)
@@ -108,16 +111,16 @@ def try_step(built: Built, *, on_meta: bool) -> None:
             _on_device(built, torch.device("meta"), count)
         except GanzooError:
             raise
-        except Exception:  # noqa: BLE001  # whatever a plugin's code raises without numbers
+        except Exception:  # noqa: BLE001  # a plugin's code may raise anything on the meta device
             _on_device(with_numbers(built), built.device, min(count, 2))
 
 
 @contextmanager
 def parts_named(recipe: Recipe, plan: Plan) -> Iterator[None]:
-    """Name all parts of a recipe in an error of one of them.
+    """List all components of a recipe in an error that one of them raises.
 
     Raises:
-        RecipeError: instead of each error that isn't ganzoo's own.
+        RecipeError: in place of each error that isn't a GanzooError.
     """
     try:
         yield
@@ -135,7 +138,10 @@ def parts_named(recipe: Recipe, plan: Plan) -> Iterator[None]:
 
 
 def _on_device(built: Built, device: torch.device, count: int) -> None:
-    """Run steps of `count` images with copies of all buffers, on the meta device of weights too."""
+    """Run steps of `count` images with copies of all buffers.
+
+    On the meta device the weights are replaced by copies too.
+    """
     losses = built.loss.parts.values() if isinstance(built.loss, SummedLoss) else (built.loss,)
     parts = (*built.networks.values(), *losses, *built.diffaugments)
     modules = _Together(
@@ -149,13 +155,13 @@ def _on_device(built: Built, device: torch.device, count: int) -> None:
             for name, weight in modules.named_parameters()
         }
     compiled = built.recipe.train.compile != "off"
-    # To compile for one step would take longer than everything else.
+    # Compilation for a single step would take longer than the rest of the check.
     with torch.compiler.set_stance("force_eager") if compiled else nullcontext():
         functional_call(modules, tensors, ())
 
 
 class _Together(nn.Module):
-    """Modules as one, so that `functional_call` can replace the tensors of all of them at once."""
+    """Combine modules, so that `functional_call` can replace the tensors of all of them at once."""
 
     def __init__(self, modules: Iterable[nn.Module], function: Callable[[], None]) -> None:
         super().__init__()
@@ -167,7 +173,10 @@ class _Together(nn.Module):
 
 
 def _check_averages(recipe: Recipe, plan: Plan) -> None:
-    """Refuse averages that a network wouldn't have: its plain weights would be used in silence."""
+    """Check that each network that is used after the training would have an EMA.
+
+    Otherwise its plain weights would be used without a message.
+    """
     averaged = [role for role in plan.chosen if plan.task.roles[role] == "generator"]
     plain = [role for role in plan.task.serves if role in plan.chosen and role not in averaged]
     if plain or not averaged:
@@ -206,7 +215,7 @@ def _steps(built: Built, device: torch.device, count: int) -> None:
 
 
 def _batch(plan: Plan, count: int, device: torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
-    """A batch of the fields' shapes and kinds."""
+    """Return a random batch with the shapes and kinds of the fields."""
     batch: dict[str, Tensor] = {}
     for name, field in plan.fields.items():
         whole = field.kind in {"labels", "class"}

@@ -1,4 +1,4 @@
-"""An exponential moving average of a network's weights."""
+"""The exponential moving average (EMA) of a network's weights."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ganzoo.interfaces import Clock
 
 
 class Ema:
-    """Averages a network's parameters; its buffers are copied.
+    """Average a network's parameters; its buffers are copied without averaging.
 
-    A weight's old value counts half after `half_life` images, so that the average means the same at
-    every batch size.
+    The contribution of an old value halves every `half_life` images, so that the average doesn't
+    depend on the batch size.
 
     Args:
         net: the raw network; the average starts as a copy of it.
-        half_life: in images; may change with training.
+        half_life: the half-life in images; it may change during training.
     """
 
     def __init__(self, net: nn.Module, half_life: Scalar) -> None:
@@ -28,7 +28,7 @@ class Ema:
 
     @torch.no_grad()
     def update(self, net: nn.Module, images: int, clock: Clock) -> None:
-        """Take in the weights after a step that began at `clock` and saw `images` images."""
+        """Add the weights after a step that began at `clock` and used `images` images."""
         decay = 0.5 ** (images / self.half_life.at(clock))
         averaged: list[Tensor] = list(self.module.parameters())
         current: list[Tensor] = list(net.parameters())

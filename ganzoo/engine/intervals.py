@@ -1,4 +1,4 @@
-"""Clocks of a run: when to log, sample, validate and save; and limits at which it stops."""
+"""Decide when a run logs, samples, validates, saves and stops."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from ganzoo.recipe.model import parse_every
 
 
 class Ticker:
-    """Says whether an interval ended between two moments of training.
+    """Decide whether an interval of the recipe ended during a step.
 
-    Steps, images and epochs are counted from the start of training, so a resume ticks where the
-    uninterrupted run would have; minutes are counted from the start of this process.
+    Steps, images and epochs are counted from the start of training, so that a resumed run acts at
+    the same steps as an uninterrupted one. Minutes are counted from the start of this process.
+
+    Args:
+        every: the interval as in a recipe, such as `100 steps`.
+        length: the number of training samples, which is the length of an epoch.
     """
 
     def __init__(self, every: str, length: int) -> None:
@@ -25,11 +29,11 @@ class Ticker:
 
     @property
     def by_time(self) -> bool:
-        """Whether this is a clock of minutes, on which processes must agree."""
+        """Return whether the interval is in minutes, so that processes must agree on its end."""
         return self.interval is not None and self.interval.unit == "minutes"
 
     def due(self, step: int, before: int, after: int) -> bool:
-        """Whether to act after `step` steps, the last of which took images `before` to `after`."""
+        """Return whether to act after `step` steps; the last used images `before` to `after`."""
         if self.interval is None:
             return False
         count, unit = self.interval.count, self.interval.unit
@@ -46,11 +50,13 @@ class Ticker:
 
 @dataclass(frozen=True)
 class Limits:
-    """Where this process stops short of the plan; neither changes a schedule.
+    """The limits at which this process stops before the end of the plan.
+
+    They don't change any schedule.
 
     Args:
-        steps: total optimisation steps of the run, earlier parts included.
-        seconds: total time spent in training, earlier parts included.
+        steps: the total number of optimisation steps of the run, earlier parts included.
+        seconds: the total time spent in training, earlier parts included.
     """
 
     steps: int | None = None
@@ -61,10 +67,10 @@ _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\
 
 
 def parse_duration(text: str) -> float:
-    """Seconds in `90s`, `10m` or `1h30m`.
+    """Return the number of seconds of a duration such as `90s`, `10m` or `1h30m`.
 
     Raises:
-        UsageError: when it is none of these, has no unit, or is no time at all.
+        UsageError: when the text has another form, has no unit, or means zero seconds.
     """
     match = _DURATION.fullmatch(text.strip())
     hours, minutes, seconds = (float(part or 0) for part in match.groups()) if match else (0, 0, 0)
@@ -77,7 +83,7 @@ def parse_duration(text: str) -> float:
 
 
 def in_words(seconds: float) -> str:
-    """A duration as `parse_duration` reads it, to the second."""
+    """Return a duration, rounded to seconds, in the form that `parse_duration` reads."""
     minutes, rest = divmod(max(1, round(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     parts = ((hours, "h"), (minutes, "m"), (rest, "s"))
@@ -85,7 +91,7 @@ def in_words(seconds: float) -> str:
 
 
 def rounded(seconds: float) -> str:
-    """A duration for people, to about two digits: `15 ms`, `0.15 s`, `12 min`, `3 h 20 min`."""
+    """Return a duration with about two digits: `15 ms`, `0.15 s`, `12 min`, `3 h 20 min`."""
     if seconds < 0.1:
         return f"{1000 * seconds:.2g} ms"
     if seconds < 120:

@@ -1,4 +1,7 @@
-"""A run as it was asked for, in this process or in several that end when their launcher does."""
+"""Start a requested run in this process, or in several processes and wait for them.
+
+The several processes end when the process that launched them ends.
+"""
 
 from __future__ import annotations
 
@@ -35,15 +38,15 @@ GRACE = 8.0
 
 @dataclass(frozen=True)
 class Request:
-    """What `ganzoo run` was asked.
+    """The arguments of `ganzoo run`.
 
     Args:
-        recipe: path or name; None to go on with the stored one of `resume`.
-        overrides: `KEY=VALUE`, as `--set` takes them.
+        recipe: the recipe's path or name; None: the stored recipe of `resume`.
+        overrides: `KEY=VALUE`, as for `--set`.
         out: the run directory itself; None: a new one.
-        resume: a run directory, or `last`.
-        max_steps, max_seconds: totals at which to stop.
-        plugin_files, blocked: as the command line's `--plugin` and `--no-plugin`.
+        resume: the run directory to resume, or `last`.
+        max_steps, max_seconds: the totals at which to stop.
+        plugin_files, blocked: the values of `--plugin` and `--no-plugin`.
     """
 
     recipe: str | None
@@ -58,7 +61,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a request: the exit code, the document of `--json`, and the error if any."""
+    """The result of a request: the exit code, the document of `--json`, and the error if any."""
 
     exit_code: int
     document: Mapping[str, Any] = field(default_factory=dict)
@@ -66,7 +69,7 @@ class Answer:
 
 
 def launch(request: Request, processes: int) -> Answer:
-    """Run, and wait for it.
+    """Execute a request in one or several processes, and wait for its end.
 
     Raises:
         GanzooError: when the run could not begin.
@@ -75,7 +78,7 @@ def launch(request: Request, processes: int) -> Answer:
 
 
 def execute(request: Request) -> Answer:
-    """Run in this process, alone or as one of several that a launcher started.
+    """Execute a request in this process, which may be one of several that a launcher started.
 
     Raises:
         GanzooError: when the run could not begin.
@@ -95,9 +98,13 @@ def execute(request: Request) -> Answer:
 
 
 def settled(request: Request) -> tuple[Recipe | None, Path | None, list[str]]:
-    """The recipe, the run directory to go on with, and every `--set` in force.
+    """Return the recipe, the run directory to resume, and every `--set` that applies.
 
-    The recipe is None where nothing but the stored one is wanted.
+    The recipe is None where the request names no recipe and no override, so that the stored recipe
+    is used unchanged. The run directory is None for a new run.
+
+    Raises:
+        GanzooError: when the recipe or the run directory can't be used.
     """
     from ganzoo.engine import run_record
     from ganzoo.engine.resume import stored_recipe
@@ -112,7 +119,7 @@ def settled(request: Request) -> tuple[Recipe | None, Path | None, list[str]]:
     read = read_recipe(request.recipe) if request.recipe is not None else None
     runs = read.runs(overrides) if read is not None and request.resume == "last" else None
     path = find_run(request.resume, runs)
-    # What the run was begun with stays set, unless it is said anew.
+    # The overrides of the run's earlier parts still apply, unless they are given again.
     overrides = [*run_record.stored_overrides(path), *overrides]
     if read is not None:
         return read.checked(overrides), path, overrides
@@ -120,13 +127,15 @@ def settled(request: Request) -> tuple[Recipe | None, Path | None, list[str]]:
 
 
 def _launch_several(request: Request, processes: int) -> Answer:
-    """Run in several processes on this machine and wait for them.
+    """Execute a request in several processes on this machine, and wait for them.
 
-    Each gets what torchrun would give it, but for a port: they meet by a file. When one fails the
-    others are stopped, since they would wait for it for ever; its exit code is the answer's.
+    Each process gets the environment variables that torchrun would set, except those for a port:
+    the processes find each other through a file. When one fails, the others are stopped, since
+    they would wait for it forever. Its exit code becomes the exit code of the answer.
 
     Raises:
-        GanzooError: when recipe or run directory can't be used, before any process is started.
+        GanzooError: when the recipe or the run directory can't be used. No process has been
+            started then.
     """
     settled(request)
     with tempfile.TemporaryDirectory() as folder:
@@ -138,10 +147,12 @@ def _launch_several(request: Request, processes: int) -> Answer:
             subprocess.Popen(  # noqa: S603  # our own interpreter and arguments
                 command,
                 env=_environment(rank, processes, Path(folder) / "store"),
-                # The other end is ours alone: when it closes, we are gone.
+                # Only this process has the pipe's other end: when it closes, this process has
+                # ended, and the child ends too.
                 stdin=subprocess.PIPE,
-                stdout=2,  # stdout has this process's result; they tell theirs in files
-                # Not in the terminal's group: they hear Ctrl-C from us, once.
+                stdout=2,  # stdout is for this process's result; the children write files
+                # The children are in a process group of their own, so that the terminal doesn't
+                # send Ctrl-C to them. This process forwards it once.
                 process_group=0,
             )
             for rank in range(processes)
@@ -160,7 +171,10 @@ def _launch_several(request: Request, processes: int) -> Answer:
 
 
 def _environment(rank: int, processes: int, store: Path) -> Mapping[str, str]:
-    """A process's variables; its sockets are on the machine's own interface, unless told else."""
+    """Return the environment variables of a process.
+
+    Its sockets use the loopback interface, unless the environment names another one.
+    """
     own = {
         "WORLD_SIZE": str(processes),
         "LOCAL_WORLD_SIZE": str(processes),
@@ -177,7 +191,10 @@ def _environment(rank: int, processes: int, store: Path) -> Mapping[str, str]:
 
 
 def _wait(children: Sequence[subprocess.Popen[bytes]]) -> tuple[int, int | None]:
-    """The exit code of the first process that failed, and its rank; (0, None) if none did."""
+    """Wait for all processes, and return the exit code and rank of the first one that failed.
+
+    The result is (0, None) if none failed.
+    """
     insistence = Insistence()
     until = float("inf")
 
@@ -185,7 +202,7 @@ def _wait(children: Sequence[subprocess.Popen[bytes]]) -> tuple[int, int | None]
         nonlocal until
         _send(children, number)
         if insistence.heard(number):
-            until = time.monotonic() + 2  # for those that can't hear it any more
+            until = time.monotonic() + 2  # for processes that can't handle signals any more
 
     with handled(forward), _stopped_together(children):
         waiting = list(children)
@@ -207,7 +224,10 @@ def _wait(children: Sequence[subprocess.Popen[bytes]]) -> tuple[int, int | None]
 
 
 def _code(ended: int) -> int:
-    """An exit code; 130 for a process that was told to end before it could heed it."""
+    """Return a process's exit code; 130 for one that a signal to stop ended directly.
+
+    Such a signal ends a process that hasn't installed its signal handlers yet.
+    """
     if -ended in HEEDED:
         return ExitCode.INTERRUPTED
     return 128 - ended if ended < 0 else ended
@@ -221,7 +241,7 @@ def _send(children: Sequence[subprocess.Popen[bytes]], number: int) -> None:
 
 @contextlib.contextmanager
 def _stopped_together(children: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
-    """Let Ctrl-Z hold the children too, until this process goes on."""
+    """Let Ctrl-Z suspend the children too, until this process continues."""
     if not hasattr(signal, "SIGTSTP"):
         yield
         return
@@ -241,14 +261,17 @@ def _stopped_together(children: Sequence[subprocess.Popen[bytes]]) -> Iterator[N
 def _stop(children: Sequence[subprocess.Popen[bytes]]) -> None:
     for child in children:
         try:
-            # Long enough to say the same fault by itself, when all ranks have it.
+            # This is long enough for a rank that has the same error to end with it by itself.
             child.wait(timeout=10)
         except subprocess.TimeoutExpired:
             child.kill()
 
 
 def _end_with_launcher() -> None:
-    """Wait for the launcher's end of stdin to close; then end, with a checkpoint if time allows."""
+    """Wait until the launcher's end of stdin closes; then end this process.
+
+    It writes a checkpoint if that takes less than `GRACE` seconds.
+    """
     with contextlib.suppress(OSError):
         while os.read(0, 64):
             pass
@@ -274,7 +297,7 @@ def _child(argument: str, folder: str) -> int:
         answer = Answer(ExitCode.INTERRUPTED)
     except SystemExit as left:
         answer = Answer(ExitCode.PLUGIN, {}, left_by(left))
-    except Exception as error:  # noqa: BLE001  # the last resort: the launcher says whose bug it is
+    except Exception as error:  # noqa: BLE001  # the launcher reports the error as a bug
         fault = out_of_memory(
             error, "this run", hint="Make networks or batches smaller, or use fewer processes."
         ) or _bug(error)
@@ -298,5 +321,6 @@ def _bug(error: Exception) -> GanzooError:
 if __name__ == "__main__":
     with lasting_streams():
         status = _child(sys.argv[1], sys.argv[2])
-    # torch 2.14 with gloo aborts at interpreter exit now and then; nothing is left to do there.
+    # torch 2.14 with gloo sometimes aborts during the interpreter's exit, so that is skipped;
+    # nothing remains to be done there.
     os._exit(status)

@@ -1,4 +1,4 @@
-"""The training loop: steps, clocks, hooks, and every way to end."""
+"""The training loop, which makes steps, calls hooks, and handles every way in which a run ends."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from ganzoo.process.signals import StopFlag, stop_on_signals
 
 
 class Loop:
-    """The training loop: steps, clocks, hooks, and every way to end."""
+    """Train one run: make the steps, act at the recipe's intervals, and handle the end."""
 
     def __init__(self, this: Run, limits: Limits, observers: Sequence[object] | None) -> None:
         self.run = this
@@ -53,7 +53,7 @@ class Loop:
         self.seconds_before = self.trainer.seconds
         self.first_images = self.trainer.images
         self.first_step = self.trainer.steps
-        # A resumed run stands where its checkpoint is; newer ones, if any, are damaged.
+        # A resumed run starts at its checkpoint; newer checkpoints, if any, are damaged.
         self.saved_step: int | None = self.trainer.steps or None
         self._unsaved_step: int | None = None
         self.hooks = pluggy.PluginManager("ganzoo")
@@ -87,10 +87,11 @@ class Loop:
                 )
 
     def execute(self) -> Result:
-        """Train to the plan's end, a limit, a signal or a fault."""
+        """Train until the end of the plan, a limit, a signal or an error."""
         trainer, recipe = self.trainer, self.run.recipe
         left = max(0, trainer.planned_images - trainer.images)
-        # Not planned_steps: a resume with another number of processes takes other steps.
+        # planned_steps isn't used here, because a resume with another number of processes needs
+        # another number of steps.
         end = trainer.steps - (-left // trainer.images_per_step)
         self.run.last_step = min(end, self.limits.steps or end)
         self._check_disk()
@@ -123,14 +124,14 @@ class Loop:
             code = error.exit_code
         elif recipe.watch.evaluate != "never" and outcome == "finished":
             error = self.looks.evaluate(recipe.watch.evaluate)
-            if error is not None:  # the training is done and saved all the same
+            if error is not None:  # the training is nevertheless complete and saved
                 code = error.exit_code
         if error is not None:
             self.voice.note(f"error: {error}")
         return Result(self.run.path, outcome, code, self._document(outcome), error)
 
     def _steps(self, stop: StopFlag) -> bool:
-        """Step until something says stop; True when it was a signal."""
+        """Make steps until the run has to stop; return whether a signal stopped it."""
         trainer = self.trainer
         by_time = [c for c in self._clocks() if c.by_time]
         while not trainer.done and trainer.steps < self.run.last_step:
@@ -162,12 +163,13 @@ class Loop:
         return False
 
     def _agree_now(self, step: int) -> bool:
-        # On an accelerator agreeing waits for the device, so processes do it now and then.
+        # On an accelerator this communication waits for the device, so it isn't done in each step.
         alone = self.session.world == 1
         return alone or self.session.device.type == "cpu" or step % 10 == 0
 
     def _due(self, step: int, before: int, after: int, *, agree: bool) -> dict[Ticker, bool]:
-        # A clock of minutes starts anew when it ticks: a tick that nobody heeds would be lost.
+        # An interval in minutes restarts when `due` returns True, so it is asked only in a step
+        # in which the processes act on the answer.
         return {
             clock: (agree or not clock.by_time) and clock.due(step, before, after)
             for clock in self._clocks()
@@ -214,9 +216,10 @@ class Loop:
         self.saved_step = trainer.steps
 
     def _rescue(self) -> None:
-        """Save the weights of a training that a fault ends: a broken file says nothing of them.
+        """Save the weights when an error ends the training.
 
-        Not with several processes: the others know nothing of the fault, and would not take part.
+        The weights are still valid when, for example, a data file can't be read. Nothing is saved
+        with several processes: the others don't know of the error, and saving needs all of them.
         """
         trainer = self.trainer
         done = trainer.steps in (0, self.saved_step, self._unsaved_step)
@@ -224,7 +227,7 @@ class Loop:
             return
         try:
             self._save()
-        except Exception as error:  # noqa: BLE001  # the first fault is the one to tell
+        except Exception as error:  # noqa: BLE001  # the first error is the one to report
             self.voice.warn(f"no checkpoint of step {trainer.steps:,}: {error_text(error)}")
             return
         self.voice.say(f"saved before the end: step {trainer.steps:,}")
@@ -235,10 +238,10 @@ class Loop:
             )
 
     def _finish(self, outcome: Outcome) -> None:
-        """What is written when training stops, for whatever good reason."""
+        """Write logs, a checkpoint and samples when training stops without an error."""
         self._log(partial=True)
         if self.trainer.steps:
-            self._save()  # first: a sample that fails must not cost the weights
+            self._save()  # before the sample, whose failure must not lose the weights
         if self.trainer.done:
             self.trainer.check_turns()
         if outcome != "interrupted" and self.trainer.steps:

@@ -1,4 +1,7 @@
-"""Weights of logged terms: what is minimised is weighted, what a person compares is plain."""
+"""Find the weights of logged loss terms.
+
+The training minimises weighted terms. Terms of different runs are compared without their weights.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,19 @@ from ganzoo.interfaces import Clock, Loss, Task
 
 
 def weights_of(task: Task, loss: Loss, clock: Clock, terms: Iterable[str]) -> dict[str, float]:
-    """The weight of each logged term whose loss or task says it.
+    """Return the weight of each logged term for which the loss or the task states one.
 
     Args:
-        task: whose `term_weights` are asked for.
-        loss: the same; it may be a sum of several.
-        clock: how far training is.
-        terms: names as they are logged, `PLAYER/TERM`; a task may have put more before the term.
+        task: the task, which may have a method `term_weights`.
+        loss: the loss, which may have one too; it may be a sum of several losses.
+        clock: the progress of the training.
+        terms: names as they are logged, `PLAYER/TERM`; a task may have put a prefix before TERM.
 
     Returns:
-        Weights other than 0 and 1; a logged value divided by its weight is the plain one.
+        Weights other than 0 and 1. A logged value divided by its weight is the unweighted value.
+
+    Raises:
+        PluginError: when a `term_weights` doesn't return a mapping.
     """
     losses: Mapping[str, Any] = getattr(loss, "parts", {"": loss})
     said = _said(task, clock)

@@ -1,4 +1,4 @@
-"""What the C library does with the memory that a training step frees."""
+"""Configure how the C library handles the memory that a training step frees."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of malloc.h, the same on every archit
 
 
 def keep_freed_memory() -> bool:
-    """Let glibc's malloc keep what a step frees for the next step; True where it does.
+    """Let glibc's malloc keep freed memory for the next step; return whether that is possible.
 
-    By itself it maps each block above 32 MiB anew and gives the end of its heap back to the system,
-    so that a training on a CPU, which frees its gradients in each step, has the system clear the
-    same memory again and again: thousands of page faults a step. As mallopt(3) says, no blocks of
-    their own and no trimming. It holds for the whole process, for as long as that lives; other C
-    libraries have no such function, and nothing changes there.
+    By default malloc maps each block above 32 MiB separately and returns the end of its heap to the
+    system. A training on a CPU frees its gradients in each step, so the system has to clear the
+    same memory again in the next one, which causes thousands of page faults per step. The two
+    settings, described in mallopt(3), disable separate mappings and the trimming of the heap. They
+    apply to the whole process until it ends. Other C libraries have no such function, and nothing
+    changes there.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

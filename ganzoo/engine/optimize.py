@@ -1,4 +1,4 @@
-"""One player's optimisation step, its guard against values that are not finite, and its log."""
+"""Make one player's optimisation step, check that its terms are finite, and log them."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _HELD = 1000
 
 
 class Stepper:
-    """`ganzoo.interfaces.Optimize`: what a task calls once per player and turn.
+    """The implementation of `ganzoo.interfaces.Optimize`, called once per player and turn.
 
-    A step reads nothing from the device: terms wait there until somebody logs them or looks whether
-    they are finite, and at most 1,000 turns. The one exception is fp16's scaler, which must know of
-    an overflow where torch has no fused kernel (RMSprop).
+    A step doesn't read from the device. Terms stay on the device until they are logged or checked
+    to be finite, but for at most 1,000 turns. The only exception is the gradient scaler of fp16,
+    which reads whether there was an overflow where torch has no fused kernel (RMSprop).
 
     Args:
-        session: the process's share of the machine.
-        players: roles whose weights each player moves.
-        nets: prepared networks by role.
+        session: this process's session.
+        players: for each player, the roles whose weights it optimises.
+        nets: the prepared networks by role.
         options: each player's optimizer table.
-        epochs: planned passes over the data, for the schedule.
+        epochs: the planned number of passes over the data, for the schedule.
     """
 
     def __init__(
@@ -55,7 +55,8 @@ class Stepper:
             named = trained(player, {role: nets[role].module for role in roles})
             self.names[player] = named
             self._parameters[player] = [p for _, p in named]
-            # Not prepared by Accelerate, whose wrapper searches sys.path twice in every step.
+            # Accelerate doesn't prepare the optimizer: its wrapper searches sys.path twice in
+            # every step.
             self.optimizers[player] = build_optimizer(
                 options[player], self._parameters[player], session.device
             )
@@ -67,7 +68,7 @@ class Stepper:
         """How often each player's weights were moved, in earlier parts of the run too."""
 
     def __call__(self, player: str, terms: Mapping[str, Tensor]) -> None:
-        """Minimise the sum of `terms` over the player's weights."""
+        """Make one step that minimises the sum of `terms` with respect to the player's weights."""
         if player not in self.optimizers:
             known = ", ".join(self.optimizers)
             raise PluginError(f"the task optimises {player!r}, and its players are: {known}")
@@ -88,7 +89,7 @@ class Stepper:
             self._move(player)
 
     def _move(self, player: str) -> None:
-        """One step of the player's optimizer, whose gradients are complete."""
+        """Make one step of the player's optimizer, whose gradients are complete."""
         optimizer, parameters = self.optimizers[player], self._parameters[player]
         if all(parameter.grad is None for parameter in parameters):
             raise PluginError(
@@ -107,28 +108,29 @@ class Stepper:
         if scaler is None:
             optimizer.step()
         else:
-            # Per player: an overflow in one must not skip the other's step.
+            # This is done per player, because one's overflow must not skip the other's step.
             scaler.step(optimizer)
             scaler.update()
-        # torch's fused kernels change weights without telling autograd: a later backward through a
-        # graph that holds the old ones would be wrong in silence, and no error.
+        # torch's fused kernels don't increment the version of the weights. Without the next line, a
+        # later backward pass through a graph that needs the old weights would give wrong gradients
+        # without an error.
         torch.autograd.graph.increment_version(parameters)
         for parameter in parameters:
             parameter.grad = None
 
     def rate(self, player: str) -> float:
-        """Learning rate of the player at the present clock."""
+        """Return the player's learning rate at the present clock."""
         return learning_rate(self.options[player], self.clock, self.epochs)
 
     def _note(self, player: str, terms: Mapping[str, Tensor], total: Tensor) -> None:
         values = [value.detach().to(total.device).reshape(()) for value in terms.values()]
-        # A copy: what a loss gave is its own, and it may change it.
+        # The values are copied, because the loss may change its tensors later.
         self._waiting.append((self.clock.step + 1, player, tuple(terms), torch.stack(values)))
         if len(self._waiting) >= _HELD:
             self._read()
 
     def _read(self) -> None:
-        """Bring what waits on the device into the window, in one transfer."""
+        """Add the terms that are still on the device to the log window, in one transfer."""
         if not self._waiting:
             return
         values = iter(torch.cat([waiting[-1] for waiting in self._waiting]).tolist())
@@ -142,10 +144,12 @@ class Stepper:
         self._waiting.clear()
 
     def logs(self, *, keep: bool = False) -> dict[str, float]:
-        """Means of each term since the last call, over all processes; reads the device.
+        """Return the mean of each term since the last call, over all processes.
+
+        This reads from the device.
 
         Args:
-            keep: look without closing the window, so that what follows isn't changed.
+            keep: whether to leave the log window open, so that later means don't change.
 
         Raises:
             DivergedError: when a term was not finite.
@@ -160,10 +164,11 @@ class Stepper:
         return dict(zip(keys, means, strict=True))
 
     def check_finite(self) -> None:
-        """Read the guard in every process.
+        """Check in every process that all terms so far were finite.
 
         Raises:
-            DivergedError: naming player, term and the first step, in every process alike.
+            DivergedError: when one was not. The error names the player, the term and the first such
+                step, and is the same in every process.
         """
         self._read()
         everywhere = [
@@ -178,7 +183,7 @@ class Stepper:
             )
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Optimizers, the open log window and the scaler: tensors, and plain data for JSON."""
+        """Return the state of optimizers, log window and scaler as tensors and data for JSON."""
         self._read()
         tensors: dict[str, Tensor] = {}
         for player, optimizer in self.optimizers.items():
@@ -196,7 +201,7 @@ class Stepper:
         return tensors, plain
 
     def load_state(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
-        """Put back what `state` gave.
+        """Restore the values that `state` returned.
 
         Raises:
             GanzooError: when an optimizer's tensors don't fit the networks.
@@ -224,7 +229,7 @@ class Stepper:
         if left:
             raise GanzooError(f"there are no weights for {min(left)}")
         counts = plain["window_counts"]
-        # Checkpoints from before turns were counted: their runs are believed to have had some.
+        # Old checkpoints don't contain the number of turns; one turn per player is assumed then.
         known = plain.get("turns", dict.fromkeys(self.moves, 1))
         self.moves = {player: int(known.get(player, 0)) for player in self.moves}
         self._waiting.clear()
@@ -236,7 +241,7 @@ class Stepper:
 
 
 def idle(task: str, step: int) -> PluginError:
-    """The error for a task whose step moved nobody's weights."""
+    """Return the error for a task whose step changed no weights."""
     return PluginError(
         f"{task} optimised no player in step {step}: no weight was moved",
         hint=f"Its `step` must call `optimize` each time. The fault lies in its plugin; "
@@ -245,10 +250,10 @@ def idle(task: str, step: int) -> PluginError:
 
 
 def trained(player: str, nets: Mapping[str, nn.Module]) -> list[tuple[str, nn.Parameter]]:
-    """The weights that a player moves, each with its name `role.name`.
+    """Return the weights that a player optimises, each with its name `role.name`.
 
     Raises:
-        RecipeError: there are none.
+        RecipeError: when there are none.
     """
     named = [
         (f"{role}.{name}", parameter)
@@ -262,11 +267,12 @@ def trained(player: str, nets: Mapping[str, nn.Module]) -> list[tuple[str, nn.Pa
 
 
 def total_of(player: str, terms: Mapping[str, Tensor]) -> Tensor:
-    """The sum of a player's terms.
+    """Return the sum of a player's terms.
 
     Raises:
-        RecipeError: there are none.
-        PluginError: they aren't terms by name, one is no single number, or none depends on weights.
+        RecipeError: when there are no terms.
+        PluginError: when the terms aren't a mapping, when one isn't a single number, or when none
+            depends on weights.
     """
     if not isinstance(terms, Mapping):
         raise PluginError(

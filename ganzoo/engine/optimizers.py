@@ -1,4 +1,7 @@
-"""Optimizers from a recipe's table; what anneals in them is a pure function of images seen."""
+"""Build the optimizers of a recipe, and compute their settings for each step.
+
+Settings that change during training are a pure function of the clock.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ _GUARDED = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
 def build_optimizer(
     options: Optimizer, parameters: Iterable[nn.Parameter], device: torch.device
 ) -> torch.optim.Optimizer:
-    """An optimizer of torch.optim; fused where torch has a fused kernel (CPU and CUDA)."""
+    """Build an optimizer of torch.optim; it is fused where torch has a fused kernel.
+
+    Torch has one for all kinds but RMSprop, on the CPU and on CUDA.
+    """
     fused = device.type in ("cpu", "cuda")
     start = Clock(0, 0, 0.0)
     rate = options.lr.at(start)
@@ -52,15 +58,16 @@ def build_optimizer(
 
 
 def at_clock(options: Optimizer, clock: Clock, epochs: int) -> dict[str, Any]:
-    """What the parameter groups hold in the step that starts at `clock`.
+    """Return the settings of the parameter groups in the step that starts at `clock`.
 
     Args:
         options: the player's optimizer table.
-        clock: before the step.
-        epochs: planned passes over the data.
+        clock: the clock before the step.
+        epochs: the planned number of passes over the data.
     """
     first, second = (beta.at(clock) for beta in options.betas)
-    # Torch keeps no buffer where momentum is 0, and RMSprop makes one in the first step or never.
+    # Torch has no momentum buffer where momentum is 0, and RMSprop creates one in the first step
+    # or never. So a momentum that changes never becomes exactly 0.
     momentum = max(first, sys.float_info.min) if options.betas[0].end else first
     held: dict[str, dict[str, Any]] = {
         "adam": {"betas": (first, second)},
@@ -72,16 +79,16 @@ def at_clock(options: Optimizer, clock: Clock, epochs: int) -> dict[str, Any]:
 
 
 def learning_rate(options: Optimizer, clock: Clock, epochs: int) -> float:
-    """Rate of the step that starts at `clock`.
+    """Return the learning rate of the step that starts at `clock`.
 
     With `every = "epoch"` and `shape = "linear"` the factor in epoch e (from 1) of E is
-    1 - max(0, e - hold * E) / (E - hold * E + 1), the rule of the training code published with
-    arXiv 1611.07004, which never quite reaches 0.
+    1 - max(0, e - hold * E) / (E - hold * E + 1). This is the rule of the training code published
+    with arXiv 1611.07004; the factor never reaches 0.
 
     Args:
         options: the player's optimizer table.
-        clock: before the step.
-        epochs: planned passes over the data (E).
+        clock: the clock before the step.
+        epochs: the planned number of passes over the data (E).
     """
     schedule = options.schedule
     if schedule.every == "epoch":
@@ -102,16 +109,17 @@ def learning_rate(options: Optimizer, clock: Clock, epochs: int) -> float:
 
 
 def eager(kind: type[Kind]) -> type[Kind]:
-    """Return an optimizer class without its ties to torch.compile, which computes the same numbers.
+    """Return a subclass of an optimizer that is independent of torch.compile.
 
-    torch guards an optimizer's methods against its compiler: whoever first calls one imports all of
-    torch._dynamo, with sympy, triton and torch.distributed, to say that the method isn't to be
-    compiled. That takes 0.8 s and 150 MB. Runs compile networks alone.
+    It computes the same numbers. Torch wraps an optimizer's methods so that they aren't compiled.
+    The first call of a wrapped method imports all of torch._dynamo, with sympy, triton and
+    torch.distributed, which takes 0.8 s and 150 MB. Runs compile only networks, so they don't need
+    the wrappers.
 
     Args:
-        kind: a class of torch.optim that isn't differentiable itself, by its arguments.
+        kind: a class of torch.optim, to be used without `differentiable=True`.
     """
     bare: dict[str, Any] = {name: inspect.unwrap(getattr(kind, name)) for name in _GUARDED}
-    # Its guard also switches gradients off.
+    # The wrapper of `step` also disables gradients.
     bare["step"] = torch.no_grad()(inspect.unwrap(kind.step))
     return type(kind.__name__, (kind,), bare)

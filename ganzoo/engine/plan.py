@@ -1,4 +1,4 @@
-"""Which networks a recipe trains and for which shapes, settled before any is built."""
+"""Determine which networks a recipe trains and their shapes, before any network is built."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _ROLE = re.compile(r"[A-Za-z0-9_-]+")
 
 @dataclass(frozen=True)
 class Plan:
-    """What a recipe's networks are, before any is built.
+    """The networks of a recipe, before any is built.
 
     Args:
         task: the task's class.
-        chosen: the component of each role that the recipe fills.
-        io: its shapes.
-        players: the players that exist, with their roles.
-        fields: of the data after augmentation.
+        chosen: the component of each role for which the recipe has a network.
+        io: the shapes of each role.
+        players: the players that have a network, with their roles.
+        fields: the fields of the data after augmentation.
     """
 
     task: type[Task]
@@ -36,13 +36,15 @@ class Plan:
 
 
 def plan_networks(recipe: Recipe, fields: Mapping[str, Field]) -> Plan:
-    """Settle which networks a recipe trains, and for which shapes.
+    """Determine which networks a recipe trains, and their shapes.
 
     Raises:
-        RecipeError: a table too few or too many, an unknown player, a size the network can't take.
-        DataError: data that lack a field of the task.
-        PluginError: a component that can't be imported, those for after the training too; or one
-            that says other than shapes and sizes where it is asked for them.
+        RecipeError: when a table is missing or unused, a player is unknown, or a network doesn't
+            support the size of the images.
+        DataError: when the data lack a field that the task needs, or aren't the pairs that it
+            needs.
+        PluginError: when a component can't be imported, including metrics and callbacks; or when a
+            component returns something else than shapes or sizes where these are required.
     """
     for other in (*recipe.metrics, *recipe.callbacks):
         other.load()
@@ -97,7 +99,7 @@ def plan_networks(recipe: Recipe, fields: Mapping[str, Field]) -> Plan:
 
 
 def _check_roles(component: str, task: type[Task]) -> None:
-    """Roles become names of files and folders."""
+    """Check that the roles of a task can be used as names of files and folders."""
     for role in (*task.roles, *task.serves):
         if not _ROLE.fullmatch(role):
             raise PluginError(
@@ -144,11 +146,11 @@ def _check_size(table: str, component: Chosen, io: NetIO) -> None:
 
 
 def nearest_sizes(size: int, multiple: int) -> str:
-    """The legal sizes around `size`, in words."""
+    """Return the valid sizes next to `size`, as text."""
     below, above = size // multiple * multiple, -(-size // multiple) * multiple
     return f"{below} or {above}" if below and below != above else str(above)
 
 
 def optimizer_options(recipe: Recipe, plan: Plan) -> dict[str, Optimizer]:
-    """Each player's optimizer table."""
+    """Return each player's optimizer table."""
     return {player: recipe.players.get(player, recipe.optimizer) for player in plan.players}
