@@ -1,4 +1,4 @@
-"""Which of several processes this one is, as its environment says, and how they meet."""
+"""Read this process's rank from its environment, and connect the processes of a run."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _HINT = (
 
 @dataclass(frozen=True)
 class Place:
-    """This process among those of a run.
+    """The rank of this process and the number of processes of its run.
 
     Args:
-        rank: its number, from 0.
-        world: how many there are.
-        local_world: how many of them are on this machine.
+        rank: the number of this process, counted from 0.
+        world: the number of processes.
+        local_world: the number of processes on this machine.
     """
 
     rank: int = 0
@@ -39,10 +39,12 @@ class Place:
 
 
 def place(environ: Mapping[str, str] | None = None) -> Place:
-    """This process's place, as torchrun and accelerate state it; alone outside of both.
+    """Return this process's rank and world sizes, as torchrun and accelerate set them.
+
+    Without their variables the process is the only one of its run.
 
     Raises:
-        EnvironmentFault: naming the variable that can't be meant.
+        EnvironmentFault: when a variable is invalid; the error names it.
     """
     environ = os.environ if environ is None else environ
     world = _number(environ, "WORLD_SIZE", 1, least=1)
@@ -77,20 +79,20 @@ def _number(environ: Mapping[str, str], name: str, default: int, *, least: int) 
 
 
 def meet(device: str) -> None:
-    """Join the other processes of this run, if there are any.
+    """Connect this process with the other processes of this run, if there are any.
 
-    Those of `--processes` meet by a file, so that nothing listens for them. Those of another
-    launcher meet where it says: at `MASTER_ADDR` and `MASTER_PORT`.
+    The processes of `--processes` find each other through a file, so that no port has to be open.
+    The processes of another launcher use its `MASTER_ADDR` and `MASTER_PORT`.
 
     Args:
-        device: what this run computes on: `cpu`, `cuda` or `mps`.
+        device: the device of this run: `cpu`, `cuda` or `mps`.
 
     Raises:
-        EnvironmentFault: when they can't meet, in time or at all.
+        EnvironmentFault: when the processes can't be connected, or not in time.
     """
-    distributed: Any = importlib.import_module("torch.distributed")  # not all of it is typed
+    distributed: Any = importlib.import_module("torch.distributed")  # it is only partly typed
     mine = place()
-    # accelerate makes a group of one process, too, where a launcher has set LOCAL_RANK.
+    # Where a launcher has set LOCAL_RANK, accelerate needs a process group even for one process.
     alone = mine.world == 1 and int(os.environ.get("LOCAL_RANK") or -1) == -1
     if alone or distributed.is_initialized():
         return
@@ -120,7 +122,7 @@ def meet(device: str) -> None:
 
 
 def _found(mine: Place, distributed: Any) -> Any:
-    """The store that another launcher's variables name."""
+    """Return the store that the variables of another launcher specify."""
     for name in ("MASTER_ADDR", "MASTER_PORT"):
         if not os.environ.get(name):
             raise EnvironmentFault(

@@ -1,4 +1,4 @@
-"""Going on with a run directory: with which recipe and data, and from which checkpoint."""
+"""Resume a run directory: determine its recipe, check its data, and load its checkpoint."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ no bit of the weights. Below another `data.root` must lie the same data."""
 
 
 def differences(stored: Recipe, wanted: Recipe) -> tuple[list[str], list[str]]:
-    """What `wanted` changes: (allowed in a resume, not allowed), as `key: old -> new`."""
+    """Return the changes from `stored` to `wanted` as `key: old -> new`.
+
+    The first list contains the changes that a resume allows, the second one all others.
+    """
     old, new = flatten(stored.document), flatten(wanted.document)
     allowed: list[str] = []
     refused: list[str] = []
@@ -41,11 +44,11 @@ def differences(stored: Recipe, wanted: Recipe) -> tuple[list[str], list[str]]:
 
 
 def stored_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """The recipe of a run directory.
+    """Return the recipe of a run directory.
 
     Raises:
-        RecipeError: where it can't be used any more; with the plugins that are no more as they
-            were, if that is why.
+        GanzooError: when it can't be used any more. Where a plugin is the cause, the hint names
+            the plugins that have changed since the run.
     """
     try:
         return load_recipe(path / RESOLVED, overrides)
@@ -58,10 +61,10 @@ def stored_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def adopt(path: Path, wanted: Recipe | None) -> tuple[Recipe, list[str]]:
-    """The recipe to go on with: the stored one, with the changes that a resume lets in.
+    """Return the recipe to resume with, and its changes from the stored one.
 
     Raises:
-        RecipeError: listing every other difference.
+        RecipeError: when `wanted` has changes that a resume doesn't allow; the error lists them.
     """
     stored = stored_recipe(path)
     if wanted is None:
@@ -84,14 +87,15 @@ def adopt(path: Path, wanted: Recipe | None) -> tuple[Recipe, list[str]]:
 
 @dataclass(frozen=True)
 class Start:
-    """Where a run goes on.
+    """The state from which a run is resumed.
 
     Args:
         folder: the checkpoint; None: none was written yet.
-        step, images, seconds: how far it is.
-        problems: what was wrong with later checkpoints, a sentence each.
-        resolved: device, precision and the rest of the run's first part; None: it has not begun.
-        stand_in: whether the run trains on its stand-in; None: it has not begun.
+        step, images, seconds: the progress of the checkpoint.
+        problems: what is wrong with later checkpoints, one sentence each.
+        resolved: device, precision and the other settings of the run's first part; None: the run
+            has not begun.
+        stand_in: whether the run trains on its fallback data; None: the run has not begun.
     """
 
     folder: Path | None = None
@@ -104,11 +108,11 @@ class Start:
 
 
 def find_start(path: Path) -> Start:
-    """The newest checkpoint of a run directory that is whole.
+    """Find the newest undamaged checkpoint of a run directory.
 
     Raises:
-        DataError: when all are damaged, or gone although some had been written: nothing is started
-            over unasked.
+        DataError: when all checkpoints are damaged, or when none is left although one had been
+            written. A run doesn't restart from the beginning without the user's request.
     """
     folder, problems = checkpoint.newest_good(path / "checkpoints")
     written = _last_written(path)
@@ -137,7 +141,10 @@ def find_start(path: Path) -> Start:
 
 
 def _last_written(path: Path) -> int:
-    """Step of the last checkpoint that the run says it has written or gone on from; 0: of none."""
+    """Return the step of the last checkpoint that the run recorded; 0 if there was none.
+
+    A run records the checkpoints that it writes and those that it resumes from.
+    """
     name = read_status(path).get("checkpoint") or ""
     step = name.removeprefix("step_")
     return max(int(step) if step.isdigit() else 0, run_record.furthest_start(path))
@@ -146,7 +153,9 @@ def _last_written(path: Path) -> int:
 def nothing_left(
     path: Path, recipe: Recipe, start: Start, limits: Limits, voice: Voice
 ) -> Result | None:
-    """What a resume comes to that has nothing to train, said with what to type for more.
+    """Return the result of a resume that has nothing to train.
+
+    The user is told the reason, and the command with which the training would continue.
 
     Returns:
         None when there is something to train, or where that isn't known yet.
@@ -174,7 +183,7 @@ def nothing_left(
     else:
         return None
     if outcome == "finished" and status.get("state") != outcome:
-        return None  # killed between its last step and its last sample, which is still to be made
+        return None  # it was killed before its last sample, which is still to be made
     for problem in start.problems:
         voice.warn(problem)
     voice.say(f"{path}: {reason}")
@@ -202,7 +211,7 @@ def departures_from_before(
     resolved: Resolved,
     changes: Sequence[str],
 ) -> list[str]:
-    """What makes a resume inexact, in words."""
+    """Return the reasons for which a resume isn't exact, as sentences."""
     notes = []
     if start.resolved is not None and (other := start.resolved.differences(resolved)):
         notes.append(f"resuming with other settings: {', '.join(other)}")
@@ -217,14 +226,15 @@ def departures_from_before(
 
 
 def check_same_data(path: Path, data: PreparedData, changes: Sequence[str]) -> list[str]:
-    """Refuse to go on with other data than the run began with.
+    """Check that a resume uses the data that the run began with.
 
     Returns:
-        What couldn't be compared, or looks different where nothing was moved, in words.
+        Sentences about what couldn't be compared, or about a first image that differs although
+        `data.root` hasn't changed.
 
     Raises:
-        DataError: when a stand-in would follow the real data, or the other way round; or when the
-            data are others.
+        DataError: when fallback data would replace the real data or the other way round, or when
+            the data differ.
     """
     before = read_status(path).get("data")
     if before is None:
@@ -235,7 +245,7 @@ def check_same_data(path: Path, data: PreparedData, changes: Sequence[str]) -> l
         return ["an older version began this run: only the number of its images was compared"]
     content = before.get("content", now["content"])
     if not moved:
-        # A decoder of another version may give other values for the same file.
+        # Another version of an image decoder may return other values for the same file.
         before = {**before, "content": now["content"]}
     if reason := difference(before, now):
         raise DataError(
@@ -250,12 +260,12 @@ def check_same_data(path: Path, data: PreparedData, changes: Sequence[str]) -> l
 
 
 def go_on(trainer: Trainer, start: Start, voice: Voice) -> None:
-    """Load the checkpoint of a start, or the one before it if that doesn't fit the run.
+    """Load the checkpoint of a start, or an older one if it doesn't fit the run.
 
-    A collective call when there are several processes: they all go on from the same one.
+    With several processes this is a collective call: all of them load the same checkpoint.
 
     Raises:
-        DataError: none fits; the fault of the newest one.
+        DataError: when no checkpoint fits; it is the error of the newest one.
     """
     folder, first = start.folder, None
     problems: list[str] = []
@@ -284,6 +294,6 @@ def go_on(trainer: Trainer, start: Start, voice: Voice) -> None:
 
 
 def _head(text: str) -> str:
-    """The first lines of a text that may list hundreds of tensors."""
+    """Return the first lines of a text that may list hundreds of tensors."""
     lines = text.splitlines()
     return "\n  ".join(lines[:4] + (["..."] if len(lines) > 4 else []))

@@ -1,4 +1,4 @@
-"""A run: from a recipe to a run directory with weights in it, in one or many processes."""
+"""Run a recipe: train its networks and write a run directory, in one or several processes."""
 
 from __future__ import annotations
 
@@ -44,20 +44,20 @@ def run(
     observers: Sequence[object] | None = None,
     overrides: Sequence[str] = (),
 ) -> Result:
-    """Train as a recipe says; called in every process when there are several.
+    """Train a recipe; with several processes, each of them calls this function.
 
     Args:
-        recipe: what to train; may be None with `resume`.
+        recipe: the recipe to train; it may be None with `resume`.
         out: the run directory itself; by default a new one under the recipe's `out`.
-        resume: an existing run directory to go on with.
-        limits: where to stop short of the plan.
-        voice: where sentences for the user go; stderr by default.
-        observers: hooks on the run; console, metrics.jsonl, samples by default.
-        overrides: the `--set`s that are in the recipe already, for the record.
+        resume: an existing run directory to resume.
+        limits: the limits at which to stop before the end of the plan.
+        voice: prints messages for the user; by default to stderr.
+        observers: the observers of the run; by default console, metrics.jsonl and samples.
+        overrides: the values of `--set`, for `provenance.json`; the recipe already contains them.
 
     Raises:
-        GanzooError: whatever keeps the run from starting. What happens to a run that has begun is
-            in its result instead.
+        GanzooError: when the run can't start. The error of a run that has begun is in its result
+            instead.
     """
     limits = limits or Limits()
     rank = place().rank
@@ -67,7 +67,7 @@ def run(
     with ExitStack() as stack, _exits_explained():
         if resume is not None:
             recipe, changes = adopt(resume, recipe)
-            # Before looking for checkpoints, which another process may be writing.
+            # The directory is locked first, since another process may be writing checkpoints.
             stack.enter_context(_claimed(resume, main=rank == 0))
             start = find_start(resume)
             if (done := nothing_left(resume, recipe, start, limits, voice)) is not None:
@@ -82,9 +82,10 @@ def run(
             notes += check_same_data(resume, data, changes)
         session = Session(resolved, accumulate=recipe.train.accumulate)
         stack.callback(session.close)
-        # Before there is a directory: what can't be built, or make a step, leaves nothing behind.
+        # Networks are built and tried before the run directory is made, so that a recipe that
+        # fails there leaves no files behind.
         trainer = Trainer(recipe, data, session, restored=start.folder is not None)
-        # Before Python ends: it would wait for loader workers, which heed no signal, for ever.
+        # Otherwise Python would wait forever at its exit for loader workers, which ignore signals.
         stack.callback(trainer.close)
         if resume is None:
             try_step(trainer.built, on_meta=session.device.type != "cpu")
@@ -106,10 +107,10 @@ def run(
 
 @contextmanager
 def _exits_explained() -> Iterator[None]:
-    """Name the plugin that calls `sys.exit()`, which would end ganzoo.
+    """Replace the exception of a plugin that calls `sys.exit()`, which would end ganzoo.
 
     Raises:
-        PluginError: instead of SystemExit.
+        PluginError: in place of SystemExit; it names the plugin.
     """
     try:
         yield
@@ -118,7 +119,7 @@ def _exits_explained() -> Iterator[None]:
 
 
 def _made(recipe: Recipe, out: Path | None, session: Session, stack: ExitStack) -> Path:
-    """The directory of a new run, claimed until `stack` ends, with the recipe in it."""
+    """Make the directory of a new run, lock it until `stack` ends, and write the recipe into it."""
     path = Path(session.share(str(run_directory.reserve(recipe, out)) if session.main else None))
     stack.enter_context(_claimed(path, main=session.main))
     if session.main:
@@ -128,7 +129,7 @@ def _made(recipe: Recipe, out: Path | None, session: Session, stack: ExitStack) 
 
 @contextmanager
 def _claimed(path: Path, *, main: bool) -> Iterator[None]:
-    """Keep a run directory to this run, without what killed processes left in it."""
+    """Lock a run directory for this run, and remove temporary files of killed processes."""
     if not main:
         yield
         return
@@ -140,7 +141,7 @@ def _claimed(path: Path, *, main: bool) -> Iterator[None]:
 def _record(
     this: Run, resolved: Resolved, changes: Sequence[str], overrides: Sequence[str]
 ) -> None:
-    """Write down what this part of the run is."""
+    """Record the recipe, settings and changes of this part of the run."""
     with run_directory.writing(this.path):
         if changes:
             write_text(this.path / RESOLVED, to_toml(this.recipe))
@@ -157,9 +158,9 @@ def _record(
 def _departures(
     trainer: Trainer, overrides: Sequence[str], earlier: int, changes: Sequence[str]
 ) -> Iterator[str]:
-    """What isn't as the recipe's file, or an earlier part of the run, has it.
+    """Yield a sentence for each difference from the recipe's file or the run's earlier part.
 
-    The first `earlier` of the overrides are those of the run's earlier parts.
+    The first `earlier` overrides are those of the run's earlier parts.
     """
     for override in overrides[:earlier]:
         yield f"set in an earlier part of this run: {override}"

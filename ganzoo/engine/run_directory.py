@@ -1,4 +1,4 @@
-"""Writing a run directory: how it is made, claimed by one process, and kept up to date."""
+"""Make a run directory, lock it for one process, and keep its status up to date."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ from ganzoo.run_files import RESOLVED, STATUS, read_status
 
 try:
     import fcntl
-except ImportError:  # Windows, where nothing keeps two processes apart
+except ImportError:  # on Windows there is no lock, so two processes may use one directory
     fcntl = None  # type: ignore[assignment]
 
 LOCK = ".lock"
 
 
 def now() -> str:
-    """The present time, UTC, to the second."""
+    """Return the present time in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def reserve(recipe: Recipe, out: Path | None) -> Path:
-    """Make the directory of a new run; `begin` writes into it, once it is claimed.
+    """Make the directory of a new run; `begin` writes into it after it is locked.
 
     Args:
-        recipe: what will be run.
+        recipe: the recipe that will be run.
         out: the directory itself; by default `OUT/NAME/STAMP` with the recipe's `out` and name.
 
     Raises:
-        UsageError: when `out` already holds something else than a start that was broken off.
+        UsageError: when `out` contains anything except the files of an interrupted start.
         EnvironmentFault: when it can't be written.
     """
     with writing(out or Path(recipe.out)):
@@ -59,10 +59,10 @@ def reserve(recipe: Recipe, out: Path | None) -> Path:
 
 
 def begin(recipe: Recipe, path: Path) -> None:
-    """Put the recipe into the directory of a new run, which this process has claimed.
+    """Write the recipe into the directory of a new run, which this process has locked.
 
     Raises:
-        UsageError: when another process has begun a run in it meanwhile.
+        UsageError: when another process has begun a run in it since `reserve`.
         EnvironmentFault: when it can't be written.
     """
     _refuse_taken(path)
@@ -73,9 +73,13 @@ def begin(recipe: Recipe, path: Path) -> None:
 
 
 def _refuse_taken(path: Path) -> None:
-    """Refuse what isn't an empty folder, nor one that a start left which ended before `RESOLVED`.
+    """Check that a path is free, is an empty folder, or contains only an interrupted start.
 
-    Such a start can't be resumed, and has nothing but the recipe's text to lose.
+    An interrupted start ended before `RESOLVED` was written. It can't be resumed, and only the
+    recipe's text is overwritten.
+
+    Raises:
+        UsageError: when the path contains anything else.
     """
     if path.is_dir():
         left = {file.name for file in path.iterdir() if not is_leftover(file)}
@@ -91,7 +95,7 @@ def _refuse_taken(path: Path) -> None:
 
 
 def tidy(path: Path) -> None:
-    """Remove what writers left in a run directory that were killed."""
+    """Remove the temporary files that killed processes left in a run directory."""
     remove_leftovers(path, *(folder for folder in path.rglob("*") if folder.is_dir()))
     for folder in path.glob("checkpoints/step_*.tmp"):
         shutil.rmtree(folder, ignore_errors=True)
@@ -111,16 +115,18 @@ def _first_free(parent: Path, stamp: str) -> Path:
 
 @contextmanager
 def claimed(path: Path) -> Iterator[None]:
-    """Keep a run directory to this process for the while; the system ends it with the process.
+    """Lock a run directory for this process; the system releases the lock when the process ends.
 
     Raises:
         UsageError: when another process is training in it.
+        EnvironmentFault: when it can't be written.
     """
     with writing(path):
         file = (path / LOCK).open("w")
     with file:
         try:
-            # Not flock, which loader workers would inherit and hold beyond a kill -9 of this one.
+            # Loader workers would inherit a lock of flock, and keep it after a kill -9 of this
+            # process. They don't inherit a lock of lockf.
             if fcntl is not None:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError) as error:
@@ -142,7 +148,10 @@ def _holder(path: Path) -> str:
 
 
 def in_use(path: Path) -> bool:
-    """Whether some process is training in a run directory; not to be asked by that process."""
+    """Return whether another process is training in a run directory.
+
+    The process that trains in it must not call this function.
+    """
     try:
         with claimed(path):
             return False
@@ -154,10 +163,10 @@ def in_use(path: Path) -> bool:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Explain the system's refusals in a block that writes into a run directory.
+    """Replace the errors of the operating system in a block that writes into a run directory.
 
     Raises:
-        EnvironmentFault: instead of each OSError.
+        EnvironmentFault: in place of each OSError.
     """
     try:
         yield
@@ -173,7 +182,7 @@ def _unusable(path: Path, error: OSError) -> EnvironmentFault:
 
 
 def fault_of(path: Path, error: OSError) -> EnvironmentFault | None:
-    """What an error of the operating system means, if it comes from the run directory's disk."""
+    """Return the fault that explains an OSError of the run directory's disk; None for others."""
     inside = False
     if isinstance(error.filename, str | Path):
         inside = Path(error.filename).absolute().is_relative_to(path.absolute())
@@ -182,7 +191,7 @@ def fault_of(path: Path, error: OSError) -> EnvironmentFault | None:
 
 
 class Status:
-    """`status.json`: the state of a run for whoever looks from outside."""
+    """The file `status.json`, with the state of a run for other processes."""
 
     def __init__(self, path: Path) -> None:
         self._file = path / STATUS

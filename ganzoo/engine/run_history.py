@@ -1,4 +1,4 @@
-"""Reading what earlier runs wrote: for lists, for means over seeds, and for comparisons."""
+"""Read the results of earlier runs, for lists, means over seeds, and comparisons."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ class _Score(BaseModel):
 
 class _Evaluation(BaseModel):
     metrics: dict[str, _Score]
-    better: dict[str, str] = {}  # evaluations from before there was a word for it have none
+    better: dict[str, str] = {}  # evaluations of older versions don't have it
 
 
 _AGAIN = "Remove it, or write it anew with `ganzoo evaluate`."
 
 
 def last_losses(run: Path) -> dict[str, float]:
-    """The last logged mean of each loss term, as `loss/player/term`, without its weight.
+    """Return the last logged mean of each loss term, divided by its weight.
 
-    Runs from before weights were logged keep theirs.
+    The names are `loss/player/term`. Older versions didn't log weights; values of their runs are
+    not divided.
     """
     losses: dict[str, float] = {}
     for _, entry in read_lines(run).good:
@@ -45,10 +46,10 @@ def last_losses(run: Path) -> dict[str, float]:
 
 
 def last_metrics(run: Path) -> dict[str, float]:
-    """Means of every evaluation of a run, as `SPLIT_MODE/METRIC`.
+    """Return the means of every evaluation of a run, as `SPLIT_MODE/METRIC`.
 
     Raises:
-        DataError: naming a document that is no evaluation's.
+        DataError: when a document isn't an evaluation; the error names it.
     """
     return {
         f"{file.stem}/{name}": value["mean"]
@@ -58,7 +59,10 @@ def last_metrics(run: Path) -> dict[str, float]:
 
 
 def which_way_is_better(runs: Sequence[Path]) -> dict[str, str]:
-    """`lower`, `higher` or the like for each metric of `last_metrics` whose direction is known."""
+    """Return, for each metric with a known direction, which values are better.
+
+    The names are those of `last_metrics`, and the values `lower`, `higher` or similar words.
+    """
     return {
         f"{file.stem}/{name}": way
         for run in runs
@@ -68,17 +72,17 @@ def which_way_is_better(runs: Sequence[Path]) -> dict[str, str]:
 
 
 def last_values(document: Mapping[str, Any]) -> dict[str, float]:
-    """A run's last losses, and its metrics if it was evaluated.
+    """Return a run's last losses, and its metrics if it was evaluated.
 
     Args:
-        document: what `ganzoo run --json` printed.
+        document: the output of `ganzoo run --json`.
     """
     metrics = {f"metric/{name}": value for name, value in document["metrics"].items()}
     return last_losses(Path(document["run"])) | metrics
 
 
 def summaries(folder: Path) -> list[dict[str, Any]]:
-    """One line a run below a folder, oldest first: run, recipe, state, step, data."""
+    """Return a row for each run below a folder, oldest first: run, recipe, state, step, data."""
     paths = sorted(folder.rglob("status.json"), key=lambda path: (path.parent.name, str(path)))
     rows = []
     for path in paths:
@@ -111,7 +115,7 @@ def _summary(run: Path, status: Mapping[str, Any]) -> dict[str, Any]:
 
 def _state(run: Path, status: Mapping[str, Any]) -> str:
     written = str(status["state"])
-    # Before there was a word for it, a run that a limit had stopped called itself finished.
+    # Older versions had no state "stopped": a run that ended at a limit was "finished".
     if written == "finished" and not status.get("complete", True):
         return "stopped"
     # A process that was killed could not write that it ended.
@@ -119,10 +123,10 @@ def _state(run: Path, status: Mapping[str, Any]) -> str:
 
 
 def comparison(runs: Sequence[Path]) -> dict[str, list[Any]]:
-    """What differs between runs: for each key, one value a run (None where a run has none).
+    """Return the differences between runs: for each key, one value per run.
 
-    Recipe keys come first, then parameters and FLOPs of one image's forward pass, then progress,
-    last losses and evaluated metrics.
+    The value is None where a run lacks the key. Recipe keys come first, then parameters and FLOPs
+    of one image's forward pass, then progress, last losses and evaluated metrics.
 
     Raises:
         UsageError: when one isn't a run directory.
@@ -145,7 +149,7 @@ def _column(run: Path) -> dict[str, Any]:
     column["data used"] = status.get("data", {}).get("use")
     try:
         costs = network_costs(recipe, stand_in=status.get("data", {}).get("stand_in"))
-    except DataError:  # gone or moved: what the run wrote of itself can be compared all the same
+    except DataError:  # the data were moved or removed; the run's own counts can still be compared
         for role, count in status.get("parameters", {}).items():
             column[f"{role}: parameters"] = count
     else:

@@ -1,4 +1,4 @@
-"""What made a run: versions, machine, command, and each part of it after a resume."""
+"""Record how a run was made: versions, machine and command, for each of its parts."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ class _Provenance(BaseModel):
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What the `provenance.json` of a run directory says; nothing where there is none.
+    """Return the content of a run directory's `provenance.json`; it is empty without the file.
 
     Raises:
-        DataError: when it is no such document.
+        DataError: when the file has another form.
     """
     return read_checked(
         path / FILE,
@@ -61,7 +61,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def furthest_start(path: Path) -> int:
-    """The furthest step from which a part of the run went on; 0 where none did."""
+    """Return the largest step from which the run was resumed; 0 if it never was."""
     return max((int(part["from_step"]) for part in read(path).get("parts", [])), default=0)
 
 
@@ -76,7 +76,7 @@ def _versions() -> dict[str, str]:
 
 
 def _plugins(ids: Iterable[str]) -> dict[str, str]:
-    """By namespace, the distribution and version of each plugin that brings one of `ids`."""
+    """Return distribution and version of each plugin that provides one of `ids`, by namespace."""
     registry = current()
     found = {}
     for namespace in sorted({identifier.partition("/")[0] for identifier in ids}):
@@ -86,7 +86,7 @@ def _plugins(ids: Iterable[str]) -> dict[str, str]:
 
 
 def _named(recipe: Recipe) -> list[Chosen]:
-    """Every component that the recipe names outside of options."""
+    """Return every component that the recipe names outside of options."""
     chosen = [recipe.task, recipe.data, *(e.chosen for e in recipe.augment), *recipe.diffaugment]
     chosen += [net for net in recipe.networks.values() if net is not None]
     chosen += [entry.chosen for entry in recipe.loss]
@@ -97,14 +97,18 @@ def _named(recipe: Recipe) -> list[Chosen]:
 
 
 def changed_plugins(path: Path) -> list[str]:
-    """What is no more as when the run's last part began, as `ganzoo-foo 0.3 -> ganzoo-foo 0.4`."""
+    """Return the plugins that have changed since the run's last part began.
+
+    Each has the form `ganzoo-foo 0.3 -> ganzoo-foo 0.4`.
+    """
     changed = []
     for namespace, made_with in read(path).get("plugins", {}).items():
         try:
             now = _plugins([namespace])[namespace]
         except PluginError:
             now = "not installed"
-        name, _, made_with_version = made_with.rstrip().partition(" ")  # a file has no version
+        # The version is empty for a plugin that is a single file.
+        name, _, made_with_version = made_with.rstrip().partition(" ")
         if name == ganzoo.FORMER_DISTRIBUTION:
             name = ganzoo.DISTRIBUTION
         if now != f"{name} {made_with_version}".rstrip():
@@ -113,18 +117,18 @@ def changed_plugins(path: Path) -> list[str]:
 
 
 def stored_resolved(path: Path) -> Resolved | None:
-    """Device, precision and the rest of a run's first part, if it has begun."""
+    """Return device, precision and the other settings of a run's first part, if it has begun."""
     parts = read(path).get("parts", [])
     return _Part.model_validate(parts[0], strict=False).resolved if parts else None
 
 
 def stored_overrides(path: Path) -> list[str]:
-    """Every `--set` of the run's parts so far, oldest first."""
+    """Return every `--set` of the run's parts so far, oldest first."""
     return list(read(path).get("overrides", []))
 
 
 def edited(path: Path, recipe: Recipe) -> bool:
-    """Whether the stored recipe means something else than when the run's last part began."""
+    """Return whether the stored recipe differs from that of the run's last part."""
     return bool(read(path).get("recipe_sha256", recipe.sha256) != recipe.sha256)
 
 
@@ -164,9 +168,9 @@ def record(
 
 
 def note_fast_paths(path: Path, fast_paths: Mapping[str, Any]) -> None:
-    """Add what the last part's steps do in another way than plain PyTorch would."""
+    """Add the faster implementations that the last part's steps use in place of plain PyTorch."""
     document = read(path)
-    if not document.get("parts"):  # a loop without a run directory of its own: a benchmark's
+    if not document.get("parts"):  # a benchmark uses the loop without recording a run
         return
     document["parts"][-1]["fast_paths"] = dict(fast_paths)
     write_json(path / FILE, document)

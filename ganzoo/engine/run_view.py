@@ -1,4 +1,4 @@
-"""A run as observers and callbacks see it, and what it came to."""
+"""The view of a run for observers and callbacks, and the result of a run."""
 
 from __future__ import annotations
 
@@ -18,9 +18,15 @@ from ganzoo.recipe.model import Recipe
 
 @dataclass(frozen=True)
 class Result:
-    """What a run came to; `document` is what `ganzoo run --json` prints.
+    """The result of a run.
 
-    `error` is what ended a run that had begun (`diverged`, `failed`).
+    Args:
+        path: the run directory.
+        outcome: how the training ended.
+        exit_code: the exit code of the command.
+        document: the output of `ganzoo run --json`.
+        error: the error of a run that had begun: it diverged or failed, or its final evaluation
+            failed.
     """
 
     path: Path
@@ -31,7 +37,10 @@ class Result:
 
 
 class Run:
-    """A run as observers and callbacks see it (`ganzoo.interfaces.RunView`, and more)."""
+    """The view of a run for observers and callbacks.
+
+    It has the attributes of `ganzoo.interfaces.RunView`, and more.
+    """
 
     def __init__(self, path: Path, recipe: Recipe, trainer: Trainer, voice: Voice) -> None:
         self.path = path
@@ -47,10 +56,10 @@ class Run:
 
     @property
     def clock(self) -> Clock:
-        """How far training is."""
+        """Return the progress of the training."""
         return self.trainer.clock
 
     @property
     def nets(self) -> Mapping[str, Any]:
-        """The raw networks by role."""
+        """Return the raw networks by role."""
         return self.trainer.nets

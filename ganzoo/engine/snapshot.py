@@ -1,7 +1,7 @@
-"""A run's whole state, out of a trainer and back in: what makes a resume exact.
+"""Take the whole state of a run out of a trainer and put it back, so that a resume is exact.
 
-Weights, averages and optimizers are the same in every process; random generators, batch-norm
-statistics, log windows and a task's own state are each process's, and are kept for each.
+Weights, EMA and optimizers are the same in every process. Random generators, batch-norm
+statistics, log windows and the task's own state differ, and are stored for each process.
 """
 
 from __future__ import annotations
@@ -24,7 +24,12 @@ from ganzoo.plugin_system.registry import current
 
 
 def capture(trainer: Trainer) -> checkpoint.State:
-    """Everything that a resume needs; a collective call when there are several processes."""
+    """Return everything that a resume needs; with several processes this is a collective call.
+
+    Raises:
+        GanzooError: when the processes' weights differ.
+        PluginError: when the task's state can't be stored.
+    """
     session = trainer.session
     _check_ranks_agree(trainer)
     state = checkpoint.State(step=trainer.steps, images=trainer.images)
@@ -70,7 +75,7 @@ def capture(trainer: Trainer) -> checkpoint.State:
 
 
 def _averaged(trainer: Trainer, net: nn.Module) -> dict[str, Tensor]:
-    """A network's state with the means, over all processes, of its batch-norm statistics."""
+    """Return a network's state with batch-norm statistics averaged over all processes."""
     tensors: dict[str, Tensor] = dict(net.state_dict())
     if trainer.session.world > 1:
         for name, buffer in net.named_buffers():
@@ -80,10 +85,10 @@ def _averaged(trainer: Trainer, net: nn.Module) -> dict[str, Tensor]:
 
 
 def _check_ranks_agree(trainer: Trainer) -> None:
-    """Compare the bits of all weights between processes.
+    """Check that all processes have the same weights, bit for bit.
 
     Raises:
-        GanzooError: when they have drifted apart; nothing is then saved.
+        GanzooError: when the weights differ; nothing is saved then.
     """
     if trainer.session.world == 1:
         return
@@ -99,15 +104,15 @@ def _check_ranks_agree(trainer: Trainer) -> None:
 
 
 def restore(trainer: Trainer, state: checkpoint.State) -> list[str]:
-    """Put a state back.
+    """Put a state into a trainer.
 
     Returns:
-        What the user should know: a rank count that differs makes the resume inexact.
+        Sentences for the user: another number of processes makes the resume inexact.
 
     Raises:
-        PluginError: when a component's revision isn't the saved one's.
-        DataError: when weights or state aren't those of the recipe's networks and task; the trainer
-            is then of no use until another state is restored.
+        PluginError: when a component's revision differs from the saved one.
+        DataError: when weights or state don't fit the recipe's networks and task. The trainer
+            can't be used then, until another state is restored.
     """
     notes: list[str] = []
     for role, chosen in trainer.plan.chosen.items():
@@ -137,12 +142,12 @@ def restore(trainer: Trainer, state: checkpoint.State) -> list[str]:
 
 @contextmanager
 def _fitting(state: checkpoint.State, what: str) -> Iterator[None]:
-    """Name the checkpoint when what it holds can't be put back.
+    """Name the checkpoint in an error when its content can't be restored.
 
-    Its files are what was written and have all keys, so whatever is wrong is their content.
+    Its files have correct hashes and all keys, so only their values can be wrong.
 
     Raises:
-        DataError: instead of what Python and torch say to it.
+        DataError: in place of the errors of Python and torch.
     """
     try:
         yield
@@ -152,14 +157,14 @@ def _fitting(state: checkpoint.State, what: str) -> Iterator[None]:
 
 
 def _restore_training(trainer: Trainer, state: checkpoint.State) -> list[str]:
-    """Optimizers, log window, scaler, generators and the buffers that each process keeps."""
+    """Restore optimizers, log window, scaler, random generators and each process's buffers."""
     ranks, rank = state.plain["ranks"], trainer.session.rank
     mine = _of_rank(state, rank)
-    known = mine or _of_rank(state, 0)  # a rank that is new takes over the first one's
+    known = mine or _of_rank(state, 0)  # an additional process gets the state of the first one
     windows = {name: tensor for name, tensor in known.items() if name.startswith("window/")}
     trainer.stepper.load_state({**state.tensors, **windows}, state.plain["stepper"])
     for name, tensor in _kept_buffers(trainer).items():
-        if name in known:  # not in checkpoints from before losses' buffers were saved
+        if name in known:  # older versions didn't save the buffers of losses
             tensor.copy_(known[name])
     if len(ranks) != trainer.session.world:
         rng.seed_all(rng.seed_for(trainer.recipe.train.seed, "training", rank, state.step))
@@ -191,7 +196,7 @@ def _fill(trainer: Trainer, role: str, net: nn.Module, state: checkpoint.State, 
 
 
 def _kept_buffers(trainer: Trainer) -> dict[str, Tensor]:
-    """What losses and differentiable augments that are modules keep from step to step."""
+    """Return the buffers of losses and differentiable augmentations that are modules."""
     losses: dict[str, Any] = getattr(trainer.loss, "parts", {"": trainer.loss})
     parts = {f"loss/{name}": part for name, part in losses.items()}
     parts |= {f"diffaugment/{i}": part for i, part in enumerate(trainer.diffaugments)}
@@ -204,13 +209,13 @@ def _kept_buffers(trainer: Trainer) -> dict[str, Tensor]:
 
 
 def _of_rank(state: checkpoint.State, rank: int) -> dict[str, Tensor]:
-    """The tensors that one process kept for itself; none of a process that there wasn't."""
+    """Return the tensors that were saved for one process; empty if there was no such process."""
     start = f"rank{rank}/"
     return {n.removeprefix(start): t for n, t in state.tensors.items() if n.startswith(start)}
 
 
 def card(trainer: Trainer, role: str, *, ema: bool) -> WeightsCard:
-    """What a role's weights are, for their metadata."""
+    """Return the description of a role's weights for the metadata of their file."""
     chosen = trainer.plan.chosen[role]
     options = chosen.options
     record = current().record_of(chosen.id)

@@ -1,7 +1,8 @@
-"""How long a training step takes on this machine: a few real ones, made and forgotten.
+"""Measure how long a training step takes on this machine, by making a few real steps.
 
-`ganzoo check` tells it, and `ganzoo init` chooses a size by it. Networks, images, losses and
-optimizers are those of a run. Nothing is written but the run's own temporary cache.
+`ganzoo check` prints the time, and `ganzoo init` chooses a size with it. Networks, images, losses
+and optimizers are those of a run, and are discarded afterwards. Nothing is written except the
+run's own temporary cache.
 """
 
 from __future__ import annotations
@@ -41,17 +42,17 @@ _FEW_IMAGES = 16
 
 @dataclasses.dataclass(frozen=True)
 class StepTime:
-    """What a step takes, and the recipe's whole plan.
+    """The time of one step and of the recipe's whole plan.
 
     Args:
-        seconds: of one step, data read again and not for the first time.
-        reading: seconds that an image takes to be read the first time, before caches have it.
-        timed: how many images a step had that was timed. Where a whole batch would take too long
-            it is less than `images`, and `seconds` is so many times longer.
-        images: images a step.
-        steps: planned by the recipe.
-        samples: of the training data.
-        device, precision, threads: as a run would have them.
+        seconds: the seconds of one step whose images are already in the caches.
+        reading: the seconds that it takes to read an image for the first time.
+        timed: the number of images in a step that was measured. It is less than `images` where a
+            whole step would take too long; `seconds` is then extrapolated to `images`.
+        images: the number of images per step.
+        steps: the number of steps that the recipe plans.
+        samples: the number of samples of the training data.
+        device, precision, threads: the settings that a run would use.
     """
 
     seconds: float
@@ -66,17 +67,20 @@ class StepTime:
 
     @property
     def whole(self) -> float:
-        """Seconds of the whole plan's steps."""
+        """Return the seconds of all planned steps."""
         return self.of(self.steps)
 
     def of(self, steps: float) -> float:
-        """Seconds of so many steps from the beginning of a training."""
+        """Return the seconds of the first `steps` steps of a training."""
         return steps * self.seconds + min(self.samples, steps * self.images) * self.reading
 
 
 @contextmanager
 def kept_for_backward() -> Iterator[list[int]]:
-    """Bytes that operations in the block keep for their backward pass, on the meta device too."""
+    """Collect the bytes that each operation in the block keeps for its backward pass.
+
+    This also works on the meta device.
+    """
     sizes: list[int] = []
 
     def keep(tensor: Tensor) -> Tensor:
@@ -88,15 +92,17 @@ def kept_for_backward() -> Iterator[list[int]]:
 
 
 def refuse_what_does_not_fit(recipe: Recipe, weights: int, kept: int) -> None:
-    """Systems kill a process that takes more memory than there is, so it isn't tried.
+    """Check that the free main memory is enough to measure a step on the CPU.
+
+    The system would kill a process that uses more memory than there is, so this isn't tried.
 
     Args:
-        recipe: whose steps would be measured.
-        weights: how many its networks have.
-        kept: bytes that a step of a whole batch keeps for its backward passes.
+        recipe: the recipe whose steps would be measured.
+        weights: the number of weights of its networks.
+        kept: the number of bytes that a step of a whole batch keeps for its backward passes.
 
     Raises:
-        EnvironmentFault: the main memory that is free wouldn't do.
+        EnvironmentFault: when there isn't enough free memory.
     """
     free = free_memory()
     batch = recipe.train.batch_size
@@ -108,19 +114,19 @@ def refuse_what_does_not_fit(recipe: Recipe, weights: int, kept: int) -> None:
 
 
 def measure(recipe: Recipe, data: PreparedData, *, seconds: float = 2.0) -> StepTime:
-    """Make a few steps of a recipe, and tell what one takes.
+    """Make a few steps of a recipe, and return the time of one.
 
-    The steps see a few of the training images again and again, so that they are read from where a
-    run's later epochs have them. Generators of random numbers are left as they were.
+    The steps use the same few training images repeatedly, so that these come from the caches as in
+    a run's later epochs. The states of the random generators are restored.
 
     Args:
-        recipe: whose networks, losses and optimizers make the steps.
+        recipe: the recipe.
         data: its training split.
-        seconds: stop when so many have passed; never within a step, and not after the first one
-            unless that took very long.
+        seconds: the time after which the measurement stops. It never stops within a step, and it
+            stops after the first step only if that took very long.
 
     Raises:
-        GanzooError: it can't be measured here, and why, whatever failed.
+        GanzooError: when anything keeps a step from being measured here; it contains the reason.
     """
     try:
         with isolated(0):
@@ -164,7 +170,7 @@ def _measured(recipe: Recipe, data: PreparedData, seconds: float) -> StepTime:
 
 
 def _of_batches(trainer: Trainer, count: int, seconds: float) -> tuple[float, float]:
-    """Seconds of a step of one batch of `count` images, and of an image's first reading."""
+    """Return the seconds of a step of `count` images, and of an image's first reading."""
     reading: list[float] = []
     with closing(_few(trainer, count, reading)) as stream:
         trainer.feed(stream)
@@ -173,7 +179,7 @@ def _of_batches(trainer: Trainer, count: int, seconds: float) -> tuple[float, fl
 
 
 def _steps(trainer: Trainer, seconds: float) -> list[float]:
-    """Seconds of each step; the first of them warm up."""
+    """Make steps and return the seconds of each; the first ones are for warming up."""
     took: list[float] = []
     end = time.monotonic() + seconds
     while len(took) < _WARM + _MOST:
@@ -182,13 +188,13 @@ def _steps(trainer: Trainer, seconds: float) -> list[float]:
         began = time.perf_counter()
         trainer.step()
         if trainer.session.device.type == "cuda":
-            torch.cuda.synchronize()  # a step only puts its work into the device's queue
+            torch.cuda.synchronize()  # `step` returns before the device has done the work
         took.append(time.perf_counter() - began)
     return took
 
 
 def _few(trainer: Trainer, count: int, reading: list[float]) -> Generator[dict[str, Tensor]]:
-    """Batches of the first images of the order, again and again; `reading` gets their seconds."""
+    """Yield batches of the first images repeatedly, and append their read times to `reading`."""
     train, data = trainer.recipe.train, trainer.data
     sampler = StreamSampler(
         length=min(len(data), 2 * count),
@@ -199,7 +205,7 @@ def _few(trainer: Trainer, count: int, reading: list[float]) -> Generator[dict[s
         start=0,
         stop=(_WARM + _MOST) * count,
     )
-    # In this process: workers would take longer to start than all of the measurement.
+    # There are no workers, which would take longer to start than the whole measurement takes.
     with closing(batches(data, sampler, workers=0, pin=False)) as stream:
         began = time.perf_counter()
         for batch in stream:

@@ -1,4 +1,4 @@
-"""Networks, players and task of one run, stepped batch by batch."""
+"""Train the networks of one run step by step."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ from ganzoo.recipe.model import Recipe
 
 
 class Trainer:
-    """One run's training, without files, hooks and clocks.
+    """The training of one run, without files, hooks and intervals.
 
     Args:
-        recipe: what to train.
+        recipe: the recipe to train.
         data: the training split.
-        session: this process's share of the machine.
-        restored: a checkpoint is loaded right afterwards, so networks needn't load first weights.
+        session: this process's session.
+        restored: whether a checkpoint is loaded right afterwards, so that networks needn't load
+            pretrained weights.
     """
 
     def __init__(
@@ -77,7 +78,8 @@ class Trainer:
         self.between_steps = True
         """False in the middle of a step, where some players have moved and others haven't."""
         self.best: dict[str, Any] | None = None
-        # Dropout and the like differ between ranks, and don't depend on how networks were built.
+        # Random numbers of the training, such as those of dropout, differ between ranks and don't
+        # depend on how many were drawn to build the networks.
         rng.seed_all(rng.seed_for(seed, "training", session.rank))
         self._stream: Iterator[dict[str, Tensor]] | None = None
 
@@ -93,26 +95,26 @@ class Trainer:
 
     @property
     def clock(self) -> Clock:
-        """How far training is."""
+        """Return the progress of the training."""
         progress = min(1.0, self.images / self.planned_images)
         return Clock(self.steps, self.images, progress, self.images // len(self.data))
 
     @property
     def nets(self) -> dict[str, nn.Module]:
-        """The raw networks by role."""
+        """Return the raw networks by role."""
         return {role: net.module for role, net in self.prepared.items()}
 
     @property
     def shown(self) -> dict[str, nn.Module]:
-        """Networks for samples, evaluation and use: moving averages where there are any."""
+        """Return the networks for samples and evaluation: the EMA where there is one."""
         return self.nets | {role: ema.module for role, ema in self.ema.items()}
 
     def step(self) -> None:
-        """One optimisation step of every player.
+        """Make one optimisation step, in which the task gives turns to its players.
 
         Raises:
-            DataError: naming a sample that can't be read.
-            PluginError: the task gave no player a turn.
+            DataError: when a sample can't be read; the error names it.
+            PluginError: when the task gives no player a turn.
         """
         if self._stream is None:
             self._stream = self._open_stream()
@@ -138,21 +140,22 @@ class Trainer:
             ema.update(self.prepared[role].module, self.images_per_step, clock)
 
     def feed(self, stream: Iterator[dict[str, Tensor]]) -> None:
-        """Take batches from here instead of the data's own stream."""
+        """Use the batches of `stream` in place of those of the training data."""
         self._stream = stream
 
     def restart_stream(self) -> None:
-        """Read on from where `images` stands, at the next step."""
+        """Reopen the stream of batches at the position `images` in the next step."""
         self._stream = None
 
     def close(self) -> None:
-        """End the stream of batches, and its workers."""
+        """Close the stream of batches, and end its workers."""
         self._stream = None
 
     def _open_stream(self) -> Iterator[dict[str, Tensor]]:
         train = self.recipe.train
         last = self.planned_steps * self.images_per_step
-        # A resume with another batch size or rank count may stand off the grid; go on from there.
+        # After a resume with another number of processes, `images` may not be a multiple of the
+        # images per step. The steps then go on from there.
         stop = self.images + -(-(last - self.images) // self.images_per_step) * self.images_per_step
         sampler = StreamSampler(
             length=len(self.data),
@@ -172,7 +175,7 @@ class Trainer:
 
     @property
     def done(self) -> bool:
-        """Whether every planned image has been seen."""
+        """Return whether all planned images have been used."""
         return self.images >= self.planned_images
 
     def term_weights(self, terms: Iterable[str]) -> dict[str, float]:
@@ -180,10 +183,11 @@ class Trainer:
         return weights_of(self.task, self.loss, self.clock, terms)
 
     def check_turns(self) -> None:
-        """Make sure that each player has had a turn; at the end of the plan.
+        """Check at the end of the plan that each player has had a turn.
 
         Raises:
-            PluginError: naming those whose weights are the ones that they began with.
+            PluginError: when a player had none, so that its weights are the initial ones. The error
+                names these players.
         """
         without = [player for player, turns in self.stepper.moves.items() if not turns]
         if without:
@@ -196,15 +200,19 @@ class Trainer:
             )
 
     def check_finite(self) -> None:
-        """Make sure that no term and no weight is poisoned; before anything is saved or shown.
+        """Check that all terms, weights and optimizer moments are finite.
+
+        This is called before anything is saved or shown.
 
         Raises:
-            DivergedError: naming player, term and step, or the tensor; in every process alike.
+            DivergedError: when one isn't finite. The error names player, term and step, or the
+                tensors.
         """
         self.stepper.check_finite()
         for role, net in self.nets.items():
             self._check_tensors(f"weights of {role}", net.state_dict())
-        # A gradient too large for its square leaves the weights finite and stops them for good.
+        # Where the square of a gradient overflows, the second moment becomes infinite. The weights
+        # then stay finite, but they never change again.
         moments = {n: t for n, t in self.stepper.state()[0].items() if n.startswith("optimizer/")}
         self._check_tensors("moments", moments)
 
@@ -220,7 +228,10 @@ class Trainer:
             )
 
     def checkpoint_bytes(self) -> int:
-        """Size of one checkpoint on disk: weights, averages, and two moments a weight for Adam."""
+        """Return the size of a checkpoint on disk: weights, EMA and the optimizers' moments.
+
+        Adam has two moments per weight.
+        """
         total = 0
         for role, net in self.nets.items():
             weights = sum(t.numel() * t.element_size() for t in net.state_dict().values())
@@ -235,7 +246,7 @@ class Trainer:
         return self.stepper.options[player].name if player else self.recipe.optimizer.name
 
     def fast_paths(self) -> dict[str, Any]:
-        """What the steps do in another way than plain PyTorch would, as the last one went."""
+        """Return the faster implementations that the last step used in place of plain PyTorch."""
         convolutions = {
             role: [name for name, way in ways(net).items() if way != "native"]
             for role, net in self.nets.items()
@@ -253,7 +264,7 @@ class Trainer:
         }
 
     def summary(self) -> dict[str, Any]:
-        """Counts for the console and the status file."""
+        """Return counts and settings for the console and the status file."""
         return {
             "images_per_step": self.images_per_step,
             "planned_images": self.planned_images,

@@ -1,4 +1,4 @@
-"""What errors mean for a training: its disk, loader workers and memory, plugins that exit."""
+"""Explain the errors of a training: of its disk, loader workers and memory, and plugins' exits."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ganzoo.process.memory import out_of_memory
 
 
 def fault_of(error: Exception | SystemExit, path: Path, trainer: Trainer) -> GanzooError | None:
-    """What the user can do about an error of a training; None if it is a bug somewhere.
+    """Return an error that tells the user what to do; None if the original error is a bug.
 
     Args:
-        error: what a step, a hook or a file gave rise to.
+        error: the error of a step, a hook or a file.
         path: the run directory.
-        trainer: the training that it happened to.
+        trainer: the training in which the error happened.
     """
     if isinstance(error, GanzooError):
         return error

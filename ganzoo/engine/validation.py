@@ -1,4 +1,7 @@
-"""Samples, validation and the evaluation at the end: what looks at a training and never ends it."""
+"""Make samples, validations and the final evaluation of a run.
+
+Their errors don't end the training, except when networks have diverged.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +20,15 @@ from ganzoo.recipe.model import Recipe
 
 
 class Looks:
-    """What is made of networks on the way, for somebody to look at.
+    """Make samples and scores of the networks during the training.
 
-    A grid that can't be drawn or a metric that fails says nothing of the weights, so the user is
-    told and the training goes on.
+    The weights are still valid when a sample grid can't be drawn or a metric fails, so the user is
+    warned and the training continues.
 
     Args:
         this: the run.
-        hooks: those of its observers and callbacks.
-        samplers: observers that make samples.
+        hooks: the hooks of its observers and callbacks.
+        samplers: the observers that make samples.
     """
 
     def __init__(self, this: Run, hooks: Any, samplers: Sequence[Observer]) -> None:
@@ -37,27 +40,27 @@ class Looks:
         self._said: set[str] = set()
 
     def sample(self) -> None:
-        """Let observers draw what the networks make now.
+        """Let the observers write samples of the networks' present outputs.
 
         Raises:
-            DivergedError: weights or terms aren't finite.
+            DivergedError: when weights or terms aren't finite.
         """
         self.run.trainer.check_finite()
         for observer in self.samplers:
             try:
                 paths = observer.sample(self.run)
-            except Exception as error:  # noqa: BLE001  # whatever a plugin's task or data raise
+            except Exception as error:  # noqa: BLE001  # a plugin's task or data may raise anything
                 self._tell("no sample", error)
                 continue
             for path in paths:
                 self.hooks.ganzoo_saved(run=self.run, path=path, what="sample")
 
     def validate(self) -> bool:
-        """Score the validation split; True when it is the best so far.
+        """Score the validation split, and return whether the score is the best so far.
 
         Raises:
-            DivergedError: weights, terms or what networks make aren't finite.
-            RecipeError: `checkpoints.best` is none of the metrics.
+            DivergedError: when weights, terms or the networks' outputs aren't finite.
+            RecipeError: when `checkpoints.best` isn't one of the metrics.
         """
         trainer = self.run.trainer
         trainer.check_finite()
@@ -80,7 +83,7 @@ class Looks:
             )
         except DivergedError:
             raise
-        except Exception as error:  # noqa: BLE001  # whatever a plugin's metric or data raise
+        except Exception as error:  # noqa: BLE001  # a plugin's metric or data may raise anything
             self._tell("no validation", error)
             return False
         self.hooks.ganzoo_metrics(run=self.run, step=trainer.steps, metrics=self.metrics)
@@ -105,7 +108,7 @@ class Looks:
         return True
 
     def evaluate(self, split: Split) -> GanzooError | None:
-        """Score a split of held-out data at the end; returns what kept it from that."""
+        """Score a split of held-out data at the end, and return the error if that fails."""
         if not self.run.trainer.session.main:
             return None
         from ganzoo.inference.evaluate import evaluate_run
@@ -132,7 +135,7 @@ class Looks:
         return None
 
     def _tell(self, what: str, error: Exception) -> None:
-        """Say once why a look failed."""
+        """Warn of a failed sample or validation, once for each reason."""
         if isinstance(error, GanzooError):
             why = str(error)
         else:
@@ -146,7 +149,7 @@ class Looks:
 
 
 def watched_splits(recipe: Recipe) -> Iterator[tuple[Split, str]]:
-    """Splits besides `train` that a run will open, each with the key that wants it."""
+    """Yield the splits besides `train` that a run will open, each with the key that needs it."""
     watch = recipe.watch
     if watch.samples != "never":
         yield "val", "watch.samples"
@@ -157,14 +160,14 @@ def watched_splits(recipe: Recipe) -> Iterator[tuple[Split, str]]:
 
 
 def open_watched(recipe: Recipe, *, stand_in: bool) -> None:
-    """Open what a run will look at later, so that it fails before the training, if it must.
+    """Open the splits that a run will use later, so that a missing one is found before training.
 
     Args:
-        recipe: the run's.
-        stand_in: whether the run trains on its fallback.
+        recipe: the run's recipe.
+        stand_in: whether the run trains on its fallback data.
 
     Raises:
-        DataError: there is nothing to look at, with the key that wants it.
+        DataError: when a split can't be opened; the hint names the key that needs it.
     """
     opened: set[str] = set()
     for split, key in watched_splits(recipe):

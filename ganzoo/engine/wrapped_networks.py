@@ -1,4 +1,4 @@
-"""How a task sees a network: moved, wrapped for several processes, under autocast."""
+"""Wrap networks for a task: on the device, for several processes, and with autocast."""
 
 from __future__ import annotations
 
@@ -19,17 +19,19 @@ from ganzoo.interfaces import Clock, DiffAugment, NetIO
 
 @dataclass(frozen=True)
 class Promise:
-    """What a generator must give: whose it is, its role, and the shapes it was built for."""
+    """The declared output of a generator: its component, its role and its shapes."""
 
     component: str
     role: str
     io: NetIO
 
     def check(self, given: Tensor, output: Any) -> None:
-        """Look at one call; inputs of other sizes promise nothing.
+        """Check that the output of a call is a tensor of the declared shape.
+
+        For inputs of another shape than the declared one, the output's shape isn't checked.
 
         Raises:
-            PluginError: naming component, role and shapes.
+            PluginError: when it isn't; the error names component, role and shapes.
         """
         if not isinstance(output, Tensor):
             raise PluginError(
@@ -40,11 +42,11 @@ class Promise:
 
 
 class _Shell(nn.Module):
-    """Stands between the wrappers (DDP, autocast) and the raw network.
+    """The layer between the wrappers (DDP, autocast) and the raw network.
 
-    It switches autocast off, augments what a discriminator is shown, and looks whether a generator
-    keeps its word about shapes: in a task a wrong one would come out as some operation's error, far
-    from the network at fault.
+    It disables autocast for calls with `precise`, augments the inputs of a discriminator, and
+    checks that the generator's output has the declared shape. Without this check, a wrong shape
+    would cause an error in some later operation of the task, which doesn't name the generator.
     """
 
     def __init__(
@@ -60,7 +62,7 @@ class _Shell(nn.Module):
         self.raw = raw
         self.device_type = device_type
         self.promise = promise
-        self.augments = augments  # a tuple: modules in it aren't the network's
+        self.augments = augments  # in a tuple, so that they don't become submodules
         self.compiled = compiled
         self.clock = Clock(0, 0, 0.0)
 
@@ -72,7 +74,7 @@ class _Shell(nn.Module):
 
     def _exactly(self, *x: Any) -> Any:
         if self.compiled:
-            # What torch.compile makes has no second derivative, which is what `precise` is for.
+            # Callers use `precise` for second derivatives, which compiled code doesn't have.
             with torch.compiler.set_stance("force_eager"):
                 return self._in_full(*x)
         return self._in_full(*x)
@@ -93,13 +95,13 @@ class _Shell(nn.Module):
 
 
 class PreparedNet:
-    """`ganzoo.interfaces.Net` over a raw network and its wrappers.
+    """The implementation of `ganzoo.interfaces.Net`, with a raw network and its wrappers.
 
     Args:
         raw: the network, on the session's device.
-        session: this process's share of the machine.
-        promise: of a generator; other networks make none.
-        augments: of a discriminator: what is done to all that it is shown.
+        session: this process's session.
+        promise: the declared output of a generator; None for other networks.
+        augments: the augmentations of a discriminator's inputs.
     """
 
     def __init__(
@@ -113,38 +115,40 @@ class PreparedNet:
             raw.to(memory_format=torch.channels_last)
         mode = session.resolved.compile
         if mode != "off":
-            # In place, so that names of weights stay. Never dynamic: whether torch then compiles
-            # for all sizes depends on those it met before, which a resume didn't.
+            # The network is compiled in place, so that the names of weights don't change. With
+            # dynamic shapes, the compiled code would depend on the sizes of earlier calls, which
+            # are others after a resume.
             raw.compile(mode=mode, dynamic=False)
         self._raw = raw
         self._parameters = tuple(raw.parameters())
         self._shell = _Shell(raw, session.device.type, promise, augments, compiled=mode != "off")
-        # Accelerate patches the shell's forward with autocast, then wraps it for DDP: calling the
-        # shell itself is autocast without gradient synchronisation, just what `frozen` wants.
+        # Accelerate adds autocast to the shell's forward, then wraps the shell for DDP. So a call
+        # of the shell itself has autocast but no gradient synchronisation, as `frozen` needs.
         with warnings.catch_warnings():
-            # torch 2.14 announces another name, which Accelerate 1.15 has no argument for yet.
+            # torch 2.14 deprecates this argument, and Accelerate 1.15 has no other one yet.
             warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
-            # The network is placed already; to find that out Accelerate would import DTensor.
+            # The network is on the device already, and Accelerate would import DTensor to find
+            # that out.
             prepared = session.accelerator.prepare(self._shell, device_placement=[False])
             self.wrapped: nn.Module = prepared
 
     @property
     def module(self) -> nn.Module:
-        """The raw network."""
+        """Return the raw network."""
         return self._raw
 
     def __call__(self, *x: Any, precise: bool = False) -> Any:
-        """Training call, synchronised between processes in the backward pass."""
+        """Call the network for training; the backward pass synchronises gradients between ranks."""
         return self.wrapped(*x, precise=precise)
 
     def begin_step(self, clock: Clock) -> None:
-        """Let what anneals inside know how far training is."""
+        """Set the clock of the augmentations, whose options may change during training."""
         if self._shell.augments:
             self._shell.clock = clock
 
     @contextmanager
     def frozen(self) -> Iterator[Callable[..., Any]]:
-        """The network for the other player's turn: its weights get no gradient and cost none."""
+        """Yield the network for another player's turn; its weights get no gradients."""
         parameters = [p for p in self._parameters if p.requires_grad]
         for parameter in parameters:
             parameter.requires_grad_(False)
