@@ -1,4 +1,4 @@
-"""Bricks for networks: convolutions, class indices, initial weights, norms and resampling."""
+"""Parts of networks: convolutions, class indices, initial weights, norms and resampling."""
 
 from __future__ import annotations
 

@@ -1,12 +1,14 @@
-"""Convolutions that a CPU does as one matrix product where their maps are small.
+"""Convolutions that are computed as one matrix product on a CPU where their feature maps are small.
 
-On maps of a few pixels a convolution's time is that of its weights: oneDNN repacks millions of them
-for each call, forward and in both gradients, to multiply them with a handful of pixels. With the
-pixels unfolded into rows (im2col) the same sum is one product with the weights as they lie in
-memory. On larger maps the rows cost more than the repacking, and the layers are torch's own.
+For feature maps of a few pixels, most of a convolution's time is spent on its weights: in each
+forward pass and for both gradients, oneDNN repacks millions of weights to multiply them by a few
+pixels. If the pixels are unfolded into rows (im2col), the same result is one matrix product with
+the weights in their own memory layout. For larger feature maps, unfolding takes longer than
+repacking, so torch's own convolution is used.
 
-The choice is a rule over shapes, number format and device, never a measurement: a resumed run goes
-the way that the run before it went. docs/performance.md has the figures behind it.
+The choice is a rule about shapes, number format and device, and not a measurement, so that a
+resumed run makes the same choices as before. docs/performance.md contains the measurements behind
+the rule.
 """
 
 from __future__ import annotations
@@ -25,14 +27,16 @@ _WORTH = {torch.bfloat16: 4, torch.float32: 16, torch.float64: 16}
 
 
 def choose_way(x: Tensor, channels: int, pixels: int) -> Way:
-    """Settle how a layer computes.
+    """Choose how a layer computes.
 
-    With C channels and P pixels the weights are C / P times as many numbers as the unfolded rows.
+    With C channels and P pixels, there are C / P times as many weights as numbers in the unfolded
+    rows.
 
     Args:
         x: the layer's input, for its device and number format.
-        channels: of the smaller map: a convolution's outputs, a transposed one's inputs.
-        pixels: N x H x W of that map.
+        channels: the number of channels of the smaller feature map, which is the output of a
+            convolution and the input of a transposed convolution.
+        pixels: N x H x W of that feature map.
     """
     if x.device.type != "cpu" or not pixels:
         return "native"
@@ -41,22 +45,22 @@ def choose_way(x: Tensor, channels: int, pixels: int) -> Way:
 
 
 def _multiplied_in(x: Tensor) -> torch.dtype:
-    """The number format in which a CPU's convolution takes `x`: autocast's, where that is on."""
+    """Return the number format of a convolution of `x` on a CPU: autocast's, if that is enabled."""
     if x.dtype != torch.float64 and torch.is_autocast_enabled("cpu"):
         return torch.get_autocast_dtype("cpu")
     return x.dtype
 
 
 class Conv2d(nn.Conv2d):
-    """`torch.nn.Conv2d`, as a matrix product where that is faster: the same up to rounding.
+    """`torch.nn.Conv2d`, computed as a matrix product where that is faster.
 
-    `way` is how the last call went.
+    The results are equal up to rounding. `way` is how the last call was computed.
     """
 
     way: Way = "native"
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # nn.Conv2d's own name
-        """Map N x C x H x W to what `torch.nn.Conv2d` makes of it."""
+        """Return the convolution of N x C x H x W, as `torch.nn.Conv2d` does."""
         count, size = input.shape[0], self._output_size(input)
         pixels = count * size[0] * size[1]
         self.way = choose_way(input, self.out_channels, pixels)
@@ -71,10 +75,10 @@ class Conv2d(nn.Conv2d):
         return y.view(count, *size, self.out_channels).permute(0, 3, 1, 2).contiguous()
 
     def _output_size(self, x: Tensor) -> tuple[int, int]:
-        """Height and width of the output; (0, 0) of what is torch's affair."""
+        """Return height and width of the output; (0, 0) where torch's convolution must be used."""
         if x.ndim != 4 or self.groups != 1 or self.padding_mode != "zeros":
             return 0, 0
-        if x.shape[1] != self.in_channels:  # whose message says so
+        if x.shape[1] != self.in_channels:  # torch raises an error with a good message
             return 0, 0
         if isinstance(self.padding, str):
             return 0, 0
@@ -88,17 +92,17 @@ class Conv2d(nn.Conv2d):
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
-    """`torch.nn.ConvTranspose2d`, as a matrix product where that is faster: equal up to rounding.
+    """`torch.nn.ConvTranspose2d`, computed as a matrix product where that is faster.
 
-    `way` is how the last call went.
+    The results are equal up to rounding. `way` is how the last call was computed.
     """
 
     way: Way = "native"
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:  # noqa: A002
-        """Map N x C x H x W to what `torch.nn.ConvTranspose2d` makes of it."""
+        """Return the transposed convolution of N x C x H x W as `torch.nn.ConvTranspose2d` does."""
         plain = input.ndim != 4 or self.groups != 1 or output_size is not None
-        plain = plain or input.shape[1] != self.in_channels  # whose message says so
+        plain = plain or input.shape[1] != self.in_channels  # torch raises an error in this case
         count, channels, height, width = (0, 0, 0, 0) if plain else input.shape
         self.way = choose_way(input, channels, count * height * width)
         if self.way == "native":
@@ -121,7 +125,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
 
 
 def ways(network: nn.Module) -> dict[str, Way]:
-    """How the last call of each of these layers in a network went, by the layers' names."""
+    """Return how the last call of each of these layers was computed, by the layers' names."""
     return {
         name: module.way
         for name, module in network.named_modules()

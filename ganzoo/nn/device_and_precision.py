@@ -1,4 +1,4 @@
-"""Which device and number format a network is computed with, and what `auto` means here."""
+"""Choose the device and number format in which networks are computed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ stay in fp32 (autocast)."""
 
 
 def pick_device(wanted: str) -> str:
-    """Return the device that a name means; `auto` takes an accelerator if there is one.
+    """Return the device for a name; `auto` means an accelerator if there is one.
 
     Args:
         wanted: `auto`, `cpu`, `cuda` or `mps`.
 
     Raises:
-        EnvironmentFault: torch doesn't see the device.
+        EnvironmentFault: when torch doesn't find the device.
     """
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if wanted == "cuda" and not cuda:
@@ -42,16 +42,16 @@ def pick_device(wanted: str) -> str:
 
 
 def pick_precision(wanted: str, device: str, *, auto: Precision | None = None) -> Precision:
-    """Return the precision that a name means on a device.
+    """Return the precision for a name on a device.
 
     Args:
         wanted: `auto`, or a `Precision`.
-        device: the type, such as `cpu` or `cuda`.
-        auto: what `auto` means; by default `auto_precision` of the device.
+        device: the type of the device, such as `cpu` or `cuda`.
+        auto: the meaning of `auto`; by default `auto_precision` of the device.
 
     Raises:
-        EnvironmentFault: the device can't compute in it.
-        ValueError: there is no such precision.
+        EnvironmentFault: when the device can't compute in this precision.
+        ValueError: when there is no such precision.
     """
     if wanted == "fp16" and device != "cuda":
         raise EnvironmentFault(
@@ -68,31 +68,31 @@ def pick_precision(wanted: str, device: str, *, auto: Precision | None = None) -
 
 
 def multiplies_bf16(device: str) -> bool:
-    """Whether a device multiplies bf16 in hardware.
+    """Return whether a device multiplies bf16 numbers in hardware.
 
-    A CPU does with AMX or AVX512-BF16, and an NVIDIA GPU from Ampere (2020) on. Older GPUs emulate
-    bf16, which is slower than fp32. Apple's GPUs count as devices that don't.
+    CPUs with AMX or AVX512-BF16 do, and NVIDIA GPUs since Ampere (2020). Older NVIDIA GPUs emulate
+    bf16, which is slower than fp32. For Apple's GPUs the answer is always no.
 
     Args:
-        device: the type, such as `cpu` or `cuda`.
+        device: the type of the device, such as `cpu` or `cuda`.
     """
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device != "cpu":
         return False
-    # Private names: torch has no public question for either of them.
+    # These names are private, because torch has no public function for either of them.
     probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
     return any(bool(getattr(torch.cpu, name, lambda: False)()) for name in probes)
 
 
 def auto_precision(device: str) -> Precision:
-    """The precision that `auto` is on a device, for training and for use alike.
+    """Return the precision that `auto` means on a device, in training and in inference.
 
-    It is bf16 where the hardware multiplies it. On older NVIDIA GPUs it is fp16, which has a
-    smaller range and needs loss scaling in training. Everywhere else it is fp32.
+    It is bf16 where the hardware multiplies bf16 numbers. On older NVIDIA GPUs it is fp16, which
+    has a smaller range and needs loss scaling in training. Everywhere else it is fp32.
 
     Args:
-        device: the type, such as `cpu` or `cuda`.
+        device: the type of the device, such as `cpu` or `cuda`.
     """
     if multiplies_bf16(device):
         return "bf16"
@@ -100,16 +100,17 @@ def auto_precision(device: str) -> Precision:
 
 
 def set_fp32(products: str, convolutions: str | None = None) -> tuple[str, str]:
-    """Say how exact CUDA is in fp32, and return how exact it was.
+    """Set the precision of CUDA's fp32 operations, and return the previous settings.
 
-    `torch.backends.cudnn.benchmark` stays off, as torch has it: it chooses kernels by timing, so
-    that a resume would no more have the same bits.
+    `torch.backends.cudnn.benchmark` stays off, as is torch's default. It chooses kernels by
+    measuring them, so that a resume would no longer be exact.
 
     Args:
-        products: of matrices: `ieee` or `tf32` (torch's notes on CUDA semantics).
-        convolutions: the same if not given.
+        products: the precision of matrix products: `ieee` or `tf32` (see torch's notes on CUDA
+            semantics).
+        convolutions: the precision of convolutions; by default the same.
     """
-    cudnn: Any = torch.backends.cudnn  # whose `conv` mypy doesn't know
+    cudnn: Any = torch.backends.cudnn  # mypy doesn't know its attribute `conv`
     matmul: Any = torch.backends.cuda.matmul
     wanted = (products, convolutions or products)
     if not hasattr(matmul, "fp32_precision"):  # torch before 2.9
@@ -122,7 +123,7 @@ def set_fp32(products: str, convolutions: str | None = None) -> tuple[str, str]:
 
 
 def processor() -> str:
-    """The processor's name, as Linux gives it, or as Python does."""
+    """Return the processor's name from /proc/cpuinfo or, without that, from Python."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Initial weights: how they are drawn, and whether others will replace them."""
+"""Draw initial weights, or skip that where other weights will replace them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ _following: ContextVar[bool] = ContextVar("ganzoo_weights_follow", default=False
 def init_normal(network: nn.Module, std: float = 0.02) -> None:
     """Draw a network's initial weights in place, from torch's global random generator.
 
-    Convolutions and transposed convolutions: weights N(0, std), biases 0. Batch norm: scale
-    N(1, std), shift 0. Rule and 0.02 are those of arXiv 1511.06434, section 4.
+    Convolutions and transposed convolutions get weights from N(0, std) and biases of 0. Batch norm
+    gets a scale from N(1, std) and a shift of 0. The rule and the value 0.02 are those of
+    arXiv 1511.06434, section 4.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
@@ -29,9 +30,9 @@ def init_normal(network: nn.Module, std: float = 0.02) -> None:
 
 @contextmanager
 def weights_follow() -> Iterator[None]:
-    """Build networks whose state is loaded right afterwards, or whose numbers nobody looks at.
+    """Build networks whose weights are loaded right afterwards, or whose values aren't used.
 
-    The engine does so for a weights file, a resume and a check. A network then needs neither the
+    ganzoo does this for a weights file, a resume and a check. A network then needs neither the
     files nor the downloads that its options name.
     """
     token = _following.set(True)
@@ -42,9 +43,9 @@ def weights_follow() -> Iterator[None]:
 
 
 def weights_follow_now() -> bool:
-    """Tell a network's constructor not to load first weights: all that it would load is replaced.
+    """Return whether a network's constructor needn't load pretrained weights.
 
-    On the meta device it is False: there a constructor may look at local files to say what is
-    wrong with them, and should download nothing.
+    It is True where all weights will be replaced. When a check builds a network on the meta device,
+    it is False: a constructor may then check local files, but should not download any.
     """
     return _following.get()

@@ -12,10 +12,11 @@ Norm = Literal["batch", "instance", "none"]
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """Batch norm that also takes a batch with one value per channel (N = H = W = 1).
+    """Batch norm that also accepts a batch with one value per channel (N = H = W = 1).
 
-    There PyTorch raises while TensorFlow goes on; a single value minus its own mean is 0, so that
-    the result is the shift alone. Only a network that asks for a norm on a 1x1 map meets this.
+    PyTorch raises an error in this case, and TensorFlow doesn't. A single value minus its own mean
+    is 0, so that the result is only the shift. This happens only in networks with a norm on a 1 x 1
+    feature map.
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # nn.BatchNorm2d's own name
@@ -34,10 +35,10 @@ class BatchNorm2d(nn.BatchNorm2d):
 
 
 def norm_2d(norm: Norm, channels: int, eps: float = 1e-5) -> nn.Module:
-    """Return the layer for maps N x channels x H x W.
+    """Return the normalisation layer for feature maps N x channels x H x W.
 
-    `batch`: learnt scale and shift, stored statistics (arXiv 1502.03167). `instance`: neither
-    (arXiv 1607.08022). `none`: the identity.
+    `batch` has a learnt scale and shift, and stored statistics (arXiv 1502.03167). `instance` has
+    neither (arXiv 1607.08022). `none` is the identity.
     """
     if norm == "batch":
         return BatchNorm2d(channels, eps=eps)
@@ -47,5 +48,5 @@ def norm_2d(norm: Norm, channels: int, eps: float = 1e-5) -> nn.Module:
 
 
 def uses_bias(norm: Norm) -> bool:
-    """Tell whether convolutions before the norm need a bias: batch norm has a shift of its own."""
+    """Return whether convolutions before the norm need a bias; batch norm has its own shift."""
     return norm != "batch"

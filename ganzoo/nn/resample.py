@@ -1,8 +1,9 @@
-"""Halving and doubling of maps by the binomial filter [1, 2, 1].
+"""Halve and double the size of feature maps with the binomial filter [1, 2, 1].
 
-The filter smooths the larger map; the smaller one's values are means of two there, or are repeated
-twice. Both at once is one filter, [1, 2, 1] * [1, 1] = [1, 3, 3, 1], which leaves a map where it
-is: taking every other value of a smoothed map would shift it by half a pixel.
+The filter smooths the larger map. To halve it, pairs of its values are averaged; to double the
+smaller map, each value is repeated before the filter. Both operations together are one filter,
+[1, 2, 1] * [1, 1] = [1, 3, 3, 1] (a convolution), which doesn't shift the map. If every other
+value of the smoothed map were used instead, the map would be shifted by half a pixel.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
 
 class _Resample(nn.Module):
-    """Holds the filter, 1 x 1 x 4 x 4, which moves with the network and isn't saved with it."""
+    """The base class with the filter, 1 x 1 x 4 x 4, a buffer that isn't saved with the network."""
 
     kernel: Tensor
 
@@ -24,34 +25,36 @@ class _Resample(nn.Module):
         self.register_buffer("kernel", kernel[None, None], persistent=False)
 
     def depthwise(self, x: Tensor) -> Tensor:
-        """The filter once for each channel of `x`, in its number format: C x 1 x 4 x 4."""
+        """Return the filter, repeated for each channel of `x`, in its dtype: C x 1 x 4 x 4."""
         return self.kernel.to(x.dtype).expand(x.shape[1], 1, 4, 4)
 
 
 class Halve(_Resample):
-    """N x C x H x W to N x C x ceil(H/2) x ceil(W/2): smoothed by [1, 2, 1] / 4, then means of two.
+    """Halve the size of maps: N x C x H x W becomes N x C x ceil(H/2) x ceil(W/2).
 
-    Along one axis y[i] = (x[2i - 1] + 3 x[2i] + 3 x[2i + 1] + x[2i + 2]) / 8. Beyond a border the
-    last value goes on, so that a constant map stays as it is; away from borders the mean of any map
-    does.
+    The map is smoothed with [1, 2, 1] / 4, then pairs of values are averaged. Along one axis this
+    is y[i] = (x[2i - 1] + 3 x[2i] + 3 x[2i + 1] + x[2i + 2]) / 8. Beyond a border the last value is
+    repeated, so that a constant map doesn't change. Away from borders the mean of a map doesn't
+    change either.
     """
 
     def __init__(self) -> None:
         super().__init__(1.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return maps of half the size; a side of 1 is left as it is."""
+        """Return maps of half the size; a side of 1 isn't changed."""
         height, width = x.shape[2:]
         x = F.pad(x, (1, 1 + width % 2, 1, 1 + height % 2), mode="replicate")
         return F.conv2d(x, self.depthwise(x), stride=2, groups=x.shape[1])
 
 
 class Double(_Resample):
-    """N x C x H x W to N x C x 2H x 2W: each value twice, smoothed by [1, 2, 1] / 4.
+    """Double the size of maps: N x C x H x W becomes N x C x 2H x 2W.
 
-    Along one axis y[2i] = (x[i - 1] + 3 x[i]) / 4 and y[2i + 1] = (3 x[i] + x[i + 1]) / 4, which is
-    bilinear interpolation. It is twice the transpose of `Halve` along each axis, but for the
-    border, beyond which the last value goes on.
+    Each value is repeated, and the result is smoothed with [1, 2, 1] / 4. Along one axis this is
+    y[2i] = (x[i - 1] + 3 x[i]) / 4 and y[2i + 1] = (3 x[i] + x[i + 1]) / 4, which is bilinear
+    interpolation. Along each axis it is twice the transpose of `Halve`, except at the borders,
+    beyond which the last value is repeated.
     """
 
     def __init__(self) -> None:
@@ -60,5 +63,6 @@ class Double(_Resample):
     def forward(self, x: Tensor) -> Tensor:
         """Return maps of twice the size."""
         x = F.pad(x, (1, 1, 1, 1), mode="replicate")
-        # Of the padded map's 2 (H + 2) + 2 places the outer 3 at each end belong to the padding.
+        # The transposed convolution has 2 (H + 2) + 2 values along an axis. The outer 3 at each end
+        # are removed, because they belong to the padding.
         return F.conv_transpose2d(x, self.depthwise(x), stride=2, padding=3, groups=x.shape[1])

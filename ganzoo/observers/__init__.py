@@ -1,4 +1,4 @@
-"""What watches a run: hooks that show it and write it down, and never change it."""
+"""Observers of a run: their hooks show and record the run, and never change it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The base of built-in observers."""
+"""The base class of the built-in observers."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 class Observer:
-    """Run hooks, and two calls that only the engine's own observers get."""
+    """An observer, which has the hooks of a run and two methods that other callbacks lack."""
 
     def partial_logs(self, run: Run, step: int, logs: Mapping[str, float]) -> None:
-        """Training stops inside a log window, whose means so far are `logs`."""
+        """Handle the means of a log window that is still open when the training stops."""
 
     def sample(self, run: Run) -> list[Path]:
-        """Write a sample now; returns the files."""
+        """Write a sample of the present networks, and return the files."""
         del run
         return []

@@ -1,4 +1,4 @@
-"""What the terminal shows: a live bar, or plain lines when nobody is looking."""
+"""Show a run in the terminal as a live progress bar, or as plain lines where there is none."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SETTLED = 3
 
 
 class ConsoleObserver(Observer):
-    """Says what will be trained, how fast it goes, and what came of it."""
+    """Print what is trained, how fast the training is, and its result."""
 
     def __init__(self, voice: Voice) -> None:
         self.voice = voice
@@ -42,7 +42,7 @@ class ConsoleObserver(Observer):
 
     @hookimpl
     def ganzoo_run_started(self, run: Run) -> None:
-        """The head of a run: networks, data, plan, machine and disk."""
+        """Print the networks, data, plan, machine and disk space of a run."""
         trainer, recipe, clock = run.trainer, run.recipe, run.clock
         say = self.voice.say
         say(f"{recipe.name} -> {run.path}")
@@ -78,7 +78,7 @@ class ConsoleObserver(Observer):
 
     @hookimpl
     def ganzoo_step_done(self, run: Run, step: int) -> None:
-        """Move the bar; after a few steps, say how long it will take."""
+        """Update the progress bar; after a few steps, print how long the training will take."""
         if self.bar is not None:
             self.bar.update(self.task, completed=step, speed=self._speed(run, step))
         done = step - self.first_step
@@ -95,7 +95,7 @@ class ConsoleObserver(Observer):
 
     @hookimpl
     def ganzoo_logs(self, run: Run, step: int, logs: Mapping[str, float]) -> None:
-        """Losses, in the bar or as a line."""
+        """Show the losses below the progress bar or print them as a line."""
         weights = run.trainer.term_weights(logs)
         self.losses = "  ".join(
             _shown(name, value, weights.get(name)) for name, value in logs.items()
@@ -106,23 +106,23 @@ class ConsoleObserver(Observer):
             )
 
     def partial_logs(self, run: Run, step: int, logs: Mapping[str, float]) -> None:
-        """The last losses of a run that stopped between two log steps."""
+        """Show the last losses of a run that stopped between two log steps."""
         self.ganzoo_logs(run, step, logs)
 
     @hookimpl
     def ganzoo_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
-        """A validation."""
+        """Print the metrics of a validation."""
         shown = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
         self.voice.say(f"step {step:,}: validation  {shown}")
 
     @hookimpl
     def ganzoo_saved(self, path: Path, what: str) -> None:
-        """Remember what to point to at the end."""
+        """Store the path, which is printed at the end."""
         self.saved[what] = path
 
     @hookimpl
     def ganzoo_run_done(self, run: Run, outcome: Outcome) -> None:
-        """Where everything is."""
+        """Print the outcome and where the run's files are."""
         if self.live is not None:
             self.live.stop()
         clock = run.clock
@@ -139,7 +139,7 @@ class ConsoleObserver(Observer):
             self.voice.say(f"  to go on: ganzoo run --resume {shlex.quote(str(run.path))}")
 
     def _picture(self) -> Group:
-        """The bar, and the last losses below it in as many lines as they need."""
+        """Return the progress bar with the last losses below it, in as many lines as needed."""
         assert self.bar is not None  # the live display exists only with a bar
         return Group(self.bar, Text(self.losses, style="dim", no_wrap=False, overflow="fold"))
 
@@ -157,7 +157,7 @@ class ConsoleObserver(Observer):
 
 
 def _shown(name: str, value: float, weight: float | None) -> str:
-    """A term for a person: `generator/l1 0.198 (x 100)`, its plain value and its weight."""
+    """Return a term's unweighted value and its weight as text: `generator/l1 0.198 (x 100)`."""
     if weight is None:
         return f"{name} {value:.4g}"
     return f"{name} {value / weight:.4g} (x {weight:.4g})"

@@ -1,4 +1,4 @@
-"""The observers that a run has."""
+"""The default observers of a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def default_observers(run: Run) -> list[object]:
-    """Console, metrics.jsonl and samples; TensorBoard if the recipe says so."""
+    """Return the observers for console, metrics.jsonl, samples and, if wanted, TensorBoard."""
     observers: list[object] = [MetricsLog(), SampleGrids()]
     if not run.voice.quiet:
         observers.append(ConsoleObserver(run.voice))

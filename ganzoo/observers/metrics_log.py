@@ -1,4 +1,7 @@
-"""`metrics.jsonl`: one line a log step; the same lines whether or not the run was interrupted."""
+"""Write `metrics.jsonl`, with one line for each log step and each validation.
+
+A run that was interrupted and resumed has the same lines as an uninterrupted one.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +28,8 @@ class Lines:
     """The lines of a `metrics.jsonl`.
 
     Args:
-        good: each line as it stands, and what it says.
-        damaged: other lines, by their number from 1.
+        good: each valid line, unchanged and parsed.
+        damaged: the other lines by their number, counted from 1.
     """
 
     good: list[tuple[bytes, dict[str, Any]]] = field(default_factory=list)
@@ -50,7 +53,7 @@ def read_lines(run: Path) -> Lines:
 
 
 def _entry(line: bytes) -> dict[str, Any] | None:
-    """What a line says; None where it is none of those that this observer writes."""
+    """Parse a line; return None if it isn't one that this observer writes."""
     try:
         entry = json.loads(line.decode("utf-8"))
     except (ValueError, RecursionError):
@@ -62,7 +65,7 @@ def _entry(line: bytes) -> dict[str, Any] | None:
 
 
 class MetricsLog(Observer):
-    """Appends losses (means since the last line), learning rates and metrics."""
+    """Append losses (means since the last line), learning rates and metrics to the file."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -70,9 +73,9 @@ class MetricsLog(Observer):
 
     @hookimpl
     def ganzoo_run_started(self, run: Run) -> None:
-        """Drop the lines that the checkpoint doesn't know of; they will be written again.
+        """Remove the lines of steps after the checkpoint, which will be written again.
 
-        Damaged lines are put aside, and it is said when lines are gone.
+        Damaged lines are moved to another file. The user is warned of these and of lost lines.
         """
         if run.clock.step == 0 and not (run.path / FILE).exists():
             return
@@ -84,7 +87,8 @@ class MetricsLog(Observer):
         ]
         if lines.damaged:
             self._put_aside(run, lines.damaged)
-        # The status first: killed in between, it must not tell of lines that were dropped.
+        # The status is written first, so that a process that is killed here doesn't leave a status
+        # that counts the removed lines.
         self._note_count(run, self._warn_of_lost(run, lines, len(kept)))
         with replacing(run.path / FILE) as temporary:
             temporary.write_bytes(b"".join(kept))
@@ -102,7 +106,7 @@ class MetricsLog(Observer):
 
     @staticmethod
     def _warn_of_lost(run: Run, lines: Lines, kept: int) -> int:
-        """Say when there are fewer lines than at the last checkpoint; returns `kept`."""
+        """Warn when there are fewer lines than at the last checkpoint, and return `kept`."""
         status = run.status.document
         step = int(str(status.get("checkpoint", "")).removeprefix("step_") or 0)
         had = int(status.get("metrics_lines", 0))
@@ -120,22 +124,22 @@ class MetricsLog(Observer):
 
     @hookimpl
     def ganzoo_saved(self, run: Run, what: str) -> None:
-        """Note how many lines a resume from this checkpoint must find."""
+        """Store the number of lines that a resume from this checkpoint must find."""
         if what == "checkpoint":
             self._note_count(run, self.count)
 
     @hookimpl
     def ganzoo_logs(self, run: Run, step: int, logs: Mapping[str, float]) -> None:
-        """A log step."""
+        """Append the losses of a log step."""
         self._losses(run, step, logs)
 
     def partial_logs(self, run: Run, step: int, logs: Mapping[str, float]) -> None:
-        """The open window at the end: marked, and dropped again by a resume."""
+        """Append the open log window at the end, marked so that a resume removes it again."""
         self._losses(run, step, logs, partial=True)
 
     @hookimpl
     def ganzoo_metrics(self, run: Run, step: int, metrics: Mapping[str, float]) -> None:
-        """A validation."""
+        """Append the metrics of a validation."""
         self._append(run, {"step": step, "images": run.clock.images, "metrics": dict(metrics)})
 
     def _losses(self, run: Run, step: int, logs: Mapping[str, float], **more: Any) -> None:

@@ -1,4 +1,4 @@
-"""Sample grids: the same few held-out images, or the same latents, at every look."""
+"""Write sample grids, each with the same few held-out images or the same latents."""
 
 from __future__ import annotations
 
@@ -33,17 +33,21 @@ MOST_POINTS = 1000
 
 
 class SampleGrids(Observer):
-    """Writes `samples/step_N.png`, of the `val` split.
+    """Write `samples/step_N.png` with samples of the `val` split.
 
-    Of images a row each, with columns as the task captions them; of networks that draw their
-    inputs a block for each caption; of points one scatter plot.
+    Images are shown in one row per sample, with a column for each caption of the task. For networks
+    that draw random inputs, there is a block of images for each caption. Points are shown in one
+    scatter plot.
     """
 
     def __init__(self) -> None:
         self.data: PreparedData | None = None
 
     def sample(self, run: Run) -> list[Path]:
-        """Make the picture of this step; the training's random numbers and weights stay."""
+        """Write the picture of this step.
+
+        The training's weights and random generators aren't changed.
+        """
         trainer, recipe = run.trainer, run.recipe
         caption = f"{recipe.name} · step {trainer.steps} · {recipe.inference.mode}"
         with isolated(recipe.train.seed):
@@ -80,7 +84,10 @@ def _picture(run: Run, data: PreparedData, caption: str) -> Image.Image:
 
 
 def _shown(run: Run, data: PreparedData, indices: range) -> dict[str, Tensor]:
-    """What the task shows for some samples, with random numbers that depend on the first alone."""
+    """Return the task's tensors for some samples, by caption.
+
+    Their random numbers depend only on the index of the first sample.
+    """
     trainer = run.trainer
     batch = trainer.session.move(collate([data.sample(index) for index in indices]))
     mode = run.recipe.inference.mode
@@ -105,13 +112,13 @@ def _shown(run: Run, data: PreparedData, indices: range) -> dict[str, Tensor]:
 
 
 def _in_words(caption: str, data: PreparedData) -> str:
-    """A caption in which fields are called what the data's user calls them: `cats to dogs`."""
+    """Return a caption with the user's names of the fields, such as `cats to dogs`."""
     called = {name: one.called for name, one in data.fields.items() if one.called}
     return re.sub(r"\w+", lambda word: called.get(word[0], word[0]), caption)
 
 
 def _one_by_one(net: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A network whose statistics are those of each sample alone."""
+    """Return a network that computes normalisation statistics for each sample separately."""
 
     def call(*inputs: Any) -> Tensor:
         count = len(inputs[0])

@@ -1,4 +1,4 @@
-"""TensorBoard event files, through Accelerate's tracker (an extra)."""
+"""Write TensorBoard event files through Accelerate's tracker; TensorBoard is an extra."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class TensorBoard(Observer):
-    """Writes losses, learning rates, metrics and sample grids to `RUN/tensorboard`.
+    """Write losses, learning rates, metrics and sample grids to `RUN/tensorboard`.
 
     Raises:
         EnvironmentFault: when TensorBoard isn't installed.
@@ -39,15 +39,15 @@ class TensorBoard(Observer):
 
     @hookimpl
     def ganzoo_run_started(self, run: Run) -> None:
-        """Say how to look at it."""
+        """Print the command that shows the event files."""
         folder = shlex.quote(str(run.path / "tensorboard"))
         run.voice.say(f"  to watch: tensorboard --logdir {folder}")
 
     @hookimpl
     def ganzoo_saved(self, run: Run, path: Path, what: str) -> None:
-        """A sample grid, as a picture."""
+        """Write a sample grid as an image."""
         step = run.trainer.steps
-        if what == "sample" and step != self.shown:  # a run's last may come twice
+        if what == "sample" and step != self.shown:  # a run's last sample may come twice
             self.shown = step
             with Image.open(path) as picture:
                 pixels = np.asarray(picture.convert("RGB"))
@@ -57,7 +57,7 @@ class TensorBoard(Observer):
 
     @hookimpl
     def ganzoo_logs(self, run: Run, step: int, logs: Mapping[str, float]) -> None:
-        """A log step."""
+        """Write the losses, unweighted losses and learning rates of a log step."""
         stepper = run.trainer.stepper
         rates = {f"lr/{player}": stepper.rate(player) for player in stepper.optimizers}
         weights = run.trainer.term_weights(logs)
@@ -66,7 +66,7 @@ class TensorBoard(Observer):
 
     @hookimpl
     def ganzoo_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
-        """A validation."""
+        """Write the metrics of a validation."""
         self.tracker.log({f"metrics/{name}": value for name, value in metrics.items()}, step=step)
 
     @hookimpl

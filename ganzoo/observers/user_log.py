@@ -1,4 +1,4 @@
-"""Sentences for the user: to stderr, and to the run's log.txt."""
+"""Print messages for the user to stderr, and write them to the run's log.txt."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from rich.text import Text
 
 
 class Voice:
-    """Says things once, on the main process only.
+    """Print messages for the user, on the main process only.
 
     Args:
-        quiet: say nothing (other ranks, and tests).
-        console: where to; stderr by default.
+        quiet: whether to print nothing (on other ranks, and in tests).
+        console: where to print; by default stderr.
     """
 
     def __init__(self, *, quiet: bool = False, console: Console | None = None) -> None:
@@ -24,7 +24,7 @@ class Voice:
         self._waiting: list[str] = []
 
     def log_to(self, path: Path) -> None:
-        """Also write everything said, before and from now on, to a file."""
+        """Also write all messages, earlier ones included, to a file."""
         if self.quiet:
             return
         self._log = path
@@ -33,15 +33,15 @@ class Voice:
         self._waiting.clear()
 
     def say(self, text: str) -> None:
-        """An ordinary sentence."""
+        """Print an ordinary message."""
         self._speak(text, "")
 
     def warn(self, text: str) -> None:
-        """Something that the user should not overlook."""
+        """Print a warning, which the user should not overlook."""
         self._speak(text, "yellow")
 
     def note(self, text: str) -> None:
-        """Into the log alone: something that is said on the console elsewhere."""
+        """Write a message only to the log, because it is printed elsewhere."""
         if not self.quiet:
             self._write(text)
 
@@ -58,6 +58,6 @@ class Voice:
         try:
             with self._log.open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(text + "\n")
-        except OSError as error:  # said once; no reason to end a training
+        except OSError as error:  # the user is warned once, and the training continues
             self._log, path = Path(os.devnull), self._log
             self.warn(f"{path} can't be written any more: {error.strerror}")
