@@ -1,4 +1,4 @@
-"""Files to samples: decoding, looking data sets up, conversion between arrays and tensors."""
+"""Find data sets, decode their files, and convert between arrays and tensors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images and points as pictures to look at: rows with captions, blocks, and scatter plots."""
+"""Draw images and points as pictures: rows with captions, blocks, and scatter plots."""
 
 from __future__ import annotations
 
@@ -29,7 +29,13 @@ COLOURS = (
 
 
 def grid(table: Sequence[Mapping[str, np.ndarray]], caption: str) -> Image.Image:
-    """Rows of captioned images (H x W x C uint8, equal sizes in a column) as one picture."""
+    """Draw rows of images with captions as one picture.
+
+    Args:
+        table: for each row, its images (H x W x C uint8) by caption. All rows have the same
+            captions.
+        caption: the text below the rows.
+    """
     table = [{name: _enlarged(image) for name, image in row.items()} for row in table]
     names = list(table[0])
     font = ImageFont.load_default(12)
@@ -56,13 +62,13 @@ def grid(table: Sequence[Mapping[str, np.ndarray]], caption: str) -> Image.Image
 
 
 def notice(text: str) -> np.ndarray:
-    """A grey square that says something in the place of an image that can't be shown.
+    """Draw a grey square with a text, in place of an image that can't be shown.
 
     Args:
-        text: is broken at spaces and slashes, and a word that is too long anywhere.
+        text: the text. Lines are broken at spaces and slashes, and within words that are too long.
 
     Returns:
-        256 x 256 x 3 uint8.
+        The square, 256 x 256 x 3 uint8.
     """
     font = ImageFont.load_default(12)
     lines = [""]
@@ -81,15 +87,15 @@ def notice(text: str) -> np.ndarray:
 def block(
     images: Sequence[np.ndarray], columns: int | None = None, side: int = BLOCK_SIDE
 ) -> np.ndarray:
-    """Images of one size as one, side by side and row by row, on white.
+    """Combine images of one size into one image, in rows on a white background.
 
     Args:
-        images: H x W x C uint8; small ones are enlarged in whole pixels.
-        columns: images in a row; by default as many as make the block about square.
-        side: pixels that the longer side of the block is enlarged to, at most.
+        images: the images, H x W x C uint8. Small ones are enlarged by a whole factor.
+        columns: the number of images in a row; by default the block is about square.
+        side: the largest length in pixels to which the longer side of the block is enlarged.
 
     Returns:
-        H' x W' x 3 uint8.
+        The block, H' x W' x 3 uint8.
     """
     height, width = images[0].shape[:2]
     across = columns or min(len(images), math.ceil(math.sqrt(len(images) * height / width)))
@@ -109,16 +115,16 @@ def block(
 def scatter(
     points: Mapping[str, np.ndarray], caption: str, behind: Sequence[str] = ()
 ) -> Image.Image:
-    """Clouds of points in one plane, axes to one scale.
+    """Draw clouds of points in one scatter plot, whose axes have the same scale.
 
-    The plane is that of the points behind, so that pictures of one run can be compared; points
-    outside are counted in the legend.
+    The limits of the plot are determined by the clouds in `behind`, if there are any, so that
+    pictures of one run can be compared. The legend states how many points are outside.
 
     Args:
-        points: each cloud by name, N x D. Of more than two numbers the first two are drawn, which
-            the caption says; of one number, along a line.
-        caption: below the plot.
-        behind: names of clouds that are drawn first, in grey.
+        points: each cloud by name, N x D. If D > 2, the first two coordinates are drawn, and the
+            caption states that. If D = 1, the points are drawn along a line.
+        caption: the text below the plot.
+        behind: the names of clouds that are drawn first, in grey.
     """
     clouds = {name: _plane(cloud) for name, cloud in points.items()}
     size = next(iter(points.values())).shape[1]
@@ -156,7 +162,10 @@ def _plane(points: np.ndarray) -> np.ndarray:
 
 
 def _limits(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A square around nearly all points: their 0.5 to 99.5 percent, and a fifth more."""
+    """Return the corners of a square around nearly all points.
+
+    Its side is the larger range between the 0.5th and 99.5th percentile of a coordinate, plus 20 %.
+    """
     low, high = np.percentile(points, [0.5, 99.5], axis=0)
     half = 0.6 * float((high - low).max()) or 1.0
     middle = (low + high) / 2
@@ -192,7 +201,7 @@ def _axes(
 
 
 def _tick(span: float) -> float:
-    """1, 2 or 5 times a power of ten, four to ten times in the span."""
+    """Return the distance of ticks: 1, 2 or 5 times a power of ten, 4 to 10 times in the span."""
     power = 10.0 ** math.floor(math.log10(span / 4))
     return max(factor * power for factor in (1, 2, 5) if factor * power <= span / 4)
 
@@ -200,7 +209,10 @@ def _tick(span: float) -> float:
 def _dots(
     sheet: Image.Image, corner: tuple[int, int], place: np.ndarray, colour: tuple[int, int, int]
 ) -> None:
-    """Dots at places in [0, 1] x [0, 1], y upwards: drawn large, then shrunk, so they're smooth."""
+    """Draw dots at places in [0, 1] x [0, 1], with y pointing upwards.
+
+    They are drawn three times as large and then reduced, so that their edges are smooth.
+    """
     fine = 3
     side = PLOT * fine
     mask = Image.new("L", (side, side), 0)
@@ -213,13 +225,16 @@ def _dots(
 
 
 def _enlarged(image: np.ndarray) -> np.ndarray:
-    """A small image in whole pixels, large enough to be looked at."""
+    """Enlarge a small image by a whole factor, so that details are visible."""
     factor = max(1, LEGIBLE // max(image.shape[:2]))
     return image.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def _as_picture(image: np.ndarray) -> Image.Image:
-    """RGB of an image of any channel count; beyond four, the first channel as gray."""
+    """Convert an image with any number of channels to RGB.
+
+    Of an image with two channels or more than four, only the first channel is shown, as gray.
+    """
     channels = image.shape[2]
     if channels == 4:
         return Image.fromarray(image, "RGBA").convert("RGB")

@@ -1,4 +1,4 @@
-"""Where a data set lies: where the recipe says, then `$GANZOO_DATA`, then the cache."""
+"""Find a data set's folder: at the recipe's path, in `$GANZOO_DATA`, or in the cache."""
 
 from __future__ import annotations
 
@@ -12,23 +12,26 @@ from ganzoo.plugin_system.suggestions import nearest_folder
 
 
 def cache_folder() -> Path:
-    """The cache folder: `$GANZOO_CACHE`, or the user's cache folder; it need not exist yet."""
+    """Return the folder of the cache, which need not exist yet.
+
+    It is `$GANZOO_CACHE`, or by default the user's cache folder for ganzoo.
+    """
     chosen = os.environ.get("GANZOO_CACHE")
     return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("ganzoo"))
 
 
 def data_cache() -> Path:
-    """The part of the cache that holds data sets."""
+    """Return the folder of the cache that contains data sets."""
     return cache_folder() / "data"
 
 
 def places(name: str, root: str | None) -> list[Path]:
-    """Folders that `find_data` looks at, in its order.
+    """Return the folders in which `find_data` searches, in the order of the search.
 
     Args:
-        name: the set's own name (`streets`), or "" if it has none beyond `root`.
-        root: the recipe's `data.root`: absolute, or relative to the working directory; a relative
-            one is also looked up below `$GANZOO_DATA` and the cache.
+        name: the data set's own name (`streets`), or "" if it has no name besides `root`.
+        root: the recipe's `data.root`: absolute, or relative to the working directory. A relative
+            path is also searched below `$GANZOO_DATA` and the cache.
     """
     chosen = Path(root).expanduser() if root else None
     found = [] if chosen is None else [chosen.absolute()]
@@ -41,15 +44,16 @@ def places(name: str, root: str | None) -> list[Path]:
 
 
 def find_data(name: str, root: str | None, hint: str = "") -> Path:
-    """The first existing folder among `places`.
+    """Return the first of `places` that exists.
 
     Args:
-        name: the set's own name, or "".
+        name: the data set's own name, or "".
         root: the recipe's `data.root`, or None.
-        hint: further ways to get the data, one a line.
+        hint: further ways to get the data, one per line.
 
     Raises:
-        DataMissing: naming every place looked at, and the ways to get the data.
+        DataMissing: when there is none. The error lists every folder searched, and the ways to get
+            the data.
     """
     candidates = places(name, root)
     for candidate in candidates:

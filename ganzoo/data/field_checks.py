@@ -1,4 +1,4 @@
-"""What data components say and give: fields that ganzoo knows, samples that hold them all."""
+"""Check the fields that a data component declares, and that its samples contain them all."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ from ganzoo.interfaces import Field
 
 
 def fields_of(data: Chosen, given: Any) -> Mapping[str, Field]:
-    """What a data component says of its samples.
+    """Return the fields that a data component declares, after checking them.
+
+    Args:
+        data: the data component.
+        given: the value of its `fields`.
 
     Raises:
-        PluginError: that is something else, or a range of images that ganzoo can't show.
+        PluginError: when the value isn't a mapping of names to fields, when it is empty, or when an
+            image field has another range than -1 to 1.
     """
     whole = isinstance(given, Mapping) and all(isinstance(one, Field) for one in given.values())
     if not whole or not given:
@@ -35,13 +40,13 @@ def fields_of(data: Chosen, given: Any) -> Mapping[str, Field]:
 
 
 def no_sample(made: Any, maker: object, names: Collection[str], data: str) -> PluginError:
-    """The error for a sample that is none.
+    """Return the error for a value that isn't a sample.
 
     Args:
-        made: what was given.
-        maker: the source or the augment that gave it.
-        names: of the fields that it should hold.
-        data: the data component's id; empty for an augment.
+        made: the value.
+        maker: the source or the augmentation that returned it.
+        names: the names of the fields that a sample contains.
+        data: the data component's id; empty for an augmentation.
     """
     given = f"a {type(made).__name__}, not a sample"
     if isinstance(made, Mapping):

@@ -1,4 +1,4 @@
-"""What the headers of a split's files tell before training: is each readable, and large enough?"""
+"""Check before training, by the headers of a split's files, that they are readable and fit."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ MOST = 20_000
 
 
 def try_extremes(data: PreparedData) -> None:
-    """Put the samples with the smallest and largest images through the augmentation.
+    """Apply the augmentation to the samples with the smallest and largest images.
 
-    Sizes are those of the headers, where the data can tell them (`DataSource.sizes`).
+    The sizes are read from the headers. Nothing is checked where the data source has no `sizes`
+    (`DataSource.sizes`).
 
     Raises:
-        DataError: naming the sample that can't be read, is too small for a crop, or comes out in
-            another size than the first.
+        DataError: when a sample can't be read, is too small for a crop, or has another size than
+            the first one after augmentation. The error names the sample.
     """
     sizes: Sizes | None = getattr(data.source, "sizes", None)
     if sizes is None:

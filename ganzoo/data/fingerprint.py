@@ -1,4 +1,4 @@
-"""What tells a run's data from others: where they lie may change, what they are may not."""
+"""Identify the data of a run. Their folder may change in a resume, and their content may not."""
 
 from __future__ import annotations
 
@@ -14,12 +14,17 @@ from ganzoo.plugin_system.registry import current
 
 
 def identity_of(data: PreparedData) -> dict[str, Any]:
-    """What must stay the same through all parts of a run, for JSON.
+    """Return the properties of data that must be the same in all parts of a run, for JSON.
 
     Returns:
-        `use`: id of the data component; `stand_in`; `length`: samples; `names`: sha256 of all
-        samples' names in their order; `content`: sha256 of the first sample as it is before
-        augmentation, since reading all of them would take long.
+        A dict with these keys:
+
+        - `use`: the id of the data component.
+        - `stand_in`: whether it is the recipe's fallback.
+        - `length`: the number of samples.
+        - `names`: the sha256 of all samples' names in their order.
+        - `content`: the sha256 of the first sample before augmentation. Reading all samples would
+          take too long.
     """
     names = hashlib.sha256()
     for index in range(len(data)):
@@ -39,12 +44,14 @@ def identity_of(data: PreparedData) -> dict[str, Any]:
 
 
 def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """How data differ from those that a run began with, in words; empty when they are the same.
+    """Return how data differ from those that a run began with, or an empty string.
+
+    A data component that has been renamed since then counts as the same.
 
     Args:
-        before: as `identity_of` gave it then; runs of older versions lack `names` and `content`,
-            which aren't compared then. A data component that was renamed since is the same.
-        now: as `identity_of` gives it now.
+        before: the result of `identity_of` when the run began. Runs of older versions lack `names`
+            and `content`, which aren't compared then.
+        now: the result of `identity_of` now.
     """
     before = {**before, "use": current().present_id("data", before["use"])}
     if any(before[key] != now[key] for key in ("use", "stand_in", "length")):

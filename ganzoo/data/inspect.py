@@ -1,4 +1,4 @@
-"""Looking at all of a recipe's data before training on them."""
+"""Inspect all data of a recipe before training on them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MOST_POINTS = 2500
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that is wrong with the data; `sample` is empty where it concerns a whole split."""
+    """A problem of the data; `sample` is empty where the problem concerns a whole split."""
 
     split: str
     sample: str
@@ -39,17 +39,17 @@ class Problem:
 
 @dataclass
 class SplitReport:
-    """What a split holds.
+    """The content of a split.
 
     Args:
-        count: samples.
-        sizes: for each field, how many samples have which size and depth before augmentation, such
-            as `{"source": {"256 x 256 x 3 uint8": 400}}`.
-        fields: for each field, kind and shape as networks get it, after augmentation.
-        files: how many there are of each field, where those aren't as many as samples.
-        ranges: of each image field, the smallest and largest value in the files looked at.
-        dark: of each image field, the values of those files that will look all but black, by name.
-        broken: what is wrong with samples that can't be used, by index.
+        count: the number of samples.
+        sizes: for each field, the number of samples of each size and depth before augmentation,
+            such as `{"source": {"256 x 256 x 3 uint8": 400}}`.
+        fields: for each field, its kind and its shape after augmentation, as text.
+        files: the number of files of each field whose number of files may differ from `count`.
+        ranges: for each image field, the smallest and largest value in the inspected files.
+        dark: for each image field, the values of the files that will look almost black, by name.
+        broken: the error of each sample that can't be used, by index.
     """
 
     count: int = 0
@@ -63,7 +63,7 @@ class SplitReport:
 
 @dataclass
 class Report:
-    """What `inspect_data` found."""
+    """The results of `inspect_data`."""
 
     use: str
     stand_in: bool = False
@@ -83,11 +83,12 @@ def inspect_data(
 
     Args:
         recipe: a valid recipe.
-        limit: decode at most this many samples of a split; None: all.
-        progress: told the split, and samples done of how many.
+        limit: the largest number of samples to decode in each split; None: all.
+        progress: called with the split, the number of samples done, and the number of samples to
+            decode.
 
     Raises:
-        DataMissing: when there are no data and the recipe has no fallback.
+        DataMissing: when the data are missing and the recipe has no fallback.
     """
     report = Report(use=recipe.data.id)
     look = partial(_look_at_samples, report=report, limit=limit, progress=progress)
@@ -115,7 +116,7 @@ def _look_at_broken(
     look: Callable[[DataSource, Split], None],
     reason: str,
 ) -> None:
-    """List what is wrong with a split that can't be used: perhaps just its first sample."""
+    """Add the problems of a split that can't be opened, perhaps only because of one sample."""
     try:
         source: DataSource = recipe.data.build(split)
     except (DataError, OSError):  # `reason` says which
@@ -135,7 +136,7 @@ def _look_at_samples(
     limit: int | None,
     progress: Callable[[str, int, int], None] | None,
 ) -> None:
-    """Decode samples; those of a size not seen before go through the augmentation too."""
+    """Decode samples, and apply the augmentation to the first sample of each size."""
     found = report.splits[split]
     found.count = len(source)
     if hasattr(source, "undrawn"):
@@ -150,7 +151,7 @@ def _look_at_samples(
             sample = source.load(index, np.random.default_rng(0))
             for name, array in sample.items():
                 if index >= found.files.get(name, found.count):
-                    continue  # a file that was looked at before
+                    continue  # this file was inspected with an earlier sample
                 size = f"{_times(array.shape)} {array.dtype}"
                 found.sizes.setdefault(name, Counter())[size] += 1
                 _widen(found.ranges, name, array)
@@ -171,7 +172,8 @@ def _look_at_samples(
             progress(split, index + 1, looked_at)
     for name, (low, high) in found.ranges.items():
         if black := dark(f"{name} of the {split} split", low, high, types[name]):
-            first = f"{name} of the first {split} sample"  # said better now
+            # This note is replaced by one about the whole split.
+            first = f"{name} of the first {split} sample"
             report.notes = [note for note in report.notes if not note.startswith(first)] + [black]
 
 
@@ -187,7 +189,7 @@ def _times(shape: tuple[int, ...]) -> str:
 
 
 def _becomes(one: Field) -> str:
-    """What networks get of a field, in words."""
+    """Return the kind and shape of a field after augmentation, as text."""
     words = f"{one.kind} {_times(one.shape)}"
     if one.classes:
         words += f", {one.classes} classes"
@@ -197,17 +199,19 @@ def _becomes(one: Field) -> str:
 def contact_sheet(
     data: PreparedData, rows: int, caption: str, broken: Mapping[int, str] | None = None
 ) -> Image.Image | None:
-    """Samples spread over a split, after augmentation: a row each; points as one scatter plot.
+    """Draw samples from all parts of a split after augmentation.
+
+    Images and label maps are drawn in one row per sample, and points in one scatter plot.
 
     Args:
         data: the split.
-        rows: how many samples that are images or label maps, at most.
-        caption: below them.
-        broken: what is wrong with samples that can't be used, by index. As many as `rows` of them
-            get a row too, which says it.
+        rows: the largest number of samples with images or label maps.
+        caption: the text below them.
+        broken: the errors of samples that can't be used, by index. At most `rows` of them are shown
+            too, as a row with the error.
 
     Returns:
-        None where there is nothing to be drawn.
+        The picture, or None where there is nothing to be drawn.
     """
     broken = broken or {}
     clouds = [name for name, one in data.fields.items() if one.kind == "points"]
@@ -232,14 +236,15 @@ def _spread(data: PreparedData, most: int) -> np.ndarray:
 def contact_sheet_rows(
     data: PreparedData, rows: int, broken: Mapping[int, str] | None = None, largest: int = 256
 ) -> list[dict[str, np.ndarray]]:
-    """Samples spread over a split, after augmentation, as 8-bit pictures by field.
+    """Return samples from all parts of a split after augmentation, as 8-bit pictures by field.
 
     Args:
         data: the split.
-        rows: how many at most.
-        broken: what is wrong with samples that can't be used, by index. As many as `rows` of them
-            are among the rows too, with what is wrong in the place of their pictures.
-        largest: longer side, in pixels, that pictures are reduced to if they exceed it.
+        rows: the largest number of usable samples.
+        broken: the errors of samples that can't be used, by index. At most `rows` of them are
+            returned too, with the error in place of their pictures.
+        largest: the largest length in pixels of a picture's longer side; larger pictures are
+            reduced.
     """
     broken = broken or {}
     table = []
@@ -271,7 +276,7 @@ def _pictures(sample: Mapping[str, Tensor], fields: Mapping[str, Field]) -> dict
 
 
 def _coloured(labels: np.ndarray, labels_field: Field) -> np.ndarray:
-    """Classes in their colours, or as grays if they have none."""
+    """Draw classes in the colours of the field, or as grays if it has none."""
     if labels_field.palette:
         colours = np.array(labels_field.palette, np.uint8)
         coloured: np.ndarray = colours[labels.clip(0, len(colours) - 1)]

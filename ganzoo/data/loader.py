@@ -1,6 +1,7 @@
-"""The training loader: the stream of `sampler`, decoded in this process or in workers.
+"""Load training batches in the order of `sampler`, in this process or in worker processes.
 
-What a batch holds depends on (seed, epoch, index) alone, so 0, 1 or 8 workers give the same bits.
+A sample depends only on (seed, epoch, index), so that any number of workers gives the same batches,
+bit for bit.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ from ganzoo.process.signals import left_to_parent
 
 
 class _Batches(Dataset[Any]):
-    """Batches by positions; an error is a value, so that no worker wraps it in a traceback."""
+    """Return batches by positions.
+
+    Errors are returned and not raised, so that a worker doesn't wrap them in a traceback.
+    """
 
     def __init__(self, data: PreparedData, cache: SampleCache | None) -> None:
         self.data = data
@@ -45,8 +49,8 @@ class _Batches(Dataset[Any]):
                     f"a process that loads data: {short}",
                     hint="Set train.workers lower, or use smaller images.",
                 )
-            # As a value too: an error of the loader's own keeps it alive, and with it workers that
-            # heed no signal, so that the process would never end.
+            # This error is returned too. If it were raised, it would keep the loader alive, and
+            # with it the workers, which ignore signals, so that the process would never end.
             told = RuntimeError(f"in a loader worker:\n{traceback.format_exc()}")
             told.culprit = culprit(error)  # type: ignore[attr-defined]  # read by `culprit` again
             return told
@@ -57,8 +61,8 @@ def _as_it_is(batch: Any) -> Any:
 
 
 def _begin_worker(_: int) -> None:
-    # Ctrl-C reaches the whole process group, and so do a scheduler's signals; the main process
-    # finishes its step with our batches, then ends us.
+    # Ctrl-C and a scheduler's signals reach the whole process group. The workers ignore them: the
+    # main process finishes its step with their batches, and then ends them.
     left_to_parent()
     worker: Any = get_worker_info()
     if worker.dataset.cache:
@@ -73,22 +77,22 @@ def _begin_worker(_: int) -> None:
 def batches(
     data: PreparedData, sampler: StreamSampler, *, workers: int, pin: bool
 ) -> Generator[dict[str, Tensor]]:
-    """Batches of tensors in the sampler's order.
+    """Yield batches of tensors in the sampler's order.
 
     Raises:
-        DataError: naming the sample that can't be read.
+        DataError: when a sample can't be read; the error names it.
     """
     cache = open_cache(len(data), data.cache_mb)
     loader: DataLoader[Any] = DataLoader(
         _Batches(data, cache),
-        # Without a batch size the loader asks for what the sampler gives: a whole batch at once.
+        # Without a batch size, the loader requests all positions of a batch at once.
         batch_size=None,
         sampler=sampler,
         num_workers=workers,
         collate_fn=_as_it_is,
         pin_memory=pin,
         worker_init_fn=_begin_worker if workers else None,
-        # The loader draws a seed for its workers; never from the training's generator.
+        # The loader draws a seed for its workers, and must not use the training's generator.
         generator=torch.Generator(),
     )
     others = set(active_children())
@@ -100,16 +104,19 @@ def batches(
                 raise batch
             yield batch
     finally:
-        del stream  # the loader asks its workers to end, and waits for a while
+        del stream  # the loader asks its workers to end, and waits for some time
         for worker in mine:
-            if worker.is_alive():  # it hangs, and Python would wait for it at its end
+            if worker.is_alive():  # it doesn't respond, and Python would wait for it at its exit
                 worker.kill()
         if cache:
             cache.close()
 
 
 def lost_worker(error: RuntimeError) -> EnvironmentFault | None:
-    """What it means that torch found a worker dead, which it says at any moment of the training."""
+    """Return the error for a worker process that has ended; None for other errors.
+
+    Torch raises its RuntimeError at any moment of the training.
+    """
     if not str(error).startswith("DataLoader worker (pid"):
         return None
     return EnvironmentFault(

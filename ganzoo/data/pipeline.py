@@ -1,4 +1,4 @@
-"""From a recipe's data and augment tables to tensors: what a network is fed."""
+"""Prepare samples as tensors for networks, as a recipe's data and augment tables specify."""
 
 from __future__ import annotations
 
@@ -23,22 +23,23 @@ from ganzoo.recipe.model import Recipe
 
 
 class PreparedData:
-    """One split of a data set behind its augmentation; picklable, and without hidden state.
+    """One split of a data set with its augmentation; it can be pickled and has no hidden state.
 
     Args:
-        chosen: the data component that was opened (the fallback, if it stands in).
-        source: what it gave.
-        augments: applied in order to each raw sample.
-        seed: a sample's random numbers come from (seed, split, epoch, index).
-        split: which part of the data.
-        one_size: refuse samples that differ in size from the first, since they go into batches.
-        stand_in: True when the recipe's own data are missing and the fallback is used.
+        chosen: the data component that was opened, which may be the fallback.
+        source: the source that the component built.
+        augments: the augmentations, which are applied in order to each raw sample.
+        seed: the seed; a sample's random numbers depend on (seed, split, epoch, index).
+        split: the name of the split.
+        one_size: whether samples that differ in size from the first one are errors, because they
+            are stacked into batches.
+        stand_in: whether the recipe's own data are missing and the fallback is used.
         notes: sentences that the user must see.
-        cache_mb: size of the cache that a loader should give to `batch`, in 10^6 bytes.
+        cache_mb: the size of the cache that a loader should pass to `batch`, in 10^6 bytes.
 
     Raises:
         DataError: when there are no samples, or the first one can't be read.
-        PluginError: `arrays` that are no such samples.
+        PluginError: when the source's fields are invalid, or its `arrays` differ from its samples.
     """
 
     def __init__(
@@ -88,21 +89,22 @@ class PreparedData:
         return len(self.source)
 
     def name(self, index: int) -> str:
-        """Name of a sample, for files and messages.
+        """Return the name of a sample, for files and messages.
 
         Raises:
-            PluginError: the data component gives what no file in a folder can be called.
+            PluginError: when the name can't be the name of a file in a folder.
         """
         return self._checked_name(self.source.name(index))
 
     def own_names(self, field: str) -> list[str]:
-        """Names of all that there is of a field, each once; item i is in sample i.
+        """Return the names of all items of a field, each once; item i belongs to sample i.
 
-        Of fields that aren't aligned there may be fewer than samples, and they have names of their
-        own where the source says so (`DataSource.own_names`); else these are the samples' names.
+        A field that isn't aligned may have fewer items than samples, with their own names where the
+        source defines them (`DataSource.own_names`). Otherwise these are the samples' names.
 
         Raises:
-            PluginError: as `name`, or there are more of them than samples.
+            PluginError: when a name can't be the name of a file, when there are no names, or when
+                there are more names than samples.
         """
         told: Mapping[str, Sequence[str]] = getattr(self.source, "own_names", {})
         if field not in told:
@@ -138,10 +140,10 @@ class PreparedData:
     def _stage(
         self, stage: int, index: int, sample: Mapping[str, np.ndarray], rng: np.random.Generator
     ) -> dict[str, np.ndarray]:
-        """Load a sample (stage 0), or apply an augment; the result is in C-contiguous arrays.
+        """Load a sample (stage 0) or apply an augmentation; the arrays are then C-contiguous.
 
-        Sums over an array may differ in their last bits with its layout in memory, and what a cache
-        gives back has this one.
+        The cache returns C-contiguous arrays, and a sum over an array may differ in its last bits
+        with the array's memory layout.
         """
         try:
             made = self.augments[stage - 1](sample, rng) if stage else self.source.load(index, rng)
@@ -160,20 +162,20 @@ class PreparedData:
     def _watched(
         self, index: int, rng: np.random.Generator, cache: SampleCache
     ) -> tuple[int, dict[str, np.ndarray]]:
-        """Go through the stages up to the first that draws, and keep the sample before it.
+        """Run the stages up to the first that draws random numbers, and cache the sample before it.
 
-        What has drawn nothing is a function of the index alone: the same in every epoch.
+        Before that stage, a sample depends only on the index, so it is the same in every epoch.
 
         Returns:
-            How many stages are done, and the sample after them.
+            The number of stages done, and the sample after them.
         """
         start, record = drawn(rng), None
         sample: dict[str, np.ndarray] = {}
-        # A source in memory has no work that a cache could spare.
+        # A source that is in memory takes no time to load, so caching it saves nothing.
         worthless = 1 if hasattr(self.source, "arrays") else 0
         for stage in range(len(self.augments) + 1):
             if stage > worthless:
-                # Beforehand, since an augment may write into what it's given.
+                # This is done before the stage, since an augmentation may change its input.
                 record = pack(stage, sample)
             sample = self._stage(stage, index, sample, rng)
             if drawn(rng) != start:
@@ -185,10 +187,11 @@ class PreparedData:
         return stage + 1, sample
 
     def sample(self, index: int, epoch: int = 0) -> dict[str, Tensor]:
-        """Sample `index` as tensors without a batch axis, images in [low, high].
+        """Return sample `index` as tensors without a batch axis, with images in [low, high].
 
         Raises:
-            DataError: naming the sample, when it can't be read or, in training, differs in size.
+            DataError: when the sample can't be read or, in training, differs in size from the first
+                one. The error names the sample.
         """
         arrays = self._checked(index, epoch, None)
         try:
@@ -213,12 +216,12 @@ class PreparedData:
 
     @property
     def _held(self) -> Mapping[str, np.ndarray] | None:
-        """The source's `arrays`, where batches may be cut out of them."""
+        """Return the source's `arrays`; None where batches can't be taken from them."""
         held: Mapping[str, np.ndarray] | None = getattr(self.source, "arrays", None)
         return None if self.augments else held
 
     def _check(self, held: Mapping[str, np.ndarray], first: Mapping[str, np.ndarray]) -> None:
-        """Compare `arrays` with the first sample; the conformance checks look at all of them."""
+        """Compare `arrays` with the first sample; the conformance checks compare all samples."""
         import torch
 
         for name, field in self.fields.items():
@@ -237,14 +240,14 @@ class PreparedData:
     def batch(
         self, positions: Sequence[Position], cache: SampleCache | None = None
     ) -> dict[str, Tensor]:
-        """Samples by (epoch, index), stacked: cut out of the source's `arrays` where that will do.
+        """Return a batch of samples, which is taken from the source's `arrays` where possible.
 
         Args:
-            positions: at least one.
-            cache: keeps what is the same in every epoch; the result has the same bits without it.
+            positions: at least one (epoch, index).
+            cache: a cache of what is the same in every epoch; it doesn't change the result.
 
         Raises:
-            DataError: as `sample`.
+            DataError: in the same cases as `sample`.
         """
         arrays = self._held
         if arrays is None:
@@ -258,7 +261,7 @@ class PreparedData:
 
 
 def unreadable(error: OSError, place: str) -> DataError:
-    """What the system refuses to read, as an error of the data; `place` counts if it names none."""
+    """Return the DataError for a file that can't be read; `place` replaces a missing file name."""
     named = error.filename if isinstance(error.filename, str) else place
     return DataError(f"can't be read: {error.strerror or error}", where=named)
 
@@ -268,16 +271,18 @@ def _size(shape: Sequence[int]) -> str:
 
 
 def open_data(recipe: Recipe, split: Split, *, stand_in: bool | None = None) -> PreparedData:
-    """Open a split as the recipe says, answering missing data by the recipe's fallback.
+    """Open a split of the recipe's data, or of its fallback where the data are missing.
 
     Args:
         recipe: a validated recipe.
-        split: `train` gets the augments for training, `val` and `test` those for evaluation.
-        stand_in: what a run has settled already: True opens the fallback, False never does.
+        split: the split. `train` gets the augmentations for training, `val` and `test` those for
+            evaluation.
+        stand_in: whether a run uses the fallback: True opens it, and False never does. None: not
+            determined yet.
 
     Raises:
-        DataMissing: when data are missing and no fallback may stand in.
-        DataError: when they are there and broken.
+        DataMissing: when data are missing and the fallback can't be used.
+        DataError: when the data exist but are damaged.
     """
     phase = "train" if split == "train" else "evaluation"
     return _open(recipe, split, phase, settled=stand_in)
@@ -286,9 +291,9 @@ def open_data(recipe: Recipe, split: Split, *, stand_in: bool | None = None) -> 
 def open_for_evaluation(
     recipe: Recipe, split: Split, *, stand_in: bool | None = None
 ) -> PreparedData:
-    """Open any split, `train` too, with the augments of evaluation and no random ones.
+    """Open any split, including `train`, with the augmentations for evaluation only.
 
-    What the source itself draws in training (`DataSource.undrawn`) isn't drawn either.
+    The source makes no random choices either (`DataSource.undrawn`).
     """
     return _open(recipe, split, "evaluation", settled=stand_in)
 
@@ -323,7 +328,7 @@ def _open(recipe: Recipe, split: Split, phase: str, *, settled: bool | None) -> 
 def _source(
     recipe: Recipe, split: Split, *, settled: bool | None
 ) -> tuple[Chosen, DataSource, str | None]:
-    """The component that was opened, its source, and why the recipe's own data weren't."""
+    """Return the opened component, its source, and why the recipe's own data weren't opened."""
     if settled is True and recipe.fallback is not None:
         return recipe.fallback, recipe.fallback.build(split), "as this run began"
     try:

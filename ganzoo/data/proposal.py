@@ -1,4 +1,4 @@
-"""What a data component says of a user's own folder, for `ganzoo init`."""
+"""The recipe that a data component proposes for a user's own folder, for `ganzoo init`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, order=True)
 class Scale:
-    """How large a training is.
+    """The size of a training.
 
     Args:
-        size: side of the square images that networks see, in pixels.
-        width: channels of the networks' first layer.
+        size: the side of the networks' square images, in pixels.
+        width: the number of channels of the networks' first layer.
     """
 
     size: int
@@ -22,7 +22,7 @@ class Scale:
 
     @property
     def work(self) -> int:
-        """What a step costs, next to other scales: pixels times the square of the width."""
+        """Return the relative cost of a step: pixels times the square of the width."""
         return (self.size * self.width) ** 2
 
     def __str__(self) -> str:
@@ -31,14 +31,16 @@ class Scale:
 
 @dataclass(frozen=True)
 class Sizing:
-    """How a proposed recipe is made smaller or larger, so that it fits the user's machine and time.
+    """The scales of a proposed recipe, to adapt it to the user's machine and time.
 
     Args:
-        scales: those to choose among, best first.
-        tables: the recipe's tables, besides `data`, at any scale; laid over what is extended.
+        scales: the possible scales, best first.
+        tables: returns the recipe's tables, except `data`, for a scale. They are merged into the
+            extended recipe.
         paper: the scale of the published setting.
-        paper_tables: its tables, for the same recipe. `train.epochs` is among them.
-        paper_name: what to call it: a name and where it was published.
+        paper_tables: the tables of the published setting for the same recipe; they contain
+            `train.epochs`.
+        paper_name: the name of the published setting, and where it was published.
     """
 
     scales: Sequence[Scale]
@@ -50,15 +52,15 @@ class Sizing:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A recipe for a folder: what to extend, and the options of its data table.
+    """A proposed recipe for a folder: the recipe to extend, and the options of its data table.
 
     Args:
-        extends: the shipped recipe that suits such data.
-        options: of the component's data table, `root` included.
-        because: what was seen in the folder, in one sentence.
-        turned: the options that differ when the pair is read the other way round; empty where
-            that means nothing.
-        sizing: how `ganzoo init` may change the size of it; None: the recipe is left as it is.
+        extends: the shipped recipe for such data.
+        options: the options of the component's data table, including `root`.
+        because: the reason, which is what was found in the folder, in one sentence.
+        turned: the options that differ for the opposite direction of the pairs; empty where there
+            is no opposite direction.
+        sizing: the scales among which `ganzoo init` may choose; None: the recipe isn't changed.
     """
 
     extends: str
@@ -69,14 +71,15 @@ class Proposal:
 
 
 class Proposes(Protocol):
-    """A data component's target that knows its folders when it sees them.
+    """The target of a data component that recognises folders with its kind of data.
 
-    Optional: `ganzoo init` asks every data component whose target has `propose`. A target may also
-    have `propose_anyway`, of the same signature: what it makes of a folder that `propose` may not
-    recognise, for `ganzoo init --use`; None where nothing can be made of it.
+    This is optional: `ganzoo init` calls `propose` of every data component whose target has it. A
+    target may also have `propose_anyway` with the same signature, for `ganzoo init --use`. It
+    returns a recipe for a folder that `propose` may not recognise, or None where the folder can't
+    be used.
     """
 
     @classmethod
     def propose(cls, folder: Path) -> Proposal | None:
-        """A recipe for this folder; None if it isn't the component's kind."""
+        """Return a recipe for this folder; None if it has another kind of data."""
         ...

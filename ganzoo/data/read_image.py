@@ -1,9 +1,9 @@
-"""Image files to arrays: what a person sees, at the file's own depth, or a refusal that says why.
+"""Read image files into arrays with the file's own bit depth, or raise an error with the reason.
 
-Pillow reads everything that it reads whole. It cuts 16-bit colour down to 8 bits, so those files
-are read by OpenCV after Pillow has checked that they are complete. Colour profiles are not
-applied; CMYK is converted as Pillow does. Transparency is laid over white, the page that most
-people see it on, where three channels or one are asked for.
+Pillow reads all files that it can read without loss. It reduces 16-bit colour to 8 bits, so OpenCV
+reads those files, after Pillow has checked that they are complete. Colour profiles are not applied;
+CMYK is converted as Pillow does. Where one or three channels are requested, transparent images are
+drawn on a white background, as most programs show them.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ MAX_PIXELS = 178_956_970
 
 _TOO_LARGE = f"it has more than {MAX_PIXELS:,} pixels, perhaps a decompression bomb"
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-# Formats whose pictures may be cut to 8 bits by Pillow in ways that can't be seen from its mode
-# (JPEG 2000, AVIF, SGI) are left out: better a refusal than a loss of depth.
+# Some formats are left out (JPEG 2000, AVIF, SGI): Pillow may reduce their images to 8 bits, and
+# its mode doesn't show that. An error is better than a loss of depth.
 _GRAY_16 = frozenset(("I;16", "I;16L", "I;16B", "I;16N"))
 _ALPHA = frozenset(("LA", "La", "PA", "RGBA", "RGBa"))
 _READABLE = frozenset(("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "I")) | _GRAY_16 | _ALPHA
@@ -44,12 +44,12 @@ _ORIENTATION = 0x0112
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """What a file's header says; nothing of the pixels was read.
+    """The content of a file's header; no pixels are read for it.
 
     Args:
-        height, width: in pixels, after the EXIF rotation.
-        channels: 1, 3 or 4, as `decode_image(path, "any")` gives.
-        bits: 8 or 16 per channel.
+        height, width: the size in pixels, after the EXIF rotation.
+        channels: 1, 3 or 4, as in the result of `decode_image(path, "any")`.
+        bits: 8 or 16 bits per channel.
         format: Pillow's name of the file format.
     """
 
@@ -64,13 +64,13 @@ def image_info(path: Path | str) -> ImageInfo:
     """Read a file's header.
 
     Raises:
-        DataError: naming the file, when it can't be read as one picture.
+        DataError: when the file can't be read as one picture; the error names it.
     """
     path = Path(path)
     with _opened(path) as image:
         bits = _bits(image, path)
         stored = image.size
-        if image.format == "TIFF":  # newer Pillows have swapped image.size already, older not yet
+        if image.format == "TIFF":  # image.size is after the rotation only in newer Pillow versions
             tags: Any = image.tag_v2  # type: ignore[attr-defined]
             stored = tags[256], tags[257]  # ImageWidth, ImageLength
         turned = _orientation(image, path) >= 5
@@ -82,49 +82,51 @@ def image_info(path: Path | str) -> ImageInfo:
 
 
 def image_size(path: Path | str) -> tuple[int, int]:
-    """(height, width) in pixels, after the EXIF rotation, from the header alone.
+    """Return (height, width) in pixels, after the EXIF rotation; only the header is read.
 
     Raises:
-        DataError: naming the file, when it can't be read as one picture.
+        DataError: when the file can't be read as one picture; the error names it.
     """
     info = image_info(path)
     return info.height, info.width
 
 
 def decode_image(path: Path | str, channels: Channels = "rgb") -> np.ndarray:
-    """Decode a file to what a person sees.
+    """Decode an image file to pixels.
 
     Args:
         path: the file.
-        channels: `rgb` (gray is repeated, transparency is laid over white), `gray` (colour becomes
-            ITU-R 601 luma, as Pillow's "L"), `rgba` (opaque where the file has no transparency), or
-            `any`: 1, 3 or 4 channels, as the file has.
+        channels: `rgb` (gray is repeated, transparent images are drawn on white), `gray` (colour
+            becomes ITU-R 601 luma, as Pillow's "L"; transparent images are drawn on white), `rgba`
+            (opaque where the file has no transparency), or `any` (1, 3 or 4 channels, as in the
+            file).
 
     Returns:
-        H x W x C, uint8, or uint16 when the file holds 16 bits per channel; rotated as its EXIF
-        orientation says. 8-bit files equal what Pillow decodes.
+        H x W x C, uint8, or uint16 when the file has 16 bits per channel. The image is rotated
+        according to its EXIF orientation. The pixels of 8-bit files are those of Pillow.
 
     Raises:
-        DataError: naming the file and the reason, when it is missing, empty, truncated, too large,
-            animated or multi-page, or of a format or depth that can't be shown without loss.
+        DataError: when the file is missing, empty, truncated, too large, animated, has several
+            pages, or has a format or depth that can't be read without loss. The error names the
+            file and the reason.
     """
     path = Path(path)
     with _opened(path) as image:
         bits = _bits(image, path)
         image.load()
         pixels = _sixteen_bits(image, path) if bits == 16 else _eight_bits(image, path)
-        if image.format != "TIFF":  # both readers turn a TIFF upright themselves
+        if image.format != "TIFF":  # both readers rotate a TIFF themselves
             pixels = upright(pixels, _orientation(image, path))
     return with_channels(pixels, channels)
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """Open one picture, and turn whatever goes wrong with it into a DataError with its name."""
+    """Open one picture, and replace its errors by a DataError that names the file."""
     try:
         _check_not_empty(path)
         with warnings.catch_warnings():
-            # The limit below is ours; Pillow's warning at half of it would only repeat itself.
+            # The limit is checked below, so Pillow's warning at half of the limit isn't needed.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(path, formats=_FORMATS)
         with image:
@@ -145,7 +147,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise _refusal(path, _TOO_LARGE) from error
     except DataError:
         raise
-    # What a decoder raises for a damaged file may be anything, TypeError and KeyError included.
+    # A decoder may raise any error for a damaged file, including TypeError and KeyError.
     except Exception as error:
         if shortage(error):
             raise
@@ -164,7 +166,7 @@ def _check_not_empty(path: Path) -> None:
 def _check_is_one_picture(image: Image.Image, path: Path) -> None:
     if image.width * image.height > MAX_PIXELS:
         raise _refusal(path, _TOO_LARGE)
-    # A phone's MPO holds previews of the one picture that is shown: its first.
+    # The other frames of an MPO, a format of phones, are previews of the first one.
     frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     if frames > 1:
         reason = f"it holds {frames} frames or pages, and which one is meant is unclear"
@@ -179,10 +181,10 @@ def _has_alpha(image: Image.Image) -> bool:
 
 
 def _bits(image: Image.Image, path: Path) -> int:
-    """Bits per channel of the file: 8 (1 to 8 in the file) or 16.
+    """Return the bits per channel: 8 if the file has 1 to 8, or 16.
 
     Raises:
-        DataError: for depths that can't be shown without guessing or loss.
+        DataError: for a depth whose values can't be converted without loss or are ambiguous.
     """
     declared = _declared_bits(image, path)
     if len(declared) > 1 or min(declared) < 1 or not (max(declared) <= 8 or max(declared) == 16):
@@ -213,7 +215,7 @@ def _declared_bits(image: Image.Image, path: Path) -> set[int]:
 def _eight_bits(image: Image.Image, path: Path) -> np.ndarray:
     if _has_alpha(image):
         if image.format == "PNG" and image.mode == "L" and "transparency" in image.info:
-            # PNG counts its transparent gray in the file's depth, Pillow's pixels are 8-bit.
+            # The transparent gray value of a PNG has the file's depth, and Pillow's pixels 8 bits.
             largest = 2 ** next(iter(_declared_bits(image, path))) - 1
             image.info["transparency"] = image.info["transparency"] * 255 // largest
         return np.array(image.convert("RGBA"))
@@ -226,7 +228,7 @@ def _sixteen_bits(image: Image.Image, path: Path) -> np.ndarray:
     if image.mode in _GRAY_16 | {"I"}:
         pixels = np.array(image).astype(np.uint16)[:, :, None]
         if image.format == "TIFF" and image.tag_v2.get(262) == 0:  # type: ignore[attr-defined]
-            pixels = np.uint16(65535) - pixels  # PhotometricInterpretation: white is zero
+            pixels = np.uint16(65535) - pixels  # the PhotometricInterpretation is WhiteIsZero
         key = image.info.get("transparency")
     else:
         pixels = _sixteen_bit_colour(image, path)
@@ -239,7 +241,7 @@ def _sixteen_bits(image: Image.Image, path: Path) -> np.ndarray:
 
 
 def _sixteen_bit_colour(image: Image.Image, path: Path) -> np.ndarray:
-    """H x W x 3 or 4, by OpenCV, whose order is blue, green, red."""
+    """Decode a file to H x W x 3 or 4 with OpenCV, whose order is blue, green, red."""
     import cv2
 
     decoded: Any = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -253,9 +255,9 @@ def _sixteen_bit_colour(image: Image.Image, path: Path) -> np.ndarray:
 
 
 def _orientation(image: Image.Image, path: Path) -> int:
-    """EXIF orientation, 1 (upright) to 8."""
+    """Return the EXIF orientation, 1 (upright) to 8."""
     if image.format == "PNG" and "exif" not in image.info and not _late_exif(path):
-        # Pillow would decode all pixels in search of a chunk behind them.
+        # To find a chunk after the pixels, Pillow would decode all of them.
         known = {"Raw profile type exif", "XML:com.adobe.xmp"} & image.info.keys()
         if not known:
             return 1
@@ -264,7 +266,7 @@ def _orientation(image: Image.Image, path: Path) -> int:
 
 
 def _late_exif(path: Path) -> bool:
-    """Whether a PNG has an eXIf chunk; hops over the chunks without reading them."""
+    """Return whether a PNG has an eXIf chunk, without reading the content of its chunks."""
     with path.open("rb") as file:
         file.seek(8)
         while len(head := file.read(8)) == 8:
@@ -275,23 +277,25 @@ def _late_exif(path: Path) -> bool:
 
 
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Undo a camera's rotation.
+    """Rotate and mirror an image so that it is upright.
 
     Args:
-        pixels: H x W x C as stored.
-        orientation: EXIF's 1 (upright) to 8; 2 to 4 mirror or turn by half, 5 to 8 swap the axes.
+        pixels: the stored image, H x W x C.
+        orientation: the EXIF orientation, 1 (upright) to 8; 2 to 4 mirror the image or rotate it by
+            180 degrees, 5 to 8 also swap the axes.
     """
     if orientation >= 5:
         pixels = pixels.swapaxes(0, 1)
-    # After the swap: which axes of the upright picture run backwards in the stored one.
+    # These are the axes that are reversed in the stored image, after the swap.
     flips = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}.get(orientation, ())
     return np.ascontiguousarray(np.flip(pixels, flips) if flips else pixels)
 
 
 def with_channels(pixels: np.ndarray, channels: Channels) -> np.ndarray:
-    """Convert H x W x 1, 3 or 4 of uint8 or uint16 to the channels asked for.
+    """Convert an image, H x W x 1, 3 or 4 of uint8 or uint16, to the requested channels.
 
-    Transparency is laid over white for `rgb` and `gray`; gray is repeated; colour becomes luma.
+    For `rgb` and `gray`, transparent images are drawn on white. Gray is repeated to make colour,
+    and colour becomes luma to make gray.
     """
     if channels == "any":
         return pixels
@@ -311,7 +315,7 @@ def with_channels(pixels: np.ndarray, channels: Channels) -> np.ndarray:
 
 
 def _over_white(pixels: np.ndarray, largest: int) -> np.ndarray:
-    """Mix colour * alpha + white * (1 - alpha), rounded; 65535 squared still fits in 32 bits."""
+    """Return colour * alpha + white * (1 - alpha), rounded; 65535 squared fits in 32 bits."""
     wide = pixels.astype(np.uint32)
     colour, alpha = wide[:, :, :3], wide[:, :, 3:]
     mixed = (colour * alpha + largest * (largest - alpha) + largest // 2) // largest
@@ -319,7 +323,7 @@ def _over_white(pixels: np.ndarray, largest: int) -> np.ndarray:
 
 
 def _luma(pixels: np.ndarray) -> np.ndarray:
-    """ITU-R 601 luma, 0.299 R + 0.587 G + 0.114 B, in Pillow's 16-bit fixed point."""
+    """Return ITU-R 601 luma, 0.299 R + 0.587 G + 0.114 B, in Pillow's 16-bit fixed point."""
     weights = np.array((19595, 38470, 7471), np.uint64)
     total = (pixels.astype(np.uint64) * weights).sum(axis=2, keepdims=True)
     luma: np.ndarray = ((total + 0x8000) >> np.uint64(16)).astype(pixels.dtype)

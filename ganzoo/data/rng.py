@@ -1,4 +1,4 @@
-"""Random numbers: seeds from names, and blocks that leave every random generator as it was."""
+"""Compute seeds from names, and save and restore the states of random generators."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import torch
 
 
 def seed_for(*parts: int | str) -> int:
-    """A 63-bit seed from numbers and names, well mixed and the same on every platform.
+    """Return a 63-bit seed for numbers and names, which is the same on every platform.
 
-    A name may be a file's that isn't UTF-8, whose bytes Python keeps as surrogates.
+    The seed is part of a sha256. The name of a file may contain bytes that aren't UTF-8, which
+    Python represents as surrogates.
     """
     text = "\x1f".join(f"{type(part).__name__}:{part}" for part in parts)
     data = text.encode("utf-8", "surrogateescape")
@@ -23,25 +24,25 @@ def seed_for(*parts: int | str) -> int:
 
 
 def generator_for(*parts: int | str) -> np.random.Generator:
-    """A numpy generator seeded by `seed_for(*parts)`."""
+    """Return a NumPy generator seeded with `seed_for(*parts)`."""
     return np.random.Generator(np.random.PCG64(seed_for(*parts)))
 
 
 def drawn(rng: np.random.Generator) -> tuple[Any, int]:
-    """Something that differs once a number was drawn from a generator, or another made from it."""
+    """Return a value that changes when a generator draws a number or spawns another generator."""
     bits = rng.bit_generator
     return bits.state, bits.seed_seq.n_children_spawned  # type: ignore[attr-defined]
 
 
 def seed_all(seed: int) -> None:
-    """Seed python's, numpy's and torch's generators (of every device)."""
+    """Seed the generators of Python, NumPy and torch (on every device)."""
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002  # plugins may use the global generator
     torch.manual_seed(seed)
 
 
 def get_state() -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """State of all generators for a checkpoint: tensors, and plain data for JSON."""
+    """Return the states of all generators for a checkpoint, as tensors and data for JSON."""
     tensors = {"torch": torch.get_rng_state()}
     if torch.cuda.is_available():
         tensors["cuda"] = torch.cuda.get_rng_state()
@@ -55,7 +56,7 @@ def get_state() -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
 
 
 def set_state(tensors: dict[str, torch.Tensor], plain: dict[str, Any]) -> None:
-    """Put back what `get_state` gave."""
+    """Restore the states that `get_state` returned."""
     torch.set_rng_state(tensors["torch"])
     if "cuda" in tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(tensors["cuda"])
@@ -67,9 +68,12 @@ def set_state(tensors: dict[str, torch.Tensor], plain: dict[str, Any]) -> None:
 
 @contextmanager
 def isolated(seed: int | None = None) -> Iterator[None]:
-    """Run a block, seeded or not, and give every global random generator back as it was.
+    """Run a block, and restore the state of every global random generator afterwards.
 
-    These are python's, numpy's and torch's, as in `isolated_torch`.
+    These are the generators of Python, NumPy and torch (those of `isolated_torch`).
+
+    Args:
+        seed: the seed of the generators in the block; None: they continue from their states.
     """
     numpy_state = np.random.get_state()  # noqa: NPY002  # as in `seed_all`
     python_state = random.getstate()
@@ -86,15 +90,16 @@ def isolated(seed: int | None = None) -> Iterator[None]:
 
 @contextmanager
 def isolated_torch(seed: int | None = None) -> Iterator[None]:
-    """Do what `isolated` does, for torch alone: of the CPU, and of each device that is in use.
+    """Do the same as `isolated` for torch's generators only: the CPU's and those of used devices.
 
-    It takes 10 microseconds, and numpy's generator 400, which is much for a single image.
+    This takes 10 microseconds. NumPy's generator would take 400, which is much for one image.
     """
     generators = _of_torch()
     states = [generator.get_state() for generator in generators]
     try:
         if seed is not None:
-            # Not torch.manual_seed: a device that isn't in use yet would be seeded when it is.
+            # torch.manual_seed isn't used, because it would also seed a device that isn't in use
+            # yet, as soon as that is used.
             for generator in generators:
                 generator.manual_seed(seed)
         yield
@@ -104,11 +109,11 @@ def isolated_torch(seed: int | None = None) -> Iterator[None]:
 
 
 def _of_torch() -> list[torch.Generator]:
-    """Return torch's global generators that exist by now; asking makes no others."""
+    """Return torch's global generators that exist already, without creating others."""
     generators = [torch.default_generator]
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         generators += torch.cuda.default_generators
     if torch.backends.mps.is_available():
-        # torch has no public name for it.
+        # Torch has no public name for this generator.
         generators.append(torch.mps._get_default_mps_generator())  # noqa: SLF001
     return generators

@@ -1,8 +1,9 @@
-"""Samples as they are before anything random happens to them, kept from one epoch to the next.
+"""Cache samples before the first random augmentation, for use in all epochs.
 
-They lie in a temporary file without a name: what the system's page cache holds of it is given up
-when memory gets short, no process grows by it, and it is gone with the processes, however they end.
-Loader workers share it: each writes to a part of its own, and all read everything.
+The samples are in a temporary file without a name. When memory is short, the system frees the part
+of its page cache that holds the file. No process uses more memory for it, and the file disappears
+when the processes end, however they end. Loader workers share it: each writes to its own part, and
+all of them read everything.
 """
 
 from __future__ import annotations
@@ -28,18 +29,20 @@ _SHARE_OF_DISK = 4
 
 
 class SampleCache:
-    """Records of samples by index, in a file that ends with the processes that hold it open.
+    """Records of samples by index, in a file that exists as long as a process has it open.
 
-    It begins with a table of all samples' entries; records follow, in one part for each writer. An
-    entry is written after its record, so that a reader finds none or a whole one. The object itself
-    is pickled only while a process is being started, which then has the same file.
+    The file begins with a table of all samples' entries. Records follow, in one part for each
+    writer. An entry is written after its record, so that a reader finds no record or a complete
+    one. The object itself is pickled only while a process is being started, which then uses the
+    same file.
 
     Args:
-        length: samples of the data.
-        limit: bytes of all records together; those are kept that come first.
+        length: the number of samples of the data.
+        limit: the largest size of all records together, in bytes. When the space is used up,
+            further samples aren't cached.
 
     Raises:
-        OSError: there's no folder for temporary files, or no room in it.
+        OSError: when there is no folder for temporary files, or no space in it.
     """
 
     def __init__(self, length: int, limit: int) -> None:
@@ -58,22 +61,22 @@ class SampleCache:
         self._file = state["_file"].detach()
 
     def close(self) -> None:
-        """Let go of the file; nothing else may be asked afterwards."""
+        """Close the file; no other method may be called afterwards."""
         os.close(self._file)
 
     def take_part(self, writer: int, writers: int) -> None:
-        """From now on write to this process's part of the file, and no other.
+        """Write only to this process's part of the file from now on.
 
         Args:
-            writer: number of the process among those that write, from 0.
-            writers: how many there are.
+            writer: the number of this process among those that write, counted from 0.
+            writers: the number of processes that write.
         """
         share = self._limit // writers
         self._next = self._first + writer * share
         self._end = self._next + share
 
     def get(self, index: int) -> tuple[int, dict[str, np.ndarray]] | None:
-        """How many stages were done, and the sample after them, in arrays of the caller's own."""
+        """Return the number of stages done and a copy of the sample after them; None if absent."""
         start, size = _ENTRY.unpack(os.pread(self._file, _ENTRY.size, index * _ENTRY.size))
         if not size:
             return None
@@ -84,41 +87,42 @@ class SampleCache:
         return kept
 
     def put(self, index: int, record: bytes) -> None:
-        """Keep what `pack` made of a sample, if there's room for it."""
+        """Store the record of a sample, a result of `pack`, if there is space for it."""
         if self._next + len(record) > self._end:
             return
         start = self._next
         try:
             whole = os.pwrite(self._file, record, start) == len(record)
             if whole:
-                # The table has holes too, for which a full disk has no room.
+                # This can fail on a full disk too, because the table is a sparse part of the file.
                 os.pwrite(self._file, _ENTRY.pack(start, len(record)), index * _ENTRY.size)
         except OSError:
             whole = False
         if not whole:
-            self._end = start  # the disk is full: no attempt for every sample to come
+            self._end = start  # the disk is full, so no further sample is tried
             return
         self._next += len(record)
 
 
 def pack(stages: int, sample: Mapping[str, np.ndarray]) -> bytes:
-    """Write a sample as bytes.
+    """Return a sample as bytes.
 
     Args:
-        stages: how many of a pipeline's stages it has been through.
+        stages: the number of the pipeline's stages that have been applied to it.
         sample: C-contiguous arrays.
     """
     return pickle.dumps((stages, dict(sample)), protocol=5)
 
 
 def open_cache(length: int, megabytes: int) -> SampleCache | None:
-    """A cache for the samples of a data set, or None where there's no place for one.
+    """Open a cache for the samples of a data set; return None where that isn't possible.
 
     Args:
-        length: samples of the data.
-        megabytes: largest size, in 10^6 bytes; not more is taken than a quarter of the free disk.
+        length: the number of samples of the data.
+        megabytes: the largest size, in 10^6 bytes. The cache takes at most a quarter of the free
+            disk space. 0: no cache.
     """
-    if not megabytes or not hasattr(os, "pread"):  # Windows has no reading at a place
+    if not megabytes or not hasattr(os, "pread"):  # Windows has no `pread`
         return None
     try:
         free = shutil.disk_usage(tempfile.gettempdir()).free

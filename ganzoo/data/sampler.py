@@ -1,8 +1,9 @@
-"""The order of training images: a pure function of (seed, epoch), so a resume is a position.
+"""Determine the order of training images.
 
-Training reads an endless stream: the permutation of epoch 0, then of epoch 1, and so on. A step
-takes the next `batch_size * processes * accumulate` positions, so no image is dropped at an epoch's
-end and every process count reads the same stream.
+The order is a pure function of (seed, epoch), so that a resume only needs the position. Training
+reads an endless stream: the permutation of epoch 0, then that of epoch 1, and so on. A step takes
+the next `batch_size * processes * accumulate` positions. So no image is omitted at the end of an
+epoch, and the stream is the same for every number of processes.
 """
 
 from __future__ import annotations
@@ -19,20 +20,22 @@ Position = tuple[int, int]
 
 
 def permutation(seed: int, epoch: int, length: int) -> np.ndarray:
-    """Order of the images in one pass."""
+    """Return the order of the images in one pass over the data."""
     return generator_for(seed, "order", epoch).permutation(length)
 
 
 class StreamSampler(Sampler[list[Position]]):
-    """Batches of positions for one process, from an image count onwards.
+    """Yield batches of positions for one process, from a position of the stream onwards.
 
     Args:
-        length: images in the data.
-        batch_size: images in one batch of one process.
-        rank, world: this process and the number of them; each global batch is cut into `world`
-            consecutive parts, so that all parts joined are what one process would see.
-        seed: of the order.
-        start, stop: images of the stream, all processes together; multiples of the global batch.
+        length: the number of images in the data.
+        batch_size: the number of images in a batch of one process.
+        rank, world: the number of this process, and the number of processes. Each global batch is
+            split into `world` consecutive parts, so that all parts together are the images that a
+            single process would use.
+        seed: the seed of the order.
+        start, stop: the positions of the stream, counted over all processes, between which images
+            are taken. Their difference is a multiple of the global batch.
     """
 
     def __init__(

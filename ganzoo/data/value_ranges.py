@@ -1,4 +1,4 @@
-"""Do the files' values use the range of their type, or will everything look black?"""
+"""Check whether values use the range of their type; otherwise images look almost black."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CURE = {
 
 
 class Span(NamedTuple):
-    """The smallest and the largest value of a file, and the largest that its type can hold."""
+    """The smallest and the largest value of a file, and the largest value of its type."""
 
     low: int
     high: int
@@ -25,13 +25,13 @@ class Span(NamedTuple):
 
 
 def dark(what: str, low: float, high: float, dtype: np.dtype) -> str:
-    """A sentence where integer values end far below the type's largest; else "".
+    """Return a warning if integer values are far below the type's largest value, or "".
 
     Args:
-        what: whose values, for the sentence.
+        what: the name of the values, for the warning.
         low: the smallest value.
         high: the largest value.
-        dtype: of the array; other than uint8 and uint16, nothing is said.
+        dtype: the dtype of the array. There is no warning for other types than uint8 and uint16.
     """
     bits = _bits_of_dark(high, dtype)
     if not bits:
@@ -43,19 +43,19 @@ def dark(what: str, low: float, high: float, dtype: np.dtype) -> str:
 
 
 def span_of_dark(array: np.ndarray) -> Span | None:
-    """The values of a file of the kind that `dark` speaks of; None of any other."""
+    """Return the values of a file for which `dark` returns a warning; None for other files."""
     if not array.size or not _bits_of_dark(array.max(), array.dtype):
         return None
     return Span(int(array.min()), int(array.max()), int(np.iinfo(array.dtype).max))
 
 
 def dark_files(found: Mapping[str, Span], looked_at: int, most: int = 5) -> str:
-    """A sentence that names single files of the kind that `dark` speaks of; "" for none.
+    """Return a warning that lists the files for which `dark` returns a warning, or "".
 
     Args:
         found: the values of each such file, by its name.
-        looked_at: how many files were looked at.
-        most: names that are given.
+        looked_at: the number of files that were inspected.
+        most: the largest number of names in the warning.
     """
     if not found:
         return ""
@@ -73,6 +73,6 @@ def dark_files(found: Mapping[str, Span], looked_at: int, most: int = 5) -> str:
 
 
 def _bits_of_dark(high: float, dtype: np.dtype) -> int:
-    """Bits of the type, 8 or 16, where the largest value is far below what they hold; else 0."""
+    """Return the bits of the type, 8 or 16, if the largest value is far below its maximum, or 0."""
     bits = {np.dtype(np.uint8): 8, np.dtype(np.uint16): 16}.get(dtype, 0)
     return bits if bits and 0 < high <= _DARK[bits] else 0

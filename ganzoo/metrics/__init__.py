@@ -1,6 +1,6 @@
-"""For metrics of one's own: figures that compare images, and judges that are trained once.
+"""Functions for new metrics: scores that compare images, and judge networks that are trained once.
 
-`ganzoo.metrics.image` also has the core's own metrics.
+`ganzoo.metrics.image` also contains the core's own metrics.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Metrics that compare a generated image with its target, on 8-bit values.
 
-Every metric's `mean` is the mean of its `per_image` values; where the figure is a ratio of two
-means over the set, each image's value is divided by the set's mean, so that this holds too. No
-value is infinite or NaN, so that each can be written as JSON.
+Every metric's `mean` is the mean of its `per_image` values. Where a metric is a ratio of two means
+over the set, each image's value is divided by the set's mean, so that the rule is true here too. No
+value is infinite or NaN, so that all values can be written as JSON.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SSIM_WINDOW = 7
 
 
 def _eight_bit(images: Tensor) -> np.ndarray:
-    """N x C x H x W on the 8-bit grid of [-1, 1] as N x H x W x C uint8."""
+    """Convert N x C x H x W, on the 8-bit grid of [-1, 1], to N x H x W x C uint8."""
     values = ((images.detach().cpu().double() + 1) * 127.5).round().clamp(0, 255)
     array: np.ndarray = values.permute(0, 2, 3, 1).numpy().astype(np.uint8)
     return array
@@ -39,15 +39,16 @@ def _score(values: list[float]) -> Score:
 
 
 def l1(a: np.ndarray, b: np.ndarray) -> float:
-    """Mean |a - b| / 127.5: the mean absolute error in units of [-1, 1], 0 to 2."""
+    """Return the mean of |a - b| / 127.5: the mean absolute error in units of [-1, 1], 0 to 2."""
     return float(np.abs(a.astype(np.int16) - b).mean() / 127.5)
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    """Peak signal-to-noise ratio in dB, scikit-image's with data_range 255.
+    """Return the peak signal-to-noise ratio in dB, from scikit-image with data_range 255.
 
-    It is infinite for equal images; those get the largest value that unequal ones of their size can
-    have, that of one value off by one: 101.1 dB for 256 x 256 x 3.
+    It would be infinite for equal images. These get the largest value that different images of
+    their size can have, which is that of a single value that differs by one: 101.1 dB for
+    256 x 256 x 3.
     """
     from skimage.metrics import peak_signal_noise_ratio
 
@@ -57,7 +58,9 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def ssim(a: np.ndarray, b: np.ndarray) -> float:
-    """Structural similarity (Wang et al. 2004), scikit-image's: 7 x 7 uniform window, per channel.
+    """Return the structural similarity (Wang et al. 2004), from scikit-image.
+
+    It uses a uniform window of 7 x 7 pixels, and the mean over channels.
 
     Raises:
         DataError: when an image is smaller than the window.
@@ -75,7 +78,7 @@ def ssim(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def gradient_energy(image: np.ndarray) -> float:
-    """Mean |dx| + mean |dy| of neighbouring pixels, in 8-bit grey levels."""
+    """Return the mean |dx| + mean |dy| of neighbouring pixels, in 8-bit grey levels."""
     values = image.astype(np.int16)
     energy = 0.0
     for axis in (0, 1):
@@ -85,7 +88,7 @@ def gradient_energy(image: np.ndarray) -> float:
 
 
 class _Pairwise(ABC):
-    """Base of the metrics that are one number for a generated image and its target."""
+    """The base class of metrics with one value for a generated image and its target."""
 
     needs = frozenset({"target"})
     name: str
@@ -96,15 +99,15 @@ class _Pairwise(ABC):
 
     @abstractmethod
     def of(self, generated: np.ndarray, target: np.ndarray) -> float:
-        """Value of one pair, both H x W x C uint8."""
+        """Return the value of one pair, both H x W x C uint8."""
 
     def update(self, batch: Mapping[str, Tensor], generated: Tensor) -> None:
-        """Take in N x C x H x W images on the 8-bit grid of [-1, 1]."""
+        """Add N x C x H x W images on the 8-bit grid of [-1, 1]."""
         pairs = zip(_eight_bit(generated), _eight_bit(batch["target"]), strict=True)
         self.values.extend(self.of(image, target) for image, target in pairs)
 
     def compute(self) -> dict[str, Score]:
-        """The mean and each image's value; nothing when nothing was taken in."""
+        """Return the mean and each image's value; empty when there were no images."""
         return {self.name: _score(self.values)} if self.values else {}
 
 
@@ -148,7 +151,10 @@ class SSIM(_Pairwise):
 
 
 class GradientEnergy:
-    """How much the image changes from pixel to pixel, beside the targets: blur is below 1."""
+    """Compare the gradient energy of images with that of their targets.
+
+    The value is below 1 for blurred images.
+    """
 
     needs = frozenset({"target"})
     better: ClassVar[Mapping[str, str]] = {"gradient_energy": "near 1"}
@@ -163,18 +169,21 @@ class GradientEnergy:
         self.real: list[float] = []
 
     def update(self, batch: Mapping[str, Tensor], generated: Tensor) -> None:
-        """Take in N x C x H x W images on the 8-bit grid of [-1, 1]."""
+        """Add N x C x H x W images on the 8-bit grid of [-1, 1]."""
         self.generated.extend(map(gradient_energy, _eight_bit(generated)))
         self.real.extend(map(gradient_energy, _eight_bit(batch["target"])))
 
     def compute(self) -> dict[str, Score]:
-        """The ratio; nothing when all targets are flat, beside which there is no ratio."""
+        """Return the ratio; empty when all targets have a single colour, so that there is none."""
         real = sum(self.real) / max(len(self.real), 1)
         return {"gradient_energy": _score([g / real for g in self.generated])} if real else {}
 
 
 class OwnOther:
-    """Whether an image is nearer to its own target than to others': 1 means that it ignores it."""
+    """Measure whether an image is nearer to its own target than to other images' targets.
+
+    A value of 1 means that the generator ignores its input.
+    """
 
     needs = frozenset({"target"})
     better: ClassVar[Mapping[str, str]] = {"own_other": "lower"}
@@ -189,12 +198,12 @@ class OwnOther:
         self.targets: list[np.ndarray] = []
 
     def update(self, batch: Mapping[str, Tensor], generated: Tensor) -> None:
-        """Take in N x C x H x W images on the 8-bit grid of [-1, 1]; all are kept in memory."""
+        """Add N x C x H x W images on the 8-bit grid of [-1, 1]; all are kept in memory."""
         self.generated.extend(_eight_bit(generated))
         self.targets.extend(_eight_bit(batch["target"]))
 
     def compute(self) -> dict[str, Score]:
-        """The ratio; nothing for a set without two different targets of one size to compare."""
+        """Return the ratio; empty for a set without two different targets of the same size."""
         count = len(self.generated)
         own, other = [], []
         for index, image in enumerate(self.generated):

@@ -1,4 +1,4 @@
-"""Networks that judge generated samples: a metric trains one once and keeps it in the cache."""
+"""Judge networks, with which metrics score generated samples; they are trained once and cached."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Judge = TypeVar("Judge", bound=nn.Module)
 
 
 def judge_file(folder: str, settings: str, sources: Iterable[Path]) -> Path:
-    """Return where a judge is kept: `FOLDER/HASH.safetensors` in ganzoo's cache.
+    """Return the path of a judge's weights: `FOLDER/HASH.safetensors` in ganzoo's cache.
 
     Args:
         folder: the name of the metric's folder in the cache.
-        settings: all that the training depends on, such as options and the size of images.
-        sources: files whose code decides what a trained judge is; their contents are hashed too.
+        settings: everything on which the training depends, such as options and the size of images.
+        sources: the files whose code defines and trains the judge; their contents are hashed too.
     """
     code = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
     name = hashlib.sha256(f"{settings} {code}".encode()).hexdigest()[:20]
@@ -32,16 +32,16 @@ def judge_file(folder: str, settings: str, sources: Iterable[Path]) -> Path:
 def kept_judge(file: Path | None, build: Callable[[], Judge], train: Callable[[], Judge]) -> Judge:
     """Return a judge in eval mode: read from its file, or trained and written there.
 
-    A damaged file is replaced. torch's global random generator is left as it was, as far as
-    `train` does so.
+    A damaged file is replaced. The states of the global random generators don't change, unless
+    `train` changes them.
 
     Args:
-        file: see `judge_file`; None: neither read nor written.
-        build: makes a judge whose weights are loaded afterwards.
-        train: makes a trained judge.
+        file: the path from `judge_file`; None: no file is read or written.
+        build: returns a judge whose weights are loaded afterwards.
+        train: returns a trained judge.
     """
     if file is not None and file.is_file():
-        with isolated():  # its first weights are drawn, and never used
+        with isolated():  # the initial weights are drawn at random but never used
             judge = build()
         try:
             judge.load_state_dict(load_file(file))
