@@ -119,7 +119,7 @@ def _look_at_broken(
     """Add the problems of a split that can't be opened, perhaps only because of one sample."""
     try:
         source: DataSource = recipe.data.build(split)
-    except (DataError, OSError):  # `reason` says which
+    except (DataError, OSError):  # `reason` is this error
         pass
     else:
         look(source, split)

@@ -148,7 +148,7 @@ class PreparedData:
         try:
             made = self.augments[stage - 1](sample, rng) if stage else self.source.load(index, rng)
         except DataError as error:
-            if stage == 0:  # the source has named the file
+            if stage == 0:  # the source's error names the file
                 raise
             message = ": ".join(filter(None, (error.where, error.message)))
             raise DataError(message, where=self.name(index), hint=error.hint) from error

@@ -83,7 +83,7 @@ class SampleCache:
         record = os.pread(self._file, size, start)
         if len(record) != size:
             return None
-        kept: tuple[int, dict[str, np.ndarray]] = pickle.loads(record)  # noqa: S301  # our own
+        kept: tuple[int, dict[str, np.ndarray]] = pickle.loads(record)  # noqa: S301  # from `put`
         return kept
 
     def put(self, index: int, record: bytes) -> None:

@@ -54,8 +54,8 @@ def resolve(train: Train, stored: Resolved | None = None) -> Resolved:
 
     Args:
         train: the recipe's table.
-        stored: the settings of an earlier part of the same run. `auto` keeps their values where
-            the device is the same.
+        stored: the settings of an earlier part of the same run. `auto` keeps their precision and
+            threads where the device is the same.
 
     Raises:
         EnvironmentFault: when the device is missing or doesn't support the precision, or when the
@@ -113,7 +113,7 @@ class Session:
             cpu=resolved.device == "cpu",
             mixed_precision=_AUTOCAST[resolved.precision],
             # The number is passed as a plugin, because the environment that `accelerate launch`
-            # sets would override a plain number. Accelerate doesn't see our loader, so it can't
+            # sets would override a plain number. Accelerate doesn't know our loader, so it can't
             # synchronise at the end of the data.
             gradient_accumulation_plugin=GradientAccumulationPlugin(
                 num_steps=accumulate, adjust_scheduler=False, sync_with_dataloader=False

@@ -183,7 +183,7 @@ def _tried(
     try:
         with torch.device("meta"):
             network = build_network(component, io, seed, role)
-        # Batch norm rejects a single image with a 1 x 1 feature map, so there are at least two.
+        # torch's batch norm rejects a single image with a 1 x 1 feature map, so two are used.
         return network, *_forward(network, io, max(2, recipe.train.batch_size))
     except GanzooError:
         raise

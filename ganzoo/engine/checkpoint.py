@@ -289,7 +289,8 @@ def newest_good(root: Path, *, below: Path | None = None) -> tuple[Path | None, 
 def weights_files(folder: Path) -> dict[str, str]:
     """Return the paths of a checkpoint's weights by role: the EMA weights where there are any."""
     found = {}
-    for file in sorted(folder.glob("*.safetensors"), reverse=True):  # x.safetensors, x.ema...
+    # x.ema.safetensors comes after x.safetensors and replaces it.
+    for file in sorted(folder.glob("*.safetensors"), reverse=True):
         if file.stem != _TRAINING:
             found[file.stem.removesuffix(".ema")] = str(file)
     return found
@@ -320,7 +321,7 @@ def load(folder: Path) -> State:
 
     Raises:
         EnvironmentFault: when a newer version of ganzoo wrote it.
-        DataError: when a file has a correct hash but isn't a safetensors file.
+        DataError: when a file has a correct hash but its content is invalid.
     """
     plain = unspelt(read_json(folder / f"{_TRAINING}.json"))
     if plain.pop("format") > FORMAT:

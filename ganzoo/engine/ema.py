@@ -32,6 +32,6 @@ class Ema:
         decay = 0.5 ** (images / self.half_life.at(clock))
         averaged: list[Tensor] = list(self.module.parameters())
         current: list[Tensor] = list(net.parameters())
-        torch._foreach_lerp_(averaged, current, 1 - decay)  # as torch.optim.swa_utils does
+        torch._foreach_lerp_(averaged, current, 1 - decay)  # torch.optim.swa_utils uses it too
         for mine, theirs in zip(self.module.buffers(), net.buffers(), strict=True):
             mine.copy_(theirs)

@@ -241,7 +241,7 @@ def _send(children: Sequence[subprocess.Popen[bytes]], number: int) -> None:
 
 @contextlib.contextmanager
 def _stopped_together(children: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
-    """Let Ctrl-Z suspend the children too, until this process continues."""
+    """Let Ctrl-Z suspend the children too, until this process is resumed."""
     if not hasattr(signal, "SIGTSTP"):
         yield
         return

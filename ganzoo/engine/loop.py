@@ -168,8 +168,8 @@ class Loop:
         return alone or self.session.device.type == "cpu" or step % 10 == 0
 
     def _due(self, step: int, before: int, after: int, *, agree: bool) -> dict[Ticker, bool]:
-        # An interval in minutes restarts when `due` returns True, so it is asked only in a step
-        # in which the processes act on the answer.
+        # An interval in minutes restarts when `due` returns True. So `due` is called only in steps
+        # in which the processes use its result.
         return {
             clock: (agree or not clock.by_time) and clock.due(step, before, after)
             for clock in self._clocks()

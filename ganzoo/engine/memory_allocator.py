@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of malloc.h, the same on every architecture
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # from malloc.h, for every architecture
 
 
 def keep_freed_memory() -> bool:

@@ -135,7 +135,8 @@ class Stepper:
             return
         values = iter(torch.cat([waiting[-1] for waiting in self._waiting]).tolist())
         for step, player, terms, _ in self._waiting:
-            for term, value in zip(terms, values, strict=False):  # `values` goes on
+            # `values` also contains the terms of the next turns.
+            for term, value in zip(terms, values, strict=False):
                 key = f"{player}/{term}"
                 self._sums[key] = self._sums.get(key, 0.0) + value
                 self._counts[key] = self._counts.get(key, 0) + 1

@@ -92,7 +92,7 @@ def meet(device: str) -> None:
     """
     distributed: Any = importlib.import_module("torch.distributed")  # it is only partly typed
     mine = place()
-    # Where a launcher has set LOCAL_RANK, accelerate needs a process group even for one process.
+    # Where a launcher has set LOCAL_RANK, accelerate creates a process group even for one process.
     alone = mine.world == 1 and int(os.environ.get("LOCAL_RANK") or -1) == -1
     if alone or distributed.is_initialized():
         return

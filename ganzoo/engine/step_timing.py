@@ -47,8 +47,8 @@ class StepTime:
     Args:
         seconds: the seconds of one step whose images are already in the caches.
         reading: the seconds that it takes to read an image for the first time.
-        timed: the number of images in a step that was measured. It is less than `images` where a
-            whole step would take too long; `seconds` is then extrapolated to `images`.
+        timed: the number of images in a step that was measured. It is one batch, or less where a
+            whole batch would take too long; `seconds` is extrapolated from it to `images`.
         images: the number of images per step.
         steps: the number of steps that the recipe plans.
         samples: the number of samples of the training data.

@@ -155,7 +155,7 @@ class Trainer:
         train = self.recipe.train
         last = self.planned_steps * self.images_per_step
         # After a resume with another number of processes, `images` may not be a multiple of the
-        # images per step. The steps then go on from there.
+        # images per step. The steps then continue from there.
         stop = self.images + -(-(last - self.images) // self.images_per_step) * self.images_per_step
         sampler = StreamSampler(
             length=len(self.data),
@@ -205,8 +205,8 @@ class Trainer:
         This is called before anything is saved or shown.
 
         Raises:
-            DivergedError: when one isn't finite. The error names player, term and step, or the
-                tensors.
+            DivergedError: when one isn't finite, in every process. The error names player, term
+                and step, or the tensors.
         """
         self.stepper.check_finite()
         for role, net in self.nets.items():

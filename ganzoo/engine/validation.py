@@ -1,6 +1,7 @@
 """Make samples, validations and the final evaluation of a run.
 
-Their errors don't end the training, except when networks have diverged.
+Their errors don't end the training, except when networks have diverged or `checkpoints.best` isn't
+a metric.
 """
 
 from __future__ import annotations

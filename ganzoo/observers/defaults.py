@@ -18,7 +18,7 @@ def default_observers(run: Run) -> list[object]:
     if not run.voice.quiet:
         observers.append(ConsoleObserver(run.voice))
     if run.recipe.watch.tensorboard:
-        from ganzoo.observers.tensorboard import TensorBoard  # imports all of tensorboard
+        from ganzoo.observers.tensorboard import TensorBoard  # this imports tensorboard
 
         observers.append(TensorBoard(run.path))
     return observers
