@@ -1,1 +1,1 @@
-"""The engine trains: only this part uses optimizers, Accelerate, ranks, precision and run files."""
+"""The engine trains networks, with optimizers, Accelerate, several ranks and checkpoints."""

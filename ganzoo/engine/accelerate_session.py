@@ -184,7 +184,7 @@ class Session:
 
         The loader pins the memory of batches for a GPU, so that the copy only enters the device's
         queue. As long as no step waits for the device, the next batch's copy is queued while this
-        step is computed. This has not been measured on a GPU yet. A separate CUDA stream would
+        step is computed. This has not been tried on a GPU yet. A separate CUDA stream would
         hide the copy itself (1.6 MB for a pair of 256 x 256 images, about 0.1 ms), but both
         streams would have to be synchronised.
         """

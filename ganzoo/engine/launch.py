@@ -224,9 +224,9 @@ def _wait(children: Sequence[subprocess.Popen[bytes]]) -> tuple[int, int | None]
 
 
 def _code(ended: int) -> int:
-    """Return a process's exit code; 130 for one that a signal to stop ended directly.
+    """Return a process's exit code, which is 130 if a stop signal killed the process.
 
-    Such a signal ends a process that hasn't installed its signal handlers yet.
+    Such a signal kills a process that hasn't installed its signal handlers yet.
     """
     if -ended in HEEDED:
         return ExitCode.INTERRUPTED

@@ -68,7 +68,10 @@ class Stepper:
         """How often each player's weights were moved, in earlier parts of the run too."""
 
     def __call__(self, player: str, terms: Mapping[str, Tensor]) -> None:
-        """Make one step that minimises the sum of `terms` with respect to the player's weights."""
+        """Add the gradients of the sum of `terms`, and make a step when they are complete.
+
+        They are complete after `train.accumulate` batches.
+        """
         if player not in self.optimizers:
             known = ", ".join(self.optimizers)
             raise PluginError(f"the task optimises {player!r}, and its players are: {known}")
