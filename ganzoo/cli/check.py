@@ -10,7 +10,8 @@ from ganzoo.cli.console import error_document, print_columns, print_json, report
 from ganzoo.errors import ExitCode, GanzooError
 
 _NO_PLACE = {"file": "", "line": 0, "column": 0, "key": "", "where": ""}
-"""Keys of problems that have no place in a recipe's text, so that all problems have the same."""
+"""The default values for a problem that has no place in a recipe's text. With them, all problems in
+the JSON report have the same keys."""
 
 
 @click.command()

@@ -123,7 +123,8 @@ def report_error(error: GanzooError, *, as_json: bool = False, debug: bool = Fal
 
 
 _MOST = 1000
-"""Signs of an error's message that are shown: what is quoted in it may have any length."""
+"""The largest number of characters that are shown of each part of an error message. The text that a
+message quotes may have any length."""
 
 
 def _error() -> str:

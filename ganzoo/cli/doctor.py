@@ -27,13 +27,14 @@ SIGNS = {"ok": "  ", "note": "  ", "warning": "! ", "broken": "X "}
 COLOURS = {"warning": "yellow", "broken": "red"}
 LIBRARIES = ("accelerate", "albumentations", "numpy", "safetensors", "tensorboard", "timm")
 LITTLE = 2 * 2**30
-"""Bytes of free disk below which a warning is due: checkpoints and data sets are large."""
+"""The number of bytes of free disk space below which a warning is given. Checkpoints and data sets
+are large."""
 VARIABLES = (
     *("GANZOO_DATA", "GANZOO_CACHE", "GANZOO_DISABLE_PLUGINS", "GANZOO_PLUGIN_AUTOLOAD"),
     *("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "PYTORCH_ENABLE_MPS_FALLBACK"),
     *("WORLD_SIZE", "RANK", "LOCAL_WORLD_SIZE"),
 )
-"""Variables of the environment that change what ganzoo does, here or through torch."""
+"""The environment variables that change what ganzoo does, either directly or through torch."""
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from typing import Any
 import click
 
 MODES = ("paper", "deterministic", "running")
-"""As in `ganzoo.inference.modes`, which imports torch; a test compares them."""
+"""The modes of `ganzoo.inference.modes`. They are repeated here because that module imports torch.
+A test compares the two."""
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-"""`auto` and those of `ganzoo.inference.precision`, likewise."""
+"""`auto` and the precisions of `ganzoo.inference.precision`, repeated for the same reason."""
 
 mode = click.option(
     "--mode",

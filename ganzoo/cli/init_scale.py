@@ -19,20 +19,25 @@ if TYPE_CHECKING:
 Measure = Callable[["Scale"], "StepTime"]
 
 LEAST_STEPS = 3_000
-"""Fewer steps show too little; a smaller size is chosen before that."""
+"""The number of steps that a training should have. The result of fewer steps shows too little, so a
+smaller scale is chosen instead if there is one."""
 ENOUGH_STEPS = 10_000
-"""More than so many aren't proposed for a first result, nor more than the published plan has."""
+"""The number of steps that is enough for a first result. More steps are proposed only to complete
+the last epoch."""
 _SHARE = 0.85
-"""Of the time that is wanted, what steps may take: the rest is for the start and for samples."""
+"""The share of the wanted time that the steps may take. The rest is for the start and for
+samples."""
 _FALLBACK = 128
-"""Pixels where nothing could be measured."""
+"""The largest image size, in pixels, that is chosen if no scale could be measured."""
 _SLACK = 1.1
-"""By how much the last epoch may be longer than there is time for, since epochs are whole."""
+"""The factor by which a training may be longer than planned, so that its last epoch is complete."""
 _HOPELESS = 4
-"""What would need so many times the time that there is isn't measured, but for the last scale."""
+"""A scale isn't measured if its training is expected to take more than this many times the
+available time. The last scale is always measured."""
 _SMALLEST = 16
 _GROWTH = 0.75
-"""With which power of the work a step's time grows, where a single scale was measured."""
+"""The assumed power of the work with which the time of a step grows. It is used if the measured
+scales don't show the growth."""
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from ganzoo.recipe import Recipe
 
 DEFAULT_SECONDS = 600.0
-"""How long a first training takes where nobody says another time."""
+"""The time that a first training takes if the user doesn't ask for another time."""
 _HEADERS = 200
-"""Images whose sizes are looked at."""
+"""The largest number of images whose sizes are read."""
 _PATIENCE = 5.0
-"""Seconds a step beyond which the published setting isn't measured, but reckoned."""
+"""The expected time of a step, in seconds, from which on the published setting isn't measured. The
+time that it takes is then extrapolated."""
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 PAPER = "# ---- The published setting"
-"""How the line begins below which all is commented out."""
+"""The beginning of the line below which everything is commented out."""
 HERE = "# ---- For this machine"
-"""How the line begins below which, up to `PAPER`, are the tables that the former would replace."""
+"""The beginning of the line above the tables for this machine. They end at `PAPER`, and the tables
+below `PAPER` would replace them."""
 
 
 def recipe_text(out: Path, base: str, data: Mapping[str, Any], because: str) -> str:

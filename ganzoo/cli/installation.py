@@ -17,7 +17,7 @@ from urllib.request import url2pathname
 import ganzoo
 
 PUBLIC = ("https", "http", "ssh", "git")
-"""Schemes of addresses that mean something on another machine."""
+"""The URL schemes of addresses that other machines can use too."""
 
 
 @dataclass(frozen=True)

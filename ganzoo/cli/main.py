@@ -45,10 +45,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "runs": ("ganzoo.cli.runs", "List and compare runs."),
     "doctor": ("ganzoo.cli.doctor", "Look over this installation and machine."),
 }
-"""Each command's module, which has a click command called `command`, and its line of `--help`."""
+"""The module of each command, which has a click command called `command`, and the command's line in
+`--help`."""
 
 SHORT = ("list", "show", "schema")
-"""Commands that import many modules, say what is in them, and end."""
+"""The commands that import many modules, print what these contain, and end."""
 
 _ON = "`ganzoo run --resume RUN --set train.epochs=N` trains a run further on its own data"
 _IMAGES = "`ganzoo predict RUN IMAGES -o FOLDER` makes images from images"
@@ -66,7 +67,8 @@ OTHER_WORDS = {
     "export": "weights can't be brought into other formats yet; they lie in a run's checkpoints, a "
     f"safetensors file for each network; {_IMAGES}",
 }
-"""What does the work of commands that other programs have, by the name that they have there."""
+"""The names of commands that other programs have, each with a hint about what does the same
+here."""
 
 
 @click.group(

@@ -13,7 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("ganzoo.cli.plugins_check", "Check a plugin against the contract."),
     "install": ("ganzoo.cli.plugins_install", "Install plugins with pip, after a check."),
 }
-"""Each subcommand's module, which has a click command called `command`, and its help."""
+"""The module of each subcommand, which has a click command called `command`, and its help."""
 
 
 @click.group(cls=LazyGroup, table=COMMANDS, invoke_without_command=True)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ganzoo.testing import Case
 
 FRAMES = 3
-"""Of a traceback's last calls inside the plugin, how many are shown."""
+"""The number of calls inside the plugin, the last ones of a traceback, that are shown."""
 
 Outcome = Literal["passed", "failed", "skipped"]
 

@@ -24,7 +24,7 @@ from ganzoo.plugin_system.discovery import CORE, GROUP, PREFIX
 from ganzoo.plugin_system.registry import current
 
 KEPT = (CORE, "torch")
-"""Distributions that no plugin may replace."""
+"""The distributions that no plugin may replace."""
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 

@@ -23,17 +23,18 @@ from ganzoo.plugin_system.discovery import CORE, distribution_of
 from ganzoo.plugin_system.registry import current
 
 PLACEHOLDER = "FILL-IN-THE-ADDRESS-OF-GANZOO"
-"""Stands where ganzoo's address would, when neither the user nor the metadata know it."""
+"""The text that replaces ganzoo's address if neither the user nor the metadata contain it."""
 
 KINDS = (
     *("generator", "discriminator", "loss", "task", "data"),
     *("diffaugment", "metric", "callback"),
 )
-"""Kinds that the template has, in the order in which a package lists them."""
+"""The kinds for which there is a template, in the order in which a package lists them."""
 
 USUAL = ("generator", "loss")
 STAND_INS = ("data", "metric")
-"""Kinds whose table of the recipe is said in any case."""
+"""The kinds whose table is in every new recipe. If the plugin has no component of such a kind, the
+table names another component."""
 
 LAYOUT = {
     "pyproject.toml": "pyproject.toml",
@@ -46,7 +47,7 @@ LAYOUT = {
     "src/$package/recipes/demo.toml": "demo.toml",
     "tests/test_conformance.py": "test_conformance.py",
 }
-"""Where each of the template's common files goes."""
+"""The files that every new package has: the path in the package, and the name of the template."""
 
 
 @click.command("new")
