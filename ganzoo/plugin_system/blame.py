@@ -49,7 +49,7 @@ class _Place(NamedTuple):
     frame: FrameType
     line: int
     owner: PluginRecord | None
-    """None: ganzoo itself."""
+    """The plugin that contains the code; None means ganzoo itself."""
 
     def __str__(self) -> str:
         code = self.frame.f_code

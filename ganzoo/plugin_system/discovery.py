@@ -31,13 +31,14 @@ from ganzoo.plugin_system.declarations import RefusedError, ask
 
 GROUP = "ganzoo.plugins"
 CORE = ganzoo.DISTRIBUTION
-"""The distribution that may own any namespace; all others own the one in their name."""
+"""The distribution that may own any namespace. Every other distribution owns the one in its
+name."""
 
 PREFIX = "ganzoo-"
-"""How the name of a plugin's distribution begins; the namespace follows."""
+"""The beginning of the name of a plugin's distribution. The namespace follows it."""
 
 SLOW = 0.5
-"""Seconds of wall clock from which on the import of a plugin is called slow."""
+"""The wall-clock time in seconds from which on the import of a plugin is called slow."""
 
 _NAMESPACE = re.compile(r"[a-z][a-z0-9_]*")
 

@@ -53,10 +53,10 @@ _LIMITS = {
 
 
 _MOST = 200
-"""Errors of one table that are explained."""
+"""The largest number of errors of one table that are explained."""
 UNKNOWN = "unknown option"
 QUOTES = "put it in quotes"
-"""The hint for what would be text if it stood in quotes."""
+"""The hint for a value that would be text if it stood in quotes."""
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from pydantic.fields import FieldInfo
 from ganzoo.api import Ref
 
 Form = Literal["component", "table", "choice", "union", "list", "tuple", "other"]
-"""`component`: an id, or a table with `use`; `table`: a model's; `choice`: one of several values;
-`list`: an array of any length; `tuple`: one with a type for each place."""
+"""The form of an option's value. `component`: an id, or a table with `use`. `table`: the table of a
+model. `choice`: one of several values. `list`: an array of any length. `tuple`: an array with a
+type for each place."""
 
 
 @dataclass(frozen=True)

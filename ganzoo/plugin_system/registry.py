@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["Entry", "Registry", "activate", "current"]
 
 CORE_KEYS: dict[Kind, str] = {"augment": "on", "data": "fallback", "loss": "name"}
-"""The key of a kind's table, besides `use`, that is no option of the component."""
+"""For each kind, the key of a component's table, besides `use`, that isn't an option of the
+component."""
 
 log = logging.getLogger(__name__)
 

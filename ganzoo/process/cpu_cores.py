@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SPINS = "3000"
-"""How often a waiting thread of OpenMP looks before it sleeps."""
+"""The number of times that a waiting OpenMP thread checks for work before it sleeps."""
 
 
 def cores(root: Path = Path("/")) -> int:

@@ -17,8 +17,8 @@ _SAID = re.compile(
     r"|can't start new thread|failed to map segment",
     re.IGNORECASE,
 )
-"""What torch's allocators, CUDA's libraries, NumPy, OpenCV, Python and the system's loader
-of libraries say in their messages."""
+"""The parts of error messages about missing memory from torch's allocators, CUDA's libraries,
+NumPy, OpenCV, Python and the system's loader of libraries."""
 
 _ASKED = re.compile(r"allocate (\d+(?:\.\d*)?) ?(bytes|KiB|MiB|GiB|TiB|PiB|EiB)?\b", re.IGNORECASE)
 

@@ -23,17 +23,19 @@ HEEDED = tuple(
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGXCPU")
     if hasattr(signal, name)  # Windows has only the first two
 )
-"""What terminals, users and schedulers send to a program that is to end soon."""
+"""The signals that terminals, users and schedulers send to a program that should end soon."""
 
 INSISTENT = (signal.SIGINT, signal.SIGTERM)
-"""Those whose second one means "at once". Schedulers repeat the others, or send them before it."""
+"""The signals whose second one ends the process at once. Schedulers repeat the other signals, or
+send them before one of these."""
 
 TOGETHER = 0.5
-"""Seconds within which two signals are one: `timeout` and some schedulers send theirs twice, to
-the process and to its group."""
+"""Signals that arrive within this many seconds count as one. `timeout` and some schedulers send
+their signal twice: to the process and to its group."""
 
 PATIENCE = 5.0
-"""Seconds that a step may take after the first signal before the user hears what it is at."""
+"""The time in seconds that a step may take after the first signal. After that time, the user is
+shown what the process is doing."""
 
 
 class StopFlag:

@@ -12,9 +12,9 @@ from ganzoo.recipe.toml_positions import Keys
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LAYOUT = "\n\r\t"
-"""What a text may have, unless it is a path."""
+"""The control characters that a text may contain, unless it is a path."""
 _WINDOWS = re.compile(r"[A-Za-z]:|\\")
-"""How the path of a file on Windows begins."""
+"""The beginning of a file's path on Windows."""
 _PATHS: tuple[Keys, ...] = (("out",), ("name",))
 
 

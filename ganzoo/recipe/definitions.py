@@ -52,7 +52,7 @@ _USES_NONE: Schema = {
     "required": ["use"],
 }
 _WORDS = {"description", "default", "title"}
-"""Keywords that admit and refuse nothing."""
+"""The keywords that don't change which values are valid."""
 
 log = logging.getLogger(__name__)
 

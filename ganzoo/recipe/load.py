@@ -108,7 +108,7 @@ def load_document(
 
 
 MOST_PARENTS = 100
-"""Recipes that one may extend, directly and through others."""
+"""The largest number of recipes that one recipe may extend, directly and through others."""
 
 
 def read_text(file: Traversable) -> str:
@@ -135,15 +135,15 @@ def read_text(file: Traversable) -> str:
 class _Reader:
     registry: registries.Registry
     places: bool = True
-    """Whether to find the place of each value."""
+    """Whether the place of each value is found."""
     count: int = 0
-    """Files read so far."""
+    """The number of files read so far."""
     parents: int = 0
-    """Recipes named by `extends` so far."""
+    """The number of recipes named by `extends` so far."""
     above: list[Path] = field(default_factory=list)
-    """Files whose `extends` are being followed."""
+    """The files whose `extends` are being followed."""
     seen: dict[Traversable, Node] = field(default_factory=dict)
-    """What files say that were read already: two parents may have one in common."""
+    """The content of the files that were read already. Two parents may extend the same file."""
 
     def read(self, file: Traversable) -> Node:
         if file not in self.seen:
@@ -202,7 +202,7 @@ class ReadRecipe:
     reader: _Reader
     tree: Node
     stem: str
-    """Its name if it has none."""
+    """The name of the recipe if it doesn't contain one."""
     text: str = ""
     path: Path | None = None
 

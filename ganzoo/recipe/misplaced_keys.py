@@ -18,7 +18,7 @@ from ganzoo.recipe.toml_positions import Keys
 Settings = Mapping[str, type[Options]]
 
 _TEXTS = ("name", "summary", "extends", "out")
-"""Keys of a recipe itself that are no tables."""
+"""The top-level keys of a recipe that aren't tables."""
 
 
 def belongs(loc: Keys, tree: Node, registry: Registry, settings: Settings) -> str:

@@ -18,7 +18,7 @@ from ganzoo.api import Chosen, Options, Scalar
 Unit = Literal["steps", "images", "epochs", "minutes"]
 _EVERY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(step|image|epoch|minute)s?\s*")
 _LONGEST = 10**12
-"""Count of a clock that no run reaches."""
+"""The number of steps, images, epochs or minutes that no run reaches."""
 # The same rules for editors, as a pattern: a positive number, and a whole one except for minutes.
 _WHOLE = r"0*[1-9][0-9]{0,11}(\.0+)?"
 _PART = r"(0*[1-9][0-9]{0,11}(\.[0-9]+)?|0+\.[0-9]*[1-9][0-9]*)"
@@ -225,12 +225,12 @@ class Origin:
 
 
 Path_ = tuple[str | int, ...]
-"""Keys from the top of a recipe to a value: `("augment", 0, "height")`."""
+"""The keys from the top of a recipe to a value, such as `("augment", 0, "height")`."""
 
 
 _BEFORE = {"tf32": False, "compile": "off"}
-"""Keys of `[train]` that came later, and what runs did before. A recipe that says so, or nothing,
-means what it meant then, and has the hash that it had."""
+"""The keys of `[train]` that were added later, with the values that describe earlier runs. A recipe
+with such a value, or without the key, means the same as before and has the same hash."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,16 +249,18 @@ class Recipe:
     fallback: Chosen | None = None
     augment: tuple[AugmentEntry, ...] = ()
     networks: Mapping[str, Chosen | None] = field(default_factory=dict)
-    """By table (`generator`, `discriminator`, `network`); None where the recipe says "none"."""
+    """The network of each table (`generator`, `discriminator`, `network`); None if the recipe has
+    "none"."""
     diffaugment: tuple[Chosen, ...] = ()
-    """Applied to whatever a discriminator is shown, in their order."""
+    """The differentiable augmentations of all inputs of a discriminator, in the order of use."""
     loss: tuple[LossEntry, ...] = ()
     metrics: tuple[Chosen, ...] = ()
     callbacks: tuple[Chosen, ...] = ()
     train: Train = Train()
     optimizer: Optimizer = Optimizer()
     players: Mapping[str, Optimizer] = field(default_factory=dict)
-    """Optimizer of each player named in `[players.NAME]`: `optimizer` with its changes."""
+    """The optimizer of each player named in `[players.NAME]`: `optimizer` with the player's
+    changes."""
     ema: Ema = Ema()
     watch: Watch = Watch()
     checkpoints: Checkpoints = Checkpoints()
@@ -267,7 +269,7 @@ class Recipe:
     origins: Mapping[Path_, Origin] = field(default_factory=dict, compare=False)
     path: Path | None = field(default=None, compare=False)
     text: str = field(default="", compare=False)
-    """The recipe file as it was read."""
+    """The text of the recipe file as it was read."""
 
     @property
     def sha256(self) -> str:

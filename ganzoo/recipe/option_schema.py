@@ -20,9 +20,10 @@ from ganzoo.options import COMPONENT
 Schema = dict[str, Any]
 
 _LIMITS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
-"""Pydantic's names of the limits of types whose schema it doesn't know, and the schema's names."""
+"""Pydantic's names of limits, with the names that a schema uses. They are needed for types whose
+schema pydantic doesn't know."""
 _VALUES = {"const", "default", "enum", "examples"}
-"""Keywords that hold values, not schemas."""
+"""The keywords that contain values and not schemas."""
 _NAMED = {"properties", "patternProperties"}
 
 

@@ -13,7 +13,7 @@ from ganzoo.recipe.problems import Problem, at
 from ganzoo.recipe.toml_positions import Keys, Span
 
 _LEAD = "v = "
-"""What is put before a value, so that it is TOML."""
+"""The text that is put before a value to make it valid TOML."""
 
 
 class _CannotSetError(Exception):

@@ -14,15 +14,16 @@ from ganzoo.recipe.problems import Problem
 from ganzoo.recipe.toml_positions import Keys, Span, locate
 
 MOST_BYTES = 250_000
-"""Length of the longest recipe that is read; the longest that is shipped has 4,000."""
+"""The length in bytes of the longest recipe that is read. The longest shipped recipe has 4,000."""
 MOST_PARTS = 20_000
-"""Keys and values in one text. More than these take minutes and gigabytes, and no recipe has
-them."""
+"""The largest number of keys and values in one text. More than these would take minutes and
+gigabytes, and no recipe has them."""
 DEEPEST = 32
-"""Tables and arrays inside each other, and parts of a dotted key."""
+"""The largest number of tables and arrays inside each other, and of parts of a dotted key."""
 
 _INTEGERS = range(-(2**63), 2**63)
-"""What TOML promises to read; longer numbers can't be written to JSON or shown everywhere."""
+"""The integers that every TOML parser reads. Longer ones can't be written to JSON or shown
+everywhere."""
 _TOKEN = re.compile(
     r"""(?P<text>\"{3}(?:[^\\]|\\.)*?\"{3,5}|'{3}.*?'{3,5}|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')|"""
     r"""(?P<space>[ \t]+|\#[^\n]*)|(?P<word>[A-Za-z0-9_+-]+)|(?P<open>[\[{])|(?P<close>[\]}])|"""
@@ -160,4 +161,5 @@ BACKSLASHES = (
 )
 
 _ESCAPE = re.compile(r'"[^"\n]*\\(?:[^"\n]{0,9}|")\s*$')
-"""A line that ends within an escape in double quotes, or right behind one: where reading failed."""
+"""The end of a line inside an escape sequence in double quotes, or directly after one. The line is
+cut where reading failed."""

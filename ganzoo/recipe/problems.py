@@ -11,9 +11,10 @@ from ganzoo.errors import ExitCode, RecipeError, one_line
 from ganzoo.recipe.merge import Mark
 
 _WIDTH, _BEFORE = 120, 60
-"""Signs that are shown of a line, and how many of them before the place of the problem."""
+"""The number of characters that are shown of a line, and the number of those before the problem's
+place."""
 _SHOWN = 20
-"""Problems that are shown of those that a recipe has."""
+"""The largest number of problems of a recipe that are shown."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ KEYS = (
     *("augment", *NETWORKS, "diffaugment", "loss", "metric", "callback"),
     *("train", "optimizer", "players", "ema", "watch", "checkpoints", "inference"),
 )
-"""Every top-level key of a recipe, in the order of a resolved one."""
+"""Every top-level key of a recipe, in the order of a resolved recipe."""
 
 
 def document_of(recipe: Recipe) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from ganzoo.recipe.validate import ARRAYS, NAME, SETTINGS
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 FILE = "recipe.schema.json"
-"""The schema's usual name, and where shipped recipes look for it: beside themselves."""
+"""The usual name of the schema. Shipped recipes expect it in their own folder."""
 
 HELP = {
     "name": "Part of the run directory's path; default: the file's name.",
@@ -38,7 +38,7 @@ HELP = {
     "callback": "Hooks on the run.",
     "players": "Changes of [optimizer] for single players of the task: [players.NAME].",
 }
-"""What each top-level key is, but those of settings, whose models say it."""
+"""The description of each top-level key, except settings, which are described by their models."""
 
 
 def recipe_schema(registry: Registry) -> Schema:

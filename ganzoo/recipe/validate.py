@@ -51,12 +51,13 @@ DEFAULT_METRICS = (
     "ganzoo/gradient_energy",
     "ganzoo/own_other",
 )
-"""What is measured where a recipe has no `[[metric]]`; an empty array measures nothing."""
+"""The metrics of a recipe without `[[metric]]`. With an empty array, only the data's metrics are
+used."""
 
 On = Literal["train", "evaluation", "always"]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 MOST = 50
-"""Unknown keys that are explained."""
+"""The largest number of unknown keys that are explained."""
 
 Model = TypeVar("Model", bound=Options)
 
