@@ -6,5 +6,5 @@ DISTRIBUTION = "torch-ganzoo"
 """The name by which pip knows ganzoo. The import name and the command are `ganzoo`."""
 
 FORMER_DISTRIBUTION = "ganzoo"
-"""The name that pip knew it by before, in old runs and old environments. On PyPI it is another
-project's."""
+"""The former name of the distribution, which old runs and old environments contain. On PyPI this
+name belongs to another project."""

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What the system says when a disk, a quota or a limit on the size of a file leaves no room."""
+"""The system's errors for a disk, a quota or a limit on the size of a file that leaves no room."""
 
 REFUSED = (errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM)
-"""What it says when a file can't be written, or not even read, whatever the program does."""
+"""The system's errors for a file that can't be written, or not even read, whatever the program
+does."""
 
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 _TEMPORARY = re.compile(r"\..+\.([0-9]{1,10})\.tmp", re.DOTALL)

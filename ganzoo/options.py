@@ -23,7 +23,7 @@ from ganzoo.api import Component, Kind, load_target, resolved
 from ganzoo.errors import GanzooError, PluginError, error_text
 
 COMPONENT = "x-ganzoo-component"
-"""The keyword of a JSON Schema that stands for a component; its value is the component's kind."""
+"""The keyword that marks a component in a JSON Schema. Its value is the component's kind."""
 
 
 class Options(BaseModel):

@@ -12,20 +12,21 @@ from PIL import Image, ImageDraw, ImageFont
 GAP = 4
 TEXT = 18
 NOTICE = 256
-"""Side of a notice in pixels."""
+"""The side length of a notice in pixels."""
 LEGIBLE = 192
-"""Pixels; images are enlarged by a whole factor up to this side."""
+"""The side length in pixels up to which small images are enlarged, by a whole factor."""
 BLOCK_SIDE = 640
-"""Pixels that the images of a block are enlarged to together, at most."""
+"""The largest side length in pixels to which the images of a block are enlarged together."""
 
 PLOT = 512
-"""Side of a scatter plot in pixels, without its labels."""
+"""The side length of a scatter plot in pixels, without its labels."""
 GREY = (165, 165, 165)
 COLOURS = (
     *((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167)),
     *((230, 159, 0), (86, 180, 233), (120, 94, 240)),
 )
-"""Told apart by the colour-blind too (Okabe and Ito's, and a violet for their yellow)."""
+"""Colours that colour-blind people can distinguish too. They are Okabe and Ito's colours, with a
+violet instead of the yellow."""
 
 
 def grid(table: Sequence[Mapping[str, np.ndarray]], caption: str) -> Image.Image:

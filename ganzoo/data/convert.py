@@ -12,7 +12,7 @@ from ganzoo.errors import DataError, DivergedError
 from ganzoo.interfaces import Field
 
 _WORTH_A_CALL = 32 * 32
-"""Pixels of an image from which on a call for each image pays."""
+"""The number of pixels of an image from which on a separate call for each image is faster."""
 
 
 def to_tensor(array: np.ndarray, field: Field) -> Tensor:

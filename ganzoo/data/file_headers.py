@@ -12,7 +12,8 @@ from ganzoo.errors import DataError
 Sizes = Callable[[int], Mapping[str, tuple[int, int]]]
 
 MOST = 20_000
-"""Samples whose headers are read: some seconds' worth; of larger splits, spread over all."""
+"""The largest number of samples whose headers are read, which takes some seconds. In a larger
+split, these samples are spread over the whole split."""
 
 
 def try_extremes(data: PreparedData) -> None:

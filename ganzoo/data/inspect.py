@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 MOST_POINTS = 2500
-"""Points of a contact sheet."""
+"""The largest number of samples that are drawn as points in a contact sheet."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Report:
     splits: dict[str, SplitReport] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     prepared: dict[str, PreparedData] = field(default_factory=dict)
-    """Splits that can be used as they are."""
+    """The prepared data of each split that could be opened."""
 
 
 def inspect_data(

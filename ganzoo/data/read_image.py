@@ -22,15 +22,16 @@ from ganzoo.errors import DataError, error_text
 from ganzoo.process.memory import shortage
 
 Channels = Literal["rgb", "gray", "rgba", "any"]
-"""Channels that a reader of images asks for; `any` is what the file has."""
+"""The channels that a reader of images asks for. `any` means the channels of the file."""
 
 IMAGE_SUFFIXES = frozenset(
     (".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 )
-"""Lower-case endings of the files that are taken for images."""
+"""The suffixes, in lower case, of the files that are read as images."""
 
 MAX_PIXELS = 178_956_970
-"""More pixels than this are refused; Pillow's own limit against decompression bombs."""
+"""The largest number of pixels of an image that is read. It is Pillow's own limit, which protects
+against decompression bombs."""
 
 _TOO_LARGE = f"it has more than {MAX_PIXELS:,} pixels, perhaps a decompression bomb"
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")

@@ -23,9 +23,10 @@ import numpy as np
 log = logging.getLogger(__name__)
 
 _ENTRY = struct.Struct("<qq")
-"""Where a sample's record begins in the file, and its bytes; (0, 0): it isn't kept."""
+"""The position of a sample's record in the file, and the size of the record in bytes. (0, 0) means
+that the sample isn't in the cache."""
 _SHARE_OF_DISK = 4
-"""A cache takes at most one part in so many of what is free on the disk."""
+"""A cache takes at most the free disk space divided by this number."""
 
 
 class SampleCache:

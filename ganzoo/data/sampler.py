@@ -16,7 +16,7 @@ from torch.utils.data import Sampler
 from ganzoo.data.rng import generator_for
 
 Position = tuple[int, int]
-"""(epoch, index): which sample, and in which pass over the data."""
+"""The number of the pass over the data, and the index of the sample: (epoch, index)."""
 
 
 def permutation(seed: int, epoch: int, length: int) -> np.ndarray:

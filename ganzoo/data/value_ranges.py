@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 _DARK = {8: 20, 16: 16383}
-"""Largest values, by bits, that no ordinary picture ends at: class numbers, and 14 bits in 16."""
+"""For each number of bits, an image with no value above this one isn't an ordinary picture. Its
+values are class numbers, or numbers of at most 14 bits in 16."""
 
 _CURE = {
     8: "If they are numbers of classes, save them as colours or as spread-out grays.",

@@ -27,7 +27,8 @@ from ganzoo.plugin_system.blame import last_line
 from ganzoo.recipe.model import Recipe
 
 _STEPS = 32
-"""Most steps that are played, so that a player who moves now and then has its turn too."""
+"""The largest number of steps in a dry run. It is large enough for players that are updated only in
+some of the steps."""
 
 
 class _Net:

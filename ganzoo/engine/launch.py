@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ganzoo.recipe import Recipe
 
 GRACE = 8.0
-"""Seconds that a process may take to write a checkpoint when its launcher is gone."""
+"""The time in seconds that a process has to write a checkpoint after its launcher has ended."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from ganzoo.interfaces import Clock
 from ganzoo.recipe.model import Optimizer
 
 _HELD = 1000
-"""Turns whose terms may wait on the device."""
+"""The largest number of optimizer turns whose loss terms are kept on the device unread."""
 
 
 class Stepper:

@@ -12,11 +12,12 @@ from typing import Any
 from ganzoo.errors import EnvironmentFault, error_text
 
 STORE = "GANZOO_STORE"
-"""Variable that names the file by which the processes of `--processes` meet, in place of a port."""
+"""The environment variable that names the file through which the processes of `--processes` find
+each other. The file is used instead of a port."""
 
 MEETING = timedelta(minutes=5)
-"""How long the processes of another launcher may take until all are there, as long as torch's own
-stores wait."""
+"""The time that the processes of another launcher have to find each other. It is as long as the
+default of torch's own stores."""
 
 _HINT = (
     "torchrun, accelerate launch and --processes set it; start the run by one of them, or unset it"

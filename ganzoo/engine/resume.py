@@ -24,8 +24,8 @@ from ganzoo.recipe.resolved import flatten
 from ganzoo.run_files import RESOLVED, read_status
 
 RESUMABLE = ("train.epochs", "train.cache", "train.workers", "data.root", "watch.", "out")
-"""Keys in which `run RECIPE --resume` may differ from the stored recipe; all but the first change
-no bit of the weights. Below another `data.root` must lie the same data."""
+"""The keys in which the recipe of `run RECIPE --resume` may differ from the stored recipe. All keys
+but the first change no bit of the weights. Another `data.root` must contain the same data."""
 
 
 def differences(stored: Recipe, wanted: Recipe) -> tuple[list[str], list[str]]:

@@ -29,15 +29,16 @@ from ganzoo.process.memory import free_memory, shortage
 from ganzoo.recipe.model import Recipe
 
 _WARM = 2
-"""Steps that don't count: the first ones fill caches and allocators."""
+"""The number of first steps that aren't counted, because they fill caches and allocators."""
 _MOST = 12
-"""Steps that count, at most."""
+"""The largest number of steps that are counted."""
 _BYTES_A_WEIGHT = 16
-"""A number of 4 bytes for itself, its gradient, and two moments."""
+"""The memory for each weight: 4 bytes each for the weight, its gradient and two moments."""
 _LONG = 8.0
-"""Seconds after which a first step is taken for what all of them take, to wait no longer."""
+"""If the first step takes more seconds than this, no other step is measured, to save time."""
 _FEW_IMAGES = 16
-"""Images of a larger batch that are tried first: a step of 512 may take minutes on a CPU."""
+"""The number of images of a larger batch that are tried first. A step of 512 images may take
+minutes on a CPU."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 OTHERS = (1, 7, 23)
-"""How far on in the set (and round its end) lie the targets that `OwnOther` compares with."""
+"""The offsets from an image's own target to the other targets that `OwnOther` compares it with.
+After the last target of the set comes the first one."""
 
 SSIM_WINDOW = 7
-"""Side of SSIM's uniform window in pixels: scikit-image's default."""
+"""The side length in pixels of SSIM's uniform window. It is scikit-image's default."""
 
 
 def _eight_bit(images: Tensor) -> np.ndarray:

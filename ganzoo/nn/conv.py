@@ -20,10 +20,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
 Way = Literal["native", "matrices"]
-"""How a layer computes: torch's convolution, or rows of pixels and one matrix product."""
+"""The way in which a layer computes. `native` is torch's convolution. `matrices` arranges the
+pixels in the rows of a matrix and computes one matrix product."""
 
 _WORTH = {torch.bfloat16: 4, torch.float32: 16, torch.float64: 16}
-"""Channels for each pixel of the smaller map from which the product is faster, by number format."""
+"""For each number format, the number of channels for each pixel of the smaller map from which on
+the matrix product is faster."""
 
 
 def choose_way(x: Tensor, channels: int, pixels: int) -> Way:

@@ -11,8 +11,8 @@ import torch
 from ganzoo.errors import EnvironmentFault
 
 Precision: TypeAlias = Literal["fp64", "fp32", "bf16", "fp16"]
-"""The number format of multiplications. With the 16-bit ones weights, sums and what is sensitive
-stay in fp32 (autocast)."""
+"""The number format of multiplications. With the 16-bit formats, weights, sums and sensitive
+operations stay in fp32 (autocast)."""
 
 
 def pick_device(wanted: str) -> str:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 Norm = Literal["batch", "instance", "none"]
-"""Name of a normalisation, as recipes have it; see `norm_2d`."""
+"""The name of a normalisation in recipes; see `norm_2d`."""
 
 
 class BatchNorm2d(nn.BatchNorm2d):

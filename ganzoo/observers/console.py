@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from ganzoo.engine.run_view import Run
 
 _SETTLED = 3
-"""Steps before the speed is judged: the first ones warm up caches and allocators."""
+"""The number of first steps that aren't used to measure the speed, because they fill caches and
+allocators."""
 
 
 class ConsoleObserver(Observer):

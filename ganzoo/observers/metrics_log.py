@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FILE = "metrics.jsonl"
 DAMAGED = "metrics.damaged"
-"""Where lines go that can't be read, as they are."""
+"""The name of the file to which lines that can't be read are moved unchanged."""
 
 
 @dataclass

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ganzoo.engine.run_view import Run
 
 MOST_POINTS = 1000
-"""Points of a scatter plot, of each cloud."""
+"""The largest number of points of each cloud in a scatter plot."""
 
 
 class SampleGrids(Observer):
