@@ -25,7 +25,7 @@ EIGHT_BIT = {
     *("random_gravel", "random_rain", "random_shadow", "random_snow", "random_sun_flare"),
     *("random_tone_curve", "superpixels"),
 }
-"""Transforms that round deeper images to 8 bits, in silence."""
+"""The transforms that round images of more bits to 8 bits without a warning."""
 
 
 class Transform:

@@ -29,7 +29,7 @@ _LEFT_OUT = {
     *("mask", "mask_params"),  # a function or an array, and its parameters
     "PlasmaShadow.plasma_size",  # albumentations 2.0.8 ignores it
 }
-"""Arguments that a recipe can't give, as `argument` or `Class.argument`."""
+"""The arguments that a recipe can't set, as `argument` or `Class.argument`."""
 _BOUNDS = {"minimum": "ge", "exclusiveMinimum": "gt", "maximum": "le", "exclusiveMaximum": "lt"}
 
 

@@ -32,7 +32,7 @@ LEFT_OUT = {
     *("CenterCrop3D", "CoarseDropout3D", "CubicSymmetry", "Pad3D", "PadIfNeeded3D"),
     *("RandomCrop3D", "ToTensor3D"),
 }
-"""Classes that can't run on a sample of images from plain arguments."""
+"""The classes that can't be created from plain arguments and then applied to a sample of images."""
 
 
 def snake_case(name: str) -> str:

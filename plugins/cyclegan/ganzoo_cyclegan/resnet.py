@@ -10,7 +10,8 @@ from ganzoo.nn import init_normal, norm_2d, uses_bias
 from ganzoo_cyclegan.options import ResNetOptions
 
 SMALLEST = 8
-"""Smallest side: the blocks' maps, a quarter of it, need two cells to be mirrored at the border."""
+"""The smallest side of an image in pixels. The maps of the blocks have a quarter of an image's
+side, and their reflection padding needs two cells."""
 
 
 class ResNet(nn.Module):

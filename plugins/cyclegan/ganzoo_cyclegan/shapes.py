@@ -18,13 +18,15 @@ from ganzoo_cyclegan.options import ShapesOptions
 
 GROUND = (120, 160, 120)
 SOURCE = ((60, 60, 70), (230, 230, 220))
-"""Colours of the frequent and the rare shapes in A."""
+"""The colours of the frequent and of the rare shapes in A."""
 TARGET = ((200, 60, 40), (40, 90, 190))
-"""And in B; neither of A's is clearly nearer to one of B's."""
+"""The colours of the same shapes in B. Neither colour of A is clearly nearer to one of B's
+colours."""
 FREQUENT = 0.75
-"""Share of the frequent shapes."""
+"""The share of the frequent shapes."""
 SIDES = (0.75, 0.95)
-"""Side of a shape, as a share of its quarter's: together they cover a bit more than half."""
+"""The smallest and the largest side of a shape, as a share of the side of its quarter. Together the
+shapes cover a bit more than half of the image."""
 
 _SPLITS: tuple[Split, ...] = ("train", "val", "test")
 

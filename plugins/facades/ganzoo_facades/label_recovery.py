@@ -27,7 +27,8 @@ from ganzoo_facades.segmenter import LARGEST, Segmenter, fit_image, fit_labels, 
 log = logging.getLogger(__name__)
 
 SHIPPED = Path(__file__).with_name("segmenter_128.safetensors")
-"""The net that was trained with the default options on photographs of 128 pixels, in fp16."""
+"""The network that was trained with the default options on photographs of 128 pixels. Its weights
+are stored in fp16."""
 
 
 class LabelRecovery:

@@ -18,25 +18,26 @@ CLASSES: tuple[str, ...] = (
     "background", "facade", "window", "door", "cornice", "sill",
     "balcony", "blind", "deco", "molding", "pillar", "shop",
 )  # fmt: skip
-"""Names of the classes; a class's index is its place here."""
+"""The names of the classes. The index of a class is its position here."""
 
 PALETTE: tuple[tuple[int, int, int], ...] = (
     (0, 0, 222), (0, 48, 255), (0, 128, 255), (0, 207, 255), (32, 255, 223), (112, 255, 143),
     (191, 255, 64), (255, 239, 0), (255, 159, 0), (255, 79, 0), (255, 0, 0), (175, 0, 0),
 )  # fmt: skip
-"""RGB of the classes, measured on the CMP facades that pix2pix was published with."""
+"""The RGB colours of the classes, measured on the CMP facades that pix2pix was published with."""
 
 Box: TypeAlias = tuple[int, int, int, int]
-"""Left, top, right, bottom in pixels; right and bottom are outside."""
+"""The left, top, right and bottom edges in pixels. The right and the bottom edge are outside."""
 
 
 Edges: TypeAlias = tuple[float, float, float, float]
-"""Left, top, right, bottom in 256ths of the picture's side."""
+"""The left, top, right and bottom edges in 256ths of the picture's side."""
 
 
 Ornament = Literal["plain", "heads", "shutters", "balconies", "panels", "pilasters"]
 ORNAMENTS: tuple[Ornament, ...] = get_args(Ornament)
-"""What a building of one ornament has at each of its windows, and no other building has."""
+"""The kinds of ornament. If a building has one kind only, each of its windows has this ornament,
+and no building of another kind has it."""
 
 
 class Part(NamedTuple):
@@ -55,9 +56,9 @@ class Plan:
     parts: list[Part] = field(default_factory=list)
     wall: Box = (0, 0, 0, 0)
     base: int = 0
-    """Row at which the ground floor begins, in pixels."""
+    """The row at which the ground floor begins, in pixels."""
     ornament: Ornament | None = None
-    """The only ornament of the building, where it was drawn with one."""
+    """The only ornament of the building, if it was drawn with a single one."""
 
     def box(self, left: float, top: float, right: float, bottom: float) -> Box:
         """Round a box from 256ths to pixels; it gets at least one pixel in width and height."""

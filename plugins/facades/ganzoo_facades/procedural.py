@@ -20,7 +20,8 @@ from ganzoo_facades.paint import photograph
 from ganzoo_facades.style import draw_style
 
 REVISION = 1
-"""Raised with any change of what is drawn: trained segmentation nets are cached under it."""
+"""The number of the drawing's version. It is raised with any change of what is drawn, because
+trained segmentation networks are cached under it."""
 
 _SPLITS: tuple[Split, ...] = ("train", "val", "test")
 _COLOURS = np.array(PALETTE, np.uint8)

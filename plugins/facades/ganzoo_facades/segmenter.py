@@ -11,9 +11,10 @@ from ganzoo_facades.options import LabelRecoveryOptions, ProceduralFacadesOption
 from ganzoo_facades.procedural import CLASSES, ProceduralFacades
 
 LARGEST = 128
-"""Side in pixels beyond which pictures are shrunk before they are segmented."""
+"""The side length in pixels above which pictures are shrunk before they are segmented."""
 BATCH = 8
-"""Pictures a step, of up to 64 pixels; larger ones cost four times as much and come in fours."""
+"""The number of pictures of up to 64 pixels in a step. Larger pictures take four times as long, and
+a step has half as many of them."""
 
 
 def _block(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 
 Colour: TypeAlias = "np.ndarray"
-"""Three float32 values, linear light."""
+"""Three float32 values of linear light."""
 Range: TypeAlias = tuple[float, float]
 
 # Each row: weight, hue, saturation, value, materials. The ranges are wide and overlap on purpose,
@@ -82,15 +82,17 @@ class Style:
     neighbours: tuple[bool, bool]
     light: Light
     roofed: float = 0.55
-    """Chance of a roof where there is space above the wall."""
+    """The probability of a roof if there is space above the wall."""
     trees: float = 0.5
-    """Chance of a tree at a side without a neighbour."""
+    """The probability of a tree at a side without a neighbour."""
     opposite: float = 0.3
-    """Chance of a shadow of the houses across the street."""
+    """The probability of a shadow of the houses across the street."""
     mirror: float | None = None
-    """Share of the sky that all panes mirror; None: drawn for each variant of window."""
+    """The share of the sky that all panes mirror. With None, it is drawn at random for each variant
+    of window."""
     dressing: int | None = None
-    """How all windows are curtained (see `Openings`); None: drawn for each variant of window."""
+    """The curtains of all windows (see `Openings`). With None, they are drawn at random for each
+    variant of window."""
 
 
 def hsv(rng: np.random.Generator, hue: Range, saturation: Range, value: Range) -> Colour:

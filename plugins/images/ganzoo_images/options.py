@@ -10,13 +10,13 @@ from ganzoo.api import Options
 
 Channels = Literal["rgb", "gray", "rgba"]
 CHANNEL_COUNT = {"gray": 1, "rgb": 3, "rgba": 4}
-"""How many channels each of them has."""
+"""The number of channels for each value of `Channels`."""
 Direction = Literal["left_to_right", "right_to_left"]
 Filter = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]
 Side = Annotated[int, Field(ge=1, le=65536)]
 
 FACADES_URL = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets/facades.tar.gz"
-"""Where pix2pix's authors keep the set (no https there)."""
+"""The address at which pix2pix's authors publish the set. The server has no https."""
 
 
 class FolderOptions(Options):

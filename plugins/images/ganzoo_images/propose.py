@@ -27,7 +27,7 @@ _SPLITS = frozenset(name for names in split_names(_DEFAULTS).values() for name i
 
 _LOOKED_AT = 50
 _NAMED = 3
-"""Files that aren't like most are named, so many at most."""
+"""The largest number of files that are named because they differ from most files."""
 
 
 def propose_side_by_side(folder: Path, *, anyway: bool = False) -> Proposal | None:

@@ -13,14 +13,16 @@ from ganzoo.data import Scale, Sizing
 PAIRED_RECIPE = "pix2pix_facades.toml"
 """The general recipe for pairs of images."""
 UNPAIRED_RECIPE = "cyclegan_catdog.toml"
-"""The one for images of two kinds, without pairs."""
+"""The general recipe for images of two kinds, without pairs."""
 FOLDER_RECIPE = "gan_folder.toml"
-"""The one for images of one kind."""
+"""The general recipe for images of one kind."""
 
 _JITTER = 286 / 256
-"""How much larger images are made before a part of them is cut out (arXiv 1611.07004, 6.2)."""
+"""The factor by which images are enlarged before a part of them is cut out (arXiv 1611.07004,
+6.2)."""
 _BOTTLENECK = 8
-"""Side of the smallest map of a U-Net, in pixels, above which it sees too little at once."""
+"""The largest side of a U-Net's smallest map, in pixels. With a larger map, the receptive field of
+the U-Net covers too little of an image."""
 
 
 def _jitter(size: int) -> list[dict[str, Any]]:
@@ -48,11 +50,12 @@ def _depth(size: int) -> int:
 
 
 _BY_STEP = {"schedule": {"every": "step"}}
-"""A short training has too few epochs for a rate that changes with each."""
+"""The learning rate changes with each step. A short training has too few epochs for a rate that
+changes with each epoch."""
 
 
 _RATE = 2e-4
-"""The published learning rate (arXiv 1611.07004, 3.3), of networks of width 64."""
+"""The published learning rate (arXiv 1611.07004, 3.3). It belongs to networks of width 64."""
 
 
 def paired(scale: Scale) -> dict[str, Any]:

@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from ganzoo_images.options import FolderOptions, SidesOptions
 
 LAYOUTS = ("{split}/{side}", "{side}/{split}", "{split}{side}")
-"""Where a side's folder of a split may be below the root; tried in this order, then `{side}`."""
+"""The paths below the root where a side's folder of a split may be. They are tried in this order,
+and `{side}` is tried last."""
 
 SYNONYMS = {
     "train": ("train", "training"),
     "val": ("val", "validation", "valid"),
     "test": ("test", "testing"),
 }
-"""What the folder of a split may be called where the options don't say: also `Train` or `TRAIN`."""
+"""The names that the folder of a split may have if the options don't give one. `Train` and `TRAIN`
+are accepted too."""
 
 _SPARE: Mapping[str, str] = {"val": "test", "test": "val"}
 

@@ -11,11 +11,12 @@ from pathlib import Path
 from ganzoo.errors import DataError
 
 MAX_UNPACKED = 2 * 1024**3
-"""Bytes that an archive may unpack to; more is taken for an attack or a mistake."""
+"""The largest number of bytes of an archive's unpacked content. More is taken for an attack or a
+mistake."""
 MAX_MEMBERS = 20_000
-"""Files and folders that an archive may hold."""
+"""The largest number of files and folders in an archive."""
 MAX_DEPTH = 16
-"""Folders that a member may lie in."""
+"""The largest number of folders, one inside the other, in which a member may lie."""
 _BLOCK = 256 * 1024
 
 # System errors that are caused by the names in an archive: a file where a folder is, or a name that

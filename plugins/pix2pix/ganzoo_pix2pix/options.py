@@ -17,7 +17,8 @@ STRIDED_LAYERS: dict[int, int] = {16: 1, 34: 2, 70: 3, 142: 4, 286: 5}
 
 
 _BOTTLENECK = 8
-"""Side of the smallest map, in pixels, above which a U-Net sees too little of an image at once."""
+"""The largest side of a U-Net's smallest map, in pixels. With a larger map, the receptive field of
+the U-Net covers too little of an image."""
 
 
 class EncoderDecoderOptions(NetOptions):
