@@ -225,7 +225,7 @@ def test_show_names_the_recipes_that_use_it(ganzoo: Callable) -> None:
     assert "\nrecipes that use it:\n  cyclegan_catdog\n" in ganzoo("show", "pix2pix/patchgan")[1]
     code, _, err = ganzoo("--no-plugin", "images", "show", "pix2pix/patchgan")
     assert code == 0
-    assert "not looked at, since they have problems: " in err
+    assert "not checked, since they have problems: " in err
     assert ", paper/table1_cgan, " in err
 
 

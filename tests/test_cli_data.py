@@ -358,7 +358,7 @@ def test_the_sheet_has_a_row_for_each_file_that_cant_be_read(pairs, tmp_path):
     answer, after = inspected_sheet(tmp_path / "my.toml", tmp_path, "--rows", 2)
     assert answer.exit_code == ExitCode.DATA
     row = NOTICE + GAP
-    assert "next: mend or remove" in answer.stderr
+    assert "next: correct or remove" in answer.stderr
     assert "next:" not in sound.stderr
     assert after.shape[0] - before.shape[0] == row
     cell = after[TEXT + row :, GAP:][:NOTICE, :NOTICE]

@@ -203,9 +203,9 @@ def test_what_auto_means_is_what_the_engine_does():
 
     auto = resolve(Train())
     values = {one.name: one.value for one in doctor.device()}
-    assert values["precision"] == f"auto is {auto.precision}"
-    assert values["device"] == f"auto is {auto.device}"
-    assert values["threads"] == f"auto is {auto.threads}"
+    assert values["precision"] == f"auto selects {auto.precision}"
+    assert values["device"] == f"auto selects {auto.device}"
+    assert values["threads"] == f"auto selects {auto.threads}"
 
 
 def test_a_driver_without_a_device(monkeypatch):
@@ -215,7 +215,7 @@ def test_a_driver_without_a_device(monkeypatch):
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     monkeypatch.setattr(doctor.shutil, "which", lambda name: f"/usr/bin/{name}")
     (warning,) = found(doctor.device(), "device", "warning")
-    assert "torch sees no CUDA device" in warning.message
+    assert "torch finds no CUDA device" in warning.message
     monkeypatch.setattr(doctor.shutil, "which", lambda _: None)
     assert found(doctor.device(), "device", "warning") == []
 

@@ -244,7 +244,7 @@ def test_a_wanted_time_is_obeyed(step_seconds):
     assert load_recipe("set.toml").train.epochs == pytest.approx(ten / 2, abs=1)
     with pytest.raises(UsageError, match="no duration"):
         init("--for", "10", "--overwrite")
-    with pytest.raises(UsageError, match="--base is taken as it is"):
+    with pytest.raises(UsageError, match="the recipe of --base is used unchanged"):
         init("--base", "quickstart", "--for", "5m", "--overwrite")
 
 

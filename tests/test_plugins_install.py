@@ -223,5 +223,5 @@ def test_a_fresh_ganzoo_says_the_state(capsys):
     told = capsys.readouterr()
     assert "images" in told.out
     assert "ganzoo plugins check images" in told.err
-    with pytest.raises(PluginError, match="brings no plugin"):
+    with pytest.raises(PluginError, match="contains no plugin"):
         plugins_install._show(["click"])

@@ -113,12 +113,12 @@ def test_spellings_of_one_name(here, name):
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("Foo", "makes no namespace"),
-        ("1foo", "makes no namespace"),
-        ("foo__bar", "makes no namespace"),
-        ("foo.bar", "makes no namespace"),
-        ("../foo", "makes no namespace"),
-        ("", "makes no namespace"),
+        ("Foo", "is not a valid namespace"),
+        ("1foo", "is not a valid namespace"),
+        ("foo__bar", "is not a valid namespace"),
+        ("foo.bar", "is not a valid namespace"),
+        ("../foo", "is not a valid namespace"),
+        ("", "is not a valid namespace"),
         ("ganzoo", "ganzoo itself"),
         ("lambda", "keyword"),
         ("match", "keyword"),
@@ -143,7 +143,7 @@ def test_nothing_is_overwritten(here, capsys):
     (here / "ganzoo-toy").mkdir()
     (here / "ganzoo-toy" / "README.md").write_text("mine")
     assert main(["plugins", "new", "toy"]) == 2
-    assert "nothing is overwritten" in capsys.readouterr().err
+    assert "nothing was overwritten" in capsys.readouterr().err
     assert everything(here) == {"ganzoo-toy/README.md": "mine"}
     (here / "file").write_text("mine")
     assert main(["plugins", "new", "toy", "-o", "file"]) == 2
@@ -177,7 +177,7 @@ def test_addresses_for_pip(address, url):
 @pytest.mark.parametrize("url", ["here", "/srv/x", "https://h.example/x.git; rm $HOME", "https://"])
 def test_addresses_that_are_refused(here, capsys, url):
     assert main(["plugins", "new", "toy", "--ganzoo-url", url]) == 2
-    assert "no address" in capsys.readouterr().err
+    assert "not an address" in capsys.readouterr().err
     assert not list(here.iterdir())
 
 

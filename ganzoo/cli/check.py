@@ -19,7 +19,7 @@ the JSON report have the same keys."""
 @click.option(
     "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change a key of the recipe."
 )
-@click.option("--syntax", is_flag=True, help="Only check the recipe itself; builds nothing.")
+@click.option("--syntax", is_flag=True, help="Check only the recipe itself and build nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
     recipe: str,
@@ -29,9 +29,9 @@ def command(
 ) -> None:
     """Check RECIPE and show the networks that it would train.
 
-    RECIPE is a path or the name of a shipped recipe. All problems are shown at once, each at its
-    line and column. Without --syntax the data are opened, the networks built, and a few steps made
-    to tell how long a training takes here.
+    RECIPE is a path or the name of a shipped recipe. All problems are shown at once, each with its
+    line and column. Without --syntax, ganzoo also opens the data, builds the networks and makes a
+    few steps, in order to estimate how long a training takes on this machine.
     """
     from ganzoo.recipe import load_recipe
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group("data", cls=NamingGroup)
 def command() -> None:
-    """Look at data sets."""
+    """Inspect data sets."""
 
 
 @command.command("inspect")
@@ -30,17 +30,21 @@ def command() -> None:
     "--out",
     metavar="SHEET.png",
     type=click.Path(path_type=Path),
-    help="Where the contact sheet goes (default: NAME_data.png in the working directory).",
+    help="The file of the contact sheet (default: NAME_data.png in the working directory).",
 )
 @click.option(
     "--split",
     type=click.Choice(["train", "val", "test"]),
     default="train",
     show_default=True,
-    help="Split that the contact sheet shows.",
+    help="The split that the contact sheet shows.",
 )
 @click.option(
-    "--rows", type=click.IntRange(1, 64), default=6, show_default=True, help="Rows of the sheet."
+    "--rows",
+    type=click.IntRange(1, 64),
+    default=6,
+    show_default=True,
+    help="The number of rows of the sheet.",
 )
 @click.option(
     "--limit",
@@ -61,10 +65,10 @@ def inspect(  # click passes by name
 ) -> None:
     """Count and decode the data of RECIPE, list what is wrong, and draw a contact sheet.
 
-    The sheet shows samples after augmentation, as networks get them; points as a scatter plot.
-    A sample that can't be used has a row there that says why. Files whose values end far below
-    what their type holds are named: they are read as all but black.
-    Exits 5 if anything is wrong with the data.
+    The sheet shows samples after augmentation, as the networks receive them. Points are shown as a
+    scatter plot. For a sample that can't be used, the sheet has a row with the reason. Files whose
+    largest value is far below the maximum of their type are listed, because they are read as almost
+    black. The exit code is 5 if anything is wrong with the data.
     """
     from ganzoo.cli.console import print_json
     from ganzoo.data.inspect import contact_sheet, inspect_data
@@ -166,4 +170,4 @@ def _print(report: Report, sheet: Path | None, limit: int | None) -> None:
     if sheet is not None:
         click.echo(f"contact sheet: {sheet}")
     if report.problems:
-        click.echo("next: mend or remove what is wrong, and look again", err=True)
+        click.echo("next: correct or remove what is wrong, then inspect the data again", err=True)

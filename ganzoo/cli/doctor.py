@@ -63,7 +63,7 @@ class Finding:
 def command(context: click.Context, as_json: bool) -> int:  # noqa: FBT001  # click passes by name
     """Show versions, devices, plugins and folders, and what is wrong with them.
 
-    Exits 7 if something is broken; with nothing but warnings (!) 0.
+    The exit code is 7 if something is broken, and 0 if there are only warnings (!).
     """
     from ganzoo.cli.console import print_json
 
@@ -83,9 +83,9 @@ def command(context: click.Context, as_json: bool) -> int:  # noqa: FBT001  # cl
         if one.hint:
             click.echo(f"  {' ' * width}    {one.hint}")
     warnings = sum(one.state == "warning" for one in findings)
-    counts = [(len(broken), "broken"), (warnings, "to look at")]
+    counts = [(len(broken), "broken"), (warnings, "with a warning")]
     told = ", ".join(f"{count} {what}" for count, what in counts if count)
-    click.echo(told or "all is well", err=True)
+    click.echo(told or "no problem was found", err=True)
     return code
 
 
@@ -103,15 +103,18 @@ def versions() -> Iterator[Finding]:
     yield Finding("system", "ok", platform.platform())
     here = installation()
     if not here.version:
-        told = "it isn't installed, so that pip would look for it on the package index"
+        told = "it isn't installed, so pip would look for it on the package index"
         hint = "install it: python -m pip install . in its checkout"
         yield Finding("ganzoo", "warning", str(here), told, hint)
     elif other := _version(FORMER_DISTRIBUTION):
         told = (
-            f"the distribution {FORMER_DISTRIBUTION} {other} is installed too, which is another "
-            "project of PyPI or this one under its former name, and has files in the same folder"
+            f"the distribution {FORMER_DISTRIBUTION} {other} is installed too: it is another "
+            "project on PyPI or this one under its former name, and its files are in the same "
+            "folder"
         )
-        hint = f"python -m pip uninstall {FORMER_DISTRIBUTION} {DISTRIBUTION}, then install it anew"
+        hint = (
+            f"python -m pip uninstall {FORMER_DISTRIBUTION} {DISTRIBUTION}, then install it again"
+        )
         yield Finding("ganzoo", "warning", str(here), told, hint)
     else:
         yield Finding("ganzoo", "ok", str(here))
@@ -121,8 +124,8 @@ def versions() -> Iterator[Finding]:
         if found := _version(name):
             yield Finding(name, "ok", found)
     if rival := _version("albumentationsx"):
-        told = "it has the import name of albumentations and its licence is the AGPL"
-        hint = "python -m pip uninstall albumentationsx, then install albumentations anew"
+        told = "it has the same import name as albumentations, and its licence is the AGPL"
+        hint = "python -m pip uninstall albumentationsx, then install albumentations again"
         yield Finding("albumentations", "warning", f"AlbumentationsX {rival}", told, hint)
 
 
@@ -156,7 +159,7 @@ def plugins(block: Sequence[str] = (), files: Sequence[str] = ()) -> Iterator[Fi
     except GanzooError:  # a file given by --plugin can't be loaded
         raise
     except Exception as error:  # noqa: BLE001  # a dependency of ganzoo may be broken
-        told = f"ganzoo can't look for them: {error_text(error)}"
+        told = f"ganzoo can't look for plugins: {error_text(error)}"
         yield Finding("plugins", "broken", "unknown", told, "reinstall ganzoo and what it requires")
         return
     yield from states(records)
@@ -166,7 +169,7 @@ def states(records: Sequence[PluginRecord]) -> Iterator[Finding]:
     """Check the states of the plugins that discovery found."""
     for one in records:
         value = f"{one.namespace} ({one.distribution} {one.version})".replace(" )", ")")
-        hint = "`ganzoo plugins --verbose` shows all that is known of it"
+        hint = "`ganzoo plugins --verbose` shows the details"
         if one.state == "quarantined":
             yield Finding("plugins", "warning", value, f"quarantined: {one.reason}", hint)
         elif one.state == "blocked":
@@ -174,7 +177,7 @@ def states(records: Sequence[PluginRecord]) -> Iterator[Finding]:
     working = [one for one in records if one.state == "ok"]
     if not any(canonicalize_name(one.distribution) == DISTRIBUTION for one in working):
         told, hint = "no component of ganzoo itself can be used", "reinstall ganzoo"
-        yield Finding("plugins", "broken", "none of ganzoo's own", told, hint)
+        yield Finding("plugins", "broken", "no plugin of ganzoo itself", told, hint)
     yield Finding("plugins", "ok", f"{len(working)} of {len(records)} in use")
 
 
@@ -184,12 +187,12 @@ def device() -> Iterator[Finding]:
         import torch
     except Exception as error:  # noqa: BLE001  # a broken build may raise any exception
         told = f"it can't be imported: {error_text(error)}"
-        hint = "reinstall torch; https://pytorch.org says how for this machine"
+        hint = "reinstall torch; https://pytorch.org explains how for this machine"
         yield Finding("torch", "broken", _version("torch") or "none", told, hint)
         return
     yield Finding("torch", "ok", f"{torch.__version__} of {Path(torch.__file__).parent}")
     if torch.version.cuda and shutil.which("nvidia-smi") and not torch.cuda.is_available():
-        told = "there is an NVIDIA driver, and torch sees no CUDA device"
+        told = "there is an NVIDIA driver, but torch finds no CUDA device"
         hint = f"compare `nvidia-smi` with the CUDA of torch: {torch.version.cuda}"
         yield Finding("device", "warning", "cpu", told, hint)
     for index in range(torch.cuda.device_count()):
@@ -207,9 +210,9 @@ def device() -> Iterator[Finding]:
         told = f"the engine can't be imported: {error_text(error)}"
         yield Finding("auto", "broken", "", told, "reinstall ganzoo and what it requires")
     else:
-        yield Finding("device", "ok", f"auto is {auto.device}")
-        yield Finding("precision", "ok", f"auto is {auto.precision}")
-        yield Finding("threads", "ok", f"auto is {auto.threads}")
+        yield Finding("device", "ok", f"auto selects {auto.device}")
+        yield Finding("precision", "ok", f"auto selects {auto.precision}")
+        yield Finding("threads", "ok", f"auto selects {auto.threads}")
 
 
 def paths() -> Iterator[Finding]:
@@ -217,13 +220,13 @@ def paths() -> Iterator[Finding]:
     shared = os.environ.get("GANZOO_DATA", "")
     if shared and not Path(shared).expanduser().is_dir():
         hint = "set GANZOO_DATA to the folder that holds data sets, or unset it"
-        yield Finding("data", "warning", shared, "GANZOO_DATA names no folder", hint)
+        yield Finding("data", "warning", shared, "GANZOO_DATA doesn't name a folder", hint)
     else:
         yield Finding("data", "ok" if shared else "note", shared or "GANZOO_DATA isn't set")
     try:
         from ganzoo.data import cache_folder
     except Exception:  # noqa: BLE001  # it needs torch; `device` reports a missing torch
-        yield Finding("cache", "note", "unknown", "not looked at, since torch can't be imported")
+        yield Finding("cache", "note", "unknown", "not checked, since torch can't be imported")
     else:
         yield _writable("cache", cache_folder(), "set GANZOO_CACHE to a folder you may write to")
     yield _writable("runs", Path.cwd() / "runs", "work in a folder that you may write to")
@@ -242,5 +245,7 @@ def _writable(name: str, folder: Path, hint: str) -> Finding:
     free = shutil.disk_usage(base).free
     message = f"{free / 2**30:.1f} GiB free"
     if free < LITTLE:
-        return Finding(name, "warning", str(folder), message, "make space, or choose another disk")
+        return Finding(
+            name, "warning", str(folder), message, "free some space, or choose another disk"
+        )
     return Finding(name, "ok", str(folder), message)

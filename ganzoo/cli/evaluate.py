@@ -16,7 +16,7 @@ from ganzoo.cli import inference_options
     type=click.Choice(("train", "val", "test")),
     default="test",
     show_default=True,
-    help="The data to score on.",
+    help="The split of the data to score on.",
 )
 @inference_options.mode
 @click.option(
@@ -24,14 +24,14 @@ from ganzoo.cli import inference_options
     type=int,
     default=0,
     show_default=True,
-    help="Seed of the dropout, and of what a network draws.",
+    help="The seed of the dropout and of the inputs that a network draws.",
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Score only the first N samples.")
 @inference_options.device
 @click.option(
     "--role",
     metavar="NAME",
-    help="The network to score, of a run that serves several. Default: each.",
+    help="The network to score, if the run serves several. Default: all of them.",
 )
 @inference_options.ema
 @click.option(
@@ -39,7 +39,7 @@ from ganzoo.cli import inference_options
     "overrides",
     metavar="data.root=DIR",
     multiple=True,
-    help="Where the run's data lie now.",
+    help="The folder in which the run's data are now.",
 )
 @inference_options.as_json
 def command(  # click passes by name
@@ -56,10 +56,11 @@ def command(  # click passes by name
 ) -> None:
     """Score the newest weights of the run directory RUN.
 
-    What it makes goes to RUN/evaluation/SPLIT_MODE/, the figures to SPLIT_MODE.json beside that
-    folder. A network that draws its inputs makes as many samples as each metric wants. The controls
-    are scored by the same formulas: a network has learnt something where it is better than those
-    that know nothing, and can't do better than the real data.
+    The generated samples are written to RUN/evaluation/SPLIT_MODE/, and the figures to
+    SPLIT_MODE.json beside that folder. A network that draws its inputs generates as many samples as
+    each metric needs. The controls are scored with the same formulas. A network has learnt
+    something where its score is better than that of the controls that know nothing. Its score can't
+    be better than that of the real data.
     """
     from rich.console import Console
     from rich.progress import Progress

@@ -21,14 +21,14 @@ mode = click.option(
     " batch; deterministic: the same without dropout, for one result whatever the seed; running:"
     " the statistics stored in training, for networks trained with larger batches, and for parts of"
     " one picture or frames of a film, which should look alike. Without batch norm and dropout all"
-    " three are the same. Default: what the recipe said.",
+    " three are the same. Default: the mode in the recipe.",
 )
 device = click.option(
     "--device",
     type=click.Choice(("auto", "cpu", "cuda", "mps")),
     default="auto",
     show_default=True,
-    help="Where to compute.",
+    help="The device to compute on.",
 )
 
 
@@ -39,16 +39,17 @@ def precision(default: str, more: str = "") -> Callable[[Any], Any]:
         type=click.Choice(PRECISIONS),
         default=default,
         show_default=True,
-        help="The number format of multiplications. auto: as in training, which is bf16 where the"
-        " hardware multiplies it, fp16 on older NVIDIA GPUs, and fp32 elsewhere. 16 bits move"
-        f" images by a few of 255 levels. fp16 needs CUDA.{more}",
+        help=f"The number format of multiplications. auto: as in training, which is bf16 where "
+        f"the hardware supports it, fp16 on older NVIDIA GPUs, and fp32 elsewhere. With 16 bits, "
+        f"pixel values change by a few of 255 levels. fp16 needs CUDA.{more}",
     )
 
 
 ema = click.option(
     "--ema/--no-ema",
     default=None,
-    help="The moving average of the weights, or the plain ones. Default: the average if there.",
+    help="Use the moving average of the weights, or the plain weights. Default: the average if "
+    "there is one.",
 )
 overwrite = click.option("--overwrite", is_flag=True, help="Replace results that exist already.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 )
 @click.option("--base", metavar="RECIPE", help="The recipe to extend, instead of the usual one.")
 @click.option("--use", metavar="ID", help="The data component to read the folder with.")
-@click.option("--turn", is_flag=True, help="Read the pairs the other way round.")
+@click.option("--turn", is_flag=True, help="Read the pairs in the opposite direction.")
 @click.option(
     "--set",
     "overrides",
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     "--size",
     metavar="PIXELS",
     type=click.IntRange(min=8, max=4096),
-    help="Side of the images that networks see. [default: what this machine can do]",
+    help="The side of the training images. [default: a size that this machine can train]",
 )
 @click.option(
     "--for",
@@ -61,13 +61,14 @@ def command(  # click passes by name
     duration: str | None,
     overwrite: bool,  # noqa: FBT001
 ) -> None:
-    """Look at FOLDER and write a recipe for it.
+    """Inspect FOLDER and write a recipe for it.
 
     FOLDER holds pairs side by side in each file, or in two folders; or two folders of images of two
-    kinds, without pairs; or images of one kind. They lie in train, val and test folders, or all in
-    one, which is then split 80/10/10. A few steps are made, to propose a size of images and
-    networks at which a first training takes about ten minutes here. One sample is drawn, beside the
-    recipe, with its direction. Nothing is written unless the data can be read by the recipe.
+    kinds, without pairs; or images of one kind. The images are in folders train, val and test, or
+    all in one folder, which is then split 80/10/10. A few training steps are measured, in order to
+    propose sizes of images and networks with which a first training takes about ten minutes on this
+    machine. One sample is saved as a picture beside the recipe, with its direction. Nothing is
+    written unless the recipe can read the data.
     """
     from ganzoo.cli.init_folder import choose_component
     from ganzoo.cli.init_sized import Sized, sized
@@ -81,8 +82,8 @@ def command(  # click passes by name
     seconds = parse_duration(duration) if duration else None
     if base and (size or seconds):
         raise UsageError(
-            "--base is taken as it is: leave --size and --for out",
-            hint="Its sizes are its own; `ganzoo check` tells how long it takes.",
+            "the recipe of --base is used unchanged: leave out --size and --for",
+            hint="It sets its own sizes; `ganzoo check` shows how long a training takes.",
         )
     try:
         folder, out = _places(folder, out, overwrite=overwrite)
@@ -112,7 +113,7 @@ def command(  # click passes by name
     if proposal.turned:
         _tell_other_way(out, proposal, turn=turn)
     for line in others:
-        click.echo(f"if that isn't meant: {line}", err=True)
+        click.echo(f"if this is not what you want: {line}", err=True)
     for line in made.said:
         click.echo(line, err=True)
     _tell_next(out, recipe, splits[0], made)
@@ -158,7 +159,7 @@ def _tell_other_way(out: Path, proposal: Proposal, *, turn: bool) -> None:
     if turn:
         other = {key: proposal.options.get(key, "") for key in proposal.turned}
     change = ", ".join(f'data.{key} = "{value}"' for key, value in other.items())
-    click.echo(f"the other way round: set {change} in {out}", err=True)
+    click.echo(f"for the opposite direction, set {change} in {out}", err=True)
 
 
 def _tell_next(out: Path, recipe: Recipe, data: PreparedData, made: Sized) -> None:
@@ -167,12 +168,12 @@ def _tell_next(out: Path, recipe: Recipe, data: PreparedData, made: Sized) -> No
 
     name = shlex.quote(str(out))
     if misfit := _misfit(recipe, data):
-        click.echo(f"before it can run: {misfit}", err=True)
+        click.echo(f"what must change before it can run: {misfit}", err=True)
         click.echo(f"next: change that in {out}; ganzoo check {name}", err=True)
         return
     if any(source not in data.fields for source, _ in recipe.task.load().serves.values()):
         run = shlex.quote(f"{recipe.out}/{recipe.name}/STAMP")
-        click.echo(f"when it is trained: ganzoo sample {run}", err=True)
+        click.echo(f"after the training: ganzoo sample {run}", err=True)
     stop = "" if made.limit is None else f"--max-time {in_words(made.limit)} "
     click.echo(f"next: ganzoo data inspect {name}; ganzoo run {stop}{name}", err=True)
 
@@ -188,7 +189,7 @@ def _places(folder: Path, out: Path | None, *, overwrite: bool) -> tuple[Path, P
 
     folder = folder.expanduser()
     if not folder.is_dir():
-        what = "this is no folder" if folder.exists() else "there is no such folder"
+        what = "this is not a folder" if folder.exists() else "there is no such folder"
         raise DataMissing(what, where=str(folder), hint=nearest_folder(folder))
     folder = folder.resolve()
     if printable(str(folder)) != str(folder):
@@ -228,7 +229,7 @@ def _data_keys(overrides: Sequence[str]) -> dict[str, Any]:
         table, _, name = key.strip().partition(".")
         if not sign or table != "data" or not re.fullmatch(r"[A-Za-z0-9_]+", name):
             raise UsageError(
-                f"--set {argument}: not like data.KEY=VALUE",
+                f"--set {argument}: it must have the form data.KEY=VALUE",
                 hint="All other keys are set in the recipe, or when it is run.",
             )
         try:

@@ -34,9 +34,9 @@ def choose_component(folder: Path, use: str | None) -> tuple[str, Proposal, list
         if use not in choices:
             can = ", ".join(choices)
             raise DataError(
-                f"{use} has no recipe for this folder",
+                f"{use} can't propose a recipe for this folder",
                 where=str(folder),
-                hint=f"These have: {can}." if can else _what_is_there(folder),
+                hint=f"These can: {can}." if can else _what_is_there(folder),
             )
         return use, choices[use], []
     ways = {name: f"--use {name}: {one.because}" for name, one in choices.items()}
@@ -46,13 +46,16 @@ def choose_component(folder: Path, use: str | None) -> tuple[str, Proposal, list
             "no data component recognises this folder",
             where=str(folder),
             hint=f"{_what_is_there(folder)}\n"
-            "Expected files that hold two images side by side (twice as wide as high), or two "
-            "folders of images, such as A and B: with the same names, if they are pairs, or with "
-            "none in common, if not. Either in folders train, val and test, or without.\n"
-            + "\n".join(["These can be told to read it:", *told, ""] if told else [])
-            + "Or images of one kind, without folders in it. Images of several classes need no "
-            "proposal: extend a recipe that generates from noise (`ganzoo recipes list`), and name "
-            "data for such a folder (`ganzoo list data`).",
+            "Expected are files that hold two images side by side (twice as wide as high), or two "
+            "folders of images, such as A and B. Their files have the same names if they are "
+            "pairs, and no name in common if they aren't. Both may be in folders train, val and "
+            "test.\n"
+            + "\n".join(
+                ["These components can read it if you name one of them:", *told, ""] if told else []
+            )
+            + "Images of one kind, in a folder without folders in it, are possible too. For "
+            "images of several classes, extend a recipe that generates from noise (`ganzoo "
+            "recipes list`), and name data for such a folder (`ganzoo list data`).",
         )
     if len(known) > 1:
         raise UsageError(
@@ -79,7 +82,7 @@ def _proposals(folder: Path) -> tuple[dict[str, Proposal], dict[str, Proposal]]:
         try:
             target = load_target(entry.component.target)
         except Exception as error:  # noqa: BLE001  # other plugins work if one is broken
-            click.echo(f"{entry.id} can't be imported, so isn't asked: {error}", err=True)
+            click.echo(f"{entry.id} can't be imported and is left out: {error}", err=True)
             continue
         for found, name in ((known, "propose"), (anyway, "propose_anyway")):
             ask = getattr(target, name, None)

@@ -219,8 +219,8 @@ def _busy() -> str:
     if load < 1.5 * count:
         return ""
     return (
-        f"This machine is busy (a load of {load:.1f} on {count} cores), so steps take longer than "
-        "they could: `ganzoo init` may propose more when it is quiet."
+        f"This machine is busy (a load of {load:.1f} on {count} cores), so steps take longer "
+        "than usual: `ganzoo init` may propose larger sizes when it is idle."
     )
 
 
@@ -231,8 +231,8 @@ def _said(choice: Choice, samples: int, own: int | None, limit: float | None) ->
     )
     if choice.seconds is None:
         yield (
-            f"No step could be measured ({' '.join(choice.reason.split())}), so {plan}, "
-            "whose time isn't known."
+            f"No step could be measured ({' '.join(choice.reason.split())}), so the time isn't "
+            f"known: {plan}."
         )
     else:
         yield f"{plan}, about {rounded(choice.seconds)}."
@@ -241,9 +241,12 @@ def _said(choice: Choice, samples: int, own: int | None, limit: float | None) ->
     if own is not None and own < choice.scale.size:
         yield f"The images have {own} pixels on their shorter side and are enlarged."
     if limit is not None:
-        yield f"One epoch takes longer than {rounded(limit)}: stop the run by --max-time."
+        yield f"One epoch takes longer than {rounded(limit)}: stop the run with --max-time."
     elif choice.steps < LEAST_STEPS / 2 and choice.seconds is not None:
-        yield f"{choice.steps:,} steps show little: --for {_longer(choice)} gives more."
+        yield (
+            f"{choice.steps:,} steps are too few for a good result: --for {_longer(choice)} "
+            "gives more."
+        )
 
 
 def _longer(choice: Choice) -> str:

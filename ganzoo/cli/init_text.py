@@ -59,7 +59,8 @@ def paper_text(name: str, tables: Mapping[str, Any], time: str) -> str:
     lines = "".join(f"# {line}\n" if line else "#\n" for line in dumps(tables).splitlines())
     return (
         f"\n{PAPER} ({name}): {time} ----\n"
-        f"## To train it, take away all from `{HERE[2:]}` to here, and the first `# ` of each line "
+        f"## To train it, delete everything from `{HERE[2:]}` to here, and the first `# ` of each "
+        "line "
         f"below.\n{lines}"
     )
 

@@ -25,7 +25,7 @@ def _instead_of(kind: str) -> str:
 def command(kind: str | None, pattern: str | None, as_json: bool) -> None:  # noqa: FBT001
     """List components by KIND (generator, loss, data, ...) and PATTERN ('gan/*', 'flip').
 
-    Without a wildcard, PATTERN may stand anywhere in the id.
+    Without a wildcard, PATTERN may occur anywhere in the id.
     """
     if kind is not None and kind not in KINDS:
         if pattern is not None or not any(sign in kind for sign in "*?[/"):

@@ -30,11 +30,11 @@ from ganzoo.process.memory import out_of_memory
 from ganzoo.process.streams import check_stdout, lasting_streams
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "run": ("ganzoo.cli.run", "Train as a recipe says, or go on with a run."),
+    "run": ("ganzoo.cli.run", "Train a recipe, or continue a run."),
     "check": ("ganzoo.cli.check", "Check a recipe and show what it would build."),
     "list": ("ganzoo.cli.list", "List components: generators, losses, data sets, ..."),
     "show": ("ganzoo.cli.show", "Explain a component and each of its options."),
-    "schema": ("ganzoo.cli.schema", "Write what editors complete recipes by."),
+    "schema": ("ganzoo.cli.schema", "Write the schema with which editors complete recipes."),
     "recipes": ("ganzoo.cli.recipes", "List, copy, show and compare recipes."),
     "plugins": ("ganzoo.cli.plugins", "List plugins and what is wrong with them."),
     "data": ("ganzoo.cli.data", "Inspect data sets."),
@@ -43,7 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sample": ("ganzoo.cli.sample", "Generate samples from noise with trained weights."),
     "evaluate": ("ganzoo.cli.evaluate", "Score a run on a split of its data."),
     "runs": ("ganzoo.cli.runs", "List and compare runs."),
-    "doctor": ("ganzoo.cli.doctor", "Look over this installation and machine."),
+    "doctor": ("ganzoo.cli.doctor", "Check this installation and this machine."),
 }
 """The module of each command, which has a click command called `command`, and the command's line in
 `--help`."""
@@ -51,21 +51,23 @@ COMMANDS: dict[str, tuple[str, str]] = {
 SHORT = ("list", "show", "schema")
 """The commands that import many modules, print what these contain, and end."""
 
-_ON = "`ganzoo run --resume RUN --set train.epochs=N` trains a run further on its own data"
+_ON = (
+    "`ganzoo run --resume RUN --set train.epochs=N` continues the training of a run on its own data"
+)
 _IMAGES = "`ganzoo predict RUN IMAGES -o FOLDER` makes images from images"
 _SCORES = "`ganzoo evaluate RUN` scores a run on held-out data"
 OTHER_WORDS = {
     "train": "`ganzoo run RECIPE` trains",
-    "resume": "`ganzoo run --resume RUN` goes on with a run",
+    "resume": "`ganzoo run --resume RUN` continues a run",
     "test": f"{_IMAGES}; {_SCORES}",
     "translate": f"{_IMAGES}; {_SCORES}",
     "generate": f"`ganzoo sample RUN` makes samples from noise; {_IMAGES}",
-    "finetune": f"a run can't begin with another's weights yet; {_ON}",
-    "fine-tune": f"a run can't begin with another's weights yet; {_ON}",
+    "finetune": f"a run can't begin with the weights of another run yet; {_ON}",
+    "fine-tune": f"a run can't begin with the weights of another run yet; {_ON}",
     "import": "weights of other programs can't be read yet; `ganzoo list generator` lists networks "
     "to train",
-    "export": "weights can't be brought into other formats yet; they lie in a run's checkpoints, a "
-    f"safetensors file for each network; {_IMAGES}",
+    "export": "weights can't be exported to other formats yet; they are in a run's checkpoints, "
+    f"in a safetensors file for each network; {_IMAGES}",
 }
 """The names of commands that other programs have, each with a hint about what does the same
 here."""
@@ -82,7 +84,7 @@ here."""
     "plugin_files",
     metavar="FILE",
     multiple=True,
-    help="Load a Python file as a plugin; its stem is the namespace.",
+    help="Load a Python file as a plugin; its name without .py is the namespace.",
 )
 @click.option(
     "--no-plugin", "blocked", metavar="NAME", multiple=True, help="Don't load this plugin."
@@ -96,7 +98,7 @@ def cli(
     blocked: tuple[str, ...],
     debug: bool,  # noqa: ARG001, FBT001  # read by `main`, since errors end up there
 ) -> None:
-    """ganzoo: recipes in, exact resumable runs of GANs out.
+    """Train GANs from recipes, in runs that can be resumed exactly.
 
     Start with `ganzoo run recipes/quickstart.toml`, or `ganzoo list`.
     """
@@ -168,10 +170,10 @@ def _report_unforeseen(error: Exception, *, as_json: bool, debug: bool) -> int:
     fault = (refusal(error) if isinstance(error, OSError) else None) or out_of_memory(
         error,
         "this command",
-        hint="End other programs, or make smaller what it works on: images, batches, networks.",
+        hint="End other programs, or use smaller images, batches or networks.",
     )
     if isinstance(error, OSError) and error.errno == errno.ENOSPC and fault is None:
-        fault = EnvironmentFault("no space is left for what is written")
+        fault = EnvironmentFault("no space is left for the output")
     if fault is None:
         report_bug(error, as_json=as_json)
         return int(ExitCode.BUG)

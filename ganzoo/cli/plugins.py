@@ -9,7 +9,7 @@ from ganzoo.cli.lazy_commands import LazyGroup
 from ganzoo.plugin_system.registry import current
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "new": ("ganzoo.cli.plugins_new", "Write a new plugin that works as it is."),
+    "new": ("ganzoo.cli.plugins_new", "Write a new plugin that works without changes."),
     "check": ("ganzoo.cli.plugins_check", "Check a plugin against the contract."),
     "install": ("ganzoo.cli.plugins_install", "Install plugins with pip, after a check."),
 }
@@ -23,7 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 def command(context: click.Context, verbose: bool, as_json: bool) -> None:  # noqa: FBT001  # click passes by name
     """List plugins with their state: ok, quarantined (something is wrong) or blocked (by you).
 
-    Its subcommands are for those who write or install plugins.
+    The subcommands are for people who write or install plugins.
     """
     if context.invoked_subcommand is None:
         _list(verbose=verbose, as_json=as_json)

@@ -50,17 +50,17 @@ class Verdict:
     "wanted",
     metavar="CHECK|ID",
     multiple=True,
-    help="Only this check, or only this component.",
+    help="Run only this check, or check only this component.",
 )
 @click.option(
     "--set",
     "settings",
     metavar="ID.KEY=VALUE",
     multiple=True,
-    help="Check a component with this option, over those of its preset `tiny`.",
+    help="Check a component with this option, which overrides its preset `tiny`.",
 )
 @click.option("--fast", is_flag=True, help="Leave out checks that start other processes.")
-@click.option("-v", "--verbose", is_flag=True, help="Also list what passed.")
+@click.option("-v", "--verbose", is_flag=True, help="Also list the checks that passed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
     name: str,
@@ -271,7 +271,7 @@ def _settings(arguments: Iterable[str], registry: Registry) -> dict[str, dict[st
         key = left[len(name) + 1 :].strip()
         if not (sign and name and key):
             raise UsageError(
-                f"--set {argument}: not like ID.KEY=VALUE, with a component's id",
+                f"--set {argument}: it must have the form ID.KEY=VALUE, with the id of a component",
                 hint=did_you_mean(left.rpartition(".")[0], ids)
                 or "for example --set foo/generator.width=8",
             )

@@ -34,9 +34,10 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 def command(what: tuple[str, ...]) -> None:
     """Install plugins with pip, if they fit this ganzoo.
 
-    WHAT is a name (`ganzoo-foo`, or `foo` for short), a path or a URL. First pip is asked what it
-    would do: a plugin that doesn't fit, or that would replace ganzoo or torch, is not installed.
-    What follows -- goes to pip: `ganzoo plugins install foo -- --no-index --find-links wheels`.
+    WHAT is a name (`ganzoo-foo`, or `foo` for short), a path or a URL. First, ganzoo asks pip what
+    it would install. A plugin that doesn't fit, or that would replace ganzoo or torch, is not
+    installed. The options after -- are passed to pip: `ganzoo plugins install foo -- --no-index
+    --find-links wheels`.
     """
     first = next((i for i, one in enumerate(what) if one.startswith("-")), len(what))
     wanted, options = [requirement(one) for one in what[:first]], list(what[first:])
@@ -45,7 +46,7 @@ def command(what: tuple[str, ...]) -> None:
     here = installation()
     if not here.version:
         raise EnvironmentFault(
-            f"the ganzoo that runs, {here.place}, isn't installed: pip would look for another one "
+            f"the running ganzoo, {here.place}, isn't installed: pip would look for another one "
             "on the package index",
             hint="install ganzoo first, from its checkout: python -m pip install .",
         )
@@ -56,7 +57,7 @@ def command(what: tuple[str, ...]) -> None:
         plan = _plan(arguments, Path(folder, "report.json"))
         done = _pip("install", *arguments, stdout=sys.stderr)
         if done.returncode != 0:
-            raise EnvironmentFault("pip failed: see above what it says")
+            raise EnvironmentFault("pip failed: see its output above")
     if "--dry-run" not in options:
         _show(plan)
 
@@ -75,13 +76,15 @@ def requirement(what: str) -> str:
     name = canonicalize_name(match[0])
     if name in {CORE, FORMER_DISTRIBUTION}:
         raise UsageError(
-            f"{name} is no plugin, and no package index has this ganzoo",
-            hint="upgrade ganzoo from where you got it; `ganzoo doctor` says where that was",
+            f"{name} is not a plugin, and this ganzoo is on no package index",
+            hint="upgrade ganzoo from the place where you got it; `ganzoo doctor` shows that place",
         )
     namespace = name.removeprefix(PREFIX).replace("-", "_")
     for record in current().records:
         if record.namespace == namespace and canonicalize_name(record.distribution) == CORE:
-            raise UsageError(f'the plugin "{namespace}" comes with ganzoo; nothing is to be done')
+            raise UsageError(
+                f'the plugin "{namespace}" is part of ganzoo and needs no installation'
+            )
     return what if name.startswith(PREFIX) else f"{PREFIX}{what}"
 
 
@@ -119,15 +122,17 @@ def _plan(arguments: Sequence[str], report: Path) -> list[str]:
         told = "\n".join([*done.stdout.splitlines()[-12:], *done.stderr.splitlines()[-12:]])
         if re.search("ResolutionImpossible|conflict", done.stderr):
             kept = " and ".join(f"{name} {kept}" for name, kept in _kept().items())
-            raise PluginError(f"it can't be installed beside {kept}; pip says", hint=told)
-        raise EnvironmentFault("pip can't get it; it says", hint=told)
+            raise PluginError(
+                f"it can't be installed beside {kept}; the output of pip is", hint=told
+            )
+        raise EnvironmentFault("pip can't get it; the output of pip is", hint=told)
     items: list[Any] = json.loads(report.read_text(encoding="utf-8"))["install"]
     found = {canonicalize_name(one["metadata"]["name"]): one for one in items}
     for name in found.keys() & {*KEPT, FORMER_DISTRIBUTION}:
         raise PluginError(
             f"pip would install {name} {found[name]['metadata']['version']} over the "
             f"{'torch' if name == 'torch' else 'ganzoo'} that is installed: nothing was changed",
-            hint="something in its plan asks for it, or the options for pip do",
+            hint="a package in pip's plan requires it, or the options for pip do",
         )
     return [name for name, one in found.items() if one["requested"] or name.startswith(PREFIX)]
 
@@ -147,7 +152,9 @@ def _show(installed: Iterable[str]) -> None:
     names = set(installed)
     remove = f"to remove it: python -m pip uninstall {' '.join(sorted(names))}"
     if done.returncode != 0:
-        raise PluginError("installed, and now ganzoo doesn't start: see above", hint=remove)
+        raise PluginError(
+            "the plugin was installed, but now ganzoo doesn't start: see above", hint=remove
+        )
     records = json.loads(done.stdout)["plugins"]
     mine = [one for one in records if canonicalize_name(one["distribution"]) in names]
     if mine:
@@ -163,12 +170,13 @@ def _show(installed: Iterable[str]) -> None:
             ]
         )
     for name in sorted(names - {canonicalize_name(one["distribution"]) for one in mine}):
-        lack = f"{name} is installed, and brings no plugin (no entry point of the group {GROUP})"
+        lack = (
+            f"{name} is installed, but contains no plugin (it has no entry point of the group "
+            f"{GROUP})"
+        )
         raise PluginError(lack, hint=remove)
     for one in mine:
         if one["state"] == "quarantined":
-            lack = f"{one['distribution']} is installed and can't be used: it is quarantined"
-            raise PluginError(
-                lack, hint=f"`ganzoo plugins --verbose` shows all that is known of it\n{remove}"
-            )
+            lack = f"{one['distribution']} is installed but can't be used: it is quarantined"
+            raise PluginError(lack, hint=f"`ganzoo plugins --verbose` shows the details\n{remove}")
         click.echo(f"next: ganzoo plugins check {one['namespace']}; ganzoo list", err=True)

@@ -57,7 +57,7 @@ LAYOUT = {
     "kinds",
     type=click.Choice(KINDS),
     multiple=True,
-    help="What the plugin brings; without it, a generator and a loss.",
+    help="A kind of component in the plugin (default: a generator and a loss).",
 )
 @click.option(
     "-o",
@@ -69,10 +69,11 @@ LAYOUT = {
 @click.option(
     "--ganzoo-url",
     metavar="URL",
-    help="Where users install ganzoo from, for README and CI (default: where this one came from).",
+    help="The address from which users install ganzoo, for README and CI (default: the origin of "
+    "this ganzoo).",
 )
 def command(name: str, kinds: tuple[str, ...], out: Path | None, ganzoo_url: str | None) -> None:
-    """Write a complete package ganzoo-NAME that works as it is.
+    """Write a complete package ganzoo-NAME that works without changes.
 
     It has components with options, a recipe, tests, a README and a CI file. NAME is the namespace
     of its components' ids: `foo` makes the distribution ganzoo-foo, and `foo/generator`.
@@ -82,7 +83,7 @@ def command(name: str, kinds: tuple[str, ...], out: Path | None, ganzoo_url: str
     folder = Path(distribution) if out is None else out
     if folder.exists() or folder.is_symlink():
         raise UsageError(
-            "this exists already, and nothing is overwritten",
+            "this exists already, and nothing was overwritten",
             where=str(folder),
             hint="take another name, or another folder with -o DIR",
         )
@@ -108,8 +109,9 @@ def namespace_of(name: str) -> str:
     namespace = re.sub(r"^ganzoo[-_]", "", name).replace("-", "_")
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", namespace):
         raise UsageError(
-            f'"{name}" makes no namespace',
-            hint="a letter, then letters and digits, lower-case, with single _ between: my_gan",
+            f'"{name}" is not a valid namespace',
+            hint="use lower-case letters and digits, a letter first, with single _ between them: "
+            "my_gan",
         )
     if namespace == "ganzoo" or keyword.iskeyword(namespace) or keyword.issoftkeyword(namespace):
         owner = "ganzoo itself" if namespace == "ganzoo" else "Python, as a keyword"
@@ -139,7 +141,7 @@ def _address(given: str | None) -> str:
     url = given if given.startswith("file:") else pip_url(given)
     if not url or re.search(r"[\s\"'$`\\]", url):
         raise UsageError(
-            f"--ganzoo-url: {given} is no address that pip could install from",
+            f"--ganzoo-url: {given} is not an address that pip can install from",
             hint="such as https://HOST/PATH/ganzoo.git, or git+https://HOST/PATH/ganzoo.git@v0.1.0",
         )
     return url
@@ -247,7 +249,7 @@ def _next_steps(namespace: str, folder: Path, url: str) -> str:
         lines += [
             "The address that your users can install ganzoo from isn't known here, and no package",
             f"index has it: README.md and .github/workflows/test.yml say {PLACEHOLDER}.",
-            "Fill it in before you publish, or start anew with --ganzoo-url URL.",
+            "Fill it in before you publish, or start again with --ganzoo-url URL.",
         ]
     else:
         lines += [f"README.md and CI tell your users to install ganzoo from {url}"]

@@ -18,7 +18,8 @@ from ganzoo.cli import inference_options
     metavar="OUT",
     required=True,
     type=click.Path(path_type=Path),
-    help="A folder, in which names and subfolders are kept, or a .png for a single file.",
+    help="A folder for the results, which keep their names and subfolders, or a .png for a single "
+    "file.",
 )
 @inference_options.mode
 @click.option("--seed", type=int, help="Seed of the dropout in the mode paper.  [default: 0]")
@@ -28,14 +29,15 @@ from ganzoo.cli import inference_options
     "--size",
     metavar="PIXELS",
     type=click.IntRange(min=1),
-    help="Bring the longer side of each image to so many pixels first: to what the network was"
-    " trained at, or lower where there is too little memory.  [default: the image's own]",
+    help="Resize the longer side of each image to this number of pixels first: to the size of the "
+    "training images, or to a smaller size if there is too little memory.  [default: the image's "
+    "own]",
 )
 @click.option(
     "--role",
     metavar="NAME",
-    help="The network to use, of a run that serves several. Without it they are listed, with what"
-    " each turns into what, such as cats -> dogs.",
+    help="The network to use, if the run serves several. Without this option they are listed with "
+    "their directions, such as cats -> dogs.",
 )
 @inference_options.ema
 @inference_options.overwrite
@@ -57,8 +59,9 @@ def command(  # click passes by name
     """Generate an image for each file IN, or for each image file below a folder IN.
 
     RUN_OR_WEIGHTS is a run directory (its newest checkpoint is used), a checkpoint's folder or a
-    .safetensors file that ganzoo wrote. Any size goes: it is padded and cropped back. A file that
-    can't be read is reported at the end (exit 5), and the others are done.
+    .safetensors file that ganzoo wrote. Images may have any size: they are padded, and the results
+    are cropped back. A file that can't be read is reported at the end (exit 5), and the other files
+    are processed.
     """
     from ganzoo.cli.console import print_json, report_error
     from ganzoo.errors import DataError

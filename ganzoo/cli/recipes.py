@@ -31,7 +31,7 @@ def list_recipes(*, as_json: bool) -> None:
     elif rows:
         print_columns([(row["name"], row["summary"], _extending(row["extends"])) for row in rows])
     else:
-        click.echo("no recipes are shipped with what is installed", err=True)
+        click.echo("ganzoo and the installed plugins ship no recipes", err=True)
 
 
 def _extending(extends: list[str]) -> str:
@@ -75,12 +75,16 @@ def _rows(registry: Registry) -> list[dict[str, Any]]:
     type=click.Path(path_type=Path),
     help="The file to write (default: the recipe's file name, in the working directory).",
 )
-@click.option("--flat", is_flag=True, help="Write what it extends into it; loses the comments.")
+@click.option(
+    "--flat",
+    is_flag=True,
+    help="Write the recipes that it extends into the copy; comments are lost.",
+)
 def copy(recipe: str, out: Path | None, *, flat: bool) -> None:
-    """Copy RECIPE, a shipped recipe's name or a path, to change it.
+    """Copy RECIPE, a shipped recipe's name or a path, in order to change it.
 
-    The copy means the same wherever it is: a recipe that it extends is found by name. A file that
-    exists is never replaced.
+    The copy has the same meaning in every folder: a recipe that it extends is found by its name. An
+    existing file is never replaced.
     """
     from ganzoo.files import write_text
     from ganzoo.recipe.copy import copied
@@ -115,12 +119,14 @@ def copy(recipe: str, out: Path | None, *, flat: bool) -> None:
     "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change a key of the recipe."
 )
 @click.option(
-    "--origin", is_flag=True, help="Say beside each value which file and line it came from."
+    "--origin",
+    is_flag=True,
+    help="Show beside each value the file and the line from which it came.",
 )
 def show(recipe: str, overrides: tuple[str, ...], *, origin: bool) -> None:
-    """Print every key of RECIPE as TOML: what it extends and all defaults filled in.
+    """Print every key of RECIPE as TOML, with what it extends and all defaults filled in.
 
-    RECIPE is a shipped recipe's name, a path, or a run directory. What is printed is a recipe too.
+    RECIPE is a shipped recipe's name, a path, or a run directory. The output is a recipe too.
     """
     from ganzoo.recipe.write import dumps
 

@@ -19,13 +19,23 @@ from ganzoo.errors import UsageError
 @click.option(
     "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change a key of the recipe."
 )
-@click.option("--resume", metavar="RUN|last", help="Go on with a run directory, or with the last.")
+@click.option("--resume", metavar="RUN|last", help="Continue a run directory, or the last one.")
 @click.option("--out", metavar="DIR", help="The run directory itself (default: OUT/NAME/STAMP).")
-@click.option("--processes", type=click.IntRange(min=1), default=1, help="Processes, one a device.")
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=1,
+    help="The number of processes, one for each device.",
+)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), help="train.device.")
-@click.option("--max-steps", type=click.IntRange(min=1), help="Stop at this total of steps.")
+@click.option("--max-steps", type=click.IntRange(min=1), help="Stop at this total number of steps.")
 @click.option("--max-time", metavar="10m", help="Stop after this time (90s, 10m, 1h30m).")
-@click.option("--seeds", type=click.IntRange(min=1), default=1, help="Runs, each with its seed.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=1,
+    help="The number of runs, each with its own seed.",
+)
 @click.option("--dry-run", is_flag=True, help="Check the recipe and stop before the first step.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 @click.pass_context
@@ -43,11 +53,11 @@ def command(  # click gives every option of a command to one function
     dry_run: bool,  # noqa: FBT001  # click passes by name
     as_json: bool,  # noqa: FBT001
 ) -> None:
-    """Train as RECIPE says, into a new run directory.
+    """Train RECIPE in a new run directory.
 
     RECIPE is a path or the name of a shipped recipe. Ctrl-C finishes the step, writes a checkpoint
-    and exits 130; --resume goes on, bit for bit. --max-steps and --max-time are totals and never
-    change a schedule.
+    and exits with 130; --resume continues, with the same results bit for bit. --max-steps and
+    --max-time are totals over all parts of a run and never change a schedule.
     """
     from ganzoo.cli.console import error_document, print_json, report_error
     from ganzoo.engine.intervals import parse_duration
@@ -102,7 +112,9 @@ def _refuse_contradictions(
     recipe: str | None, *, resume: str | None, out: str | None, seeds: int, dry_run: bool
 ) -> None:
     if resume is not None and (out is not None or seeds > 1):
-        raise UsageError("--resume goes on in its own directory: leave --out and --seeds out")
+        raise UsageError(
+            "--resume continues in the run's own directory: leave --out and --seeds out"
+        )
     if resume is not None and dry_run:
         raise UsageError("--dry-run checks a recipe: leave --resume out")
     if out is not None and seeds > 1:

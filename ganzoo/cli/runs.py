@@ -30,7 +30,9 @@ def list_runs(folder: str, *, as_json: bool) -> None:
         print_json({"runs": rows})
         return
     if not rows:
-        raise UsageError("no runs in it", where=folder, hint="ganzoo run RECIPE makes one.")
+        raise UsageError(
+            "there are no runs in this folder", where=folder, hint="ganzoo run RECIPE makes one."
+        )
     shown = [
         [row["run"], row["recipe"], row["state"], f"{row['step']:,}", row["data"]] for row in rows
     ]
@@ -45,7 +47,7 @@ def compare(runs: tuple[str, ...], *, as_json: bool) -> None:
     from ganzoo.engine.run_history import comparison, which_way_is_better
 
     if len(runs) < 2:
-        raise UsageError("a comparison takes two runs or more")
+        raise UsageError("a comparison needs two runs or more")
     paths = [Path(run) for run in runs]
     table = comparison(paths)
     ways = which_way_is_better(paths)

@@ -18,14 +18,14 @@ from ganzoo.cli import inference_options
     type=click.IntRange(min=1),
     default=64,
     show_default=True,
-    help="How many samples.",
+    help="The number of samples.",
 )
 @click.option(
     "--seed",
     type=int,
     default=0,
     show_default=True,
-    help="Seed of all that is drawn. The first samples are the same whatever -n is.",
+    help="The seed of everything that is drawn. The first samples are the same for every -n.",
 )
 @click.option(
     "-o",
@@ -36,19 +36,22 @@ from ganzoo.cli import inference_options
     "  [default: RECIPE_samples.png]",
 )
 @click.option(
-    "--interpolate", is_flag=True, help="Rows of 8 that go from one latent to another; one class."
+    "--interpolate",
+    is_flag=True,
+    help="Make rows of 8 samples that go from one latent to another, within one class.",
 )
 @click.option("--label", metavar="K", type=int, help="The class of all samples, from 0.")
 @click.option(
     "--neighbours",
     is_flag=True,
-    help="Show each image beside the 3 training images nearest to it: is it a copy? The median"
-    " distance is compared with that of real images held out from training. Needs the run's data.",
+    help="Show each image beside the 3 training images nearest to it, in order to find copies. "
+    "The median distance is compared with that of real images held out from training. Needs the "
+    "run's data.",
 )
 @inference_options.mode
 @inference_options.device
-@inference_options.precision("fp32", " Points stay in fp32 under auto.")
-@click.option("--role", metavar="NAME", help="The network to use, of a run that serves several.")
+@inference_options.precision("fp32", " With auto, points are computed in fp32.")
+@click.option("--role", metavar="NAME", help="The network to use, if the run serves several.")
 @inference_options.ema
 @inference_options.overwrite
 @inference_options.as_json
@@ -71,8 +74,8 @@ def command(  # click passes by name
     """Generate samples with weights that need no input: from noise, and a class if they take one.
 
     RUN_OR_WEIGHTS is a run directory (its newest checkpoint is used), a checkpoint's folder or a
-    .safetensors file that ganzoo wrote. Images become a grid, with a column for each class if there
-    are at most 16; points a scatter plot.
+    .safetensors file that ganzoo wrote. Images are shown in a grid, with a column for each class if
+    there are at most 16. Points are shown as a scatter plot.
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -112,7 +115,8 @@ def command(  # click passes by name
     if found is not None:
         click.echo(
             f"median distance to the nearest training image: {found['median']:.2f}; of real images"
-            f" held out from training: {found['held_out']:.2f} (copies are near 0; gray or blurred"
-            " samples lie below that too without being copies, so look at the picture)",
+            f" held out from training: {found['held_out']:.2f} (copies are near 0; gray or "
+            "blurred samples can also lie below the second value without being copies, so look at "
+            "the picture)",
             err=True,
         )

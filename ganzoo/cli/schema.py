@@ -23,8 +23,8 @@ from ganzoo.recipe.schema import FILE, recipe_schema, schema_text
 def command(out: Path | None) -> None:
     """Write the JSON Schema (Draft 7) of recipes, with the options of every plugin installed.
 
-    An editor that knows Taplo or Tombi completes and checks a recipe whose first line names the
-    file, such as `#:schema ./recipe.schema.json`.
+    An editor with Taplo or Tombi completes and checks a recipe whose first line names the file,
+    such as `#:schema ./recipe.schema.json`.
     """
     text = schema_text(recipe_schema(current()))
     if out is None:

@@ -32,7 +32,8 @@ from ganzoo.recipe.validate import DEFAULT_METRICS
 def command(name: str, as_json: bool) -> None:  # noqa: FBT001  # click passes by name
     """Explain the component ID (namespace/name): options, defaults, limits, presets, source.
 
-    Recipes that use it are those shipped with ganzoo and with plugins, all defaults filled in.
+    The recipes that use it are listed too: those shipped with ganzoo and with plugins, with all
+    defaults filled in.
     """
     registry = current()
     entries = registry.lookup(name)
@@ -94,7 +95,7 @@ def _uses_of_recipes(registry: Registry) -> dict[str, set[tuple[str, str]]]:
         except GanzooError:
             failed.append(name)
     if failed:
-        click.echo(f"not looked at, since they have problems: {', '.join(failed)}", err=True)
+        click.echo(f"not checked, since they have problems: {', '.join(failed)}", err=True)
     return used
 
 

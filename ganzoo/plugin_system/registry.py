@@ -168,7 +168,7 @@ class Registry:
         if record.state != "ok":
             return PluginError(
                 f'the plugin "{record.namespace}" is {record.state}: {record.reason}',
-                hint="`ganzoo plugins --verbose` shows all that is known of it",
+                hint="`ganzoo plugins --verbose` shows the details",
             )
         kinds = [its_kind for its_kind, its_id in self._entries if its_id == name]
         if kinds:

@@ -78,7 +78,7 @@ class Lasting(io.TextIOWrapper):
         if lost is None:
             return
         if lost.errno == errno.ENOSPC:
-            raise EnvironmentFault("no space is left for what is written")
+            raise EnvironmentFault("no space is left for the output")
         raise EnvironmentFault(f"the output can't be written: {lost.strerror}")
 
 

@@ -136,7 +136,7 @@ def _refuse_absent_plugin(ref: str, registry: Registry, near: str) -> None:
         raise PluginError(
             f'no recipe "{ref}": the plugin "{record.namespace}" is {record.state}: '
             f"{record.reason}",
-            hint="`ganzoo plugins --verbose` shows all that is known of it",
+            hint="`ganzoo plugins --verbose` shows the details",
         )
 
 

@@ -293,7 +293,7 @@ def cases(
     if record.state != "ok":
         raise PluginError(
             f'the plugin "{namespace}" is {record.state}: {record.reason}',
-            hint=record.traceback or "`ganzoo plugins --verbose` shows all that is known of it",
+            hint=record.traceback or "`ganzoo plugins --verbose` shows the details",
         )
     entries = [entry for entry in registry.components() if entry.record is record]
     strangers = set(settings or {}) - {entry.id for entry in registry.components()}
