@@ -124,7 +124,7 @@ def cannot_write(error: OSError, path: Path, needed: int | None = None) -> Envir
         message += f" ({takes}{_room(error, path)})"
         hint = "Free some space or raise the limit, or write to another place."
     else:
-        hint = "See to its permissions, or write to another place."
+        hint = "Check its permissions, or write to another place."
     return EnvironmentFault(message, where=str(path), hint=hint)
 
 
@@ -141,7 +141,7 @@ def refusal(error: OSError) -> EnvironmentFault | None:
         return cannot_write(error, path)
     if error.errno in REFUSED:
         return EnvironmentFault(
-            f"can't be used: {error.strerror}", where=str(path), hint="See to its permissions."
+            f"can't be used: {error.strerror}", where=str(path), hint="Check its permissions."
         )
     return None
 

@@ -91,7 +91,7 @@ class Chosen(BaseModel):
             raise PluginError(
                 f"{self.id} can't be imported: {error_text(error)}",
                 where=self.component.target,
-                hint=f'the fault lies in the plugin "{self.id.partition("/")[0]}": tell its '
+                hint=f'the error is in the plugin "{self.id.partition("/")[0]}": tell its '
                 "authors, or see `ganzoo plugins`",
             ) from error
 
@@ -167,7 +167,8 @@ class Scalar(BaseModel):
     until: float = Field(default=1.0, gt=0, le=1)
     """Share of the planned images at which `to` is reached."""
     shape: Literal["linear", "cosine", "log"] = "linear"
-    """Path between both values; `log` is linear in the logarithm and needs two positive values."""
+    """Shape of the curve between both values; `log` is linear in the logarithm and needs two
+    positive values."""
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -191,7 +192,7 @@ class Scalar(BaseModel):
             raise ValueError(message)
         ratio = self.end / self.start if self.shape == "log" else 1.0
         if ratio in {0.0, math.inf} or math.isinf(self.end - self.start):
-            message = "must go from one value to another that isn't so far away"
+            message = "must not change by so large a factor or difference"
             raise ValueError(message)
         return self
 

@@ -53,7 +53,7 @@ def no_run(path: Path) -> UsageError:
     if not path.exists():
         hint = nearest_folder(path)
         return UsageError("there is no such run directory", where=str(path), hint=hint)
-    hint = runs_below(path) or f"It holds no {RESOLVED}."
+    hint = runs_below(path) or f"It contains no {RESOLVED}."
     return UsageError("this is no run directory", where=str(path), hint=hint)
 
 
@@ -100,8 +100,8 @@ def read_status(path: Path) -> dict[str, Any]:
     return read_checked(
         path / STATUS,
         _Status,
-        "Restore it from a backup. Without it a resume works too, but can't tell whether data and "
-        "checkpoints are still those of the run.",
+        "Restore it from a backup. A resume works without it too, but can't check whether data "
+        "and checkpoints are still those of the run.",
     )
 
 
@@ -142,10 +142,13 @@ def read_manifest(folder: Path) -> dict[str, Written]:
 def damage_of(file: Path, written: Written) -> str:
     """Return how a file differs from its record in the manifest, or an empty string."""
     if not file.is_file():
-        return f"it is missing, and {MANIFEST} lists it"
+        return f"it is missing, but {MANIFEST} lists it"
     size = file.stat().st_size
     if written.bytes is not None and size != written.bytes:
-        return f"it has {size} bytes, and {MANIFEST} says {written.bytes}"
+        return f"it has {size} bytes, but {MANIFEST} says {written.bytes}"
     if sha256_of(file) != written.sha256:
-        return f"it isn't what was written (its sha256 differs from that in {MANIFEST})"
+        return (
+            f"its content has changed since it was written (its sha256 differs from that in "
+            f"{MANIFEST})"
+        )
     return ""

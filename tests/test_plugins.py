@@ -92,9 +92,9 @@ API = "from ganzoo.api import Component, hookimpl\n"
         (API + "@hookimpl\ndef ganzoo_step_done(run, step): pass", "ganzoo_step_done", True),
         (API + "def ganzoo_components(): return []", "lacks @hookimpl", False),
         (API + "@hookimpl\ndef ganzoo_components(): raise OSError('boom')", "OSError: boom", True),
-        (API + "@hookimpl\ndef ganzoo_components(): return 3", "no list", False),
-        (API + "@hookimpl\ndef ganzoo_components(): return ['x']", "no Component", False),
-        (API + "@hookimpl\ndef ganzoo_recipes(): return ['x.toml']", "no file", False),
+        (API + "@hookimpl\ndef ganzoo_components(): return 3", "not a list", False),
+        (API + "@hookimpl\ndef ganzoo_components(): return ['x']", "not a Component", False),
+        (API + "@hookimpl\ndef ganzoo_recipes(): return ['x.toml']", "not a readable file", False),
         (
             API + "@hookimpl\ndef ganzoo_components():\n"
             "    yield Component(kind='los', name='x', target='a:b')",
@@ -154,7 +154,7 @@ def test_a_broken_plugin_is_quarantined_and_the_rest_works(
         ("presets={'tiny': 3}", "presets must be tables"),
         ("presets={'tiny': {1: 2}}", "presets must be tables"),
         ("presets={'tiny': {'on': {'a': object()}}}", 'the preset "tiny" holds what no recipe'),
-        ("renamed_to='elsewhere'", 'renamed_to "elsewhere" is no namespace/name'),
+        ("renamed_to='elsewhere'", 'renamed_to "elsewhere" must have the form namespace/name'),
     ],
 )
 def test_a_component_of_wrong_types_is_refused(
@@ -217,7 +217,7 @@ def test_an_entry_point_may_name_an_object_but_no_class(install: Install, find: 
     assert [component.name for component in records["it"].components] == ["x"]
     assert "the class Door" in records["its"].reason
     assert "AttributeError" in records["no"].reason
-    assert records["n"].notes == ("brings neither components nor recipes",)
+    assert records["n"].notes == ("contains neither components nor recipes",)
 
 
 def test_half_removed_metadata_take_nobody_down(
@@ -346,7 +346,7 @@ def test_strangers_get_no_namespace(install: Install, find: Find, distribution: 
 
 def test_a_namespace_is_one_lower_case_word(install: Install, find: Find) -> None:
     install("Toy-x")
-    assert "no namespace" in find()["Toy-x"].reason
+    assert "not a valid namespace" in find()["Toy-x"].reason
 
 
 def test_the_core_wins_a_clash(install: Install, tmp_path: Path) -> None:
@@ -453,9 +453,9 @@ def test_a_broken_file_is_quarantined(folder: Path) -> None:
     [
         ("json.py", "a Python module"),
         ("toy.py", "taken by an installed plugin"),
-        ("My-gan.py", "no namespace"),
-        ("missing.py", "no Python file"),
-        ("notes.txt", "no Python file"),
+        ("My-gan.py", "not a valid namespace"),
+        ("missing.py", "not a Python file"),
+        ("notes.txt", "not a Python file"),
     ],
 )
 def test_files_that_cannot_be_plugins(

@@ -37,7 +37,7 @@ def hint_of(setting: str, base: str = "pix2pix_facades") -> str:
         (
             "data.generator.depth=3",
             (
-                "did you mean generator.depth? It stands above the first [table], or as depth "
+                "did you mean generator.depth? It must stand above the first [table], or as depth "
                 "under [generator]"
             ),
         ),
@@ -47,7 +47,10 @@ def hint_of(setting: str, base: str = "pix2pix_facades") -> str:
             "under [data] keys are written without this prefix\ndid you mean generator.depth?",
         ),
         ("data.data.nonsense_of_mine=3", "under [data] keys are written without this prefix"),
-        ("train.out=x", '"out" is a key of the recipe itself: it stands above the first [table]'),
+        (
+            "train.out=x",
+            '"out" is a key of the recipe itself: it must stand above the first [table]',
+        ),
         ("train.epoch=3", 'did you mean "epochs"?'),
         ("trian.lr=3", 'did you mean "train"?'),
         ("train.nonsense_of_mine=3", "known: accumulate, batch_size, "),
@@ -70,7 +73,7 @@ def test_an_option_of_components_that_the_recipe_doesnt_name() -> None:
 def test_a_key_under_the_wrong_header_of_a_file() -> None:
     """TOML reads what follows a header as the header's."""
     text = 'extends = "quickstart"\n[train]\nepochs = 3\nname = "mine"\n'
-    with pytest.raises(RecipeProblems, match="stands above the first"):
+    with pytest.raises(RecipeProblems, match="must stand above the first"):
         loads(text)
 
 
@@ -102,7 +105,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("mine/frist.toml", 'no recipe "mine/frist.toml"', 'did you mean "mine/first.toml"?'),
         ("quikstart", 'no recipe "quikstart"', 'did you mean "quickstart"?'),
         ("recipes/quikstart.toml", "no recipe", 'did you mean "quickstart"?'),
-        ("qqqqqq", 'no recipe "qqqqqq"', "`ganzoo recipes` lists those that are shipped"),
+        ("qqqqqq", 'no recipe "qqqqqq"', "`ganzoo recipes` lists the shipped recipes"),
         ("photos", '"photos" is a folder', "`ganzoo init photos` writes a recipe for a folder"),
         ("mine", '"mine" is a folder', "recipes in it: mine/first.toml"),
         ("a run", '"a run" is a folder', "the recipe in it is a run/recipe.toml"),

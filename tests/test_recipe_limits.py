@@ -1,4 +1,4 @@
-"""What is too much for a recipe, or can't be meant: refused at its place, quickly, in few lines."""
+"""What is too large for a recipe, or can't be meant: refused at its place, fast, in few lines."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def nested(depth: int) -> str:
 def test_too_much_is_refused_at_its_place(text: str, place: tuple[int, int]) -> None:
     began = time.monotonic()
     problem = problem_of(text)
-    assert (problem.line, problem.key) == (place[0], "too much for a recipe")
+    assert (problem.line, problem.key) == (place[0], "too large for a recipe")
     assert problem.exit_code == ExitCode.RECIPE
     if place[1] > 1:
         assert problem.column == place[1]
@@ -170,7 +170,7 @@ def test_a_long_file_is_refused(here: Path) -> None:
 def test_too_much_in_an_override(argument: str, column: int) -> None:
     problem = problem_of('extends = "quickstart"', argument)
     assert (problem.file, problem.column) == ("--set", column)
-    assert problem.key == "too much for a recipe"
+    assert problem.key == "too large for a recipe"
 
 
 def test_a_long_key_of_an_override_is_cut() -> None:
@@ -253,15 +253,15 @@ def test_no_error_breaks_the_terminal(capsys) -> None:
         (f"watch.samples={'9' * 400}.5 minutes", "must be less than"),
         ("watch.validate=1000000000000 images", "must be less than"),
         ("checkpoints.every=1000000000000 epochs", "must be less than"),
-        ('optimizer.lr={from=1e-300,to=1e300,shape="log"}', "isn't so far away"),
-        ('ema.half_life={from=1e300,to=1e-300,shape="log"}', "isn't so far away"),
+        ('optimizer.lr={from=1e-300,to=1e300,shape="log"}', "so large a factor"),
+        ('ema.half_life={from=1e300,to=1e-300,shape="log"}', "so large a factor"),
         ('out="a\\u0000b"', "has a control character in it: \\x00"),
         ('out="a\\nb"', "has a control character in it: \\n"),
         ("out=" + "x" * 300, "too long for a folder"),
         ("out=" + "x/" * 3000, "too long for a folder"),
-        ("name=" + "x" * 300, "200 of them at most"),
+        ("name=" + "x" * 300, "200 characters at most"),
         ('data.fallback={use="images/side_by_side",root="x\\u0007"}', "has a control character"),
-        ("out=\udcff", "is no UTF-8 text"),
+        ("out=\udcff", "is not UTF-8 text"),
     ],
 )
 def test_values_that_could_only_fail_later_are_refused(setting: str, said: str) -> None:
@@ -299,7 +299,7 @@ def test_clocks_are_below_what_a_float_counts() -> None:
 
 
 def test_a_scalar_has_finite_values_everywhere() -> None:
-    with pytest.raises(ValueError, match="isn't so far away"):
+    with pytest.raises(ValueError, match="so large a factor"):
         Scalar.model_validate({"from": -1e308, "to": 1e308})
     assert Scalar.model_validate({"from": -1e300, "to": 1e300}).start == -1e300
 

@@ -187,7 +187,7 @@ def test_exit_code_is_4_only_when_plugins_are_all_that_is_wrong(toys: Registry) 
     ("name", "text"),
     [
         ("lost", "can't be imported: ModuleNotFoundError"),
-        ("odd", "no subclass of ganzoo.api.Options"),
+        ("odd", "not a subclass of ganzoo.api.Options"),
         ("taken", 'the option "name" of naming_toy/taken could never be set'),
         ("rude", "can't check its options: KeyError: 'rude'"),
     ],

@@ -131,7 +131,7 @@ def test_every_key_and_option_is_explained() -> None:
     ]
     assert unexplained == []
     train = SCHEMA["properties"]["train"]
-    assert train["description"].startswith("How long")
+    assert train["description"].startswith("Length of")
     assert train["properties"]["epochs"]["default"] == 200
 
 

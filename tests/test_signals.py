@@ -173,7 +173,7 @@ def test_the_second_signal_ends_a_step_that_never_does(tiny, plugin, tmp_path, n
     child.send(number)
     assert child.wait(10) == ExitCode.INTERRUPTED
     place = f'Callback.ganzoo_step_done of the plugin "endless_toy" ({plugin}), {plugin}:'
-    assert f"left at once, without a checkpoint, in {place}" in child.text()
+    assert f"exited at once, without a checkpoint, in {place}" in child.text()
 
 
 def test_a_worker_that_hangs_ends_with_the_run(tiny, plugin, tmp_path):

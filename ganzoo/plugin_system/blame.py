@@ -42,7 +42,7 @@ def where_main_is() -> str:
     """
     frame = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001
     found = _ours(traceback.walk_stack(frame)) if frame else None
-    return str(found) if found else "code that is nobody's here"
+    return str(found) if found else "code of an unknown owner"
 
 
 class _Place(NamedTuple):

@@ -34,12 +34,13 @@ def ganzoo_components() -> Iterable[Component]:
             kind="metric",
             name="gradient_energy",
             target="ganzoo.metrics.image:GradientEnergy",
-            summary="sharpness: mean |dx| + mean |dy|, against the real images'",
+            summary="sharpness: mean |dx| + mean |dy|, relative to the real images'",
         ),
         Component(
             kind="metric",
             name="own_other",
             target="ganzoo.metrics.image:OwnOther",
-            summary="L1 to the own target over L1 to other images' targets: does the input matter",
+            summary="L1 to the own target divided by L1 to other images' targets: whether the "
+            "input matters",
         ),
     )

@@ -36,10 +36,11 @@ def ask(plugin: Any, namespace: str) -> tuple[tuple[Component, ...], tuple[Trave
     """
     version = getattr(plugin, "GANZOO_API_VERSION", API_VERSION)
     if not isinstance(version, int) or isinstance(version, bool):
-        raise RefusedError(f"GANZOO_API_VERSION is {version!r}, which is no whole number")
+        raise RefusedError(f"GANZOO_API_VERSION is {version!r}, which is not a whole number")
     if version > API_VERSION:
         raise RefusedError(
-            f"written for API version {version}; this ganzoo speaks {API_VERSION}: upgrade ganzoo"
+            f"written for API version {version}; this ganzoo has API version {API_VERSION}: "
+            "upgrade ganzoo"
         )
     if inspect.isclass(plugin):
         raise RefusedError(f"the entry point names the class {plugin.__name__}, not an object")
@@ -63,7 +64,9 @@ def _components(manager: pluggy.PluginManager) -> Iterator[Component]:
     seen = set()
     for component in _flat(manager.hook.ganzoo_components(), "ganzoo_components"):
         if not isinstance(component, Component):
-            raise RefusedError(f"ganzoo_components returned {component!r}, which is no Component")
+            raise RefusedError(
+                f"ganzoo_components returned {component!r}, which is not a Component"
+            )
         if fault := _fault_of_types(component) or _fault_of_words(component):
             raise RefusedError(f'component "{component.name}": {fault}')
         key = (component.kind, component.name)
@@ -77,9 +80,9 @@ def _recipes(manager: pluggy.PluginManager) -> Iterator[Traversable]:
     seen = set()
     for recipe in _flat(manager.hook.ganzoo_recipes(), "ganzoo_recipes"):
         if not isinstance(recipe, Traversable):
-            raise RefusedError(f"ganzoo_recipes returned {recipe!r}, which is no file to read")
+            raise RefusedError(f"ganzoo_recipes returned {recipe!r}, which is not a readable file")
         if not recipe.name.endswith(".toml") or not recipe.is_file():
-            raise RefusedError(f"ganzoo_recipes returned {recipe}, which is no TOML file")
+            raise RefusedError(f"ganzoo_recipes returned {recipe}, which is not a TOML file")
         if recipe.name in seen:
             raise RefusedError(f'it has two recipes called "{recipe.name}"')
         seen.add(recipe.name)
@@ -89,7 +92,7 @@ def _recipes(manager: pluggy.PluginManager) -> Iterator[Traversable]:
 def _flat(results: list[Any], hook: str) -> Iterator[Any]:
     for result in results:
         if isinstance(result, str) or not isinstance(result, Iterable):
-            raise RefusedError(f"{hook} returned {result!r}, which is no list")
+            raise RefusedError(f"{hook} returned {result!r}, which is not a list")
         yield from result
 
 
@@ -104,13 +107,13 @@ def _fault_of_types(component: Component) -> str:
             return f"{what} is {text!r}, not one line of text"
     revision: Any = component.revision
     if not isinstance(revision, int) or isinstance(revision, bool):
-        return f"revision is {revision!r}, no whole number"
+        return f"revision is {revision!r}, which is not a whole number"
     presets: Any = component.presets
     if not _is_table(presets) or not all(map(_is_table, presets.values())):
         return "presets must be tables of options, by name"
     for name, preset in presets.items():
         if not _could_be_toml(preset):
-            return f'the preset "{name}" holds what no recipe could say'
+            return f'the preset "{name}" holds a value that no recipe can contain'
     return ""
 
 
@@ -122,7 +125,11 @@ def _fault_of_words(component: Component) -> str:
         return "a name has lower-case letters, digits, _ . and -"
     if component.renamed_to:
         known = _ID.fullmatch(component.renamed_to)
-        return "" if known else f'renamed_to "{component.renamed_to}" is no namespace/name'
+        return (
+            ""
+            if known
+            else f'renamed_to "{component.renamed_to}" must have the form namespace/name'
+        )
     for what in ("target", "options"):
         target = getattr(component, what)
         if not _TARGET.fullmatch(target):

@@ -210,7 +210,7 @@ def _hidden() -> Iterator[PluginRecord]:
                 version=version,
                 module=entry.value,
                 state="quarantined",
-                reason=f"hidden by {hider}, which comes first and names no plugin: remove it",
+                reason=f"hidden by {hider}, which comes first and declares no plugin: remove it",
             )
 
 
@@ -241,7 +241,10 @@ def _not_the_owner(
     """
     namespace = entry.name
     if not _NAMESPACE.fullmatch(namespace):
-        return f'"{namespace}" is no namespace: lower-case letters, digits and _, letter first'
+        return (
+            f'"{namespace}" is not a valid namespace: use lower-case letters, digits and _, '
+            "a letter first"
+        )
     owner = distribution_of(namespace)
     if _normalised(distribution) not in {CORE, owner}:
         return (
@@ -291,7 +294,7 @@ def _load_installed(known: _Known, load: Callable[[], Any]) -> PluginRecord:
             f"is installed as {' and as '.join(versions)}: uninstall it until none is left"
         )
     if record.state == "ok" and not (record.components or record.recipes):
-        notes.append("brings neither components nor recipes")
+        notes.append("contains neither components nor recipes")
     return replace(record, notes=tuple(notes))
 
 
@@ -313,11 +316,11 @@ def _load_file(path: Path, taken: set[str]) -> PluginRecord:
     path = path.resolve()
     namespace = path.stem
     if not path.is_file() or path.suffix != ".py":
-        raise UsageError(f"--plugin: {path} is no Python file")
+        raise UsageError(f"--plugin: {path} is not a Python file")
     if not _NAMESPACE.fullmatch(namespace):
         raise UsageError(
-            f'--plugin: "{namespace}" is no namespace',
-            hint="rename the file: lower-case letters, digits and _, a letter first",
+            f'--plugin: "{namespace}" is not a valid namespace',
+            hint="rename the file: use lower-case letters, digits and _, a letter first",
         )
     if namespace in taken:
         raise UsageError(

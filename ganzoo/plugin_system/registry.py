@@ -131,8 +131,9 @@ class Registry:
             distribution = discovery.distribution_of(namespace)
             near = did_you_mean(namespace, self._by_namespace)
             source = (
-                f"it would come with the distribution {distribution} (`ganzoo plugins install "
-                f"{distribution}`); a file of your own needs --plugin FILE; `ganzoo plugins` "
+                f"it would be in the distribution {distribution} (`ganzoo plugins install "
+                f"{distribution}`); a plugin file of your own needs --plugin FILE; `ganzoo "
+                "plugins` "
                 "lists what is installed"
             )
             raise PluginError(
@@ -158,7 +159,7 @@ class Registry:
         nearest = _nearest(name, ids)
         if "/" not in name:
             return RecipeError(
-                f"{quoted(name)} is no {noun}: ids are like namespace/name",
+                f"{quoted(name)} is not the id of a {noun}: ids have the form namespace/name",
                 hint=nearest or f"`{command}` lists them",
             )
         try:
@@ -199,7 +200,7 @@ class Registry:
             ) from error
         if not (isinstance(model, type) and issubclass(model, api.Options)):
             raise PluginError(
-                f"the options of {entry.id} are no subclass of ganzoo.api.Options", where=where
+                f"the options of {entry.id} are not a subclass of ganzoo.api.Options", where=where
             )
         taken = {"use", CORE_KEYS.get(entry.component.kind)}
         for key in (info.alias or name for name, info in model.model_fields.items()):

@@ -126,7 +126,7 @@ def _watch(heard: int, say: Callable[[str], None], where: Callable[[], str]) -> 
     while True:
         if not select.select([heard], [], [], patience)[0]:
             patience = None
-            say(f"still in {where()}; Ctrl-C again: leave now, without a checkpoint")
+            say(f"still in {where()}; press Ctrl-C again to exit now, without a checkpoint")
             continue
         for number in os.read(heard, 64):
             if number == 0:
@@ -135,11 +135,11 @@ def _watch(heard: int, say: Callable[[str], None], where: Callable[[], str]) -> 
             if number not in HEEDED:  # a signal that another handler is for
                 continue
             if insistence.heard(number):
-                say(f"left at once, without a checkpoint, in {where()}")
+                say(f"exited at once, without a checkpoint, in {where()}")
                 leave(ExitCode.INTERRUPTED)
             elif not asked:
                 patience, asked = PATIENCE, True
-                say("stopping after this step, with a checkpoint (Ctrl-C again: leave now)")
+                say("stopping after this step, with a checkpoint (press Ctrl-C again to exit now)")
 
 
 def leave(code: int) -> None:

@@ -38,7 +38,11 @@ def unusable_texts(node: Node, path: Keys = ()) -> Iterator[tuple[Keys, str, str
             shown = signs[0].encode("unicode_escape").decode()
             yield path, f"has a control character in it: {shown}", BACKSLASHES
         elif not _encodable(value):
-            yield path, "is no UTF-8 text", "rename what it stands for, or name it from within"
+            yield (
+                path,
+                "is not UTF-8 text",
+                "rename the file or folder, or give a path that doesn't contain its name",
+            )
 
 
 def _encodable(value: str) -> bool:
@@ -56,4 +60,5 @@ def quotes_for(node: Node) -> str:
     if node.mark.source.name != "--set":
         return QUOTES
     key, _, text = node.mark.source.text.partition("=")
-    return f"""put it in quotes, and all in the shell's: --set '{key}="{text}"'"""
+    return f"""put it in quotes, and the whole argument in the shell's quotes: --set "
+    "'{key}="{text}"'"""

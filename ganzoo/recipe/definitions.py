@@ -31,12 +31,13 @@ from ganzoo.recipe.validate import On
 
 _CORE_SCHEMAS: dict[Kind, Schema] = {
     "augment": {
-        "description": "Samples it is applied to: of training, those judged or shown, or both.",
+        "description": "Samples to which it is applied: those of training, those evaluated or "
+        "shown, or both.",
         "enum": list(get_args(On)),
         "default": "train",
     },
     "data": {
-        "description": "Stands in where the data are missing, and only then, which is said.",
+        "description": "Data that are used only if these data are missing; the log says so.",
         "anyOf": [pointer("data.nested"), {"enum": ["none"]}],
         "default": "none",
     },
@@ -108,7 +109,7 @@ class Definitions:
         }
         tables = [pointer(_name(entry)) for entry in entries]
         if kind in NETWORKS:
-            notes["none"] = "The task does without it."
+            notes["none"] = "The task works without it."
             tables.append(_USES_NONE | {"additionalProperties": False})
         text = {"enum": list(notes), "x-taplo": {"docs": {"enumValues": list(notes.values())}}}
         table = {"type": "object", "not": {"required": ["use"]}}
@@ -192,7 +193,7 @@ def component_table(entry: Entry, model: type[Options], names: list[str]) -> Sch
     properties: Schema = {"use": {"enum": names, "description": component.summary}}
     if component.presets and "preset" not in table["properties"]:
         presets = list(component.presets)
-        text = "A named set of options as the table's base."
+        text = "A named set of options, which the table's own keys override."
         properties["preset"] = {"enum": presets, "description": text}
     if component.kind in CORE_KEYS:
         properties[CORE_KEYS[component.kind]] = _CORE_SCHEMAS[component.kind]

@@ -78,7 +78,7 @@ def find_recipe(ref: str, registry: Registry, beside: Path | None = None) -> Tra
     raise RecipeError(f"no recipe {quoted(one_line(ref, 100))}{refused}", hint=near or _LISTED)
 
 
-_LISTED = "`ganzoo recipes` lists those that are shipped; one of your own is named by its path"
+_LISTED = "`ganzoo recipes` lists the shipped recipes; for one of your own, give its path"
 
 
 def _refuse_folder(ref: str, beside: Path | None) -> None:

@@ -126,7 +126,7 @@ def read_text(file: Traversable) -> str:
             raise RecipeError(message, where=where)
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise RecipeError(f"is no UTF-8 text: {error.reason}", where=where) from error
+        raise RecipeError(f"is not UTF-8 text: {error.reason}", where=where) from error
     except OSError as error:
         raise RecipeError(f"can't be read: {error.strerror}", where=where) from error
 
@@ -178,7 +178,7 @@ class _Reader:
             raise problem("must be the name or path of a recipe, or an array of them")
         self.parents += 1
         if self.parents > MOST_PARENTS:
-            raise problem(f"more than {MOST_PARENTS} recipes are extended, all in all")
+            raise problem(f"more than {MOST_PARENTS} recipes are extended in total")
         try:
             file = find_recipe(node.value, self.registry, beside=path)
         except RecipeError as error:

@@ -39,7 +39,7 @@ def belongs(loc: Keys, tree: Node, registry: Registry, settings: Settings) -> st
         if isinstance(value, dict):
             return _of_a_table(loc, value, tree, registry, settings)
         if name in _TEXTS or isinstance(value, str):
-            return f'"{name}" is a key of the recipe itself: it stands above the first [table]'
+            return f'"{name}" is a key of the recipe itself: it must stand above the first [table]'
     return _meant(name, loc, tree, registry, settings)
 
 
@@ -72,7 +72,7 @@ def _of_a_table(
         already = f"under [{name}] keys are written without this prefix"
         return "\n".join(filter(None, (already, _meant(key, loc, tree, registry, settings))))
     if (name, key) in _places(tree, registry, settings):
-        cure = f"did you mean {name}.{key}? It stands above the first [table]"
+        cure = f"did you mean {name}.{key}? It must stand above the first [table]"
         return f"{cure}, or as {key} under [{name}]"
     return _meant(key, loc, tree, registry, settings)
 

@@ -75,21 +75,21 @@ Beta = Annotated[Scalar, Field(ge=0, lt=1)]
 
 
 class Schedule(Options):
-    """How the learning rate goes down; a pure function of the images seen."""
+    """How the learning rate decreases; it depends only on the number of images seen."""
 
     shape: Literal["constant", "linear", "cosine"] = "constant"
-    """`linear` and `cosine` go towards 0 at the end of the planned training."""
+    """`linear` and `cosine` decrease it towards 0 at the end of the planned training."""
     hold: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the planned training at full rate before it goes down."""
+    """Share of the planned training at the full rate, before the rate decreases."""
     every: Literal["epoch", "step"] = "step"
-    """`epoch`: constant within an epoch; epoch e of E (from 1) then has, if linear, the factor
-    1 - max(0, e - hold*E) / (E - hold*E + 1)."""
+    """`epoch`: the rate is constant within an epoch; with `linear`, epoch e of E (from 1) has the
+    factor 1 - max(0, e - hold*E) / (E - hold*E + 1)."""
     warmup: float = Field(default=0.0, ge=0, lt=1)
     """Share of the planned training in which the rate rises from 0."""
 
 
 class Optimizer(Options):
-    """Adam or one of its kin, for each player separately."""
+    """Adam or a similar optimizer; each player has its own."""
 
     name: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
     """The algorithm; all come from torch.optim."""
@@ -104,51 +104,56 @@ class Optimizer(Options):
     clip: Annotated[Scalar, Field(gt=0)] | None = None
     """Largest norm of a player's whole gradient; absent: no clipping."""
     schedule: Schedule = Schedule()
-    """How the learning rate goes down."""
+    """How the learning rate decreases."""
 
 
 class Train(Options):
-    """How long and how: none of this is a component's affair."""
+    """Length of the training and settings of the training loop, such as seed and precision."""
 
     epochs: int = Field(default=200, ge=1, le=10**9)
-    """Passes over the training data; with the data's size this fixes the planned images."""
+    """Passes over the training data; together with the size of the data set, this determines the
+    planned number of images."""
     batch_size: int = Field(default=1, ge=1, le=10**6)
-    """Images a process takes in one step (before accumulation)."""
+    """Images that each process uses in one step (before accumulation)."""
     accumulate: int = Field(default=1, ge=1, le=10**6)
-    """Batches whose gradients are averaged into one step. Players that alternate within a step see
-    each other as before it in all batches but the last, so this isn't quite a larger batch."""
+    """Batches whose gradients are averaged into one step. In all batches but the last, players that
+    alternate within a step see each other's weights from before the step, so the result isn't
+    exactly that of a larger batch."""
     seed: int = Field(default=0, ge=0, lt=2**63)
-    """Initial weights come from (seed, role), order and augmentation from (seed, epoch, index)."""
+    """Initial weights depend on (seed, role); order and augmentation depend on (seed, epoch,
+    index)."""
     precision: Literal["auto", "fp64", "fp32", "bf16", "fp16"] = "auto"
-    """`auto` is bf16 where the hardware multiplies it (NVIDIA GPUs from Ampere on, CPUs with AMX or
-    AVX512-BF16), fp16 on older NVIDIA GPUs, and fp32 elsewhere. fp64 is for proofs."""
+    """`auto` is bf16 where the hardware supports it (NVIDIA GPUs from Ampere on, CPUs with AMX or
+    AVX512-BF16), fp16 on older NVIDIA GPUs, and fp32 elsewhere. fp64 is for exact comparisons."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """Where to train; `auto` takes an accelerator if there is one."""
+    """The device to train on; `auto` selects an accelerator if there is one."""
     workers: Annotated[int, Field(ge=0, le=1024)] | Literal["auto"] = "auto"
-    """Loader processes; `auto`: 0 on a CPU, whose cores the training needs, else up to 4."""
+    """Number of processes that load data; `auto`: 0 on a CPU, whose cores the training needs, else
+    up to 4."""
     cache: int = Field(default=600, ge=0, le=10**9)
-    """MB of temporary disk ($TMPDIR) on which each process of a run keeps what is the same in every
-    epoch: samples up to their first random augment. Never more than a quarter of what is free."""
+    """MB of temporary disk ($TMPDIR) in which each process of a run keeps what is the same in every
+    epoch: samples before their first random augment. It never uses more than a quarter of the free
+    space."""
     threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = "auto"
     """CPU threads of torch in each process; `auto`: OMP_NUM_THREADS, else a share of the cores."""
     channels_last: bool | Literal["auto"] = "auto"
-    """Memory order of images; `auto`: on where it pays (CUDA with fp16 or bf16)."""
+    """Memory order of images; `auto`: on where it is faster (CUDA with fp16 or bf16)."""
     tf32: bool = False
-    """CUDA's matrix products and convolutions in fp32 may drop 13 of 23 bits; much faster (Ampere
-    and later). Off, fp32 means fp32."""
+    """CUDA's matrix products and convolutions in fp32 may drop 13 of the 23 bits of the mantissa,
+    which is much faster (Ampere and later). If off, they keep all bits."""
     compile: Literal["off", "default", "reduce-overhead"] = "off"
-    """`torch.compile` of each network, with its mode; `reduce-overhead` has CUDA graphs. Costs
-    seconds to minutes at the start and makes other bits than `off`. Penalties on gradients, which
-    need a second derivative, run without it."""
+    """Compile each network with `torch.compile` in this mode; `reduce-overhead` uses CUDA graphs.
+    This takes seconds to minutes at the start, and the results differ in some bits from those of
+    `off`. Penalties on gradients, which need a second derivative, run without it."""
 
 
 class Ema(Options):
     """An exponential moving average of the generators' weights, saved beside the weights."""
 
     enabled: bool = False
-    """Keep one, and use it for samples, evaluation and prediction."""
+    """Keep an average, and use it for samples, evaluation and prediction."""
     half_life: Annotated[Scalar, Field(gt=0)] = _always(10_000)
-    """Images after which a weight's old value counts half."""
+    """Number of images after which the old value of a weight counts half."""
 
 
 class Watch(Options):
@@ -159,10 +164,10 @@ class Watch(Options):
     samples: Every = "1000 steps"
     """How often a sample grid is written."""
     sample_count: int = Field(default=4, ge=1, le=64)
-    """Rows of a sample grid: images of the `val` split, always the same. Of networks that draw
-    their inputs, the samples of a block; points are some 1,000."""
+    """Rows of a sample grid: images of the `val` split, always the same. For networks that draw
+    their inputs, the number of samples in a block; for points, always about 1,000 samples."""
     validate_every: Every = Field(default="never", alias="validate")
-    """How often the validation split is scored; its metrics go to metrics.jsonl."""
+    """How often the validation split is scored; its metrics are written to metrics.jsonl."""
     evaluate: Literal["never", "val", "test"] = "never"
     """Split that is evaluated once when training is finished."""
     tensorboard: bool = False
@@ -175,15 +180,15 @@ class Checkpoints(Options):
     every: Every = "5000 steps"
     """How often a checkpoint is written; one is always written at the end."""
     keep: int = Field(default=2, ge=1, le=10**9)
-    """Checkpoints kept besides the last and the best."""
+    """Number of checkpoints that are kept besides the last and the best."""
     best: str = ""
     """Metric of `watch.validate` whose best checkpoint is kept, such as `l1`; empty: none."""
     best_is: Literal["lowest", "highest"] = "lowest"
-    """Whether a low or a high value of that metric is good."""
+    """Whether a low or a high value of that metric is better."""
 
 
 class Inference(Options):
-    """How the weights are used after training, unless a flag says otherwise."""
+    """How the weights are used after training, unless a command-line option says otherwise."""
 
     mode: Literal["paper", "deterministic", "running"] = "paper"
     """`paper`: batch statistics of each single image and seeded dropout (arXiv 1611.07004), as in

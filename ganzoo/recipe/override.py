@@ -41,7 +41,7 @@ def apply_override(tree: Node, argument: str, rank: int) -> Node | Problem:
     path = _keys(key) if sign else ()
     if not path:
         raise UsageError(
-            f"--set {one_line(argument)}: not like KEY=VALUE",
+            f"--set {one_line(argument)}: it must have the form KEY=VALUE",
             hint="for example --set train.epochs=10 or --set data.fallback=none",
         )
     source = Source("--set", argument, rank)
@@ -105,7 +105,7 @@ def _put(node: Node, path: tuple[str, ...], over: Node, done: tuple[str, ...]) -
     if isinstance(node.value, list):
         if not head.isdecimal() or int(head) >= len(node.value):
             last = len(node.value) - 1
-            legal = f"an index from 0 to {last} follows" if last >= 0 else "it is empty"
+            legal = f"give an index from 0 to {last}" if last >= 0 else "it is empty"
             raise _CannotSetError(f"{'.'.join(done)} is an array: {legal}")
         items = list(node.value)
         items[int(head)] = _put(items[int(head)], rest, over, (*done, head))

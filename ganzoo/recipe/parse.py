@@ -59,7 +59,7 @@ class NotReadError(Exception):
             file=source.name,
             line=line,
             column=len(before) - before.rfind("\n"),
-            key="not valid TOML" if self.syntax else "too much for a recipe",
+            key="not valid TOML" if self.syntax else "too large for a recipe",
             message=self.message,
             hint=self.hint,
             source_line=source.line(line) or " ",
@@ -120,7 +120,7 @@ def _look_over(text: str) -> None:
             raise NotReadError(_TOO_DEEP, token.start())
 
 
-_TOO_DEEP = f"more than {DEEPEST} tables or arrays inside each other"
+_TOO_DEEP = f"more than {DEEPEST} tables or arrays nested in each other"
 
 
 def _too_large(data: dict[str, Any]) -> tuple[Keys, str] | None:

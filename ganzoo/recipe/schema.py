@@ -23,19 +23,22 @@ FILE = "recipe.schema.json"
 
 HELP = {
     "name": "Part of the run directory's path; default: the file's name.",
-    "summary": "One line for people.",
-    "extends": "The recipe that this one changes, or several: later ones are laid over earlier.",
+    "summary": "One line that describes the recipe.",
+    "extends": "The recipe that this one changes, or several recipes: later ones override earlier "
+    "ones.",
     "out": "Folder of the run directories: OUT/NAME/STAMP.",
     "task": "The training algorithm.",
     "data": "Where samples come from.",
-    "augment": "Applied in their order to each sample.",
-    "diffaugment": "Applied in their order to all that a discriminator is shown in training.",
+    "augment": "Augmentations, applied in their order to each sample.",
+    "diffaugment": "Augmentations, applied in their order to everything that a discriminator sees "
+    "in training.",
     "generator": 'A network of the task, or "none".',
     "discriminator": 'A network of the task, or "none".',
     "network": 'A network of the task, or "none".',
     "loss": "What is minimised; several ([[loss]]) are summed.",
-    "metric": "What evaluation measures; an empty array: only what the data propose.",
-    "callback": "Hooks on the run.",
+    "metric": "The metrics of an evaluation; with an empty array, only those that the data "
+    "propose.",
+    "callback": "Components whose hooks are called during the run.",
     "players": "Changes of [optimizer] for single players of the task: [players.NAME].",
 }
 """The description of each top-level key, except settings, which are described by their models."""
@@ -48,7 +51,7 @@ def recipe_schema(registry: Registry) -> Schema:
     """
     whole: Schema = {
         "title": "ganzoo recipe",
-        "description": "What a run is: task, data, networks, loss, training.",
+        "description": "The description of a run: task, data, networks, loss, training.",
         "type": "object",
         "properties": {key: {"description": HELP.get(key, ""), **_top(key)} for key in KEYS},
         "additionalProperties": False,

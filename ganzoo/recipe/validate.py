@@ -175,7 +175,7 @@ class _Check:
         name = self.text("name", re.sub(r"[^A-Za-z0-9._-]", "_", stem)[:200])
         if not NAME.fullmatch(name):
             message = "must have only letters, digits, dots, _ and -, and begin with one of the"
-            self.complain(("name",), f"{message} first two; 200 of them at most")
+            self.complain(("name",), f"{message} first two; it has 200 characters at most")
         out = self.text("out", "runs")
         if any(len(os.fsencode(part)) > 255 for part in out.split("/")) or len(out) > 1000:
             self.complain(("out",), "is too long for a folder")
@@ -316,7 +316,7 @@ class _Check:
         """Check that the validation split is scored if a best checkpoint is to be kept."""
         checkpoints, watch = settings["checkpoints"], settings["watch"]
         if checkpoints and watch and checkpoints.best and watch.validate_every.strip() == "never":
-            message = "would never be looked at: nothing is validated"
+            message = "has no effect, because nothing is validated"
             self.complain(("checkpoints", "best"), message, 'set watch.validate, as "5 epochs"')
 
     def model(self, loc: Keys, model: type[Model], value: Any) -> Model | None:

@@ -348,7 +348,7 @@ def check(case: Case, folder: Path, command: Callable[[list[str]], int] = ganzoo
     assert not [sign for sign in said if not (sign.isprintable() or sign in "\n\t")], "raw signs"
     document = json.loads(out.getvalue())
     if code == ExitCode.USAGE:
-        assert "not like KEY=VALUE" in said, said[:300]
+        assert "it must have the form KEY=VALUE" in said, said[:300]
     elif code != ExitCode.DONE:
         assert code in REFUSALS, f"exit {code}: {said[-300:]}"
         assert document["problems"], "refused without a reason"

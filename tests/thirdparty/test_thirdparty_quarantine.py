@@ -68,7 +68,7 @@ REFUSED = {
 }
 # What loads, with something to be said of it.
 NOTED = {
-    "mute": ("", "brings neither components nor recipes"),
+    "mute": ("", "contains neither components nor recipes"),
     "slow": (
         "import time\ntime.sleep(0.6)\nprint('loud and clear')\n" + GOOD,
         "s to import at every start of ganzoo",
@@ -158,7 +158,7 @@ def test_what_loads_with_a_remark(records, name):
 
 
 def test_a_remark_is_shown_with_the_distribution(ward):
-    assert "note: mute (ganzoo-mute) brings neither" in ward.ganzoo("plugins").stdout
+    assert "note: mute (ganzoo-mute) contains neither" in ward.ganzoo("plugins").stdout
 
 
 def test_a_distribution_with_hyphens_owns_its_namespace(ward, records):
