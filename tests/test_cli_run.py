@@ -225,7 +225,7 @@ def test_missing_data_without_a_fallback_exit_5(recipe, here, capsys):
         (["run", "quickstart", "--resume", "nowhere"], "no such run directory"),
         (["run", "quickstart", "--resume", "last", "--dry-run"], "leave --resume out"),
         (["run", "--dry-run"], "need a RECIPE"),
-        (["run", "quickstart", "--max-time", "soon"], "no duration"),
+        (["run", "quickstart", "--max-time", "soon"], "not a duration"),
         (["runs", "compare", "one"], "two runs"),
         (["runs", "list", "nowhere"], "no runs"),
     ],

@@ -78,7 +78,7 @@ def test_a_legal_combination_makes_two_steps(compatibility, paired):
     [
         ("pix2pix/patchgan", "fitting_toy/features", "IndexError: tuple index out of range"),
         ("fitting_toy/narrow", "gan/hinge", "fitting_toy/narrow can't take 6 x 32 x 32"),
-        ("none", "gan/hinge", "needs a discriminator, and the recipe has none"),
+        ("none", "gan/hinge", "needs a discriminator with these options, but the recipe has none"),
         ("fitting_toy/critic", "broken_toy/detached", "don't depend on its weights"),
     ],
 )

@@ -83,10 +83,14 @@ def test_what_makes_steps_is_legal(tiny, sets):
             "fitting_toy/narrow can't take 6 x 32 x 32: RuntimeError: Given groups=1",
             "discriminator",
         ),
-        (("loss=broken_toy/vector",), "is no single number", ""),
+        (("loss=broken_toy/vector",), "is not a single number", ""),
         (("loss=broken_toy/detached",), "don't depend on its weights", ""),
         (("generator=broken_toy/identity",), "has no weights to train", ""),
-        (("discriminator=none",), "needs a discriminator, and the recipe has none", "loss"),
+        (
+            ("discriminator=none",),
+            "needs a discriminator with these options, but the recipe has none",
+            "loss",
+        ),
     ],
 )
 def test_what_makes_no_step_is_refused_with_the_reason(tiny, sets, said, where):

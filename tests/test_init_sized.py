@@ -242,7 +242,7 @@ def test_a_wanted_time_is_obeyed(step_seconds):
     ten = load_recipe("set.toml").train.epochs
     init("--for", "5m", "--overwrite")
     assert load_recipe("set.toml").train.epochs == pytest.approx(ten / 2, abs=1)
-    with pytest.raises(UsageError, match="no duration"):
+    with pytest.raises(UsageError, match="not a duration"):
         init("--for", "10", "--overwrite")
     with pytest.raises(UsageError, match="the recipe of --base is used unchanged"):
         init("--base", "quickstart", "--for", "5m", "--overwrite")

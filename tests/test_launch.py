@@ -34,10 +34,13 @@ def test_the_environment_says_which_process_this_is(variables, expected):
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({"WORLD_SIZE": "abc"}, "WORLD_SIZE is 'abc', which is no whole number from 1 on"),
-        ({"WORLD_SIZE": "0"}, "WORLD_SIZE is '0', which is no whole number from 1 on"),
-        ({"WORLD_SIZE": "2"}, "WORLD_SIZE is 2, and RANK isn't set"),
-        ({"WORLD_SIZE": "2", "RANK": "x"}, "RANK is 'x', which is no whole number from 0 on"),
+        ({"WORLD_SIZE": "abc"}, "WORLD_SIZE is 'abc', which is not a whole number of at least 1"),
+        ({"WORLD_SIZE": "0"}, "WORLD_SIZE is '0', which is not a whole number of at least 1"),
+        ({"WORLD_SIZE": "2"}, "WORLD_SIZE is 2, but RANK isn't set"),
+        (
+            {"WORLD_SIZE": "2", "RANK": "x"},
+            "RANK is 'x', which is not a whole number of at least 0",
+        ),
         ({"WORLD_SIZE": "2", "RANK": "2"}, "RANK is 2, and WORLD_SIZE 2: ranks go from 0 to 1"),
         ({"RANK": "1"}, "RANK is 1, and WORLD_SIZE 1"),
         ({"LOCAL_RANK": "1.5"}, "LOCAL_RANK is '1.5'"),

@@ -83,7 +83,7 @@ def test_an_edited_image_in_the_old_place_is_said_and_a_run_of_an_older_version_
     for side in ("A", "B"):
         Image.new("RGB", (32, 32)).save(tmp_path / "old" / "train" / side / "0.png")
     run(None, resume=begun, limits=Limits(3), voice=Voice())
-    assert "the first image isn't what it was" in capsys.readouterr().err
+    assert "the first image has changed" in capsys.readouterr().err
     status = json.loads((begun / "status.json").read_text())
     for key in ("names", "content"):
         status["data"].pop(key)

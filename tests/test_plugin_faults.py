@@ -114,7 +114,7 @@ def test_a_task_that_never_optimises_is_refused(recipe, tmp_path):
     (problem,) = checked["problems"]
     assert problem["message"].startswith("faulty_toy/paired optimised no player in step 1")
     assert problem["exit_code"] == ExitCode.PLUGIN
-    with pytest.raises(PluginError, match="no weight was moved"):
+    with pytest.raises(PluginError, match="no weight was changed"):
         go(recipe, tmp_path / "run", "task.fault=idle")
     assert not (tmp_path / "run").exists()
 
@@ -204,8 +204,8 @@ def test_a_grid_that_fails_is_said_once_and_the_training_goes_on(recipe, tmp_pat
     sets = ("watch.samples=2 steps", "task.fault=sample")
     assert go(recipe, tmp_path / "run", *sets, voice=Voice()).outcome == "finished"
     log = (tmp_path / "run" / "log.txt").read_text()
-    said = "no sample of step 2; the training goes on: the plugin"
-    assert log.count("the training goes on") == log.count(said) == 1
+    said = "no sample of step 2; the training continues: the plugin"
+    assert log.count("the training continues") == log.count(said) == 1
     assert "ValueError: no picture today" in log
 
 

@@ -120,7 +120,7 @@ API = "from ganzoo.api import Component, hookimpl\n"
             False,
         ),
         ("GANZOO_API_VERSION = 99\n" + GOOD, "API version 99", False),
-        ("GANZOO_API_VERSION = '1'\n" + GOOD, "'1', which is no whole number", False),
+        ("GANZOO_API_VERSION = '1'\n" + GOOD, "'1', which is not a whole number", False),
         ("class Stop(BaseException): pass\nraise Stop('here')", "Stop: here", True),
         ("class Mute(Exception):\n    def __str__(self): 1 / 0\nraise Mute", "Mute", True),
         ("raise ValueError('one\\n  two')", "ValueError: one two", True),
@@ -153,7 +153,10 @@ def test_a_broken_plugin_is_quarantined_and_the_rest_works(
         ("presets=['tiny']", "presets must be tables"),
         ("presets={'tiny': 3}", "presets must be tables"),
         ("presets={'tiny': {1: 2}}", "presets must be tables"),
-        ("presets={'tiny': {'on': {'a': object()}}}", 'the preset "tiny" holds what no recipe'),
+        (
+            "presets={'tiny': {'on': {'a': object()}}}",
+            'the preset "tiny" holds a value that no recipe',
+        ),
         ("renamed_to='elsewhere'", 'renamed_to "elsewhere" must have the form namespace/name'),
     ],
 )

@@ -128,7 +128,7 @@ def test_another_rank_count_is_said(tiny):
     ended = ganzoo("run", "--resume", "run", "--max-steps", "3", cwd=tiny.parent)
     assert ended.returncode == 0, ended.stderr
     assert "ranks 2 -> 1" in ended.stderr
-    assert "not bit for bit" in ended.stderr
+    assert "aren't bit for bit" in ended.stderr
 
 
 def test_sigterm_to_the_launcher_saves_and_exits_130(tiny):

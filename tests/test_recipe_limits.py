@@ -346,7 +346,10 @@ def test_a_date_is_text(value: str) -> None:
 
 def test_a_number_as_a_name_says_how_to_quote_it() -> None:
     problem = problem_of('extends = "quickstart"', "name=2024")
-    assert problem.hint == """put it in quotes, and all in the shell's: --set 'name="2024"'"""
+    assert (
+        problem.hint
+        == """put it in quotes, and the whole argument in the shell's quotes: --set 'name="2024"'"""
+    )
     assert loads('extends = "quickstart"', "r", ('name="2024"',)).name == "2024"
     problem = problem_of('extends = "quickstart"', "data.use=5")
     assert problem_of('extends = "quickstart"\nname = 2024-05-01').hint == "put it in quotes"

@@ -197,7 +197,7 @@ def test_a_damaged_newest_checkpoint_is_reported_and_passed_over(tiny, tmp_path)
 def test_when_all_checkpoints_are_damaged_nothing_is_started_over(tiny, tmp_path):
     go(tiny, tmp_path / "run", steps=2)
     damage_one(tmp_path / "run" / "checkpoints" / "step_2")
-    with pytest.raises(DataError, match="no checkpoint of this run is whole"):
+    with pytest.raises(DataError, match="no checkpoint of this run is intact"):
         go(None, resume=tmp_path / "run")
 
 
@@ -332,7 +332,7 @@ def test_a_run_that_names_the_former_distribution_goes_on_as_any(tiny, tmp_path,
     card, _ = load_trained(out / "checkpoints" / "step_2" / "generator.safetensors", device="cpu")
     assert card.plugin["distribution"] == "ganzoo"
     run(None, resume=out, limits=Limits(3), voice=Voice())
-    assert "other plugins" not in capsys.readouterr().err
+    assert "different plugins" not in capsys.readouterr().err
     file = out / "provenance.json"
     file.write_text(file.read_text().replace('"torch-ganzoo 0.1.0"', '"ganzoo 0.0.9"'))
     run(None, resume=out, limits=Limits(4), voice=Voice())  # the control
@@ -379,5 +379,5 @@ def test_what_a_loss_keeps_survives_another_number_of_processes(tiny):
         (note,) = restore(two, state)
     finally:
         session.close()
-    assert "2 processes and goes on with 1" in note
+    assert "2 processes and continues with 1" in note
     assert two.loss.kept.tolist() == [5, 5, 5]

@@ -65,7 +65,9 @@ def test_a_run_whose_checkpoints_are_gone_isnt_started_over(begun, status):
         (begun / "status.json").unlink()
     before = {p: p.read_bytes() for p in begun.rglob("*.json*")}
     shutil.rmtree(begun / "checkpoints")
-    with pytest.raises(DataError, match="its checkpoints are gone: one of step 4") as caught:
+    with pytest.raises(
+        DataError, match="its checkpoints are missing, although one of step 4"
+    ) as caught:
         go_on(begun)
     assert "recipe.resolved.toml" in caught.value.hint
     assert all(p.read_bytes() == before[p] for p in before if p.exists())
@@ -75,15 +77,15 @@ def test_a_newest_checkpoint_that_is_gone_is_said(begun, capsys):
     shutil.rmtree(begun / "checkpoints" / "step_4")
     assert go_on(begun).document["step"] == 5
     said = capsys.readouterr().err
-    assert "step_4 is gone" in said
-    assert "going on from" in said
+    assert "step_4 is missing" in said
+    assert "continuing from" in said
 
 
 def test_a_run_killed_before_its_first_checkpoint_says_that_it_begins_again(begun, capsys):
     shutil.rmtree(begun / "checkpoints")
     (begun / "status.json").unlink()  # as of a run that was killed at step 1
     assert go_on(begun, 1).document["step"] == 1
-    assert "no checkpoint had been written: the run begins again at step 0" in (
+    assert "no checkpoint was written before: the run begins again at step 0" in (
         capsys.readouterr().err
     )
     go_on(begun, 2)  # the control: now there is one
@@ -103,11 +105,11 @@ def test_lines_that_are_gone_are_said_and_the_rest_is_kept(begun, left, capsys):
         (begun / "metrics.jsonl").write_bytes(b"".join(line + b"\n" for line in lines[:left]))
     go_on(begun)
     said = capsys.readouterr().err
-    assert f"it had 4 lines up to step 4, and {4 - (left or 0)} of them are gone" in said
+    assert f"it had 4 lines up to step 4, and {4 - (left or 0)} of them are missing" in said
     assert lines_of(begun)[:-1] == lines[: left or 0]
     assert json.loads(lines_of(begun)[-1])["step"] == 5
     go_on(begun, 6)  # the control: nothing has gone since
-    assert "are gone" not in capsys.readouterr().err
+    assert "are missing" not in capsys.readouterr().err
 
 
 def test_lines_after_the_checkpoint_may_go_without_a_word(begun, capsys):
@@ -236,7 +238,7 @@ def test_a_state_that_doesnt_fit_is_named_and_the_one_before_used(begun, forge, 
     assert go_on(begun).document["step"] == 5
     said = capsys.readouterr().err
     assert "step_4" in said
-    assert "going on from" in said
+    assert "continuing from" in said
     assert "step_2" in said
 
 
@@ -311,7 +313,7 @@ def test_when_none_fits_the_newest_ones_fault_is_told(begun):
         folder = begun / "checkpoints" / f"step_{step}"
         save_file({"a": torch.zeros(1)}, folder / "training_state.safetensors")
         resign(folder)
-    with pytest.raises(DataError, match="can't be put back") as caught:
+    with pytest.raises(DataError, match="can't be restored") as caught:
         go_on(begun)
     assert caught.value.where == "step 4"
     assert checkpoint.steps(begun / "checkpoints") == [4, 2]
@@ -345,8 +347,11 @@ def test_a_total_that_is_used_up_is_said_at_once(begun, capsys, monkeypatch):
     before = {p: p.read_bytes() for p in begun.rglob("*") if p.is_file()}
     monkeypatch.setattr("ganzoo.engine.run.Trainer", None)
     for limits, said in (
-        (Limits(3), "--max-steps 3 is a total, and the run has 4 steps"),
-        (Limits(None, 0.01), "is a total, and the run has trained for "),  # as long as it took
+        (Limits(3), "--max-steps 3 is a total, and the run already has 4 steps"),
+        (
+            Limits(None, 0.01),
+            "is a total, and the run has already trained for ",
+        ),  # as long as it took
     ):
         result = run(None, resume=begun, limits=limits, voice=Voice())
         assert (result.outcome, result.exit_code) == ("stopped", ExitCode.DONE)

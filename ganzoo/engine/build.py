@@ -48,8 +48,8 @@ class SummedLoss:
 def _terms(loss: str, given: Any) -> Mapping[str, Tensor]:
     if not isinstance(given, Mapping):
         raise PluginError(
-            f"the loss {loss!r} gives a {type(given).__name__}, not terms by name",
-            hint="It gives a dict of tensors in each player's turn.",
+            f"the loss {loss!r} returns a {type(given).__name__}, not a dict of terms",
+            hint="It must return a dict of tensors in each player's turn.",
         )
     return given
 
@@ -69,8 +69,8 @@ def build_network(component: Chosen, io: NetIO, seed: int, role: str) -> nn.Modu
             raise RecipeError(
                 f"{component.id} can't be built: {error}",
                 where=role,
-                hint="Shapes are those of the data after [[augment]], where a resize or a crop "
-                "makes other sizes (`ganzoo list augment`)."
+                hint="Shapes are those of the data after [[augment]], in which a resize or a crop "
+                "changes the size (`ganzoo list augment`)."
                 if len(io.inputs) == 3 or len(io.outputs) == 3
                 else "",
             ) from error
@@ -94,9 +94,9 @@ def check_outputs(component: str, role: str, io: NetIO, outputs: Sequence[Shape]
     if list(outputs) != [io.outputs]:
         given = " and ".join(" x ".join(map(str, shape)) for shape in outputs)
         raise PluginError(
-            f"{component} gives {given}, not {' x '.join(map(str, io.outputs))}",
+            f"{component} returns {given}, not {' x '.join(map(str, io.outputs))}",
             where=role,
-            hint=f"The fault lies in its plugin; `ganzoo show {component}` says whose it is.",
+            hint=f"The error is in its plugin; `ganzoo show {component}` names it.",
         )
 
 
@@ -190,9 +190,10 @@ def build_loss(recipe: Recipe, plan: Plan, device: torch.device, dtype: torch.dt
             part.to(device=device, dtype=dtype)
         if getattr(part, "needs_discriminator", True) and not has_discriminator:
             raise RecipeError(
-                f"{entry.chosen.id}, as set, needs a discriminator, and the recipe has none",
+                f"{entry.chosen.id} needs a discriminator with these options, but the recipe has "
+                "none",
                 where="loss",
-                hint="Give the recipe a [discriminator], or switch the loss's GAN part off.",
+                hint="Give the recipe a [discriminator], or switch off the GAN term of the loss.",
             )
         name = entry.name or entry.chosen.component.name
         if name in parts:

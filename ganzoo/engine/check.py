@@ -213,7 +213,7 @@ def _refusal(component: Chosen, io: NetIO, role: str, error: Exception) -> Recip
     return RecipeError(
         f"{component.id} can't take {shape}: {error_text(error)}",
         where=role,
-        hint="take images of another size, or another component",
+        hint="use images of another size, or another component",
     )
 
 

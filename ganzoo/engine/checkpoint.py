@@ -168,7 +168,7 @@ def save(root: Path, state: State, *, keep: int, best: int | None) -> Path:
         fault = cannot_write(error, final, _bytes_of(state))
         fault.where = str(final)  # not a file in the folder that was just removed
         fault.message = f"the checkpoint of step {state.step} {fault.message}"
-        fault.hint += "\nThen go on with --resume; older checkpoints are whole."
+        fault.hint += "\nThen continue with --resume; older checkpoints are intact."
         raise fault from error
     return final
 
@@ -279,7 +279,7 @@ def newest_good(root: Path, *, below: Path | None = None) -> tuple[Path | None, 
         problems.append(f"{folder.name} is damaged: {problem}")
     if problems:
         raise DataError(
-            "no checkpoint of this run is whole",
+            "no checkpoint of this run is intact",
             where=str(root),
             hint="\n".join([*problems, "Restore one from a backup, or start a new run."]),
         )
@@ -333,7 +333,7 @@ def load(folder: Path) -> State:
     try:
         state.tensors = load_file(file)
     except SafetensorError as error:
-        raise DataError(f"is no safetensors file ({error})", where=str(file)) from error
+        raise DataError(f"is not a safetensors file ({error})", where=str(file)) from error
     for file in folder.glob("*.safetensors"):
         if file.stem != _TRAINING:
             state.weights[file.stem] = load_weights(file)

@@ -134,7 +134,8 @@ def parts_named(recipe: Recipe, plan: Plan) -> Iterator[None]:
         raise RecipeError(
             f"{recipe.task.id} can't make a step with {', '.join(parts)}: {error_text(error)}",
             where=last_line(error),
-            hint="take another component; if these should fit, tell their authors",
+            hint="use another component; if these should work together, report this to their "
+            "authors",
         ) from error
 
 
@@ -181,9 +182,9 @@ def _check_averages(recipe: Recipe, plan: Plan) -> None:
     averaged = [role for role in plan.chosen if plan.task.roles[role] == "generator"]
     plain = [role for role in plan.task.serves if role in plan.chosen and role not in averaged]
     if plain or not averaged:
-        where = f"{plain[0]} is a [{plan.task.roles[plain[0]]}]" if plain else "it has none"
+        where = f"{plain[0]} is a [{plan.task.roles[plain[0]]}]" if plain else "there is none"
         raise RecipeError(
-            f"[ema] averages the weights of generators; of {recipe.task.id} {where}",
+            f"[ema] averages the weights of generators; in {recipe.task.id} {where}",
             where=recipe.name,
             hint="Set ema.enabled = false.",
         )

@@ -77,7 +77,7 @@ def parse_duration(text: str) -> float:
     total = hours * 3600 + minutes * 60 + seconds
     if not 0 < total < math.inf:
         raise UsageError(
-            f"{text!r} is no duration", hint="Write it with a unit: 90s, 10m or 1h30m."
+            f"{text!r} is not a duration", hint="Write it with a unit: 90s, 10m or 1h30m."
         )
     return total
 

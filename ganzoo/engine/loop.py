@@ -82,8 +82,8 @@ class Loop:
         for name, callback in callbacks:
             if not self.hooks.get_hookcallers(callback):
                 raise PluginError(
-                    f"{name} builds a {type(callback).__name__} without any hook of a run",
-                    hint="Its methods are called ganzoo_* and marked with `hookimpl`.",
+                    f"{name} builds a {type(callback).__name__} that has no hook of a run",
+                    hint="Its methods must be named ganzoo_* and marked with `hookimpl`.",
                 )
 
     def execute(self) -> Result:
@@ -230,11 +230,11 @@ class Loop:
         except Exception as error:  # noqa: BLE001  # the first error is the one to report
             self.voice.warn(f"no checkpoint of step {trainer.steps:,}: {error_text(error)}")
             return
-        self.voice.say(f"saved before the end: step {trainer.steps:,}")
+        self.voice.say(f"saved a checkpoint before the exit: step {trainer.steps:,}")
         if not trainer.between_steps:
             self.voice.warn(
-                f"step {trainer.steps + 1:,} had begun: what follows a resume isn't bit for bit "
-                "what it would have been"
+                f"step {trainer.steps + 1:,} had begun: after a resume, the results aren't bit "
+                "for bit those of an uninterrupted run"
             )
 
     def _finish(self, outcome: Outcome) -> None:

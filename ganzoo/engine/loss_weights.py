@@ -49,7 +49,7 @@ def _said(part: Any, clock: Clock) -> dict[str, float]:
     if not isinstance(given, Mapping):
         raise PluginError(
             f"the `term_weights` of {type(part).__qualname__} give a {type(given).__name__}",
-            hint="They give a number by the name of a term; tell its authors.",
+            hint="They must give a number for the name of a term; report this to its authors.",
         )
     weights = {str(name): float(weight) for name, weight in given.items()}
     return {n: w for n, w in weights.items() if w not in (0, 1) and math.isfinite(w)}

@@ -226,7 +226,9 @@ class Stepper:
                 if entry:
                     state[index] = entry
             if len({frozenset(entry) for entry in state.values()}) > 1:
-                raise GanzooError(f"{player}'s weights differ in what the optimizer keeps of them")
+                raise GanzooError(
+                    f"the optimizer's state has different entries for different weights of {player}"
+                )
             optimizer.load_state_dict(
                 {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
             )
@@ -247,9 +249,9 @@ class Stepper:
 def idle(task: str, step: int) -> PluginError:
     """Return the error for a task whose step changed no weights."""
     return PluginError(
-        f"{task} optimised no player in step {step}: no weight was moved",
-        hint=f"Its `step` must call `optimize` each time. The fault lies in its plugin; "
-        f"`ganzoo show {task}` says whose it is.",
+        f"{task} optimised no player in step {step}: no weight was changed",
+        hint=f"Its `step` must call `optimize` each time. The error is in its plugin; `ganzoo "
+        f"show {task}` names it.",
     )
 
 
@@ -280,21 +282,21 @@ def total_of(player: str, terms: Mapping[str, Tensor]) -> Tensor:
     """
     if not isinstance(terms, Mapping):
         raise PluginError(
-            f"player {player!r} is to minimise a {type(terms).__name__}, not terms by name",
-            hint="The loss gives a dict of tensors in each player's turn.",
+            f"player {player!r} must minimise a {type(terms).__name__}, not a dict of terms",
+            hint="The loss must return a dict of tensors in each player's turn.",
         )
     if not terms:
         raise RecipeError(
             f"the loss gives no term for {player}, which has nothing to minimise",
             where="loss",
-            hint="A penalty stands beside another [[loss]]: name one for this player. Where every "
-            "weight is 0, switch one on.",
+            hint="A penalty needs another [[loss]] beside it: add one for this player. If every "
+            "weight is 0, change one of them.",
         )
     for term, value in terms.items():
         if not isinstance(value, Tensor) or value.numel() != 1:
             given = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise PluginError(
-                f"term {term!r} of player {player!r} is no single number: {given}",
+                f"term {term!r} of player {player!r} is not a single number: {given}",
                 hint="The loss must give tensors of one value: take their mean.",
             )
     total = functools.reduce(torch.add, terms.values())

@@ -53,16 +53,16 @@ def plan_networks(recipe: Recipe, fields: Mapping[str, Field]) -> Plan:
     missing = sorted(task.needs - set(fields))
     if missing:
         raise DataError(
-            f"{recipe.task.id} needs {', '.join(sorted(task.needs))}, and {recipe.data.id} has no "
+            f"{recipe.task.id} needs {', '.join(sorted(task.needs))}, but {recipe.data.id} has no "
             f"{', '.join(missing)}",
             hint=f"Its fields are: {', '.join(fields)}.",
         )
     apart = sorted(name for name in task.needs if not fields[name].aligned)
     if task.needs_aligned and apart:
         raise DataError(
-            f"{recipe.task.id} learns from pairs, and the {apart[0]} of {recipe.data.id} doesn't "
+            f"{recipe.task.id} learns from pairs, but the {apart[0]} of {recipe.data.id} doesn't "
             "belong to its sample's other fields",
-            hint="Take data that are pairs, or a task for unpaired ones.",
+            hint="Use paired data, or a task for unpaired data.",
         )
     chosen: dict[str, Chosen] = {}
     for role, table in task.roles.items():
@@ -76,7 +76,7 @@ def plan_networks(recipe: Recipe, fields: Mapping[str, Field]) -> Plan:
     unused = sorted(set(recipe.networks) - set(task.roles.values()))
     if unused:
         raise RecipeError(
-            f"{recipe.task.id} has no use for [{unused[0]}]",
+            f"{recipe.task.id} doesn't use [{unused[0]}]",
             where=recipe.name,
             hint=f"Its networks are: {', '.join(sorted(set(task.roles.values())))}.",
         )
@@ -103,8 +103,8 @@ def _check_roles(component: str, task: type[Task]) -> None:
     for role in (*task.roles, *task.serves):
         if not _ROLE.fullmatch(role):
             raise PluginError(
-                f"{component} calls a network {role!r}: letters, digits, - and _ are allowed",
-                hint="The fault lies in its plugin: tell its authors.",
+                f"{component} names a network {role!r}: only letters, digits, - and _ are allowed",
+                hint="The error is in its plugin: report it to its authors.",
             )
 
 
@@ -112,8 +112,8 @@ def _io(task: Chosen, role: str, fields: Mapping[str, Field]) -> NetIO:
     given: Any = task.load().io(role, task.options, fields)
     if not isinstance(given, NetIO):
         raise PluginError(
-            f"{task.id} gives a {type(given).__name__} as the shapes of {role}",
-            hint="Its `io` gives a NetIO; tell its authors.",
+            f"{task.id} returns a {type(given).__name__} as the shapes of {role}",
+            hint="Its `io` must return a NetIO; report this to its authors.",
         )
     return given
 
@@ -125,9 +125,11 @@ def _check_size(table: str, component: Chosen, io: NetIO) -> None:
     multiple = options.size_multiple()
     if not isinstance(multiple, int) or multiple < 1:
         raise PluginError(
-            f"{component.id} says {multiple!r} where its sizes are multiples of a whole number",
+            f"{component.id} states that its sizes are multiples of {multiple!r}, which is not a "
+            "positive whole number",
             where=table,
-            hint="Its options' `size_multiple` gives 1 or more; tell its authors.",
+            hint="The `size_multiple` of its options must return 1 or more; report this to its "
+            "authors.",
         )
     height, width = io.inputs[1:]
     if height % multiple or width % multiple:
@@ -136,7 +138,7 @@ def _check_size(table: str, component: Chosen, io: NetIO) -> None:
             for option, value in options.fitting(height, width).items()
         ]
         raise RecipeError(
-            f"{component.id} takes sizes that are multiples of {multiple}, and the images are "
+            f"{component.id} takes sizes that are multiples of {multiple}, but the images are "
             f"{height} x {width} after augmentation",
             where=table,
             hint="Nearest legal sizes: "

@@ -20,7 +20,8 @@ MEETING = timedelta(minutes=5)
 default of torch's own stores."""
 
 _HINT = (
-    "torchrun, accelerate launch and --processes set it; start the run by one of them, or unset it"
+    "torchrun, accelerate launch and --processes set it; start the run with one of them, or "
+    "unset it"
 )
 
 
@@ -52,7 +53,8 @@ def place(environ: Mapping[str, str] | None = None) -> Place:
     local_world = _number(environ, "LOCAL_WORLD_SIZE", world, least=1)
     if world > 1 and "RANK" not in environ:
         raise EnvironmentFault(
-            f"WORLD_SIZE is {world}, and RANK isn't set: which of {world} processes is this?",
+            f"WORLD_SIZE is {world}, but RANK isn't set: it isn't known which of the {world} "
+            "processes this is",
             hint=_HINT,
         )
     rank = _number(environ, "RANK", 0, least=0)
@@ -74,7 +76,8 @@ def _number(environ: Mapping[str, str], name: str, default: int, *, least: int) 
         number = least - 1
     if number < least:
         raise EnvironmentFault(
-            f"{name} is {environ[name]!r}, which is no whole number from {least} on", hint=_HINT
+            f"{name} is {environ[name]!r}, which is not a whole number of at least {least}",
+            hint=_HINT,
         )
     return number
 
@@ -115,10 +118,10 @@ def meet(device: str) -> None:
         reason = error_text(error, kind=False)
         raise EnvironmentFault(
             f"the {mine.world} processes of this run can't meet{_where()}: {reason}",
-            hint="Is the port taken by another program? Set MASTER_PORT to a free one "
-            "(torchrun: --master-port), and see that all processes are started."
+            hint="The port may be in use by another program: set MASTER_PORT to a free one "
+            "(torchrun: --master-port), and check that all processes are started."
             if STORE not in os.environ
-            else "See that the folder for temporary files (TMPDIR) can be written to.",
+            else "Check that the folder for temporary files (TMPDIR) can be written to.",
         ) from error
 
 
@@ -127,7 +130,9 @@ def _found(mine: Place, distributed: Any) -> Any:
     for name in ("MASTER_ADDR", "MASTER_PORT"):
         if not os.environ.get(name):
             raise EnvironmentFault(
-                f"WORLD_SIZE is {mine.world}, and {name} isn't set: where do they meet?", hint=_HINT
+                f"WORLD_SIZE is {mine.world}, but {name} isn't set: the processes need a common "
+                "address",
+                hint=_HINT,
             )
     _number(os.environ, "MASTER_PORT", 0, least=0)
     store, _, _ = next(distributed.rendezvous("env://", mine.rank, mine.world, timeout=MEETING))

@@ -119,14 +119,14 @@ def find_start(path: Path) -> Start:
     if folder is None:
         if written:
             raise DataError(
-                f"its checkpoints are gone: one of step {written} had been written",
+                f"its checkpoints are missing, although one of step {written} was written",
                 where=str(path / "checkpoints"),
                 hint="Restore them from a backup. To start over in a new run directory: "
                 f"ganzoo run {shlex.quote(str(path / RESOLVED))}",
             )
-        problems.append("no checkpoint had been written: the run begins again at step 0")
+        problems.append("no checkpoint was written before: the run begins again at step 0")
     elif written > max(checkpoint.steps(path / "checkpoints")):
-        problems.insert(0, f"step_{written} is gone, though status.json names it")
+        problems.insert(0, f"step_{written} is missing, although status.json names it")
     progress = checkpoint.progress(folder) if folder else checkpoint.Progress(0, 0, 0.0)
     data = read_status(path).get("data")
     return Start(
@@ -171,12 +171,15 @@ def nothing_left(
         more = f"--set train.epochs={2 * recipe.train.epochs}"
     elif limits.steps is not None and start.step >= limits.steps:
         outcome = "stopped"
-        reason = f"--max-steps {limits.steps} is a total, and the run has {start.step} steps"
+        reason = (
+            f"--max-steps {limits.steps} is a total, and the run already has {start.step} steps"
+        )
         more = f"--max-steps {2 * start.step}"
     elif limits.seconds is not None and start.seconds >= limits.seconds:
         outcome = "stopped"
         reason = (
-            f"--max-time {in_words(limits.seconds)} is a total, and the run has trained for "
+            f"--max-time {in_words(limits.seconds)} is a total, and the run has already trained "
+            "for "
             f"{in_words(start.seconds)}"
         )
         more = f"--max-time {in_words(2 * start.seconds)}"
@@ -187,7 +190,7 @@ def nothing_left(
     for problem in start.problems:
         voice.warn(problem)
     voice.say(f"{path}: {reason}")
-    voice.say(f"  for more: ganzoo run --resume {shlex.quote(str(path))} {more}")
+    voice.say(f"  to train further: ganzoo run --resume {shlex.quote(str(path))} {more}")
     scored = any((path / "evaluation").glob("*.json"))
     if outcome == "finished" and recipe.watch.evaluate != "never" and not scored:
         voice.say(f"  to score it: ganzoo evaluate {shlex.quote(str(path))}")
@@ -214,13 +217,13 @@ def departures_from_before(
     """Return the reasons for which a resume isn't exact, as sentences."""
     notes = []
     if start.resolved is not None and (other := start.resolved.differences(resolved)):
-        notes.append(f"resuming with other settings: {', '.join(other)}")
+        notes.append(f"resuming with different settings: {', '.join(other)}")
     if changed := run_record.changed_plugins(path):
-        notes.append(f"resuming with other plugins: {', '.join(changed)}")
+        notes.append(f"resuming with different plugins: {', '.join(changed)}")
     if not changes and run_record.edited(path, recipe):
         notes.append(
             f"{RESOLVED} isn't what the last part of this run used (it was edited, or this version "
-            "reads it in another way): what follows may differ from what it would have been"
+            "reads it in another way): the results may differ from those of an uninterrupted run"
         )
     return notes
 
@@ -242,7 +245,9 @@ def check_same_data(path: Path, data: PreparedData, changes: Sequence[str]) -> l
     moved = [change for change in changes if change.startswith("data.root:")]
     now = identity_of(data)
     if "content" not in before and moved:
-        return ["an older version began this run: only the number of its images was compared"]
+        return [
+            "this run was begun by an older version, so only the number of its images was compared"
+        ]
     content = before.get("content", now["content"])
     if not moved:
         # Another version of an image decoder may return other values for the same file.
@@ -255,7 +260,7 @@ def check_same_data(path: Path, data: PreparedData, changes: Sequence[str]) -> l
             "new run.",
         )
     if content != now["content"]:
-        return ["the first image isn't what it was: edited, or decoded by another version"]
+        return ["the first image has changed: it was edited, or is decoded by another version"]
     return []
 
 
@@ -280,7 +285,7 @@ def go_on(trainer: Trainer, start: Start, voice: Voice) -> None:
             for note in [*problems, *notes]:
                 voice.warn(note)
             trainer.stepper.clock = trainer.clock
-            voice.say(f"going on from {folder}")
+            voice.say(f"continuing from {folder}")
             return
         first = first or fault
         problems.append(f"{folder.name} doesn't fit this run: {_head(str(fault))}")

@@ -90,7 +90,8 @@ def _refuse_taken(path: Path) -> None:
         raise UsageError(
             "the run directory isn't empty",
             where=str(path),
-            hint=f"To go on with it: --resume {shlex.quote(str(path))}; else name another --out.",
+            hint=f"To continue this run, use --resume {shlex.quote(str(path))}; otherwise give "
+            "another --out.",
         )
 
 
@@ -110,7 +111,7 @@ def _first_free(parent: Path, stamp: str) -> Path:
         except FileExistsError:
             continue
         return path
-    raise UsageError("too many runs in one second", where=str(parent))
+    raise UsageError("too many runs were started in one second", where=str(parent))
 
 
 @contextmanager
@@ -142,9 +143,9 @@ def claimed(path: Path) -> Iterator[None]:
 
 def _holder(path: Path) -> str:
     try:
-        return f"Its id was {read_status(path)['pid']}."
+        return f"Its process id was {read_status(path)['pid']}."
     except (DataError, KeyError):
-        return "Its id isn't written."
+        return "Its process id isn't known."
 
 
 def in_use(path: Path) -> bool:

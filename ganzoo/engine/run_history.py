@@ -26,7 +26,7 @@ class _Evaluation(BaseModel):
     better: dict[str, str] = {}  # evaluations of older versions don't have it
 
 
-_AGAIN = "Remove it, or write it anew with `ganzoo evaluate`."
+_AGAIN = "Remove it, or write it again with `ganzoo evaluate`."
 
 
 def last_losses(run: Path) -> dict[str, float]:

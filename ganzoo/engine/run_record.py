@@ -55,7 +55,7 @@ def read(path: Path) -> dict[str, Any]:
     return read_checked(
         path / FILE,
         _Provenance,
-        "Restore it from a backup. Without it a resume works too, but can't tell whether machine "
+        "Restore it from a backup. A resume works without it too, but can't check whether machine "
         "and plugins are still those of the run.",
     )
 

@@ -46,8 +46,8 @@ def capture(trainer: Trainer) -> checkpoint.State:
     kept: Any = trainer.task.state_dict()
     if not isinstance(kept, dict):
         raise PluginError(
-            f"{trainer.recipe.task.id} gives a {type(kept).__name__} as its state",
-            hint="Its `state_dict` gives a dict; tell its authors.",
+            f"{trainer.recipe.task.id} returns a {type(kept).__name__} as its state",
+            hint="Its `state_dict` must return a dict; report this to its authors.",
         )
     task = checkpoint.split_tensors(kept, "task", mine)
     mine.update(_kept_buffers(trainer))
@@ -98,7 +98,8 @@ def _check_ranks_agree(trainer: Trainer) -> None:
         if any(other != sums[0] for other in sums):
             raise GanzooError(
                 f"the processes' weights of {role} differ after step {trainer.steps}",
-                hint="A task must call its networks alike in every process. Nothing was saved; "
+                hint="A task must call its networks in the same way in every process. Nothing was "
+                "saved; "
                 "please report this.",
             )
 
@@ -131,7 +132,7 @@ def restore(trainer: Trainer, state: checkpoint.State) -> list[str]:
         _fill(trainer, role, ema.module, state, f"{role}.ema")
     with _fitting(state, "the random generators, optimizers and buffers"):
         notes += _restore_training(trainer, state)
-    with _fitting(state, f"what {trainer.recipe.task.id} keeps"):
+    with _fitting(state, f"the state of {trainer.recipe.task.id}"):
         _restore_task(trainer, state)
     trainer.steps, trainer.images = state.step, state.images
     trainer.best = state.plain["best"]
@@ -152,7 +153,7 @@ def _fitting(state: checkpoint.State, what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        message = f"{what} can't be put back ({error_text(error)})"
+        message = f"{what} can't be restored ({error_text(error)})"
         raise DataError(message, where=f"step {state.step}") from error
 
 
@@ -168,8 +169,8 @@ def _restore_training(trainer: Trainer, state: checkpoint.State) -> list[str]:
             tensor.copy_(known[name])
     if len(ranks) != trainer.session.world:
         rng.seed_all(rng.seed_for(trainer.recipe.train.seed, "training", rank, state.step))
-        note = f"the run had {len(ranks)} processes and goes on with {trainer.session.world}"
-        return [f"{note}: not bit for bit what it would have been"]
+        note = f"the run had {len(ranks)} processes and continues with {trainer.session.world}"
+        return [f"{note}: the results aren't bit for bit those of an uninterrupted run"]
     rng.set_state(
         {n.removeprefix("rng/"): t for n, t in mine.items() if n.startswith("rng/")},
         ranks[rank]["rng"],

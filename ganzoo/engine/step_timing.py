@@ -143,7 +143,9 @@ def measure(recipe: Recipe, data: PreparedData, *, seconds: float = 2.0) -> Step
 
 def _measured(recipe: Recipe, data: PreparedData, seconds: float) -> StepTime:
     if place().world > 1:
-        raise EnvironmentFault("a step is measured in one process, and this is one of several")
+        raise EnvironmentFault(
+            "a step can be measured only in a single process, and this is one of several"
+        )
     train = recipe.train
     one = dataclasses.replace(recipe, train=train.model_copy(update={"accumulate": 1}))
     resolved = resolve(train)

@@ -194,9 +194,9 @@ class Trainer:
             task = self.recipe.task.id
             raise PluginError(
                 f"{task} never optimised {', '.join(without)} in {self.steps} steps: the weights "
-                "are those that training began with",
-                hint="A player that has a turn every so many steps needs a longer training. Else "
-                f"the fault lies in the task's plugin; `ganzoo show {task}` says whose it is.",
+                "are those with which the training began",
+                hint=f"A player that isn't optimised in every step needs a longer training. "
+                f"Otherwise the error is in the task's plugin; `ganzoo show {task}` names it.",
             )
 
     def check_finite(self) -> None:

@@ -146,7 +146,7 @@ class Looks:
             if not isinstance(error, GanzooError):
                 self.run.voice.note("".join(traceback.format_exception(error)))
             step = self.run.trainer.steps
-            self.run.voice.warn(f"{what} of step {step:,}; the training goes on: {why}")
+            self.run.voice.warn(f"{what} of step {step:,}; the training continues: {why}")
 
 
 def watched_splits(recipe: Recipe) -> Iterator[tuple[Split, str]]:
@@ -178,6 +178,6 @@ def open_watched(recipe: Recipe, *, stand_in: bool) -> None:
         try:
             open_data(recipe, split, stand_in=stand_in)
         except DataError as error:
-            way = f'{key} needs the {split} split; with "never" the run does without it.'
+            way = f'{key} needs the {split} split; with "never" the run works without it.'
             error.hint = f"{error.hint}\n{way}".strip()
             raise

@@ -16,7 +16,7 @@ def class_indices(y: Tensor | None, classes: int) -> Tensor:
         ValueError: when there are no class indices.
     """
     if y is None:
-        message = f"was built for {classes} classes, and is called without class indices"
+        message = f"was built for {classes} classes, but is called without class indices"
         raise ValueError(message)
     return y
 

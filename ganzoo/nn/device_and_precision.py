@@ -27,12 +27,12 @@ def pick_device(wanted: str) -> str:
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if wanted == "cuda" and not cuda:
         raise EnvironmentFault(
-            "the device is to be cuda, and torch sees no CUDA device",
+            "the device cuda was requested, but torch finds no CUDA device",
             hint="Use --device cpu, or install a torch build with CUDA and check `nvidia-smi`.",
         )
     if wanted == "mps" and not mps:
         raise EnvironmentFault(
-            "the device is to be mps, and torch sees no Apple GPU", hint="Use --device cpu."
+            "the device mps was requested, but torch finds no Apple GPU", hint="Use --device cpu."
         )
     if wanted != "auto":
         return wanted
@@ -55,7 +55,7 @@ def pick_precision(wanted: str, device: str, *, auto: Precision | None = None) -
     """
     if wanted == "fp16" and device != "cuda":
         raise EnvironmentFault(
-            f"precision fp16 needs CUDA, and the device is {device}",
+            f"precision fp16 needs CUDA, but the device is {device}",
             hint="Use the precision bf16 or fp32 (or auto).",
         )
     if wanted == "fp64" and device == "mps":

@@ -137,7 +137,7 @@ class ConsoleObserver(Observer):
                 self.voice.say(f"  weights: {folder / stem}.safetensors")
         self.voice.say(f"  run: {run.path}")
         if outcome in ("stopped", "interrupted") and not run.trainer.done:
-            self.voice.say(f"  to go on: ganzoo run --resume {shlex.quote(str(run.path))}")
+            self.voice.say(f"  to continue: ganzoo run --resume {shlex.quote(str(run.path))}")
 
     def _picture(self) -> Group:
         """Return the progress bar with the last losses below it, in as many lines as needed."""

@@ -100,8 +100,8 @@ class MetricsLog(Observer):
             file.write(b"".join(line + b"\n" for line in damaged.values()))
         numbers = ", ".join(map(str, list(damaged)[:10])) + (", ..." if len(damaged) > 10 else "")
         run.voice.warn(
-            f"{run.path / FILE}: damaged in line {numbers}, which went to {DAMAGED}; the other "
-            "lines are kept"
+            f"{run.path / FILE}: damaged in line {numbers}, which was moved to {DAMAGED}; the "
+            "other lines are kept"
         )
 
     @staticmethod
@@ -114,7 +114,7 @@ class MetricsLog(Observer):
         if there < had:
             run.voice.warn(
                 f"{run.path / FILE}: it had {had} lines up to step {step}, and {had - there} of "
-                f"them are gone; the {kept} that are there are kept"
+                f"them are missing; the {kept} remaining lines are kept"
             )
         return kept
 

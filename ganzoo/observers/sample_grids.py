@@ -106,7 +106,8 @@ def _shown(run: Run, data: PreparedData, indices: range) -> dict[str, Tensor]:
         if not isinstance(value, Tensor):
             raise PluginError(
                 f"{run.recipe.task.id} shows a {type(value).__name__}",
-                hint="its `sample` gives tensors by caption; tell its authors",
+                hint="its `sample` must return a dict of tensors by caption; report this to its "
+                "authors",
             )
     return {name: value.float().cpu() for name, value in shown.items()}
 
@@ -128,12 +129,12 @@ def _one_by_one(net: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 def _images(run: Run, name: str, value: Tensor) -> list[Any]:
-    _require(run, name, value, 4, "no N x C x H x W")
+    _require(run, name, value, 4, "not N x C x H x W")
     return list(to_uint8(value))
 
 
 def _points(run: Run, name: str, value: Tensor) -> Any:
-    _require(run, name, value, 2, "no points, N x D")
+    _require(run, name, value, 2, "not points, N x D")
     return value.numpy()
 
 
@@ -142,5 +143,5 @@ def _require(run: Run, name: str, value: Tensor, axes: int, what: str) -> None:
         shape = " x ".join(map(str, value.shape))
         raise PluginError(
             f"{run.recipe.task.id} shows {shape} as {name!r}, which is {what}",
-            hint="its `sample` gives what is to be looked at; tell its authors",
+            hint="its `sample` must return images or points; report this to its authors",
         )

@@ -30,7 +30,7 @@ class TensorBoard(Observer):
     def __init__(self, path: Path) -> None:
         if not is_tensorboard_available():
             raise EnvironmentFault(
-                "watch.tensorboard is on, and TensorBoard isn't installed",
+                "watch.tensorboard is on, but TensorBoard isn't installed",
                 hint="pip install tensorboard, or set watch.tensorboard = false.",
             )
         self.tracker = TensorBoardTracker("tensorboard", logging_dir=str(path))

@@ -189,7 +189,8 @@ class Kills:
         if code or "Traceback" in text:
             return f"exit {code}: {text}"
         done = "nothing is left" in text
-        if saved and not done and f"going on from {folder / 'checkpoints' / saved[-1]}" not in text:
+        begun_at = f"continuing from {folder / 'checkpoints' / saved[-1]}" if saved else ""
+        if not done and begun_at not in text:
             return f"{saved[-1]} was there and not used: {text}"
         if leftovers := [str(file) for file in folder.rglob("*.tmp")]:
             return f"left behind: {leftovers}"

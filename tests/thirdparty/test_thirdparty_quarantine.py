@@ -55,7 +55,7 @@ REFUSED = {
     "raises": ("raise RuntimeError('no luck today')\n", "RuntimeError: no luck today"),
     "importing": ("import no_such_module\n", "ModuleNotFoundError: No module named"),
     "quits": ("import sys\nsys.exit(0)\n", "SystemExit: 0"),
-    "newer": ("GANZOO_API_VERSION = 2\n" + GOOD, "API version 2; this ganzoo speaks 1"),
+    "newer": ("GANZOO_API_VERSION = 2\n" + GOOD, "API version 2; this ganzoo has API version 1"),
     "misspelt": (GOOD.replace("ganzoo_components", "ganzoo_componets"), "ganzoo_componets"),
     "unmarked": (GOOD.replace("@hookimpl\n", ""), "lacks @hookimpl"),
     "unkind": (GOOD.replace('"generator"', '"generater"'), 'unknown kind "generater"'),
