@@ -332,7 +332,7 @@ def test_values_that_will_look_black_are_measured_and_said(tmp_path, values, dty
     inspected = invoke(data_command, "inspect", tmp_path / "my.toml", "-o", tmp_path / "s.png")
     assert f"values {min(values)} to {max(values)}" in inspected.stdout
     for text in (answer.stderr, inspected.stderr):
-        assert ("all but black" in text) == bool(said)
+        assert ("almost black" in text) == bool(said)
         assert said.partition(", ")[2] in text
     assert said in inspected.stderr  # of the files, not of what augmentation makes of them
 
@@ -419,10 +419,10 @@ def test_a_file_of_12_bits_among_others_is_named(tmp_path):
             Image.fromarray(np.linspace(5, high, 256).astype(np.uint16).reshape(16, 16)).save(path)
     init(tmp_path / "set", tmp_path / "my.toml")
     answer, _ = inspected_sheet(tmp_path / "my.toml", tmp_path)
-    (said,) = (line for line in answer.stdout.splitlines() if "all but black" in line)
+    (said,) = (line for line in answer.stdout.splitlines() if "almost black" in line)
     assert said.strip() == (
-        "target: 1 of 3 is read, shown and trained on as all but black: scan 3 (values 5 to 4,095 "
-        "of 65,535). Bring them to the full range first (12 bits in 16: times 16)."
+        "target: 1 of 3 is read, shown and trained on as almost black: scan 3 (values 5 to 4,095 "
+        "of 65,535). Scale them to the full range first (12 bits in 16: multiply by 16)."
     )
     document = json.loads(inspected_sheet(tmp_path / "my.toml", tmp_path, "--json")[0].stdout)
     dark = [found["dark"] for found in document["splits"].values()]
@@ -437,7 +437,7 @@ def test_only_some_of_many_dark_files_are_named(tmp_path):
             Image.fromarray(np.full((16, 16), 1000 + number, np.uint16)).save(path)
     init(tmp_path / "set", tmp_path / "my.toml")
     answer, _ = inspected_sheet(tmp_path / "my.toml", tmp_path)
-    said = [line for line in answer.stdout.splitlines() if "all but black" in line]
+    said = [line for line in answer.stdout.splitlines() if "almost black" in line]
     assert "source: 8 of 8 are read" in said[0]  # those that are dealt to the training
     assert said[0].count("(values 1,00") == 5
-    assert " of 65,535) and 3 more. Bring" in said[0]
+    assert " of 65,535) and 3 more. Scale" in said[0]

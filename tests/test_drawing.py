@@ -154,7 +154,7 @@ def test_metrics_that_cannot_apply_are_left_out_and_said(tmp_path):
     judgement = judge_drawn(data, sampler, metrics_for(recipe, data))
     assert judgement.scores[NETWORK] == {}
     notes = " ".join(judgement.notes)
-    assert "ganzoo/l1 is left out: what a network draws has no target" in notes
+    assert "ganzoo/l1 is left out: generated samples have no target" in notes
     assert "drawing_toy/seen is left out: nothing that is drawn or made is called source" in notes
     assert "drawing_toy/level is left out" in notes  # it draws no label
 
@@ -227,7 +227,7 @@ def test_broken_networks_and_sizes_are_explained(tmp_path):
     recipe = recipe_of(tmp_path, DRAWS, "data.kind=image")
     data, sampler = sampler_of(recipe)
     other = Sampler(sampler.net, sampler.task, "generator", NetIO((3,), (1, 9, 9), 2), "running")
-    with pytest.raises(DataError, match="is 1 x 8 x 8, and the network makes 1 x 9 x 9"):
+    with pytest.raises(DataError, match="is 1 x 8 x 8, but the network makes 1 x 9 x 9"):
         judge_drawn(data, other, metrics_for(recipe, data))
 
     recipe = recipe_of(tmp_path, DRAWS, "generator={ use = 'drawing_toy/net', norm = true }")
@@ -354,7 +354,7 @@ def test_predict_and_sample_send_each_other_their_weights(tmp_path):
     assert "--role forth" in caught.value.hint
     assert "--role back" in caught.value.hint
     assert predict(path, [picture], tmp_path / "out.png", device="cpu", role="back")["outputs"]
-    with pytest.raises(UsageError, match="draws nothing") as caught:
+    with pytest.raises(UsageError, match="generates nothing from noise") as caught:
         load_sampler(find_weights(path, "forth"), device="cpu")
     assert "ganzoo predict" in caught.value.hint
 
@@ -437,7 +437,7 @@ def test_what_a_task_lacks_is_said(tmp_path):
     _, sampler = sampler_of(recipe)
     trained = Trained(sampler.net, recipe.task, "generator", "running")
     with pytest.raises(
-        UsageError, match="wants the field 'label' too, and it is given noise alone"
+        UsageError, match="also needs the field 'label', but it is given only noise"
     ):
         trained({"noise": torch.zeros(3)}, "a")
     assert trained({"noise": torch.zeros(3), "label": torch.tensor(1)}, "a").shape == (2,)

@@ -176,7 +176,7 @@ def test_durations(text, seconds):
 
 @pytest.mark.parametrize("text", ["soon", "", "nan", "inf", "-5", "3", "0m"])
 def test_no_duration_is_explained(text):
-    with pytest.raises(UsageError, match=f"'{text}' is no duration"):
+    with pytest.raises(UsageError, match=f"'{text}' is not a duration"):
         parse_duration(text)
 
 

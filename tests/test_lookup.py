@@ -73,7 +73,7 @@ def test_missing_data_name_every_place_and_the_ways(places):
 
 def test_without_environment(places, monkeypatch):
     monkeypatch.delenv("GANZOO_DATA")
-    with pytest.raises(DataMissing, match="point GANZOO_DATA at"):
+    with pytest.raises(DataMissing, match="set GANZOO_DATA to"):
         find_data("faces", None)
     monkeypatch.delenv("GANZOO_CACHE")
     assert data_cache().name == "data"
@@ -93,7 +93,7 @@ def test_a_path_of_windows_is_said_to_be_one(places):
     with pytest.raises(DataMissing) as caught:
         find_data("", r"C:\Users\me\set")
     assert r"'C:\Users\me\set'" in caught.value.message  # with single backslashes
-    assert "a path of Windows" in caught.value.hint
+    assert "a Windows path" in caught.value.hint
     assert "GANZOO_DATA" not in caught.value.hint
 
 

@@ -45,7 +45,7 @@ def begun(tiny, tmp_path) -> Path:
 
 
 def test_a_run_goes_on_where_its_data_lie_now(begun, tmp_path, capsys):
-    with pytest.raises(DataMissing, match="isn't there") as caught:
+    with pytest.raises(DataMissing, match="wasn't found") as caught:
         run(None, resume=begun, limits=Limits(3), voice=Voice(quiet=True))
     assert "--set data.root=" in caught.value.hint
     moved = f"data.root={tmp_path / 'new'}"

@@ -293,10 +293,10 @@ def test_what_a_resume_needs_of_infinities_is_valid_json_too():
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ("none", "faulty_toy/figure gives a NoneType, not scores"),
-        ("list", "faulty_toy/figure gives a list, not scores"),
-        ("number", "faulty_toy/figure gives a float as 'figure', not a Score"),
-        ("words", "faulty_toy/figure: 'figure' is no number"),
+        ("none", "faulty_toy/figure returns a NoneType, not scores"),
+        ("list", "faulty_toy/figure returns a list, not scores"),
+        ("number", "faulty_toy/figure returns a float as 'figure', not a Score"),
+        ("words", "faulty_toy/figure: 'figure' is not a number"),
         ("raise", 'the plugin "faulty_toy"'),
         ("exit", 'the plugin "faulty_toy"'),
     ],
@@ -319,24 +319,27 @@ def test_numbers_of_other_libraries_are_numbers(recipe, tmp_path):
 @pytest.mark.parametrize(
     ("sets", "said"),
     [
-        (("data.fault=none",), "faulty_toy/data gives a NoneType, not a sample"),
-        (("data.fault=text",), "faulty_toy/data gives a str, not a sample"),
-        (("data.fault=fieldless",), "faulty_toy/data gives samples without target"),
-        (("data.fault=fields",), "the `fields` of faulty_toy/data aren't a Field by name"),
-        (("data.low=0",), "images from 0 to 1 as 'source', and ganzoo shows, saves and scores"),
-        (('augment=[{use="faulty_toy/augment", fault="none"}]',), "the augment Augment gives"),
+        (("data.fault=none",), "faulty_toy/data returns a NoneType, not a sample"),
+        (("data.fault=text",), "faulty_toy/data returns a str, not a sample"),
+        (("data.fault=fieldless",), "faulty_toy/data returns samples without target"),
+        (
+            ("data.fault=fields",),
+            "the `fields` of faulty_toy/data must be a dict of Field objects by name",
+        ),
+        (("data.low=0",), "images from 0 to 1 as 'source', but ganzoo shows, saves and scores"),
+        (('augment=[{use="faulty_toy/augment", fault="none"}]',), "the augment Augment returns"),
         (
             ('augment=[{use="faulty_toy/augment", fault="target"}]',),
-            "the augment Augment gives samples without target",
+            "the augment Augment returns samples without target",
         ),
-        (("task.fault=none",), "faulty_toy/paired gives a NoneType as the shapes of generator"),
-        (("callback=faulty_toy/nobody",), "faulty_toy/nobody builds a NoneType without any hook"),
-        (('loss={use="faulty_toy/l1", fault="none"}',), "is to minimise a NoneType"),
+        (("task.fault=none",), "faulty_toy/paired returns a NoneType as the shapes of generator"),
+        (("callback=faulty_toy/nobody",), "faulty_toy/nobody builds a NoneType that has no hook"),
+        (('loss={use="faulty_toy/l1", fault="none"}',), "must minimise a NoneType"),
         (
             ('loss=[{use="faulty_toy/l1", fault="list"}, {use="faulty_toy/l1", name="two"}]',),
-            "the loss 'l1' gives a list, not terms by name",
+            "the loss 'l1' returns a list, not a dict of terms",
         ),
-        (("task.fault=state",), "faulty_toy/paired gives a NoneType as its state"),
+        (("task.fault=state",), "faulty_toy/paired returns a NoneType as its state"),
     ],
 )
 def test_what_a_plugin_gives_of_a_wrong_type_is_its_fault(recipe, tmp_path, sets, said):

@@ -336,7 +336,7 @@ def test_a_run_that_names_the_former_distribution_goes_on_as_any(tiny, tmp_path,
     file = out / "provenance.json"
     file.write_text(file.read_text().replace('"torch-ganzoo 0.1.0"', '"ganzoo 0.0.9"'))
     run(None, resume=out, limits=Limits(4), voice=Voice())  # the control
-    assert "other plugins: ganzoo 0.0.9 -> torch-ganzoo 0.1.0" in capsys.readouterr().err
+    assert "different plugins: ganzoo 0.0.9 -> torch-ganzoo 0.1.0" in capsys.readouterr().err
 
 
 def test_no_pickle_anywhere_in_a_run_directory(tiny, tmp_path):

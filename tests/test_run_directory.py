@@ -131,7 +131,7 @@ def test_a_damaged_line_is_named_and_kept_aside(begun, line, capsys):
     losses = last_losses(begun)
     assert losses
     assert go_on(begun).document["step"] == 5
-    assert "metrics.jsonl: damaged in line 5, which went to metrics.damaged" in (
+    assert "metrics.jsonl: damaged in line 5, which was moved to metrics.damaged" in (
         capsys.readouterr().err
     )
     assert (begun / "metrics.damaged").read_bytes() == line.rstrip(b"\n") + b"\n"

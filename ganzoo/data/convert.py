@@ -69,7 +69,7 @@ def tensor_shape(shape: tuple[int, ...], field: Field) -> tuple[int, ...]:
     """
     if field.kind == "image":
         if len(shape) != 3:
-            raise DataError(f"an image must be H x W x C, and this array is {_shape(shape)}")
+            raise DataError(f"an image must be H x W x C, but this array is {_shape(shape)}")
         return shape[2], *shape[:2]
     if field.kind != "points" and len(shape) != (2 if field.kind == "labels" else 0):
         raise DataError(f"{field.kind} can't be an array of {_shape(shape)}")
@@ -80,7 +80,7 @@ def _fill(made: Tensor, arrays: np.ndarray, field: Field) -> None:
     """Convert into a tensor that is there; both have an axis of samples first."""
     if field.kind != "image":
         if field.kind != "points" and arrays.dtype.kind not in "iu":
-            raise DataError(f"{field.kind} must be integers, and these are {arrays.dtype}")
+            raise DataError(f"{field.kind} must be integers, but these are {arrays.dtype}")
         np.copyto(made.numpy(), arrays, casting="unsafe")
         return
     low, span = field.low, field.high - field.low
@@ -93,7 +93,7 @@ def _fill(made: Tensor, arrays: np.ndarray, field: Field) -> None:
     elif arrays.dtype.kind == "f":
         np.copyto(made.numpy(), np.moveaxis(arrays, 3, 1), casting="unsafe")
     else:
-        raise DataError(f"an image must be uint8, uint16 or float, and this is {arrays.dtype}")
+        raise DataError(f"an image must be uint8, uint16 or float, but this is {arrays.dtype}")
 
 
 def _planes(images: np.ndarray) -> np.ndarray:

@@ -66,18 +66,18 @@ def find_data(name: str, root: str | None, hint: str = "") -> Path:
     shared = os.environ.get("GANZOO_DATA")
     label = name or root or "data"
     if root and PureWindowsPath(root).drive and os.name != "nt":
-        ways = ["That is a path of Windows, and this isn't Windows: set data.root to a path here."]
+        ways = ["That is a Windows path: set data.root to a path on this system."]
     elif root and Path(root).expanduser().is_absolute():
-        ways = ["Set data.root to the folder where the set is now (--set data.root=FOLDER)."]
+        ways = ["Set data.root to the folder where the data set is now (--set data.root=FOLDER)."]
     else:
         like = Path("path", "to", label)
         ways = [
-            f"Set data.root to the folder of the set (--set data.root={like}),",
+            f"Set data.root to the folder of the data set (--set data.root={like}),",
             f"or put it below $GANZOO_DATA (now {shared})."
             if shared
-            else f"or point GANZOO_DATA at the folder that holds {label}.",
+            else f"or set GANZOO_DATA to the folder that contains {label}.",
         ]
     raise DataMissing(
-        f"the data set '{label}' isn't there",
+        f"the data set '{label}' wasn't found",
         hint="\n".join([looked, *ways, *([hint] if hint else [])]),
     )

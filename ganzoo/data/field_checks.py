@@ -24,16 +24,17 @@ def fields_of(data: Chosen, given: Any) -> Mapping[str, Field]:
     whole = isinstance(given, Mapping) and all(isinstance(one, Field) for one in given.values())
     if not whole or not given:
         raise PluginError(
-            f"the `fields` of {data.id} aren't a Field by name",
-            hint=f"`ganzoo show {data.id}` says whose it is.",
+            f"the `fields` of {data.id} must be a dict of Field objects by name",
+            hint=f"`ganzoo show {data.id}` names its plugin.",
         )
     for name, field in given.items():
         if field.kind == "image" and (field.low, field.high) != (-1, 1):
             raise PluginError(
-                f"{data.id} has images from {field.low:g} to {field.high:g} as {name!r}, and "
-                "ganzoo shows, saves and scores images from -1 to 1 alone",
-                hint=f"Its `fields` must say low = -1 and high = 1, and floats be scaled to that. "
-                f"`ganzoo show {data.id}` says whose it is.",
+                f"{data.id} has images from {field.low:g} to {field.high:g} as {name!r}, but "
+                "ganzoo shows, saves and scores only images from -1 to 1",
+                hint=f"Its `fields` must have low = -1 and high = 1, and its floats must be "
+                "scaled to that range. "
+                f"`ganzoo show {data.id}` names its plugin.",
             )
     fields: Mapping[str, Field] = given
     return fields
@@ -52,7 +53,8 @@ def no_sample(made: Any, maker: object, names: Collection[str], data: str) -> Pl
     if isinstance(made, Mapping):
         given = f"samples without {', '.join(sorted(set(names) - made.keys()))}"
     return PluginError(
-        f"{data or f'the augment {type(maker).__name__}'} gives {given}",
+        f"{data or f'the augment {type(maker).__name__}'} returns {given}",
         where=type(maker).__module__,
-        hint=f"A sample has an array for each field: {', '.join(sorted(names))}. Tell its authors.",
+        hint=f"A sample must have an array for each field: {', '.join(sorted(names))}. Tell its "
+        "authors.",
     )

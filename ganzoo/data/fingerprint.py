@@ -56,7 +56,7 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     before = {**before, "use": current().present_id("data", before["use"])}
     if any(before[key] != now[key] for key in ("use", "stand_in", "length")):
         shown = [f"{one['length']} images of {one['use']}" for one in (before, now)]
-        return f"the run began with {shown[0]}, and now there are {shown[1]}"
+        return f"the run began with {shown[0]}, but now there are {shown[1]}"
     for key, what in (("names", "names of images differ"), ("content", "the first image differs")):
         if before.get(key, now[key]) != now[key]:
             return f"the run began with other data of {now['use']}: {what}"

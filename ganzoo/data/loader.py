@@ -121,6 +121,7 @@ def lost_worker(error: RuntimeError) -> EnvironmentFault | None:
         return None
     return EnvironmentFault(
         f"a process that loads data has ended: {str(error).strip()}",
-        hint="Systems kill processes where memory is short: free some, or set train.workers lower "
-        "(0: no such processes). Then go on with --resume, if there is a checkpoint.",
+        hint="The system ends processes if there is too little memory: free some memory, or set "
+        "train.workers lower (0: no such processes). Then continue with --resume, if there is a "
+        "checkpoint.",
     )

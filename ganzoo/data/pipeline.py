@@ -113,7 +113,7 @@ class PreparedData:
         if not 0 < len(names) <= len(self):
             raise PluginError(
                 f"{self.chosen.id} has {len(names)} `own_names` of {field!r} and {len(self)}"
-                " samples: there must be one at least, and no more than samples"
+                " samples: there must be at least one name, and no more names than samples"
             )
         return names
 
@@ -121,9 +121,10 @@ class PreparedData:
         if isinstance(name, str) and stays_inside(name):
             return printable(name)
         raise PluginError(
-            f"{self.chosen.id} calls a sample {name!r}, which can't be the name of a file in a"
+            f"{self.chosen.id} names a sample {name!r}, which can't be the name of a file in a"
             " folder",
-            hint="The fault lies in its plugin: tell its authors. Nothing was written under it.",
+            hint="The error is in its plugin: report it to its authors. Nothing was written under "
+            "it.",
         )
 
     def _arrays(
@@ -232,9 +233,9 @@ class PreparedData:
                 or not torch.equal(to_tensor(rows[0], field), to_tensor(first[name], field))
             ):
                 raise PluginError(
-                    f"{self.chosen.id} has `arrays` that don't hold what it gives as {name!r}",
-                    hint="They need a row for each sample, equal to what `load` gives; tell its "
-                    "authors.",
+                    f"{self.chosen.id} has `arrays` that don't contain what it returns as {name!r}",
+                    hint="They need a row for each sample, equal to what `load` returns; report "
+                    "this to its authors.",
                 )
 
     def batch(
@@ -304,7 +305,7 @@ def _open(recipe: Recipe, split: Split, phase: str, *, settled: bool | None) -> 
     notes = []
     if stand_in:
         notes.append(
-            f"STAND-IN DATA: {recipe.data.id} is missing ({reason}); {chosen.id} stands in for it."
+            f"STAND-IN DATA: {recipe.data.id} is missing ({reason}); {chosen.id} is used instead."
         )
     notes.extend(getattr(source, "notes", ()))
     if phase == "evaluation" and hasattr(source, "undrawn"):
@@ -330,7 +331,7 @@ def _source(
 ) -> tuple[Chosen, DataSource, str | None]:
     """Return the opened component, its source, and why the recipe's own data weren't opened."""
     if settled is True and recipe.fallback is not None:
-        return recipe.fallback, recipe.fallback.build(split), "as this run began"
+        return recipe.fallback, recipe.fallback.build(split), "as when this run began"
     try:
         return recipe.data, recipe.data.build(split), None
     except DataMissing as missing:

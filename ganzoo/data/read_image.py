@@ -170,10 +170,13 @@ def _check_is_one_picture(image: Image.Image, path: Path) -> None:
     # The other frames of an MPO, a format of phones, are previews of the first one.
     frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     if frames > 1:
-        reason = f"it holds {frames} frames or pages, and which one is meant is unclear"
-        raise _refusal(path, reason, "Save the one that is meant as a file of its own.")
+        reason = f"it has {frames} frames or pages, and it isn't clear which one to use"
+        raise _refusal(path, reason, "Save the one to use as a separate file.")
     if image.mode not in _READABLE:
-        reason = f"its pixels are of the kind {image.mode!r}, which has no agreed black and white"
+        reason = (
+            f"its pixels are of the kind {image.mode!r}, which doesn't define the values of "
+            "black and white"
+        )
         raise _refusal(path, reason, "Save it as 8- or 16-bit gray or RGB.")
 
 

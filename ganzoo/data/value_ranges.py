@@ -13,7 +13,7 @@ values are class numbers, or numbers of at most 14 bits in 16."""
 
 _CURE = {
     8: "If they are numbers of classes, save them as colours or as spread-out grays.",
-    16: "Bring them to the full range first (12 bits in 16: times 16).",
+    16: "Scale them to the full range first (12 bits in 16: multiply by 16).",
 }
 
 
@@ -39,7 +39,7 @@ def dark(what: str, low: float, high: float, dtype: np.dtype) -> str:
         return ""
     return (
         f"{what} has values from {low:,} to {high:,}, of the {2**bits - 1:,} that {bits} bits "
-        f"hold: it is read as all but black. {_CURE[bits]}"
+        f"hold: it is read as almost black. {_CURE[bits]}"
     )
 
 
@@ -68,7 +68,7 @@ def dark_files(found: Mapping[str, Span], looked_at: int, most: int = 5) -> str:
     cure = _CURE[next(iter(found.values())).most.bit_length()]
     be = "is" if len(found) == 1 else "are"
     return (
-        f"{len(found)} of {looked_at} {be} read, shown and trained on as all but black: "
+        f"{len(found)} of {looked_at} {be} read, shown and trained on as almost black: "
         f"{', '.join(named)}{more}. {cure}"
     )
 

@@ -38,12 +38,14 @@ def save_image(
     path = Path(path)
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] not in (1, 3, 4):
         raise DataError(
-            f"a PNG holds H x W x 1, 3 or 4 values of 8 bits, and this is "
+            f"a PNG holds H x W x 1, 3 or 4 values of 8 bits, but this is "
             f"{' x '.join(map(str, array.shape))} of {array.dtype}",
             where=str(path),
         )
     if path.suffix.lower() != ".png":
-        raise DataError("pictures are written as PNG: name it .png", where=str(path))
+        raise DataError(
+            "pictures are written as PNG: give it a name that ends in .png", where=str(path)
+        )
     pixels = array[:, :, 0] if array.shape[2] == 1 else array
     info = PngInfo()
     if note is not None:

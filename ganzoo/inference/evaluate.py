@@ -135,7 +135,7 @@ def run_recipe(run: Path, overrides: Sequence[str] = ()) -> Recipe:
             raise UsageError(
                 f"a run is evaluated as it was trained: {', '.join(others)} can't be set",
                 where="--set",
-                hint="data.root can, where the data have moved.",
+                hint="Only data.root can be set, if the data were moved.",
             )
     return recipe
 

@@ -136,7 +136,7 @@ def one_behind(things: Iterable[T]) -> Iterator[T]:
 
 
 def _memory_for(job: Job, what: str) -> AbstractContextManager[None]:
-    hint = "Give a smaller image, or let --size bring it down; results so far are kept."
+    hint = "Use a smaller image, or reduce its size with --size; the results so far are kept."
     return memory_for(what, where=str(job.source), hint=hint)
 
 
@@ -181,8 +181,8 @@ class _SizeWatch:
         self.said = True
         log.warning(
             "%s is %d x %d pixels, and the network was trained at %d x %d: unless those were parts"
-            " of such images, it sees everything at another scale than it knows. --size %d brings"
-            " images to its own.",
+            " of such images, it sees everything at a scale that it wasn't trained on. --size %d "
+            "resizes images to the size of training.",
             job.source,
             width,
             height,
@@ -221,15 +221,17 @@ def _read_array(path: Path, channels: int) -> np.ndarray:
         reason = error_text(error, kind=False)
         raise DataError(f"can't read this array: {reason}", where=str(path)) from error
     if not isinstance(mapped, np.ndarray):
-        raise DataError("can't read this array: it is an archive of several", where=str(path))
+        raise DataError(
+            "can't read this array: it is an archive of several arrays", where=str(path)
+        )
     array = np.array(mapped)
     if array.ndim != 3 or array.shape[2] != channels or not array.size:
         shape = " x ".join(map(str, array.shape)) or "a single number"
-        raise DataError(f"must be H x W x {channels}, and it is {shape}", where=str(path))
+        raise DataError(f"must be H x W x {channels}, but it is {shape}", where=str(path))
     if array.dtype.kind == "f" and (np.abs(array) > FLOAT_LIMIT).any():
         low, high = array.min(), array.max()
         raise DataError(
-            f"floats must lie between -1 and 1, and these go from {low:g} to {high:g}",
+            f"floats must lie between -1 and 1, but these go from {low:g} to {high:g}",
             where=str(path),
         )
     return array

@@ -75,7 +75,7 @@ def find_weights(run_or_file: Path, role: str | None = None, *, ema: bool | None
             break  # the plain weights beside a damaged average are other weights
     if faults:
         raise DataError(
-            "no weights in it are whole", where=str(run_or_file), hint="\n".join(faults)
+            "no weights in it are intact", where=str(run_or_file), hint="\n".join(faults)
         )
     there = ", ".join(sorted(path.name for path in _weights_in(complete[0])))
     raise UsageError(
@@ -97,9 +97,12 @@ def _refuse_damaged(file: Path) -> None:
     if not fault:
         return
     folder = file.resolve().parent
-    hint = f"Weights that {MANIFEST} doesn't know belong into a folder of their own."
+    hint = f"Put weights that {MANIFEST} doesn't list into a separate folder."
     if folder.parent.name == "checkpoints":
-        hint = f"Name the run, {folder.parent.parent}: its newest whole checkpoint is used then."
+        hint = (
+            f"Give the run directory, {folder.parent.parent}: then its newest intact "
+            "checkpoint is used."
+        )
     raise DataError(fault, where=str(file), hint=hint)
 
 
@@ -117,7 +120,7 @@ def _refuse_other(file: Path, role: str | None, *, ema: bool | None) -> None:
         raise UsageError(
             f"it holds the {names[0]}, not the {names[1]}",
             where=str(file),
-            hint="Name its checkpoint's folder or its run directory, or leave the option out.",
+            hint="Give its checkpoint's folder or its run directory, or leave the option out.",
         )
 
 
@@ -164,8 +167,8 @@ def _served_role(folder: Path, faults: list[str]) -> str:
             return str(next(iter(serves)))
         lines = [f"  --role {role}  ({direction(task, role, card.fields)})" for role in serves]
         raise UsageError(
-            f"its task serves {len(serves)} networks, and which is meant isn't said",
+            f"its task serves {len(serves)} networks, and none of them was chosen",
             where=str(folder),
-            hint="\n".join(["Name one:", *lines]),
+            hint="\n".join(["Choose one:", *lines]),
         )
     return ""

@@ -81,7 +81,7 @@ class Sampler:
             for name, value in part.items():
                 if len(value) != block:
                     raise PluginError(
-                        f"{self.task.id} draws {len(value)} of {name} where {block} are wanted"
+                        f"{self.task.id} draws {len(value)} of {name}, but {block} are needed"
                     )
             parts.append(part)
         return {name: torch.cat([part[name] for part in parts])[:count] for name in parts[0]}
@@ -118,7 +118,7 @@ class Sampler:
                     raise UsageError(
                         f"the mode {self.mode} can't be used with this network: {error}",
                         where=self.role,
-                        hint="It takes the statistics of each sample alone; use the mode running.",
+                        hint="It uses the statistics of each single sample; use the mode running.",
                     ) from error
             yield made.float().cpu()
 
@@ -139,7 +139,7 @@ def load_sampler(
     if not draws(task, card.role, card.fields):
         wanted = served(task, card.role)[0]
         raise UsageError(
-            f"its network turns each {wanted} into something, and draws nothing",
+            f"its network takes each {wanted} as its input and generates nothing from noise",
             where=str(path),
             hint=f"Use `ganzoo predict {shlex.quote(str(path))} IN -o OUT`.",
         )
@@ -159,8 +159,8 @@ def walk(sampler: Sampler, count: int, seed: int) -> dict[str, Tensor]:
     if count % STEPS:
         rows = max(1, round(count / STEPS))
         raise UsageError(
-            f"--interpolate makes rows of {STEPS} samples, and {count} is no multiple",
-            hint=f"Take -n {rows * STEPS}.",
+            f"--interpolate makes rows of {STEPS} samples, but {count} is not a multiple of that",
+            hint=f"Use -n {rows * STEPS}.",
         )
     rows = count // STEPS
     ends = sampler.draw(2 * rows, seed)

@@ -60,7 +60,8 @@ def plan(
     if len(inputs) == 1 and inputs[0].is_file() and out.suffix.lower() in SUFFIXES:
         if out.suffix.lower() != ending:
             raise UsageError(
-                f"results are written as {ending[1:]} files: name it {ending}", where=str(out)
+                f"results are written as {ending[1:]} files: give it a name that ends in {ending}",
+                where=str(out),
             )
         jobs = [Job(inputs[0], out)]
     else:
@@ -72,9 +73,9 @@ def plan(
 def _into_folder(inputs: Sequence[Path], out: Path, ending: str, unread: Unread) -> list[Job]:
     if not out.is_dir() and (out.exists() or out.suffix.lower() in SUFFIXES):
         raise UsageError(
-            "several images need a folder to go to, and this is a file's name",
+            "the results of several images need a folder, but this is the name of a file",
             where=str(out),
-            hint=f"Name a folder: -o {shlex.quote(str(out.with_suffix('')))}",
+            hint=f"Give a folder: -o {shlex.quote(str(out.with_suffix('')))}",
         )
     refused = []
 
@@ -130,7 +131,7 @@ def _visible(folder: Path, unread: Unread) -> Iterator[Path]:
     """All files below a folder but hidden ones and those in hidden folders."""
 
     def refused(error: OSError) -> None:
-        unread(Path(error.filename), f"can't look into this folder: {error.strerror}")
+        unread(Path(error.filename), f"can't read this folder: {error.strerror}")
 
     for parent, folders, names in os.walk(folder, onerror=refused):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -247,6 +248,6 @@ def _ending(path: Path) -> str:
     for verb, name in zip(("takes", "makes"), served(task, card.role), strict=True):
         if card.fields[name].kind != "image":
             raise DataError(
-                f"its network {verb} {card.fields[name].kind}, no images", where=str(path)
+                f"its network {verb} {card.fields[name].kind}, not images", where=str(path)
             )
     return ".png" if card.io.outputs[0] in PICTURE_CHANNELS else ARRAY

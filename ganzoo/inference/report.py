@@ -162,16 +162,16 @@ def closing(
     serves = list(task.load().serves)
     which = f" --role {serves[0]}" if len(serves) > 1 else ""
     if draws(task, serves[0], fields):
-        use = f"`ganzoo sample {run}{which}` draws more"
+        use = f"`ganzoo sample {run}{which}` generates more samples"
     else:
-        use = f"`ganzoo predict {run} IMAGES -o out{which}` does the same to images of yours"
+        use = f"`ganzoo predict {run} IMAGES -o out{which}` does the same with your own images"
     learned = (
         f"What was learned: {' and '.join(directions)}, with {images:,} training samples shown, "
         "repetitions included."
     )
     judged = (
-        f"How it is judged: on {count:,} samples of the {document['split']} split, which the "
-        "training never saw; the controls beside them need no trained network."
+        f"How it is judged: on {count:,} samples of the {document['split']} split, which "
+        "were not used in the training; the controls beside them need no trained network."
     )
     following = f"{use}, and `ganzoo init FOLDER` writes a recipe for your own images."
     return [learned, judged, f"What to type next: {following}"]

@@ -99,7 +99,9 @@ def sample(
     card, sampler = load_sampler(path, mode=mode, device=device, precision=precision)
     output = _output(out or Path(f"{card.recipe or card.role}_samples.png"), card, sampler.field)
     if neighbours and interpolate:
-        raise UsageError("--neighbours and --interpolate make different pictures: take one of them")
+        raise UsageError(
+            "--neighbours and --interpolate make different pictures: use only one of them"
+        )
     run = _run_of(path, output.kind) if neighbours else None
     _check_free(output, count, overwrite=overwrite)
     hint = "Make fewer at once: lower -n, with another --seed for more."
@@ -143,7 +145,7 @@ def _output(out: Path, card: WeightsCard, field: str) -> _Output:
     suffix = out.suffix.lower()
     output = _Output(out, forms.get(suffix, "folder"), kind)
     if kind not in ("image", "points"):
-        raise UsageError(f"its network makes {kind}, and only images and points can be shown")
+        raise UsageError(f"its network makes {kind}, but only images and points can be shown")
     if output.form == "folder" and suffix and not out.is_dir():
         raise UsageError(
             f"samples are written as .png, .npy, or into a folder: {suffix} isn't known",
@@ -152,9 +154,9 @@ def _output(out: Path, card: WeightsCard, field: str) -> _Output:
     channels = card.io.outputs[0]
     if kind == "image" and output.form != "array" and channels not in (1, 3, 4):
         raise UsageError(
-            f"its images have {channels} channels, and pictures have 1, 3 or 4",
+            f"its images have {channels} channels, but pictures have 1, 3 or 4",
             where=str(out),
-            hint="Name the output .npy.",
+            hint="Give the output a name that ends in .npy.",
         )
     return output
 
@@ -190,21 +192,22 @@ def _run_of(path: Path, kind: str) -> Path:
         UsageError: there's none, or these are no images.
     """
     if kind != "image":
-        raise UsageError(f"--neighbours are of images, not of {kind}", where=str(path))
+        raise UsageError(f"--neighbours works for images, not for {kind}", where=str(path))
     for folder in path.resolve().parents:
         if (folder / "recipe.resolved.toml").is_file():
             return folder
     raise UsageError(
-        "neighbours are looked for in the data of the weights' run, and these lie in none",
+        "neighbours are searched in the data of the weights' run, but these weights aren't in a "
+        "run directory",
         where=str(path),
-        hint="Name a run directory (runs/NAME/STAMP), or weights below it.",
+        hint="Give a run directory (runs/NAME/STAMP), or weights below it.",
     )
 
 
 def _set_label(drawn: dict[str, Tensor], label: int, sampler: Sampler, path: Path) -> None:
     classes = sampler.io.classes
     if LABEL not in drawn or not classes:
-        raise UsageError("its network knows no classes: --label means nothing", where=str(path))
+        raise UsageError("its network has no classes, so --label can't be used", where=str(path))
     if not 0 <= label < classes:
         raise UsageError(
             f"there is no class {label}: its network has {classes} (0 to {classes - 1})",

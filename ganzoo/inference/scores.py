@@ -50,7 +50,7 @@ class Judgement:
             for name, score in values.items():
                 if not all(map(math.isfinite, (score.mean, *score.per_image))):
                     self.notes.append(
-                        f"{its.id}: {name} of {contestant} has values that are no finite numbers "
+                        f"{its.id}: {name} of {contestant} has values that aren't finite numbers "
                         f"(mean {score.mean}); they are null in files."
                     )
             headline = getattr(metric, "headline", None)
@@ -64,19 +64,19 @@ def scores_of(metric: str, given: Any) -> dict[str, Score]:
     Raises:
         PluginError: it isn't scores by name.
     """
-    hint = f"`compute` gives a Score by name. `ganzoo show {metric}` says whose it is."
+    hint = f"`compute` must return a Score by name. `ganzoo show {metric}` names its plugin."
     if not isinstance(given, Mapping):
-        raise PluginError(f"{metric} gives a {type(given).__name__}, not scores", hint=hint)
+        raise PluginError(f"{metric} returns a {type(given).__name__}, not scores", hint=hint)
     scores = {}
     for name, score in given.items():
         if not isinstance(score, Score):
             raise PluginError(
-                f"{metric} gives a {type(score).__name__} as {name!r}, not a Score", hint=hint
+                f"{metric} returns a {type(score).__name__} as {name!r}, not a Score", hint=hint
             )
         try:
             scores[str(name)] = Score(float(score.mean), tuple(map(float, score.per_image)))
         except (TypeError, ValueError) as error:
-            raise PluginError(f"{metric}: {name!r} is no number: {error}", hint=hint) from error
+            raise PluginError(f"{metric}: {name!r} is not a number: {error}", hint=hint) from error
     return scores
 
 
@@ -95,7 +95,7 @@ def built(metrics: Sequence[Chosen]) -> list[Metric]:
         if missing:
             raise PluginError(
                 f"{chosen.id} builds a {type(metric).__name__} without `{missing[0]}`",
-                hint=f"It is no metric. `ganzoo show {chosen.id}` says whose it is.",
+                hint=f"It is not a metric. `ganzoo show {chosen.id}` names its plugin.",
             )
         made.append(metric)
     return made

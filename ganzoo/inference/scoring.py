@@ -161,8 +161,10 @@ def judge_drawn(
     judgement = Judgement()
     made_field = data.fields[sampler.field]
     there = {sampler.field, *sampler.draw(1, seed)} - {"target"}
-    why = "what a network draws has no target"
-    usable = _fitting(metrics, there, judgement, why, "nothing that is drawn or made is called")
+    why = "generated samples have no target"
+    usable = _fitting(
+        metrics, there, judgement, why, "no drawn input and no generated sample is called"
+    )
     judges = built(usable)
     wants = [_wanted(judge, data, limit) for judge in judges]
     count = max(wants, default=min(len(data), limit or len(data)))
@@ -228,9 +230,9 @@ def _samples(data: PreparedData, sampler: Sampler, indices: Sequence[int]) -> di
         if shape != sampler.io.outputs:
             given, wanted = (" x ".join(map(str, one)) for one in (shape, sampler.io.outputs))
             raise DataError(
-                f"is {given}, and the network makes {wanted}: the two can't be compared",
+                f"is {given}, but the network makes {wanted}: the two can't be compared",
                 where=data.name(index),
-                hint='Give the resize among the [[augment]] tables `on = "always"`.',
+                hint='Set `on = "always"` in the [[augment]] table of the resize.',
             )
         samples.append({name: _on_grid(value, data.fields[name]) for name, value in sample.items()})
     return collate(samples)

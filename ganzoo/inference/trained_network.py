@@ -78,12 +78,12 @@ class Trained:
 
 
 class _Inputs(dict[str, Tensor]):
-    """What a task may read; a field that isn't there is the user's affair, no bug."""
+    """What a task may read; a missing field is reported as a usage error."""
 
     def __missing__(self, name: str) -> Tensor:
         there = ", ".join(self)
         raise UsageError(
-            f"the network wants the field {name!r} too, and it is given {there} alone",
+            f"the network also needs the field {name!r}, but it is given only {there}",
             hint="`ganzoo evaluate RUN` gives a network every field of the run's data.",
         )
 
@@ -101,8 +101,9 @@ def predicted(
     if not isinstance(output, Tensor) or output.ndim == 0 or len(output) != count:
         made = tuple(output.shape) if isinstance(output, Tensor) else f"a {type(output).__name__}"
         raise PluginError(
-            f"{task.id} makes {made} of {count} samples with its {role}",
-            hint="Its `predict` gives a tensor with one result a sample; tell its authors.",
+            f"{task.id} returns {made} for {count} samples with its {role}",
+            hint="Its `predict` must return a tensor with one result for each sample; report this "
+            "to its authors.",
         )
     return output
 
@@ -140,7 +141,7 @@ def served(task: Chosen, role: str) -> tuple[str, str]:
     serves = task.load().serves
     if role not in serves:
         raise UsageError(
-            f"{task.id} doesn't serve the network {role!r}: it is of no use alone",
+            f"{task.id} doesn't serve the network {role!r}: it can't be used alone",
             hint=f"It serves {', '.join(serves)}.",
         )
     fields: tuple[str, str] = serves[role]

@@ -42,7 +42,7 @@ _SHOWN = 5
 
 def _positive(shape: Shape, what: str) -> None:
     if any(size < 1 for size in shape):
-        message = f"{what} must be numbers of at least 1, and they are {list(shape)}"
+        message = f"{what} must be numbers of at least 1, but they are {list(shape)}"
         raise ValueError(message)
 
 
@@ -50,7 +50,7 @@ def _checked_io(io: NetIO) -> NetIO:
     _positive(io.inputs, "the sizes of its inputs")
     _positive(io.outputs, "the sizes of its outputs")
     if io.classes < 0:
-        message = f"classes must be at least 0, and it is {io.classes}"
+        message = f"classes must be at least 0, but it is {io.classes}"
         raise ValueError(message)
     return io
 
@@ -59,17 +59,17 @@ def _checked_field(one: Field) -> Field:
     _positive(one.shape, "the sizes of its shape")
     axes = _AXES[one.kind]
     if len(one.shape) != axes:
-        message = f"the shape of {one.kind} has {axes} axes, and this one has {len(one.shape)}"
+        message = f"the shape of {one.kind} has {axes} axes, but this one has {len(one.shape)}"
         raise ValueError(message)
     if not one.low < one.high:
-        message = f"low must be less than high, and they are {one.low} and {one.high}"
+        message = f"low must be less than high, but they are {one.low} and {one.high}"
         raise ValueError(message)
     return one
 
 
 def _checked_name(name: str) -> str:
     if not _NAME.fullmatch(name):
-        message = f"must have only letters, digits, dots, _ and -, and it is {name[:80]!r}"
+        message = f"must have only letters, digits, dots, _ and -, but it is {name[:80]!r}"
         raise ValueError(message)
     return name
 
@@ -219,7 +219,7 @@ def _in_words(error: pydantic.ValidationError, text: str) -> str:
     try:
         values = pydantic_core.from_json(text)
     except ValueError as damage:
-        return f"it is no JSON: {damage}"
+        return f"it is not JSON: {damage}"
     problems = explain(error, BaseModel, values if isinstance(values, dict) else {})
     lines = [
         ": ".join(filter(None, (".".join(map(str, one.loc)), one.message))) for one in problems

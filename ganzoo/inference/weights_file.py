@@ -82,7 +82,7 @@ def _card_text(file: Any, path: Path) -> str:
     text: str | None = (file.metadata() or {}).get(METADATA_KEY)
     if text is None:
         raise DataError(
-            "a safetensors file without ganzoo's card: what network it holds isn't known",
+            "a safetensors file without ganzoo's card: it isn't known which network it contains",
             where=str(path),
             hint="Use a file that ganzoo wrote (RUN/checkpoints/step_N/ROLE.safetensors).",
         )
@@ -125,9 +125,9 @@ def load_weights(path: Path) -> tuple[WeightsCard, dict[str, Tensor]]:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     if card.format >= SEALED_FROM and seal(text, tensors) != card.sha256:
         raise DataError(
-            "it isn't what ganzoo wrote: it differs from the sha256 in its card",
+            "its content has changed since ganzoo wrote it: it differs from the sha256 in its card",
             where=str(path),
-            hint="Copy it anew from where it came, or use an earlier checkpoint of its run.",
+            hint="Copy it again from its source, or use an earlier checkpoint of its run.",
         )
     return card, tensors
 
@@ -154,8 +154,8 @@ def build_network(
         if component.revision != card.revision:
             raise PluginError(
                 f"the weights were saved by revision {card.revision} of {card.network['use']}; the "
-                f"installed one is revision {component.revision}, in which they mean something "
-                "else",
+                f"installed one is revision {component.revision}, in which they have another "
+                "meaning",
                 hint="Install the plugin's version that made them.",
             )
         chosen = active.choose(card.kind, dict(card.network))

@@ -78,5 +78,5 @@ def refuse_classes(io: NetIO) -> None:
         ValueError: the network is to be conditional; the engine shows it as a recipe's mistake.
     """
     if io.classes:
-        message = f"has no use for classes, and the task has {io.classes} of them"
+        message = f"doesn't use classes, but the task has {io.classes} of them"
         raise ValueError(message)

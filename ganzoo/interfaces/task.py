@@ -158,5 +158,5 @@ class Task(ABC):
 
 
 def _no_discriminator(*_: Any, **__: Any) -> DiscriminatorOutput:
-    message = "the recipe has no discriminator, and its loss asks for one"
+    message = "the recipe has no discriminator, but its loss needs one"
     raise RuntimeError(message)
