@@ -55,6 +55,6 @@ def no_sample(made: Any, maker: object, names: Collection[str], data: str) -> Pl
     return PluginError(
         f"{data or f'the augment {type(maker).__name__}'} returns {given}",
         where=type(maker).__module__,
-        hint=f"A sample must have an array for each field: {', '.join(sorted(names))}. Tell its "
-        "authors.",
+        hint=f"A sample must have an array for each field: {', '.join(sorted(names))}. Report "
+        "this to its authors.",
     )

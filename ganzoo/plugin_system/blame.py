@@ -103,7 +103,9 @@ def failed(error: Exception) -> PluginError | None:
     if not who:
         return None
     return PluginError(
-        f"{who} failed: {error_text(error)}", where=last_line(error), hint="Tell its authors."
+        f"{who} failed: {error_text(error)}",
+        where=last_line(error),
+        hint="Report this to its authors.",
     )
 
 
@@ -114,5 +116,5 @@ def left_by(error: SystemExit) -> PluginError:
     return PluginError(
         f"{who} calls sys.exit({code}), which would end ganzoo",
         where=last_line(error),
-        hint="It must raise an error instead; tell its authors.",
+        hint="It must raise an error instead; report this to its authors.",
     )

@@ -117,7 +117,7 @@ class _Chooser:
         except Exception as error:  # noqa: BLE001  # a plugin's validator may raise anything
             if not nested:
                 message = f"{entry.id} can't check its options: {error_text(error)}"
-                hint = f"tell the authors of {entry.record.distribution}"
+                hint = f"report this to the authors of {entry.record.distribution}"
                 self.complain(loc, message, hint, ExitCode.PLUGIN)
         return options if len(self.problems) == before else None
 

@@ -103,7 +103,7 @@ class Registry:
             if target in passed:
                 raise PluginError(
                     f"{passed[0]} was renamed in a circle: {' -> '.join([*passed, target])}",
-                    hint=f"tell the authors of {entry.record.distribution}",
+                    hint=f"report this to the authors of {entry.record.distribution}",
                 )
             if name not in self._told:
                 self._told.add(name)
@@ -196,7 +196,7 @@ class Registry:
             raise PluginError(
                 f"the options of {entry.id} can't be imported: {error_text(error)}",
                 where=where,
-                hint=f"reinstall {entry.record.distribution}, or tell its authors",
+                hint=f"reinstall {entry.record.distribution}, or report this to its authors",
             ) from error
         if not (isinstance(model, type) and issubclass(model, api.Options)):
             raise PluginError(
@@ -209,7 +209,7 @@ class Registry:
                     f'the option "{key}" of {entry.id} could never be set: '
                     f"it is a key of every {entry.component.kind}'s table",
                     where=where,
-                    hint=f"tell the authors of {entry.record.distribution}",
+                    hint=f"report this to the authors of {entry.record.distribution}",
                 )
         return model
 

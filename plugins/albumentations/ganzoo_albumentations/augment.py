@@ -179,7 +179,7 @@ class Transform:
     def _encode(self, name: str, image: Array) -> Array:
         if image.dtype not in {np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32)}:
             raise DataError(
-                f"takes uint8, uint16 and float32 images, and {name} is {image.dtype}",
+                f"takes uint8, uint16 and float32 images, but {name} is {image.dtype}",
                 hint="Leave it out for this data, or convert the images to 8 bits first.",
                 where=self.id,
             )
@@ -187,7 +187,7 @@ class Transform:
             return image
         if self.options.name in EIGHT_BIT:
             raise DataError(
-                f"works on 8-bit images only, and {name} is {image.dtype}",
+                f"works on 8-bit images only, but {name} is {image.dtype}",
                 hint="Leave it out for this data, or convert the images to 8 bits first.",
                 where=self.id,
             )

@@ -20,7 +20,8 @@ def ganzoo_components() -> Iterable[Component]:
             name="resnet",
             target="ganzoo_cyclegan.resnet:ResNet",
             options=_OPTIONS + "ResNetOptions",
-            summary="Residual blocks between two halvings and two doublings (Johnson et al.).",
+            summary="Two downsampling layers, residual blocks and two upsampling layers (Johnson "
+            "et al.).",
             paper=_PAPER,
             presets={"tiny": {"width": 4, "blocks": 1}},
         ),
@@ -29,7 +30,8 @@ def ganzoo_components() -> Iterable[Component]:
             name="unpaired",
             target="ganzoo_cyclegan.task:Unpaired",
             options=_OPTIONS + "UnpairedOptions",
-            summary="Two translators without pairs: generator_ab (source to target), generator_ba"
+            summary="Two generators trained without pairs: generator_ab (source to target), "
+            "generator_ba"
             " (target to source).",
             paper=_PAPER,
             presets={"tiny": {"pool_size": 4}},
@@ -39,7 +41,7 @@ def ganzoo_components() -> Iterable[Component]:
             name="hidden_pairs",
             target="ganzoo_cyclegan.hidden_pairs:HiddenPairs",
             options=_OPTIONS + "HiddenPairsOptions",
-            summary="Any pairs, taken apart for training and kept for scoring.",
+            summary="Any pairs, separated for training and kept for scoring.",
             presets={"tiny": {"pairs": {"use": "cyclegan/shapes", **_TINY_SHAPES}}},
         ),
         Component(

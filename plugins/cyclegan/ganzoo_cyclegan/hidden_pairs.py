@@ -46,14 +46,14 @@ class HiddenPairs:
         if self.apart:
             if len(order) < 2:
                 raise DataError(
-                    f"{options.pairs.id} has {len(order)} training pair: two are the least that "
-                    "can be taken apart"
+                    f"{options.pairs.id} has {len(order)} training pair: at least two are needed "
+                    "to separate them"
                 )
             order = np.random.Generator(np.random.PCG64(options.seed)).permutation(order)
             half = (len(order) + 1) // 2
             self.sources, self.targets = np.sort(order[:half]), np.sort(order[half:])
             said = (
-                f"{options.pairs.id}: its training pairs are taken apart, {half} sources and "
+                f"{options.pairs.id}: its training pairs are separated into {half} sources and "
                 f"{len(order) - half} targets of other pairs."
             )
             self.notes = (*self.notes, said)

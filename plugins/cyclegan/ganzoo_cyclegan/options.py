@@ -42,12 +42,12 @@ class UnpairedOptions(Options):
     """Lambda: weight of the mean absolute error after both translations, in each direction. With 0
     those translations are left out."""
     identity: Weight = Scalar.model_validate(0.5)
-    """Weight, as a multiple of `cycle`, of what a generator changes of an image that is one of its
-    results already: the mean absolute error of G(b) from b (section 5.2: 0.5, for paintings; the
-    paper's other sets have none). With 0, or without `cycle`, those calls are left out."""
+    """Weight of the identity loss, as a multiple of `cycle`: the mean absolute error of G(b) from
+    b, for an image b of the kind that G makes (section 5.2: 0.5, for paintings; the paper's other
+    sets have none). With 0, or without `cycle`, those calls are left out."""
     pool_size: int = Field(default=50, ge=0)
-    """Generated images that each discriminator's pool keeps (section 4: 50); 0 shows it what was
-    just made."""
+    """Number of generated images that each discriminator's pool keeps (section 4: 50); with 0, it
+    sees the images that were just generated."""
     discriminator_weight: float = Field(default=0.5, gt=0)
     """Weight of each term of the discriminators' turn, penalties included: 0.5 slows them relative
     to the generators (section 7.1)."""
@@ -67,7 +67,8 @@ class HiddenPairsOptions(Options):
     pairs: Annotated[Chosen, Ref("data")]
     """The data with the pairs: the id of a data component, or a table with its options."""
     seed: int = Field(default=0, ge=0)
-    """Seed that deals the training pairs out: one half gives its sources, the other its targets."""
+    """Seed by which the training pairs are divided: one half provides the sources, the other half
+    the targets."""
 
 
 class ShapesOptions(Options):
@@ -76,7 +77,7 @@ class ShapesOptions(Options):
     size: int = Field(default=32, ge=16, le=256)
     """Height and width of a picture, in pixels."""
     seed: int = Field(default=0, ge=0)
-    """Seed of all pictures: sample `index` of a split is a function of it, alone."""
+    """Seed of all pictures: sample `index` of a split depends only on this seed and the index."""
     train: int = Field(default=1000, ge=1)
     """Count of training pairs."""
     val: int = Field(default=100, ge=1)

@@ -39,9 +39,9 @@ class ResNet(nn.Module):
         made = image_shape(io.outputs, "makes")[0]
         if min(height, width) < SMALLEST:
             raise RecipeError(
-                f"takes images of at least {SMALLEST} x {SMALLEST} pixels, and these are "
-                f"{width} x {height} (W x H)",
-                hint="take larger images",
+                f"takes images of at least {SMALLEST} x {SMALLEST} pixels, but these are {width} "
+                f"x {height} (W x H)",
+                hint="use larger images",
             )
         bias = uses_bias(options.norm)
         one, two, four = (factor * options.width for factor in (1, 2, 4))

@@ -57,7 +57,7 @@ class Unpaired(Task):
         for name in ("source", "target"):
             if fields[name].kind != "image":
                 raise DataError(
-                    f"must be an image, and it is of kind {fields[name].kind}",
+                    f"must be an image, but it is of kind {fields[name].kind}",
                     hint="cyclegan/unpaired maps images to images",
                     where=name,
                 )
@@ -70,7 +70,7 @@ class Unpaired(Task):
         if options.uses_identity() and source.shape[0] != target.shape[0]:
             raise RecipeError(
                 f"source has {source.shape[0]} channels and target {target.shape[0]}: a generator "
-                "can't be shown an image of its own results' kind",
+                "can't process an image of the kind that it makes",
                 where="task.identity",
                 hint="set task.identity = 0, or read both with the same channels",
             )

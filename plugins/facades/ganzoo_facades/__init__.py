@@ -21,7 +21,7 @@ def ganzoo_components() -> Iterable[Component]:
             name="procedural",
             target="ganzoo_facades.procedural:ProceduralFacades",
             options=_OPTIONS + "ProceduralFacadesOptions",
-            summary="Made-up facades with exactly known labels; needs no files.",
+            summary="Synthetic facades with exactly known labels; needs no files.",
             presets={"tiny": {"size": 32, "train": 8, "val": 4, "test": 4}},
         ),
         Component(

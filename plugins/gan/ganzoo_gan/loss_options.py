@@ -15,8 +15,9 @@ class LazyOptions(Options):
     """The steps in which a penalty is evaluated."""
 
     interval: int = Field(default=1, ge=1)
-    """Steps from one evaluation to the next. Between them the penalty has no term; where it has
-    one, it counts as many times (arXiv 1912.04958, section 3.1: 16)."""
+    """Steps from one evaluation of the penalty to the next. In the steps between, it has no term;
+    when it has a term, the term is multiplied by this number (arXiv 1912.04958, section 3.1:
+    16)."""
 
 
 class GPOptions(LazyOptions):
@@ -25,7 +26,7 @@ class GPOptions(LazyOptions):
     weight: Weight = Scalar.model_validate(10.0)
     """The paper's lambda (arXiv 1704.00028, section 4)."""
     target: float = Field(default=1.0, ge=0)
-    """Length of the gradient that costs nothing: 1, the slope of an optimal critic; 0 is the
+    """Norm of the gradient at which the penalty is 0: 1, as for an optimal critic; 0 is the
     zero-centred penalty."""
 
 

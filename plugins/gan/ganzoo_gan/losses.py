@@ -214,11 +214,12 @@ def _pairs(inputs: LossInputs) -> list[tuple[Tensor, Tensor]]:
     shapes = [[tuple(logits.shape) for logits in output] for output in (real, fake)]
     if shapes[0] != shapes[1]:
         raise RecipeError(
-            "gan/rpgan compares each real sample with a generated one, and the discriminator says "
-            f"{_told(shapes[0])} of the real ones and {_told(shapes[1])} of the generated",
+            f"gan/rpgan compares each real sample with a generated one, but the discriminator "
+            f"returns {_told(shapes[0])} for the real ones and {_told(shapes[1])} for the "
+            "generated ones",
             where="loss",
-            hint="The task must show as many real samples as generated ones, of one size; else "
-            "take a loss that judges each sample alone, such as gan/vanilla.",
+            hint="The task must show as many real samples as generated ones, of one size; "
+            "otherwise use a loss that judges each sample separately, such as gan/vanilla.",
         )
     return list(zip(real, fake, strict=True))
 
@@ -234,6 +235,6 @@ def _mean(scales: list[Tensor]) -> Tensor:
 
 def _logits(output: DiscriminatorOutput | None) -> tuple[Tensor, ...]:
     if output is None:
-        message = "an adversarial loss needs a discriminator, and the recipe has none"
+        message = "an adversarial loss needs a discriminator, but the recipe has none"
         raise RuntimeError(message)
     return output.logits

@@ -49,7 +49,7 @@ class MLP(nn.Module):
         """
         if self.classes:
             if y is None:
-                message = f"built for {self.classes} classes, and called without any"
+                message = f"built for {self.classes} classes, but called without any"
                 raise ValueError(message)
             x = torch.cat([x, functional.one_hot(y, self.classes).to(x.dtype)], 1)
         result: Tensor = self.layers(x)

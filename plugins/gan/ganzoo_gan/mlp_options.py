@@ -23,4 +23,4 @@ class MLPDiscriminatorOptions(MLPOptions):
 
     spectral_norm: bool = False
     """Divide each layer's matrix by its largest singular value, estimated by one power iteration a
-    call (arXiv 1802.05957): the logit then rises by no more than its input moves."""
+    call (arXiv 1802.05957): the logit then changes by no more than the input."""

@@ -47,7 +47,7 @@ class Modes:
         if generated.ndim != 2 or generated.shape[1] != size:
             given = " x ".join(map(str, generated.shape[1:]))
             raise DataError(
-                f"gan/modes judges points of {size} numbers, and these samples are {given}",
+                f"gan/modes judges points of {size} numbers, but these samples are {given}",
                 hint="Its `centres` must be points of the space that the generator samples.",
             )
         points = generated.detach().cpu().double()

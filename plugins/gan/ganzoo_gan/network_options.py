@@ -27,9 +27,10 @@ class DCGANDiscriminatorOptions(NetOptions):
     width: int = Field(default=64, ge=1)
     """Channels after the first layer; they double with each layer up to 8 times this."""
     norm: Literal["batch", "instance", "none"] = "batch"
-    """Normalisation of all layers but the first and the last. Batch norm lets each image see the
-    others of its batch: take `none` with a gradient penalty (gan/gp, gan/r1), which is each
-    image's own, and with `spectral_norm`, whose limit it lifts."""
+    """Normalisation of all layers but the first and the last. With batch norm, the output for an
+    image depends on the other images of its batch: use `none` with a gradient penalty (gan/gp,
+    gan/r1), which is computed for each image separately, and with `spectral_norm`, whose limit
+    batch norm removes."""
     spectral_norm: bool = False
     """Divide each weight by its largest singular value (arXiv 1802.05957)."""
     init_std: float = Field(default=0.02, gt=0)
@@ -49,8 +50,8 @@ class SNGANDiscriminatorOptions(NetOptions):
     width: int = Field(default=128, ge=1)
     """Channels of every block."""
     spectral_norm: bool = True
-    """Divide each weight by its largest singular value. Without it, limit the slope by a loss:
+    """Divide each weight by its largest singular value. Without it, limit the gradient by a loss:
     gan/gp or gan/r1."""
     pooling: Literal["sum", "mean"] = "sum"
-    """What becomes of the last map: its sum (the paper), or its mean (WGAN-GP's critic of the same
-    blocks, arXiv 1704.00028)."""
+    """How the last map is reduced: to its sum (the paper), or to its mean (WGAN-GP's critic of the
+    same blocks, arXiv 1704.00028)."""

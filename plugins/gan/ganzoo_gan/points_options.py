@@ -30,7 +30,7 @@ class RingOptions(MixtureOptions):
     modes: int = Field(default=8, ge=1)
     """Gaussians; mode k lies at the angle 2 pi k / modes."""
     radius: float = Field(default=2.0, gt=0)
-    """Of the circle."""
+    """Radius of the circle."""
     std: float = Field(default=0.02, gt=0)
     """Standard deviation of each Gaussian, in both directions."""
 
@@ -46,7 +46,7 @@ class GridOptions(MixtureOptions):
     side: int = Field(default=5, ge=1)
     """Gaussians in each row and each column."""
     spacing: float = Field(default=2.0, gt=0)
-    """Distance of neighbours."""
+    """Distance between neighbours."""
     std: float = Field(default=0.05, gt=0)
     """Standard deviation of each Gaussian, in both directions."""
 
@@ -64,7 +64,8 @@ class ModesOptions(Options):
     std: float = Field(gt=0)
     """Their standard deviation in each direction."""
     within: float = Field(default=3.0, gt=0)
-    """A sample is of high quality within so many standard deviations of a mean (Euclidean)."""
+    """A sample has high quality if it is within this number of standard deviations of a mean
+    (Euclidean)."""
     samples: int = Field(default=2_500, ge=1)
     """Samples to draw."""
 

@@ -96,10 +96,10 @@ class GradientPenalty(Penalty):
         if real.shape != fake.shape:
             shapes = [" x ".join(map(str, x.shape)) for x in (real, fake)]
             raise RecipeError(
-                "gan/gp needs a generated sample for each real one, of the same size, and the task "
-                f"shows {shapes[0]} real and {shapes[1]} generated",
+                f"gan/gp needs a generated sample for each real one, of the same size, but the "
+                f"task shows {shapes[0]} real and {shapes[1]} generated",
                 where="loss",
-                hint="Take a penalty that looks at either alone: gan/r1 or gan/r2.",
+                hint="Use a penalty that needs only one of them: gan/r1 or gan/r2.",
             )
         # Drawn in fp32 in every precision, so that the precision doesn't change the random numbers.
         share = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device).to(real.dtype)

@@ -47,7 +47,7 @@ class FromNoise(Task):
         real = fields["real"]
         if real.kind not in {"image", "points"}:
             raise DataError(
-                f"must be an image or points, and it is of kind {real.kind}",
+                f"must be an image or points, but it is of kind {real.kind}",
                 hint="gan/from_noise generates images or points",
                 where="real",
             )
@@ -132,13 +132,13 @@ def _classes(fields: Mapping[str, Field]) -> int:
     label = fields.get("label")
     if label is None:
         raise DataError(
-            "conditional = true needs the class of each sample, and the data have no field `label`",
+            "conditional = true needs the class of each sample, but the data have no field `label`",
             hint=f"Their fields are: {', '.join(fields)}. Set task.conditional = false, or take "
             "data with classes.",
         )
     if label.kind != "class":
         raise DataError(
-            f"must be a class, and it is of kind {label.kind}",
+            f"must be a class, but it is of kind {label.kind}",
             hint="gan/from_noise takes one class index for each sample",
             where="label",
         )

@@ -195,10 +195,10 @@ def test_scales_of_pairs_count_alike():
 @pytest.mark.parametrize(
     ("real", "fake", "said"),
     [
-        ([(4, 1)], [(3, 1)], "says 4 x 1 of the real ones and 3 x 1 of the generated"),
-        ([(2, 1, 3, 3)], [(2, 1, 1, 1)], "2 x 1 x 3 x 3 of the real"),  # would broadcast
-        ([(1, 1)], [(4, 1)], "1 x 1 of the real"),  # so would this
-        ([(2, 1), (2, 1)], [(2, 1)], "says 2 x 1 and 2 x 1 of the real ones and 2 x 1 of"),
+        ([(4, 1)], [(3, 1)], "returns 4 x 1 for the real ones and 3 x 1 for the generated"),
+        ([(2, 1, 3, 3)], [(2, 1, 1, 1)], "2 x 1 x 3 x 3 for the real"),  # would broadcast
+        ([(1, 1)], [(4, 1)], "1 x 1 for the real"),  # so would this
+        ([(2, 1), (2, 1)], [(2, 1)], "returns 2 x 1 and 2 x 1 for the real ones and 2 x 1 for"),
     ],
 )
 def test_what_has_no_pair_is_told(real, fake, said):

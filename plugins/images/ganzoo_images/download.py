@@ -110,7 +110,7 @@ def _size(part: Path) -> int:
 
 
 def _kept(part: Path) -> str:
-    return f"{_size(part):,} bytes are kept, the next attempt goes on there"
+    return f"{_size(part):,} bytes are kept, and the next attempt continues there"
 
 
 def _receive(url: str, part: Path, progress: Progress | None) -> bool:
@@ -153,7 +153,7 @@ def _receive(url: str, part: Path, progress: Progress | None) -> bool:
                     if have - counted < SLOW_BYTES:
                         file.flush()
                         raise DataMissing(
-                            f"{url}: fewer than {SLOW_BYTES:,} bytes came within "
+                            f"{url}: fewer than {SLOW_BYTES:,} bytes arrived within "
                             f"{SLOW_SECONDS:g} seconds ({_kept(part)})"
                         )
                     counted_from, counted = time.monotonic(), have
@@ -166,7 +166,7 @@ def _too_much(url: str, part: Path) -> DataError:
     part.unlink(missing_ok=True)
     return DataError(
         f"{url}: the server sends more than {MAX_DOWNLOADED:,} bytes",
-        hint="That can't be the set, so what came was removed.",
+        hint="That can't be the data set, so the download was removed.",
     )
 
 

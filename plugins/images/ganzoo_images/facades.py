@@ -93,9 +93,10 @@ def check_counts(root: Path) -> None:
     if found != COUNTS:
         counts = ", ".join(f"{split} {found[split]} of {COUNTS[split]}" for split in COUNTS)
         raise DataError(
-            f"this isn't the whole facades set: {counts} images",
+            f"this isn't the complete facades set: {counts} images",
             where=str(root),
-            hint="Remove or move the folder to have it fetched again, or read your own pairs with "
+            hint="Remove or move the folder, so that it is downloaded again, or read your own "
+            "pairs with "
             "images/side_by_side.",
         )
 
@@ -128,8 +129,8 @@ def _find_or_fetch(options: FacadesOptions) -> Path:
             # A server may send a login page instead of the archive. Then the set is missing, and
             # the recipe's fallback data may be used.
             raise DataMissing(
-                f"{missing.message}, and it couldn't be fetched: {failed.message}",
-                hint=f"{missing.hint}\n  or fetch {options.url} yourself and unpack it there.",
+                f"{missing.message}, and it couldn't be downloaded: {failed.message}",
+                hint=f"{missing.hint}\n  or download {options.url} yourself and unpack it there.",
             ) from failed
         folder = target
     check_counts(folder)

@@ -107,8 +107,8 @@ class ImageFolder:
         ]
         if stray:
             raise DataError(
-                "with classes = true each image lies in the folder of its class, and "
-                f"{len(stray)} don't",
+                f"with classes = true each image must be in the folder of its class, but "
+                f"{len(stray)} aren't",
                 where=str(folder),
                 hint=f"{shown(sort_naturally(stray))}\nMove them, or set data.classes = false.",
             )

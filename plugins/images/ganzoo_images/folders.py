@@ -69,7 +69,9 @@ def look_into(folder: Path) -> Found:
     }
     if deeper:
         listed = shown(sort_naturally(deeper))
-        notes += (f"{folder} holds images itself; those of its folders aren't taken:\n{listed}",)
+        notes += (
+            f"{folder} holds images itself; the images of its subfolders aren't used:\n{listed}",
+        )
     return Found({path.name: path for path in here}, notes)
 
 

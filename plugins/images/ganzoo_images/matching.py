@@ -66,7 +66,8 @@ def match(
                 by_key[key] = below
         if doubled:
             raise DataError(
-                "these files share a name but for their ending, so that their partner is unclear",
+                "these files have the same name except for their ending, so it isn't clear which "
+                "one is the partner",
                 where=str(folder),
                 hint=shown(doubled),
             )

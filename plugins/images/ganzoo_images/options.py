@@ -29,12 +29,12 @@ class FolderOptions(Options):
     """Name of the folder of the training images; `train` is also found as `Train` or `training`."""
     val: str = "val"
     """Name of the folder of the validation images (`val`: also `Validation` or `valid`); without it
-    `test` is used, and said."""
+    `test` is used, and the log says so."""
     test: str = "test"
     """Name of the folder of the test images (`test`: also `Test` or `testing`); without it `val` is
-    used, and said."""
+    used, and the log says so."""
     split_seed: int = Field(default=0, ge=0)
-    """Without folders val and test, files are dealt 80/10/10 by a hash of this seed and their
+    """Without folders val and test, files are distributed 80/10/10 by a hash of this seed and their
     name."""
 
     @field_validator("root", "train", "val", "test")
@@ -52,7 +52,8 @@ class SideBySideOptions(FolderOptions):
     direction: Direction = "left_to_right"
     """`left_to_right`: the left half is the source and the right half the target."""
     channels: Channels = "rgb"
-    """Channels of both images; what the file has else is converted (transparency over white)."""
+    """Channels of both images; files with other channels are converted (transparency over
+    white)."""
 
 
 class SidesOptions(FolderOptions):
@@ -66,7 +67,7 @@ class SidesOptions(FolderOptions):
     target: str = "B"
     """Name of the folder of the target images."""
     source_channels: Channels = "rgb"
-    """Channels of the source; what the file has else is converted (transparency over white)."""
+    """Channels of the source; files with other channels are converted (transparency over white)."""
     target_channels: Channels = "rgb"
     """Channels of the target."""
 
@@ -81,7 +82,7 @@ class TwoFoldersOptions(SidesOptions):
     """What to do with files that have no partner, or one of another size: stop and list them, or
     leave them out and say so."""
     source_suffix: str = ""
-    """What stands in the names of source files after the part that both files of a pair share."""
+    """End of the names of source files, after the part that both files of a pair share."""
     target_suffix: str = ""
     """The same for target files: `x4` where `A/000.png` belongs to `B/000x4.png`."""
     sizes: Literal["equal", "resize", "crop"] = "equal"
@@ -100,7 +101,7 @@ class ImageFolderOptions(FolderOptions):
     """Options of `images/folder`."""
 
     channels: Channels = "rgb"
-    """Channels of the images; what a file has else is converted (transparency over white)."""
+    """Channels of the images; files with other channels are converted (transparency over white)."""
     classes: bool = False
     """Each folder of the set (`train/cat`, or `cat` without splits) is a class: samples then have a
     `label` too. Otherwise images in subfolders are taken together with the others."""
@@ -114,11 +115,12 @@ class FacadesOptions(Options):
     direction: Direction = "right_to_left"
     """`right_to_left`: labels to photograph, as in the paper (the photograph is on the left)."""
     download: bool = True
-    """Fetch the set into ganzoo's cache where it isn't found."""
+    """Download the set into ganzoo's cache if it isn't found."""
     url: str = Field(default=FACADES_URL, pattern="^https?://")
-    """Where to fetch it; the server of pix2pix's authors, or a mirror of the same archive."""
+    """Address to download it from: the server of pix2pix's authors, or a mirror of the same
+    archive."""
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
-    """SHA-256 of the archive, where you know it: another archive is refused. The authors have
+    """SHA-256 of the archive, if you know it: another archive is refused. The authors have
     published none, so by default only the number and the size of the images are checked."""
 
 

@@ -91,7 +91,7 @@ def propose_two_folders(folder: Path, *, anyway: bool = False) -> Proposal | Non
             for name, end in zip(sides.names, ends, strict=True)
             if end
         )
-        because += f", but for {ended}"
+        because += f", except for {ended}"
     elif not _share_names(sides):
         because = f"{source} and {target} in {folder} are taken for two folders of pairs"
     return Proposal(

@@ -54,7 +54,8 @@ class Resize:
         for name in self.options.filters:
             if name not in images:
                 raise DataError(
-                    f"images/resize has a filter for {name!r}, which is no image of this sample",
+                    f"images/resize has a filter for {name!r}, which is not an image of this "
+                    "sample",
                     hint=f"Images: {', '.join(sorted(images))}. Label maps always take nearest.",
                 )
         return {name: self._resized(name, array) for name, array in sample.items()}

@@ -92,7 +92,7 @@ def find_sides(
         if not found:
             continue
         notes = tuple(
-            f"{root} has {here} and no {lacking}: {here} isn't used." for here, lacking in alone
+            f"{root} has {here} but no {lacking}: {here} isn't used." for here, lacking in alone
         )
         if list(found) == ["train"]:  # as in `find_split`
             return found["train"], False, notes
@@ -181,7 +181,8 @@ def dealt_note(root: Path, parts: Mapping[str, Sequence[str]], seed: int, what: 
         what: what was dealt, such as `pairs`.
     """
     return (
-        f"{root} has no val or test images: its {what} were dealt {dealt(parts)} to train/val/test "
+        f"{root} has no val or test images: its {what} were distributed {dealt(parts)} over "
+        "train/val/test "
         f"by a hash of their name and data.split_seed = {seed}."
     )
 

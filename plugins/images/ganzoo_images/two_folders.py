@@ -181,8 +181,8 @@ def _cure(found: tuple[Found, Found], suffixes: tuple[str, str], *, some: bool) 
     if some:
         return 'Rename them, or leave them out with data.unmatched = "skip".'
     return (
-        "No file of the one folder has the name of a file in the other. Rename them, or, if they "
-        "are no pairs, read them with images/unpaired."
+        "No file of the one folder has the name of a file in the other. Rename them, or, if "
+        "they aren't pairs, read them with images/unpaired."
     )
 
 
@@ -216,7 +216,7 @@ def _of_one_size(
         ways.append(_OF_SIZES)
     if options.unmatched == "error":
         if good:
-            ways.append('Mend them, or leave them out with data.unmatched = "skip".')
+            ways.append('Repair them, or leave them out with data.unmatched = "skip".')
         hint = "\n".join([shown(bad), *ways])
         raise DataError(message, where=options.root, hint=hint)
     said = [f"{message} and are left out:\n{shown(bad)}", *(ways if not good else [])]

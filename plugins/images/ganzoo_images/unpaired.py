@@ -54,7 +54,8 @@ class Unpaired:
         if not in_splits:
             sides, counts = _dealt(folders, sides, options.split_seed, split)
             said = (
-                f"{self.root} has no val or test images: its images were dealt to train/val/test, "
+                f"{self.root} has no val or test images: its images were distributed over "
+                "train/val/test, "
                 f"{counts[0]} of {options.source} and {counts[1]} of {options.target}, by a hash "
                 f"of their name and data.split_seed = {options.split_seed}."
             )

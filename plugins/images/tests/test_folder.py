@@ -92,7 +92,7 @@ def test_a_folder_without_splits_is_dealt(tmp_path, below, classes):
     dealt = {split: set(names(source)) for split, source in parts.items()}
     assert [len(dealt[split]) for split in ("train", "val", "test")] == [24, 3, 3]
     assert len(set.union(*dealt.values())) == 30
-    assert "its images were dealt 24/3/3" in parts["val"].notes[-1]
+    assert "its images were distributed 24/3/3" in parts["val"].notes[-1]
     assert set(names(opened(tmp_path, "test", split_seed=1))) != dealt["test"]
     if classes:
         for source in parts.values():

@@ -60,7 +60,7 @@ def test_train_alone_is_dealt(tmp_path, layout):
     parts = [opened(tmp_path, split) for split in ("train", "val", "test")]
     assert [len(part) for part in parts] == [8, 1, 1]
     assert len({part.name(index) for part in parts for index in range(len(part))}) == 10
-    assert "dealt 8/1/1" in parts[0].notes[0]
+    assert "distributed 8/1/1" in parts[0].notes[0]
     # The control: with a second split, train is what train holds.
     write(tmp_path / layout.format(split="val", side="A") / "0.png")
     write(tmp_path / layout.format(split="val", side="B") / "0.png")

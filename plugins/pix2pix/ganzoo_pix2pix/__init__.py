@@ -48,7 +48,7 @@ def ganzoo_components() -> Iterable[Component]:
             name="patchgan",
             target="ganzoo_pix2pix.patchgan:PatchGAN",
             options="ganzoo_pix2pix.options:PatchGANOptions",
-            summary="Judges each patch of 1, 16, 34, 70, 142 or 286 pixels on its own.",
+            summary="Judges each patch of 1, 16, 34, 70, 142 or 286 pixels separately.",
             paper=_PAPER,
             presets={
                 "tensorflow": {"norm_eps": 1e-3},

@@ -32,7 +32,7 @@ class EncoderDecoderOptions(NetOptions):
     """Normalisation of all layers but the first, the bottleneck and the last. Only batch norm makes
     the convolutions' biases superfluous; otherwise all have one."""
     norm_eps: float = Field(default=1e-5, gt=0)
-    """Added to the variance; PyTorch's value. Keras has 1e-3."""
+    """Number added to the variance; the default is PyTorch's. Keras has 1e-3."""
     dropout: float = Field(default=0.5, ge=0, lt=1)
     """Share of channels' values set to 0: the only noise that the generator has (section 3.1)."""
     dropout_layers: Literal["auto"] | tuple[Annotated[int, Field(ge=1)], ...] = "auto"
@@ -51,7 +51,9 @@ class EncoderDecoderOptions(NetOptions):
             message = f"dropout_layers: {beyond[0]} isn't between 1 and {self.depth - 1}"
             raise ValueError(message)
         if self.bottleneck_norm and self.norm != "batch":
-            message = "bottleneck_norm needs norm = 'batch': on a 1x1 map any other leaves nothing"
+            message = (
+                "bottleneck_norm needs norm = 'batch': on a 1x1 map any other norm leaves nothing"
+            )
             raise ValueError(message)
         return self
 
@@ -96,7 +98,7 @@ class PatchGANOptions(NetOptions):
     norm: Literal["batch", "instance", "none"] = "batch"
     """Normalisation of the middle layers; only batch norm makes their biases superfluous."""
     norm_eps: float = Field(default=1e-5, gt=0)
-    """Added to the variance; PyTorch's value. Keras has 1e-3."""
+    """Number added to the variance; the default is PyTorch's. Keras has 1e-3."""
     init_std: float = Field(default=0.02, gt=0)
     """Standard deviation of the initial weights (section 6.2)."""
 
@@ -130,7 +132,7 @@ class CGANL1Options(Options):
     it is neither computed nor logged."""
     discriminator_weight: float = Field(default=0.5, gt=0)
     """Weight of each of the discriminator's terms: 0.5 slows it relative to the generator (section
-    3.3). Under Adam nearly without effect; TensorFlow's tutorial has 1."""
+    3.3). Under Adam it has nearly no effect; TensorFlow's tutorial has 1."""
 
     @model_validator(mode="after")
     def _something_to_minimise(self) -> CGANL1Options:
@@ -147,5 +149,6 @@ class PairedOptions(Options):
     """The discriminator sees the source beside the image it judges (cGAN); false: the image alone
     (the paper's rows GAN and L1+GAN)."""
     update: Literal["alternate", "simultaneous"] = "alternate"
-    """`alternate`: the discriminator's step first, then the generator against the discriminator so
-    improved. `simultaneous`: both against the networks as the step found them (TensorFlow)."""
+    """`alternate`: the discriminator is optimised first, then the generator against the changed
+    discriminator. `simultaneous`: both are optimised against the networks from before the step
+    (TensorFlow)."""

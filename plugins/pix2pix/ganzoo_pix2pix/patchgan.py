@@ -43,8 +43,8 @@ class PatchGAN(nn.Module):
             if min(height, width) < smallest:
                 raise RecipeError(
                     f"receptive_field = {options.receptive_field()} needs images of at least "
-                    f"{smallest} x {smallest} pixels, and these are {width} x {height} (W x H)",
-                    hint="take a smaller receptive_field, or larger images",
+                    f"{smallest} x {smallest} pixels, but these are {width} x {height} (W x H)",
+                    hint="use a smaller receptive_field, or larger images",
                 )
         bias, layers = uses_bias(options.norm), nn.Sequential()
         for index, stride in enumerate(strides):

@@ -48,7 +48,7 @@ class Paired(Task):
         for name in ("source", "target"):
             if fields[name].kind != "image":
                 raise DataError(
-                    f"must be an image, and it is of kind {fields[name].kind}",
+                    f"must be an image, but it is of kind {fields[name].kind}",
                     hint="pix2pix/paired maps images to images",
                     where=name,
                 )

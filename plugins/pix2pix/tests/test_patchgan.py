@@ -149,6 +149,6 @@ def test_options_are_written_as_a_recipe_reads_them():
 
 def test_classes_are_refused_since_they_would_be_ignored():
     options = PatchGANOptions(receptive_field=16, width=4)
-    with pytest.raises(ValueError, match="no use for classes, and the task has 10"):
+    with pytest.raises(ValueError, match="doesn't use classes, but the task has 10"):
         PatchGAN(options, NetIO((3, 32, 32), (1,), classes=10))
     assert PatchGAN(options, NetIO((3, 32, 32), (1,))) is not None

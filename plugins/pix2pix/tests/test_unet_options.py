@@ -122,5 +122,5 @@ def test_wrong_options_are_refused(wrong, reason):
     [(UNet, UNetOptions(**TINY)), (EncoderDecoder, EncoderDecoderOptions(**TINY))],
 )
 def test_classes_are_refused_since_they_would_be_ignored(network, options):
-    with pytest.raises(ValueError, match="no use for classes"):
+    with pytest.raises(ValueError, match="doesn't use classes"):
         network(options, NetIO(*([(3, 8, 8)] * 2), classes=10))

@@ -20,8 +20,8 @@ class ResNetOptions(NetOptions):
     """
 
     widths: Counts = (768, 768, 768, 768)
-    """Channels of each stage, from 4 x 4 outwards. Their number fixes the side of the images,
-    which are square: 4 * 2^(stages - 1), so 4 stages for 32 x 32."""
+    """Channels of each stage, beginning at 4 x 4. The number of stages determines the side of the
+    images, which are square: 4 * 2^(stages - 1), so 4 stages for 32 x 32."""
     blocks: Counts = (2, 2, 2, 2)
     """Residual blocks of each stage."""
     cardinalities: Counts = (96, 96, 96, 96)
@@ -29,15 +29,18 @@ class ResNetOptions(NetOptions):
     expansion: int = Field(default=2, ge=1, le=8)
     """A block's inner channels, as a multiple of its stage's width (inverted bottleneck)."""
     class_embedding: int | None = Field(default=None, ge=1)
-    """Numbers that a class is embedded in, where the task has classes; unless given as many as the
-    noise has in the generator, and the stage of 4 x 4 channels in the discriminator."""
+    """Size of a class's embedding, if the task has classes. The default is the size of the noise in
+    the generator, and the number of channels of the 4 x 4 stage in the discriminator."""
 
     @model_validator(mode="after")
     def _stages_fit_together(self) -> ResNetOptions:
         stages = len(self.widths)
         for name, given in (("blocks", self.blocks), ("cardinalities", self.cardinalities)):
             if len(given) != stages:
-                message = f"{name} has {len(given)} entries and widths {stages}: one for each stage"
+                message = (
+                    f"{name} has {len(given)} entries, but widths has {stages}: give one "
+                    "for each stage"
+                )
                 raise ValueError(message)
         for width, groups in zip(self.widths, self.cardinalities, strict=True):
             if width * self.expansion % groups:
@@ -61,5 +64,5 @@ class GeneratorOptions(ResNetOptions):
     """The generator's stages, and the function that its images go through at the end."""
 
     output: Literal["linear", "tanh"] = "linear"
-    """`linear`: as the last convolution gives them (the paper's). `tanh`: within [-1, 1], for
+    """`linear`: the values of the last convolution (as in the paper). `tanh`: within [-1, 1], for
     images such as drawings, most of whose values lie at the ends of the range."""

@@ -100,7 +100,7 @@ def image_channels(options: ResNetOptions, shape: tuple[int, ...], what: str) ->
     side = options.side()
     if (height, width) != (side, side):
         message = (
-            f"{what} {side} x {side} pixels with {len(options.widths)} stages, and these images "
+            f"{what} {side} x {side} pixels with {len(options.widths)} stages, but these images "
             f"are {width} x {height} (W x H): images are square, 4 * 2^(stages - 1) pixels "
             "wide; give widths, blocks and cardinalities an entry for each stage"
         )

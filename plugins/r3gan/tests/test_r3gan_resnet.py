@@ -337,8 +337,8 @@ def test_a_conditional_network_asks_for_classes():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"blocks": (1, 1)}, "blocks has 2 entries and widths 4"),
-        ({"cardinalities": (96,) * 5}, "cardinalities has 5 entries and widths 4"),
+        ({"blocks": (1, 1)}, "blocks has 2 entries, but widths has 4"),
+        ({"cardinalities": (96,) * 5}, "cardinalities has 5 entries, but widths has 4"),
         ({"cardinalities": (96, 96, 96, 100)}, "100 doesn't divide the 1536 inner channels"),
         ({"widths": (), "blocks": (), "cardinalities": ()}, "at least 1 item"),
         ({"widths": (8, 8, 8, 0)}, "greater than or equal to 1"),

@@ -21,8 +21,9 @@ class EncoderOptions(NetOptions):
     """Name of a timm model with `features_only`, such as `convnext_atto`; after a dot the tag of
     its weights (`resnet18.tv_in1k`). `timm.list_models()` has them all."""
     levels: Annotated[int, Field(ge=1)] | Literal["all"] = "all"
-    """How many of the encoder's feature maps are used, from the finest. What lies deeper is left
-    out (EfficientNets and MobileNets keep it, idle). `all`: those that timm gives by default."""
+    """Number of the encoder's feature maps that are used, beginning with the finest. Deeper layers
+    are left out (EfficientNets and MobileNets keep them, unused). `all`: the maps that timm gives
+    by default."""
     pretrained: bool = False
     """Begin with the weights that timm's authors publish, from the Hugging Face hub or its cache.
     A network that is read from a checkpoint needs neither."""
@@ -42,7 +43,10 @@ class EncoderOptions(NetOptions):
     @model_validator(mode="after")
     def _one_origin(self) -> EncoderOptions:
         if self.pretrained and self.weights is not None:
-            message = "pretrained and weights both say where the encoder's weights come from"
+            message = (
+                "pretrained and weights both state where the encoder's weights come from: "
+                "set only one"
+            )
             raise ValueError(message)
         return self
 
@@ -79,6 +83,8 @@ class TimmPatchOptions(EncoderOptions):
     @model_validator(mode="after")
     def _frozen_knows_something(self) -> TimmPatchOptions:
         if self.frozen and not self.learnt():
-            message = "frozen needs pretrained or weights: random features know nothing of images"
+            message = (
+                "frozen needs pretrained or weights: random features contain no knowledge of images"
+            )
             raise ValueError(message)
         return self

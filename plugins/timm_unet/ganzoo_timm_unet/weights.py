@@ -60,7 +60,7 @@ def create_learnt(
         return timm.create_model(options.encoder, pretrained=True, **keywords)
     except Exception as error:  # HTTP clients raise errors of many types; the model is valid
         raise EnvironmentFault(
-            f"the weights of {options.encoder!r} can't be had from {cfg.get('hf_hub_id')}:"
+            f"the weights of {options.encoder!r} can't be loaded from {cfg.get('hf_hub_id')}:"
             f" {error_text(error)}",
             hint="Where there is no network, fetch the file elsewhere (model.safetensors of"
             f" https://huggingface.co/{cfg.get('hf_hub_id')}) and name it:"
@@ -129,5 +129,5 @@ def read(path: Path) -> dict[str, Tensor]:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     if not isinstance(content, Mapping) or not all(isinstance(v, Tensor) for v in content.values()):
-        raise DataError("weights: holds something else than named tensors", where=str(path))
+        raise DataError("weights: it contains something other than named tensors", where=str(path))
     return dict(content)

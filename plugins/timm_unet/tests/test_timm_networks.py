@@ -287,7 +287,7 @@ def test_options_refuse(bad):
         (NetIO((16,), (3, 32, 32)), "takes images"),
         (NetIO((3, 32, 32), (2,)), "makes images"),
         (NetIO((3, 32, 32), (3, 64, 64)), "differ"),
-        (NetIO((3, 32, 32), (3, 32, 32), classes=2), "no use for classes"),
+        (NetIO((3, 32, 32), (3, 32, 32), classes=2), "doesn't use classes"),
     ],
 )
 def test_unet_refuses_what_is_no_image(io, message):
@@ -298,5 +298,5 @@ def test_unet_refuses_what_is_no_image(io, message):
 def test_patch_refuses_points_and_classes():
     with pytest.raises(ValueError, match="takes images"):
         TimmPatch(TimmPatchOptions(), NetIO((2,), (1,)))
-    with pytest.raises(ValueError, match="no use for classes"):
+    with pytest.raises(ValueError, match="doesn't use classes"):
         TimmPatch(TimmPatchOptions(), NetIO((3, 32, 32), (1,), classes=2))

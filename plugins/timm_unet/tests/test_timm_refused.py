@@ -91,7 +91,7 @@ def test_files_that_are_none(tmp_path, content, message, suffix):
 def test_a_file_of_something_else(tmp_path):
     path = tmp_path / "list.pth"
     torch.save([torch.zeros(1)], path)
-    with pytest.raises(DataError, match="something else than named tensors"):
+    with pytest.raises(DataError, match="something other than named tensors"):
         encoder(weights=str(path))
 
 
@@ -168,6 +168,6 @@ def test_a_run_without_a_network_ends_with_the_cause(tiny, tmp_path):
         check=False,
     )
     assert done.returncode == ExitCode.ENVIRONMENT, done.stderr
-    assert "weights of 'test_resnet' can't be had" in done.stderr
+    assert "weights of 'test_resnet' can't be loaded" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()
