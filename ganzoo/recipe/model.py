@@ -78,7 +78,7 @@ class Schedule(Options):
     """How the learning rate decreases; it depends only on the number of images seen."""
 
     shape: Literal["constant", "linear", "cosine"] = "constant"
-    """`linear` and `cosine` decrease it towards 0 at the end of the planned training."""
+    """`linear` and `cosine` decrease the rate towards 0 at the end of the planned training."""
     hold: float = Field(default=0.0, ge=0, lt=1)
     """Share of the planned training at the full rate, before the rate decreases."""
     every: Literal["epoch", "step"] = "step"

@@ -61,8 +61,8 @@ def ganzoo_components() -> Iterable[Component]:
             name="r1",
             target="ganzoo_gan.regularisers:R1",
             options="ganzoo_gan.loss_options:R1Options",
-            summary="gamma / 2 times the discriminator's squared gradient at real samples; used "
-            "beside another loss.",
+            summary="gamma / 2 times the discriminator's squared gradient norm at real samples; "
+            "used beside another loss.",
             paper="1801.04406",
         ),
         Component(
@@ -70,8 +70,8 @@ def ganzoo_components() -> Iterable[Component]:
             name="r2",
             target="ganzoo_gan.regularisers:R2",
             options="ganzoo_gan.loss_options:R2Options",
-            summary="gamma / 2 times the discriminator's squared gradient at generated samples; "
-            "used beside another loss.",
+            summary="gamma / 2 times the discriminator's squared gradient norm at generated "
+            "samples; used beside another loss.",
             paper="1801.04406",
         ),
         Component(
@@ -79,8 +79,8 @@ def ganzoo_components() -> Iterable[Component]:
             name="diffaugment",
             target="ganzoo_gan.diffaugment:DiffAugment",
             options="ganzoo_gan.loss_options:DiffAugmentOptions",
-            summary="Changes of colour, translation and cutout on everything that a discriminator "
-            "sees.",
+            summary="Random colour changes, translation and cutout on everything that a "
+            "discriminator sees.",
             paper="2006.10738",
         ),
         Component(
