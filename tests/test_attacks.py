@@ -255,8 +255,14 @@ def test_a_target_that_isnt_there_is_named_before_anything_runs(toy, tiny, tmp_p
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("loss=broken_toy/vector", r"term 'd' of player 'discriminator' is no single number: \(1,"),
-        ("loss=broken_toy/number", "term 'd' of player 'discriminator' is no single number: float"),
+        (
+            "loss=broken_toy/vector",
+            r"term 'd' of player 'discriminator' is not a single number: \(1,",
+        ),
+        (
+            "loss=broken_toy/number",
+            "term 'd' of player 'discriminator' is not a single number: float",
+        ),
         ("loss=broken_toy/detached", "terms of player 'discriminator' don't depend on its weights"),
         ("callback=broken_toy/misspelt", "hooks of Misspelt can't be called: unknown hook"),
         ("generator=broken_toy/identity", "player 'generator' has no weights"),

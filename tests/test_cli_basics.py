@@ -417,7 +417,7 @@ def test_a_full_disk_is_no_bug(arguments: list[str]) -> None:
             check=False,
         )
     assert done.returncode == ExitCode.ENVIRONMENT
-    assert done.stderr == "error: no space is left for what is written\n"
+    assert done.stderr == "error: no space is left for the output\n"
 
 
 def test_list_of_what_is_no_kind(ganzoo: Callable) -> None:

@@ -191,7 +191,7 @@ def test_init_overwrites_nothing_unasked(pairs, tmp_path):
 
 
 def test_init_component_and_base_by_name(pairs, tmp_path):
-    with pytest.raises(DataError, match="images/two_folders has no recipe"):
+    with pytest.raises(DataError, match="images/two_folders can't propose a recipe"):
         init(pairs, tmp_path / "my.toml", "--use", "images/two_folders")
     init(pairs, tmp_path / "base.toml", "--use", "images/side_by_side")
     init(pairs, tmp_path / "my.toml", "--base", "base.toml")

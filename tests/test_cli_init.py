@@ -135,7 +135,7 @@ def test_use_is_obeyed_whatever_the_names_and_shapes():
     data = open_data(load_recipe("wide.toml", ["augment=[]"]), "test")
     assert data.fields["source"].shape == (3, 30, 40)
     assert (
-        "images/two_folders has no recipe"
+        "images/two_folders can't propose a recipe"
         in refused("wide", "-o", "x.toml", "--use", "images/two_folders").message
     )
 
@@ -208,7 +208,7 @@ def test_a_side_without_its_partner_is_said():
         *(f"set/{side}/{side}{n}.png" for side in ("trainA", "trainB", "testA") for n in range(5))
     )
     answer = init("set")
-    assert "set has testA and no testB: testA isn't used." in answer.stderr
+    assert "set has testA but no testB: testA isn't used." in answer.stderr
     assert "no split folders" not in answer.stderr
     assert "train: 3 samples" in answer.stdout
 

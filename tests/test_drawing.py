@@ -155,7 +155,10 @@ def test_metrics_that_cannot_apply_are_left_out_and_said(tmp_path):
     assert judgement.scores[NETWORK] == {}
     notes = " ".join(judgement.notes)
     assert "ganzoo/l1 is left out: generated samples have no target" in notes
-    assert "drawing_toy/seen is left out: nothing that is drawn or made is called source" in notes
+    assert (
+        "drawing_toy/seen is left out: no drawn input and no generated sample is called source"
+        in notes
+    )
     assert "drawing_toy/level is left out" in notes  # it draws no label
 
 

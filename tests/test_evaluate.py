@@ -241,7 +241,7 @@ def test_a_role_that_leads_out_of_the_folder_is_refused(tmp_path, monkeypatch):
     fields = {name: Field((3, 12, 20), "image") for name in ("source", "target")}
     assert plan_networks(recipe, fields).chosen.keys() == {"generator"}
     monkeypatch.setattr(toy().Paired, "roles", {"../generator": "generator"})
-    with pytest.raises(PluginError, match=r"inference_toy/task calls a network"):
+    with pytest.raises(PluginError, match=r"inference_toy/task names a network"):
         plan_networks(recipe, fields)
 
 

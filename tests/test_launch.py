@@ -56,7 +56,7 @@ def test_an_environment_that_cant_be_meant_is_explained(variables, said):
     ("variables", "said"),
     [
         ({"WORLD_SIZE": "abc"}, "WORLD_SIZE is 'abc'"),
-        ({"WORLD_SIZE": "2", "RANK": "0"}, "WORLD_SIZE is 2, and MASTER_ADDR isn't set"),
+        ({"WORLD_SIZE": "2", "RANK": "0"}, "WORLD_SIZE is 2, but MASTER_ADDR isn't set"),
         (
             {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "x"},
             "MASTER_PORT is 'x'",

@@ -212,7 +212,7 @@ def test_arrays_that_hold_other_than_the_first_sample_are_refused(wrong):
     held.arrays = {name: rows for name, rows in {**held.held, **wrong}.items() if rows is not None}
     chosen = SimpleNamespace(id="toy/held")
     (name,) = wrong
-    with pytest.raises(PluginError, match=f"toy/held has `arrays` .* gives as '{name}'"):
+    with pytest.raises(PluginError, match=f"toy/held has `arrays` .* returns as '{name}'"):
         prepared(held, chosen=chosen)
     prepared(held, [lambda sample, rng: sample], chosen=chosen)  # the control: they go unused
 

@@ -188,8 +188,8 @@ def ganzoo_recipes():
     ("names", "reason"),
     [
         (["a.toml", "b.toml"], ""),
-        (["a.toml", "missing.toml"], "missing.toml, which is no TOML file"),
-        (["a.txt"], "a.txt, which is no TOML file"),
+        (["a.toml", "missing.toml"], "missing.toml, which is not a TOML file"),
+        (["a.txt"], "a.txt, which is not a TOML file"),
         (["a.toml", "sub/a.toml"], 'two recipes called "a.toml"'),
     ],
 )

@@ -295,7 +295,7 @@ def test_what_is_no_override(argument: str) -> None:
         ("optimizer.clip=-1", "must be greater than 0", "-1"),
         ("ema.half_life={from=1}", "is required", "ema.half_life"),
         ("train.epochs={from=1,to=2}", "must be a whole number", "{from=1,to=2}"),
-        ("augment.2.p=1", "an index from 0 to 1 follows", "augment.2.p"),
+        ("augment.2.p=1", "give an index from 0 to 1", "augment.2.p"),
         ("callback.0.x=1", "the recipe has no callback", "callback.0.x"),
         ("generator=naming_toy/nt", "has no generator", "naming_toy/nt"),
         ("loss.gan=naming_toy/squar", "has no loss", "naming_toy/squar"),

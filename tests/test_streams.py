@@ -150,5 +150,5 @@ def test_a_result_that_could_not_be_written_is_said_after_the_run(tiny, plugin, 
 
     child = Child(work, tmp_path / "said")
     assert child.wait() == 7
-    assert "error: no space is left for what is written" in child.text()
+    assert "error: no space is left for the output" in child.text()
     assert whole(tmp_path / "run")  # the training is whole

@@ -60,5 +60,5 @@ def quotes_for(node: Node) -> str:
     if node.mark.source.name != "--set":
         return QUOTES
     key, _, text = node.mark.source.text.partition("=")
-    return f"""put it in quotes, and the whole argument in the shell's quotes: --set "
-    "'{key}="{text}"'"""
+    told = "put it in quotes, and the whole argument in the shell's quotes"
+    return f"""{told}: --set '{key}="{text}"'"""

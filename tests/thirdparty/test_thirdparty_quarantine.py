@@ -63,7 +63,7 @@ REFUSED = {
     "lost_recipe": (
         GOOD + "\nfrom pathlib import Path\n@hookimpl\ndef ganzoo_recipes():\n"
         "    return [Path(__file__).parent / 'forgotten.toml']\n",
-        "forgotten.toml, which is no TOML file",
+        "forgotten.toml, which is not a TOML file",
     ),
 }
 # What loads, with something to be said of it.
