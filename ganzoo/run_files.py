@@ -54,7 +54,7 @@ def no_run(path: Path) -> UsageError:
         hint = nearest_folder(path)
         return UsageError("there is no such run directory", where=str(path), hint=hint)
     hint = runs_below(path) or f"It contains no {RESOLVED}."
-    return UsageError("this is no run directory", where=str(path), hint=hint)
+    return UsageError("this is not a run directory", where=str(path), hint=hint)
 
 
 def runs_below(folder: Path, most: int = 5) -> str:

@@ -18,7 +18,7 @@ mode = click.option(
     "--mode",
     type=click.Choice(MODES),
     help="paper: statistics of each image and seeded dropout, as in training with one image a"
-    " batch; deterministic: the same without dropout, for one result whatever the seed; running:"
+    " batch; deterministic: the same without dropout, with the same result for every seed; running:"
     " the statistics stored in training, for networks trained with larger batches, and for parts of"
     " one picture or frames of a film, which should look alike. Without batch norm and dropout all"
     " three are the same. Default: the mode in the recipe.",

@@ -96,7 +96,7 @@ class Looks:
             return False
         if wanted.best not in self.metrics:
             raise RecipeError(
-                f"checkpoints.best = {wanted.best!r} is no metric of the validation",
+                f"checkpoints.best = {wanted.best!r} is not a metric of the validation",
                 hint=f"Its metrics are: {', '.join(sorted(self.metrics))}.",
             )
         value, best = self.metrics[wanted.best], trainer.best

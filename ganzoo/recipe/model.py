@@ -192,9 +192,9 @@ class Inference(Options):
 
     mode: Literal["paper", "deterministic", "running"] = "paper"
     """`paper`: batch statistics of each single image and seeded dropout (arXiv 1611.07004), as in
-    training with one image a batch; `deterministic`: batch statistics, no dropout, for one result
-    whatever the seed; `running`: stored statistics, no dropout, for networks trained with larger
-    batches, and for parts of a picture or frames of a film, which should look alike."""
+    training with one image a batch; `deterministic`: batch statistics, no dropout, with the same
+    result for every seed; `running`: stored statistics, no dropout, for networks trained with
+    larger batches, and for parts of a picture or frames of a film, which should look alike."""
 
 
 @dataclass(frozen=True)

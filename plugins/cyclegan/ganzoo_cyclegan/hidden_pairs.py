@@ -36,7 +36,7 @@ class HiddenPairs:
         absent = [name for name in IMAGES if name not in self.pairs.fields]
         if absent:
             raise DataError(
-                f"{options.pairs.id} has no {absent[0]}: there are no pairs to be hidden",
+                f"{options.pairs.id} has no {absent[0]}, so there are no pairs to separate",
                 hint=f"Its fields are: {', '.join(self.pairs.fields)}.",
             )
         self.apart = self.drawn = split == "train"

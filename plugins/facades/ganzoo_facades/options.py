@@ -17,8 +17,8 @@ class ProceduralFacadesOptions(Options):
     seed: int = Field(default=0, ge=0)
     """Seed of all buildings: sample `index` of a split depends only on this seed and the index."""
     styles: Literal["free", "by_layout"] = "free"
-    """`free`: colours, materials and light differ from building to building, whatever the labels
-    are. `by_layout`: six types of houses with one kind of ornament each, from which colours and
+    """`free`: colours, materials and light differ from building to building, independently of the
+    labels. `by_layout`: six types of houses with one kind of ornament each, from which colours and
     material follow, so that a generator can learn them from the labels."""
     train: int = Field(default=400, ge=1)
     """Count of training samples."""

@@ -57,7 +57,7 @@ class DiffAugmentOptions(Options):
     """Changes, in their order. `colour`: brightness, saturation and contrast; `translation`: a
     shift by up to 1/8 of the side; `cutout`: a hole of half the side."""
     p: Annotated[Scalar, Field(ge=0, le=1)] = Scalar.model_validate(1.0)
-    """Probability of each change, drawn anew for each image (the paper: always)."""
+    """Probability of each change, drawn separately for each image (the paper: always)."""
 
     @model_validator(mode="after")
     def _each_once(self) -> DiffAugmentOptions:

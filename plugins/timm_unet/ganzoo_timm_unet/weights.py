@@ -62,7 +62,8 @@ def create_learnt(
         raise EnvironmentFault(
             f"the weights of {options.encoder!r} can't be loaded from {cfg.get('hf_hub_id')}:"
             f" {error_text(error)}",
-            hint="Where there is no network, fetch the file elsewhere (model.safetensors of"
+            hint="Without a network connection, download the file on another machine "
+            "(model.safetensors of"
             f" https://huggingface.co/{cfg.get('hf_hub_id')}) and name it:"
             ' weights = "PATH/model.safetensors" instead of pretrained = true.',
         ) from error
