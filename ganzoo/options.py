@@ -91,8 +91,8 @@ class Chosen(BaseModel):
             raise PluginError(
                 f"{self.id} can't be imported: {error_text(error)}",
                 where=self.component.target,
-                hint=f'the error is in the plugin "{self.id.partition("/")[0]}": tell its '
-                "authors, or see `ganzoo plugins`",
+                hint=f'the error is in the plugin "{self.id.partition("/")[0]}": report this '
+                "to its authors, or see `ganzoo plugins`",
             ) from error
 
     def ids(self) -> Iterator[str]:

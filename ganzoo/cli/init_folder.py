@@ -53,7 +53,7 @@ def choose_component(folder: Path, use: str | None) -> tuple[str, Proposal, list
             + "\n".join(
                 ["These components can read it if you name one of them:", *told, ""] if told else []
             )
-            + "Images of one kind, in a folder without folders in it, are possible too. For "
+            + "A folder with images of one kind, and without subfolders, is possible too. For "
             "images of several classes, extend a recipe that generates from noise (`ganzoo "
             "recipes list`), and name data for such a folder (`ganzoo list data`).",
         )

@@ -48,8 +48,8 @@ def _said(part: Any, clock: Clock) -> dict[str, float]:
     given = ask(clock)
     if not isinstance(given, Mapping):
         raise PluginError(
-            f"the `term_weights` of {type(part).__qualname__} give a {type(given).__name__}",
-            hint="They must give a number for the name of a term; report this to its authors.",
+            f"the `term_weights` of {type(part).__qualname__} return a {type(given).__name__}",
+            hint="They must return a number for the name of a term; report this to its authors.",
         )
     weights = {str(name): float(weight) for name, weight in given.items()}
     return {n: w for n, w in weights.items() if w not in (0, 1) and math.isfinite(w)}

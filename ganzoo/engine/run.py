@@ -73,7 +73,7 @@ def run(
             if (done := nothing_left(resume, recipe, start, limits, voice)) is not None:
                 return done
         if recipe is None:
-            raise RecipeError("nothing to run: name a recipe, or a run to resume")
+            raise RecipeError("nothing to run: give a recipe, or a run to resume")
         resolved = resolve(recipe.train, start.resolved)
         data = open_data(recipe, "train", stand_in=start.stand_in)
         open_watched(recipe, stand_in=data.stand_in)

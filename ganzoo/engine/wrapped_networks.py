@@ -35,7 +35,7 @@ class Promise:
         """
         if not isinstance(output, Tensor):
             raise PluginError(
-                f"{self.component} gives a {type(output).__name__}, not a tensor", where=self.role
+                f"{self.component} returns a {type(output).__name__}, not a tensor", where=self.role
             )
         if given.shape[1:] == self.io.inputs and output.shape[1:] != self.io.outputs:
             check_outputs(self.component, self.role, self.io, [tuple(output.shape[1:])])
