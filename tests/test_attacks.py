@@ -266,7 +266,7 @@ def test_a_target_that_isnt_there_is_named_before_anything_runs(toy, tiny, tmp_p
         ("loss=broken_toy/detached", "terms of player 'discriminator' don't depend on its weights"),
         ("callback=broken_toy/misspelt", "hooks of Misspelt can't be called: unknown hook"),
         ("generator=broken_toy/identity", "player 'generator' has no weights"),
-        ("generator=broken_toy/half", "broken_toy/half gives 3 x 16 x 16, not 3 x 32 x 32"),
+        ("generator=broken_toy/half", "broken_toy/half returns 3 x 16 x 16, not 3 x 32 x 32"),
     ],
 )
 def test_a_plugins_mistake_is_laid_at_its_door(toy, tiny, tmp_path, setting, said):
@@ -280,7 +280,7 @@ def test_a_plugins_mistake_is_laid_at_its_door(toy, tiny, tmp_path, setting, sai
 def test_check_sees_images_of_the_wrong_size(toy, tiny):
     report = inspect_recipe(load_recipe(tiny, ("generator=broken_toy/half",)))
     assert [p["message"] for p in report["problems"]] == [
-        "broken_toy/half gives 3 x 16 x 16, not 3 x 32 x 32"
+        "broken_toy/half returns 3 x 16 x 16, not 3 x 32 x 32"
     ]
     assert not inspect_recipe(load_recipe(tiny))["problems"]  # the control
 
