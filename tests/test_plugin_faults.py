@@ -249,7 +249,7 @@ def test_a_metric_that_is_no_number_is_null_everywhere_and_said(recipe, tmp_path
     command = ["--plugin", str(TOY), "run", str(recipe), "--json", "--out", str(tmp_path / "run")]
     assert main([*command, *(part for one in sets for part in ("--set", one))]) == 0
     told = capsys.readouterr()
-    assert "faulty_toy/figure: figure of generated has values that are no finite" in told.err
+    assert "faulty_toy/figure: figure of generated has values that aren't finite" in told.err
     assert strict(told.out)["metrics"] == {"figure": None, "sound": 2.0}
     lines = [strict(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     assert {"figure": None, "sound": 2.0} in [line.get("metrics") for line in lines]
@@ -361,7 +361,7 @@ def test_a_task_that_shows_no_tensors_is_named(recipe, tmp_path, fault):
 
 def test_a_task_that_predicts_nothing_is_named(recipe, tmp_path):
     result = go(recipe, tmp_path / "run", "task.fault=predict", "watch.evaluate=test")
-    assert "faulty_toy/paired makes a NoneType of 1 samples" in result.error.message
+    assert "faulty_toy/paired returns a NoneType for 1 samples" in result.error.message
     assert (result.outcome, result.exit_code) == ("finished", ExitCode.PLUGIN)
 
 

@@ -347,7 +347,7 @@ def test_a_damaged_average_is_not_replaced_by_the_plain_weights(tmp_path, toy_re
     (new / "generator.safetensors").write_bytes(b"no card: the role is unknown")
     assert find_weights(tmp_path) == old / "generator.ema.safetensors"
     damage_last_byte(old / "generator.ema.safetensors")
-    with pytest.raises(DataError, match="whole") as caught:
+    with pytest.raises(DataError, match="intact") as caught:
         find_weights(tmp_path, "generator")
     assert "step_900" in caught.value.hint
 

@@ -146,7 +146,7 @@ def test_no_pairs_at_all_is_an_error_even_when_skipping(tmp_path):
 def test_one_stem_twice_is_unclear(tmp_path):
     for name in ("A/1.png", "A/1.jpg", "B/1.png"):
         write(tmp_path / "train" / name)
-    with pytest.raises(DataError, match="unclear") as caught:
+    with pytest.raises(DataError, match="isn't clear") as caught:
         opened(tmp_path)
     assert "1.jpg and 1.png" in caught.value.hint
 
