@@ -135,7 +135,7 @@ def test_download_into_the_cache(server, tmp_path):
 def test_a_failed_download_is_missing_data_with_the_ways_to_get_it(server, tmp_path):
     with pytest.raises(DataMissing, match="404") as caught:
         opened(root="elsewhere", download=True, url=f"{server}/nothing.tar.gz")
-    assert "fetch" in caught.value.hint
+    assert "or download" in caught.value.hint
     assert str(tmp_path / "elsewhere") in caught.value.hint
     (tmp_path / "web" / "login.tar.gz").write_text("<html>Please log in to this network")
     with pytest.raises(DataMissing, match="damaged"):
