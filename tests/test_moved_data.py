@@ -130,4 +130,4 @@ def test_data_under_a_new_id_are_the_same_data():
     """A component that was renamed since the run began; another one isn't its data."""
     now = {"use": "facades/procedural", "stand_in": False, "length": 4, "names": "", "content": ""}
     assert difference({**now, "use": "images/procedural_facades"}, now) == ""
-    assert "of images/folder, and now" in difference({**now, "use": "images/folder"}, now)
+    assert "of images/folder, but now" in difference({**now, "use": "images/folder"}, now)

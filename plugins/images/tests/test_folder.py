@@ -158,7 +158,7 @@ def test_nothing_there(tmp_path):
 def test_images_beside_the_classes_are_refused_by_name(pets):
     write(pets / "test" / "stray.png")
     for split in ("train", "test"):  # labels must mean the same in all of them
-        with pytest.raises(DataError, match="1 don't") as caught:
+        with pytest.raises(DataError, match="1 aren't") as caught:
             opened(pets, split, classes=True)
         assert str(pets / "test" / "stray.png") in caught.value.hint
     assert "stray" in names(opened(pets, "test"))
