@@ -114,26 +114,26 @@ BROKEN_PLUGINS = {
     "check_summaries": {"more": 'paper="a paper by somebody"'},
     "check_presets": {"more": 'presets={"tiny": {"width": 4}}'},
     "check_renames": {
-        "after": '    yield Component(kind="callback", name="b", renamed_to="stranger/c")'
+        "after": '    yield Component(kind="callback", name="b", renamed_to="outside/c")'
     },
     "check_recipes": {"after": RECIPE.format(ROOT / "pyproject.toml")},
     "check_distribution": {},
 }
 
 
-def stranger(folder, monkeypatch, *, requires="torch-ganzoo>=0.1", **parts):
+def outside_plugin(folder, monkeypatch, *, requires="torch-ganzoo>=0.1", **parts):
     """A registry with an installed distribution of another author: a module with its metadata."""
     parts = {"before": "", "more": "", "after": "", **parts}
-    (folder / "stranger.py").write_text(PLUGIN.format(**parts))
-    info = folder / "ganzoo_stranger-1.0.dist-info"
+    (folder / "outside.py").write_text(PLUGIN.format(**parts))
+    info = folder / "ganzoo_outside-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(
-        f"Name: ganzoo-stranger\nVersion: 1.0\nRequires-Dist: {requires}\n"
+        f"Name: ganzoo-outside\nVersion: 1.0\nRequires-Dist: {requires}\n"
     )
-    (info / "entry_points.txt").write_text(f"[{discovery.GROUP}]\nstranger = stranger\n")
+    (info / "entry_points.txt").write_text(f"[{discovery.GROUP}]\noutside = outside\n")
     monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.delitem(sys.modules, "stranger", raising=False)
-    found = importlib.metadata.distribution("ganzoo-stranger").entry_points
+    monkeypatch.delitem(sys.modules, "outside", raising=False)
+    found = importlib.metadata.distribution("ganzoo-outside").entry_points
     return registry.Registry([*BUILT_IN, *discovery.discover(entry_points=found)])
 
 
@@ -141,7 +141,7 @@ API = {"before": "GANZOO_API_VERSION = 1\n"}
 
 
 def failures(made, tmp_path):
-    whole = [one for one in cases("stranger", made) if one.entry is None]
+    whole = [one for one in cases("outside", made) if one.entry is None]
     verdicts = {case.check.name: outcome(case, tmp_path / case.check.name) for case in whole}
     return {check: message for check, message in verdicts.items() if message}
 
@@ -151,25 +151,25 @@ def test_a_broken_plugin_fails_its_check_and_no_other(check, tmp_path, monkeypat
     parts = dict(BROKEN_PLUGINS[check])
     if check != "check_distribution":
         parts["before"] = API["before"] + parts.get("before", "")
-    assert set(failures(stranger(tmp_path, monkeypatch, **parts), tmp_path)) == {check}
+    assert set(failures(outside_plugin(tmp_path, monkeypatch, **parts), tmp_path)) == {check}
 
 
 def test_a_sound_plugin_fails_nothing(tmp_path, monkeypatch):
-    assert failures(stranger(tmp_path, monkeypatch, **API), tmp_path) == {}
+    assert failures(outside_plugin(tmp_path, monkeypatch, **API), tmp_path) == {}
 
 
 def test_a_plugin_that_requires_no_ganzoo_is_caught(tmp_path, monkeypatch):
-    made = stranger(tmp_path, monkeypatch, requires="numpy", **API)
+    made = outside_plugin(tmp_path, monkeypatch, requires="numpy", **API)
     (message,) = failures(made, tmp_path).values()
     assert '"torch-ganzoo>=0.1"' in message
 
 
 def test_who_imports_torch_is_named(tmp_path, monkeypatch):
     (tmp_path / "helper.py").write_text("\n\nimport torch\n")
-    made = stranger(tmp_path, monkeypatch, before=API["before"] + "import helper\n")
+    made = outside_plugin(tmp_path, monkeypatch, before=API["before"] + "import helper\n")
     message = failures(made, tmp_path)["check_naming_imports_nothing_heavy"]
-    assert "stranger imports torch" in message
-    assert re.search(r"stranger.py:4\n.*helper.py:3\n", message)
+    assert "outside imports torch" in message
+    assert re.search(r"outside.py:4\n.*helper.py:3\n", message)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,9 @@ def test_who_imports_torch_is_named(tmp_path, monkeypatch):
 def test_what_is_wrong_with_a_shipped_recipe_is_said(text, complaint, tmp_path, monkeypatch):
     file = tmp_path / "mine.toml"
     file.write_text(text)
-    found = failures(stranger(tmp_path, monkeypatch, after=RECIPE.format(file), **API), tmp_path)
+    found = failures(
+        outside_plugin(tmp_path, monkeypatch, after=RECIPE.format(file), **API), tmp_path
+    )
     assert set(found) == ({"check_recipes"} if complaint else set())
     assert complaint is None or complaint in found["check_recipes"]
 

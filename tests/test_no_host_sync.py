@@ -116,7 +116,7 @@ class Guard(TorchDispatchMode):
 
     @contextmanager
     def off(self) -> Iterator[None]:
-        """The host's own affairs: the loader."""
+        """Work of the host alone: the loader."""
         armed, self.armed = self.armed, False
         try:
             yield

@@ -85,10 +85,10 @@ def plan_networks(recipe: Recipe, fields: Mapping[str, Field]) -> Plan:
         for player, all_roles in task.players.items()
         if (roles := tuple(role for role in all_roles if role in chosen))
     }
-    strangers = sorted(set(recipe.players) - set(task.players))
-    if strangers:
+    unknown = sorted(set(recipe.players) - set(task.players))
+    if unknown:
         raise RecipeError(
-            f"[players.{strangers[0]}]: {recipe.task.id} has no such player",
+            f"[players.{unknown[0]}]: {recipe.task.id} has no such player",
             where=recipe.name,
             hint=f"Its players are: {', '.join(task.players)}.",
         )

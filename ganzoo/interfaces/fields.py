@@ -46,7 +46,7 @@ class NetIO:
 
     Args:
         inputs: shape of one input, without the batch axis.
-        outputs: shape of one output; `(1,)` for a discriminator, whose map size is its own affair.
+        outputs: shape of one output; `(1,)` for a discriminator, which chooses the size of its map.
         classes: number of classes of a conditional network, 0 if it has none.
     """
 

@@ -7,6 +7,7 @@ name other components.
 from __future__ import annotations
 
 import fnmatch
+import itertools
 import logging
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -91,33 +92,36 @@ class Registry:
         return self._follow(kind, name).component
 
     def _follow(self, kind: Kind, name: str) -> Entry:
-        passed: list[str] = []
-        while True:
-            entry = self._entries.get((kind, name))
-            if entry is None:
-                raise self._unknown(kind, name)
-            target = entry.component.renamed_to
-            if not target:
-                return entry
-            passed.append(name)
-            if target in passed:
-                raise PluginError(
-                    f"{passed[0]} was renamed in a circle: {' -> '.join([*passed, target])}",
-                    hint=f"report this to the authors of {entry.record.distribution}",
-                )
-            if name not in self._told:
-                self._told.add(name)
-                log.warning("%s is now called %s", name, target)
-            name = target
+        """Return the entry of an id, or of the id that it has now."""
+        ids = self._renamed(kind, name)
+        if ids[-1] in ids[:-1]:
+            authors = self._entries[kind, name].record.distribution
+            raise PluginError(
+                f"{name} was renamed in a circle: {' -> '.join(ids)}",
+                hint=f"report this to the authors of {authors}",
+            )
+        for former, present in itertools.pairwise(ids):
+            if former not in self._told:
+                self._told.add(former)
+                log.warning("%s is now called %s", former, present)
+        entry = self._entries.get((kind, ids[-1]))
+        if entry is None:
+            raise self._unknown(kind, ids[-1])
+        return entry
+
+    def _renamed(self, kind: Kind, name: str) -> list[str]:
+        """Return an id and the ids that it was renamed to; in a circle, one of them is twice."""
+        ids = [name]
+        while (entry := self._entries.get((kind, ids[-1]))) and entry.component.renamed_to:
+            again = entry.component.renamed_to in ids
+            ids.append(entry.component.renamed_to)
+            if again:
+                break
+        return ids
 
     def present_id(self, kind: Kind, name: str) -> str:
         """Return the present id for a stored one, which differs if the component was renamed."""
-        passed = [name]
-        while (entry := self._entries.get((kind, passed[-1]))) and entry.component.renamed_to:
-            if entry.component.renamed_to in passed:
-                break
-            passed.append(entry.component.renamed_to)
-        return passed[-1]
+        return self._renamed(kind, name)[-1]
 
     def record_of(self, name: str) -> discovery.PluginRecord:
         """Return the record of the plugin that owns an id's namespace, whatever its state is.

@@ -48,8 +48,8 @@ def check_task_declarations(subject: Subject) -> None:
         isinstance(task.needs_aligned, bool),
         f"`needs_aligned` is {task.needs_aligned!r}: say True or False",
     )
-    strangers = sorted(set(task.optional) - set(task.roles))
-    require(not strangers, f"`optional` has {strangers}, which are no roles")
+    unknown = sorted(set(task.optional) - set(task.roles))
+    require(not unknown, f"`optional` has {unknown}, which are no roles")
     require(
         any(set(roles) - set(task.optional) for roles in task.players.values()),
         "every role is optional: a recipe could leave nobody to train",

@@ -296,9 +296,9 @@ def cases(
             hint=record.traceback or "`ganzoo plugins --verbose` shows the details",
         )
     entries = [entry for entry in registry.components() if entry.record is record]
-    strangers = set(settings or {}) - {entry.id for entry in registry.components()}
-    if strangers:
-        raise UsageError(f"settings for {min(strangers)}, which isn't installed")
+    unknown = set(settings or {}) - {entry.id for entry in registry.components()}
+    if unknown:
+        raise UsageError(f"settings for {min(unknown)}, which isn't installed")
     for one in all_checks().values():
         subjects = (
             [None] if not one.kinds else [e for e in entries if e.component.kind in one.kinds]

@@ -66,7 +66,7 @@ def loss_and_probe(subject: Subject) -> tuple[Loss, Probe]:
                     sum_of(loss, turn, tried)
             except CheckFailed:
                 return loss, tried  # its terms are wrong; that it takes
-            except Exception as error:  # noqa: BLE001  # whatever a stranger's loss raises
+            except Exception as error:  # noqa: BLE001  # a plugin's loss may raise any exception
                 first = first or error
             else:
                 return loss, at_its_step(loss, tried)

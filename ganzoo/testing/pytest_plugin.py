@@ -1,6 +1,6 @@
 """For everyone's pytest where ganzoo is installed: a mark, a line of the header, two fixtures.
 
-It imports neither torch nor any plugin: every run of pytest loads it, ganzoo's affair or not.
+It imports neither torch nor any plugin, because every run of pytest there loads it.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 python -m tests.benchmarks.step [--precisions fp32 auto] [--rounds N] [--together] [--sums] [--json]
 
-Both train the same networks on one batch that lies ready (data is `tests.benchmarks.data`'s
-affair), in turns. The plain loop is `tests.benchmarks.plain`: fp32, torch's own layers and
+Both train the same networks in turns, on one batch that is loaded before (`tests.benchmarks.data`
+times the data). The plain loop is `tests.benchmarks.plain`: fp32, torch's own layers and
 `torch.optim.Adam` with its defaults. Ganzoo's step is all of `Trainer.step`.
 
 Each has a process of its own, since a run tells the C library to keep freed memory, and that holds

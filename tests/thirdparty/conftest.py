@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-collect_ignore = ["ganzoo_toy"]  # a stranger's own tests are run where the stranger is installed
+collect_ignore = ["ganzoo_toy"]  # its own tests are run where it is installed
 
 TOY = Path(__file__).parent / "ganzoo_toy"
 

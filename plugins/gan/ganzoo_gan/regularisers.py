@@ -52,7 +52,7 @@ class Penalty(ABC):
             return {}
         return {"penalty": interval * self.penalty(inputs)}
 
-    def generator(self, inputs: LossInputs) -> dict[str, Tensor]:  # noqa: ARG002  # D's affair
+    def generator(self, inputs: LossInputs) -> dict[str, Tensor]:  # noqa: ARG002  # a penalty is only for the discriminator
         """Return nothing, because the penalty isn't part of the generator's turn."""
         return {}
 
