@@ -212,6 +212,8 @@ def test_a_driver_without_a_device(monkeypatch):
     import torch
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)  # as with a driver that is too old
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: pytest.fail("was asked"))
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     monkeypatch.setattr(doctor.shutil, "which", lambda name: f"/usr/bin/{name}")
     (warning,) = found(doctor.device(), "device", "warning")

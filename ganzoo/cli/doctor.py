@@ -191,11 +191,13 @@ def device() -> Iterator[Finding]:
         yield Finding("torch", "broken", _version("torch") or "none", told, hint)
         return
     yield Finding("torch", "ok", f"{torch.__version__} of {Path(torch.__file__).parent}")
-    if torch.version.cuda and shutil.which("nvidia-smi") and not torch.cuda.is_available():
+    available = torch.cuda.is_available()
+    if torch.version.cuda and shutil.which("nvidia-smi") and not available:
         told = "there is an NVIDIA driver, but torch finds no CUDA device"
         hint = f"compare `nvidia-smi` with the CUDA of torch: {torch.version.cuda}"
         yield Finding("device", "warning", "cpu", told, hint)
-    for index in range(torch.cuda.device_count()):
+    # A driver that is too old for this torch is counted, but none of its devices can be used.
+    for index in range(torch.cuda.device_count() if available else 0):
         about = torch.cuda.get_device_properties(index)
         memory = f"{about.total_memory / 2**30:.0f} GiB"
         yield Finding("device", "ok", f"cuda:{index}: {about.name}, {memory}")

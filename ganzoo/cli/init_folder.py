@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ganzoo.errors import error_text
+
 if TYPE_CHECKING:
     from ganzoo.data.proposal import Proposal
 
@@ -82,7 +84,9 @@ def _proposals(folder: Path) -> tuple[dict[str, Proposal], dict[str, Proposal]]:
         try:
             target = load_target(entry.component.target)
         except Exception as error:  # noqa: BLE001  # other plugins work if one is broken
-            click.echo(f"{entry.id} can't be imported and is left out: {error}", err=True)
+            click.echo(
+                f"{entry.id} can't be imported and is left out: {error_text(error)}", err=True
+            )
             continue
         for found, name in ((known, "propose"), (anyway, "propose_anyway")):
             ask = getattr(target, name, None)

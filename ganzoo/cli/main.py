@@ -104,6 +104,7 @@ def cli(
     """
     if context.invoked_subcommand in SHORT:
         gc.disable()  # saves a tenth of the time of these commands, which make hardly any garbage
+        context.call_on_close(gc.enable)
     if context.invoked_subcommand == "doctor":  # it loads plugins itself, and reports import errors
         return
     from ganzoo.cli.console import show_notes

@@ -58,7 +58,13 @@ def command(what: tuple[str, ...]) -> None:
         done = _pip("install", *arguments, stdout=sys.stderr)
         if done.returncode != 0:
             raise EnvironmentFault("pip failed: see its output above")
-    if "--dry-run" not in options:
+    if not plan:
+        click.echo(
+            "nothing was installed: it is installed already (`-- --upgrade` takes a newer version, "
+            "and `ganzoo plugins` shows its state)",
+            err=True,
+        )
+    elif "--dry-run" not in options:
         _show(plan)
 
 
@@ -179,4 +185,5 @@ def _show(installed: Iterable[str]) -> None:
         if one["state"] == "quarantined":
             lack = f"{one['distribution']} is installed but can't be used: it is quarantined"
             raise PluginError(lack, hint=f"`ganzoo plugins --verbose` shows the details\n{remove}")
-        click.echo(f"next: ganzoo plugins check {one['namespace']}; ganzoo list", err=True)
+        if one["state"] == "ok":
+            click.echo(f"next: ganzoo plugins check {one['namespace']}; ganzoo list", err=True)

@@ -13,7 +13,7 @@ from ganzoo.cli.lazy_commands import NamingGroup
 from ganzoo.errors import RecipeError, UsageError
 from ganzoo.plugin_system.registry import Registry, current
 from ganzoo.recipe import Recipe, find_recipe, load_recipe, shipped_recipes
-from ganzoo.recipe.resolved import leaves
+from ganzoo.recipe.resolved import flatten
 
 
 @click.group(cls=NamingGroup)
@@ -143,10 +143,7 @@ def diff(first: str, second: str, *, as_json: bool) -> None:
 
     A and B are shipped recipes' names, paths, or run directories.
     """
-    flat = [
-        {".".join(map(str, keys)): value for keys, value in leaves(_load(one).document)}
-        for one in (first, second)
-    ]
+    flat = [flatten(_load(one).document) for one in (first, second)]
     keys = dict.fromkeys([*flat[0], *flat[1]])
     found = {key: [table.get(key) for table in flat] for key in keys}
     found = {key: values for key, values in found.items() if values[0] != values[1]}

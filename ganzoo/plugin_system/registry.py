@@ -89,10 +89,10 @@ class Registry:
             PluginError: the plugin is missing, blocked or quarantined; the message has the cause
                 (exit code 4).
         """
-        return self._follow(kind, name).component
+        return self.entry(kind, name).component
 
-    def _follow(self, kind: Kind, name: str) -> Entry:
-        """Return the entry of an id, or of the id that it has now."""
+    def entry(self, kind: Kind, name: str) -> Entry:
+        """Return the same as `find`, together with the present id and the plugin's record."""
         ids = self._renamed(kind, name)
         if ids[-1] in ids[:-1]:
             authors = self._entries[kind, name].record.distribution
@@ -136,9 +136,8 @@ class Registry:
             near = did_you_mean(namespace, self._by_namespace)
             source = (
                 f"it would be in the distribution {distribution} (`ganzoo plugins install "
-                f"{distribution}`); a plugin file of your own needs --plugin FILE; `ganzoo "
-                "plugins` "
-                "lists what is installed"
+                f"{distribution}`); a plugin file of your own needs --plugin FILE; "
+                "`ganzoo plugins` lists what is installed"
             )
             raise PluginError(
                 f'no plugin "{namespace}" is installed', hint=f"{near}\n{source}".strip()
@@ -154,7 +153,7 @@ class Registry:
         kinds = [its_kind for its_kind in KINDS if (its_kind, name) in self._entries]
         if not kinds:
             raise self._unknown(None, name)
-        return tuple(self._follow(kind, name) for kind in kinds)
+        return tuple(self.entry(kind, name) for kind in kinds)
 
     def _unknown(self, kind: Kind | None, name: str) -> GanzooError:
         """Return the error that explains why there is no component of a kind with a name."""
@@ -216,10 +215,6 @@ class Registry:
                     hint=f"report this to the authors of {entry.record.distribution}",
                 )
         return model
-
-    def entry(self, kind: Kind, name: str) -> Entry:
-        """Return the same as `find`, together with the present id and the plugin's record."""
-        return self._follow(kind, name)
 
     def choose(self, kind: Kind, value: str | Mapping[str, Any], loc: Loc = ()) -> Chosen:
         """Return the component that a string or table names, with validated options.

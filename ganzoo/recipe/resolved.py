@@ -137,16 +137,6 @@ def _mistyped(leaf: Keys, value: Any, node: Node) -> Iterator[tuple[Keys, str]]:
         yield leaf, "must be a number, without quotes"
 
 
-def flatten(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return a nested document as one table with dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in document.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            flat.update(flatten(value, f"{name}."))
-        elif isinstance(value, list) and value and all(isinstance(v, Mapping) for v in value):
-            for index, item in enumerate(value):
-                flat.update(flatten(item, f"{name}.{index}."))
-        else:
-            flat[name] = value
-    return flat
+def flatten(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a document by their dotted keys, such as `train.seed`, `loss.0.use`."""
+    return {".".join(map(str, keys)): value for keys, value in leaves(document)}

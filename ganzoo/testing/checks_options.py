@@ -28,7 +28,7 @@ except ImportError as error:
         "requiring torch-ganzoo[testing] for its tests.",
     ) from error
 
-_STRANGER = "an_option_that_nobody_has"
+_UNKNOWN = "an_option_that_nobody_has"
 
 
 def _models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
@@ -68,14 +68,14 @@ def check_target(subject: Subject) -> None:
 def check_options_refuse_unknown_keys(subject: Subject) -> None:
     """An option that doesn't exist is refused, in inner tables too: a slip must not go unseen."""
     try:
-        subject.choose(**{_STRANGER: 1})
+        subject.choose(**{_UNKNOWN: 1})
     except ChoiceError as error:
         require(
-            any(_STRANGER in map(str, problem.loc) for problem in error.problems),
+            any(_UNKNOWN in map(str, problem.loc) for problem in error.problems),
             f"an unknown option is refused without being named: {error}",
         )
     else:
-        raise CheckFailed(f"the unknown option {_STRANGER} is taken in silence")
+        raise CheckFailed(f"the unknown option {_UNKNOWN} is taken in silence")
     for model in _models(subject.registry.options_model(subject.component)):
         require(
             model.model_config.get("extra") == "forbid",
@@ -156,7 +156,7 @@ def check_options_schema(subject: Subject) -> None:
         ]
         require(not errors, f"the schema refuses {what}: {'; '.join(errors)}")
         require(
-            not validator.is_valid({**table, _STRANGER: 1}),
+            not validator.is_valid({**table, _UNKNOWN: 1}),
             "the schema admits an option that nobody has",
         )
 
