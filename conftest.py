@@ -70,9 +70,9 @@ every = "never"
 QUICK = frozenset(
     f"test_{name}.py"
     for name in (
-        *("convert", "headers", "layers", "lookup", "metrics", "modes", "names", "nn", "plugins"),
-        *("project", "recipe_load", "recipe_locate", "registry"),
-        *("stream", "gan_losses", "gan_mlp", "patchgan", "pix2pix_loss"),
+        *("convert", "dataset_paths", "file_headers", "file_pipeline", "layers", "metrics"),
+        *("modes", "names", "nn", "plugins", "project", "recipe_load", "recipe_locate", "registry"),
+        *("gan_losses", "gan_mlp", "patchgan", "pix2pix_loss"),
         *("folder", "resize", "side_by_side", "unpack"),
     )
 )
