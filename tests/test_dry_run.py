@@ -2,6 +2,7 @@
 
 import copy
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,6 @@ from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import ExitCode, PluginError, RecipeError
-from ganzoo.interfaces import NetIO
 from ganzoo.plugin_system import registry
 from ganzoo.recipe import load, load_recipe
 
@@ -127,7 +127,7 @@ def test_a_run_refuses_what_a_dry_run_refuses_and_leaves_no_directory(tiny, tmp_
     assert (tmp_path / "legal" / "status.json").is_file()
 
 
-def test_a_run_on_the_cpu_plays_with_its_whole_batch(tiny, tmp_path):
+def test_a_run_on_the_cpu_is_tried_with_its_whole_batch(tiny, tmp_path):
     """The network of pairs takes no odd batch: neither may the dry run take another one."""
     pairs = "discriminator=fitting_toy/pairs"
     odd = load_recipe(tiny, (pairs, "train.batch_size=3"))
@@ -138,20 +138,40 @@ def test_a_run_on_the_cpu_plays_with_its_whole_batch(tiny, tmp_path):
     assert run(even, out=tmp_path / "even", limits=Limits(1)).exit_code == ExitCode.DONE
 
 
-def test_a_network_that_cannot_be_copied_runs_all_the_same(tiny, tmp_path):
+def test_weights_that_a_hook_computes_are_tried_too(tiny, tmp_path):
     recipe = load_recipe(tiny, ("discriminator=fitting_toy/normed",))
     assert run(recipe, out=tmp_path / "run", limits=Limits(1)).exit_code == ExitCode.DONE
-    chosen = recipe.networks["discriminator"]
-    network = chosen.build(NetIO((6, 8, 8), (1,)))
-    with pytest.raises(RuntimeError, match="deepcopy"):  # the control: it can't
-        copy.deepcopy(network)
     refused = load_recipe(tiny, ("discriminator=fitting_toy/normed", "loss=broken_toy/detached"))
-    with pytest.raises(PluginError, match="don't depend on its weights"):  # still played
+    with pytest.raises(PluginError, match="don't depend on its weights"):
         run(refused, out=tmp_path / "refused", limits=Limits(1))
 
 
+@pytest.mark.parametrize("loss", ["gan/hinge", "broken_toy/detached"])
 @pytest.mark.parametrize("on_meta", [False, True])
-def test_a_dry_run_changes_nothing_of_what_plays(tiny, on_meta):
+def test_what_a_network_makes_at_its_first_call_is_of_the_first_real_one(tiny, on_meta, loss):
+    """Its tensors would stay on the meta device, or hold a random batch; after an error too."""
+    recipe = load_recipe(tiny, ("discriminator=fitting_toy/remembering", f"loss={loss}"))
+    session = Session(resolve(recipe.train), accumulate=1)
+    try:
+        trainer = Trainer(recipe, open_data(recipe, "train"), session)
+        network = trainer.built.networks["discriminator"]
+        weight = network.weight.detach().clone()
+        expected = pytest.raises(PluginError) if loss == "broken_toy/detached" else nullcontext()
+        with expected:
+            try_step(trainer.built, on_meta=on_meta)
+        assert network.grid is None
+        assert network.mean is None
+        assert torch.equal(network.weight, weight)
+        if loss == "gan/hinge":
+            trainer.step()  # the control: it makes them
+            assert network.grid.device == network.mean.device == weight.device
+            assert not torch.equal(network.weight, weight)
+    finally:
+        session.close()
+
+
+@pytest.mark.parametrize("on_meta", [False, True])
+def test_a_dry_run_changes_no_tensor_of_a_run(tiny, on_meta):
     recipe = load_recipe(tiny, ("loss=broken_toy/counting",))
     session = Session(resolve(recipe.train), accumulate=1)
     try:

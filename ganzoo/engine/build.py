@@ -45,6 +45,11 @@ class SummedLoss:
         }
 
 
+def parts_of(loss: Loss) -> Mapping[str, Loss]:
+    """Return the losses that a loss is the sum of, by name; a single loss has the name ""."""
+    return loss.parts if isinstance(loss, SummedLoss) else {"": loss}
+
+
 def _terms(loss: str, given: Any) -> Mapping[str, Tensor]:
     if not isinstance(given, Mapping):
         raise PluginError(

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ganzoo.data.rng import isolated
-from ganzoo.engine.build import Built, SummedLoss, with_numbers
+from ganzoo.engine.build import Built, parts_of, with_numbers
 from ganzoo.engine.optimize import idle, total_of, trained
 from ganzoo.engine.plan import Plan
 from ganzoo.engine.wrapped_networks import Promise
@@ -84,9 +84,9 @@ class _Optimize:
 def try_step(built: Built, *, on_meta: bool) -> None:
     """Run the recipe's task on random batches until each player had a turn.
 
-    Usually one step is enough. Networks, losses and augmentations stay unchanged: their buffers
-    are temporarily replaced by copies, no weight is changed, and the states of the process's
-    random generators are restored.
+    Usually one step is enough. Networks, losses and augmentations stay unchanged: their weights
+    and buffers are temporarily replaced by copies, attributes that they set in the step are
+    restored, and so are the states of the process's random generators.
 
     Args:
         built: the networks, losses and augmentations of a run.
@@ -140,26 +140,39 @@ def parts_named(recipe: Recipe, plan: Plan) -> Iterator[None]:
 
 
 def _on_device(built: Built, device: torch.device, count: int) -> None:
-    """Run steps of `count` images with copies of all buffers.
-
-    On the meta device the weights are replaced by copies too.
-    """
-    losses = built.loss.parts.values() if isinstance(built.loss, SummedLoss) else (built.loss,)
-    parts = (*built.networks.values(), *losses, *built.diffaugments)
+    """Run steps of `count` images with copies of all weights and buffers."""
+    parts = (*built.networks.values(), *parts_of(built.loss).values(), *built.diffaugments)
     modules = _Together(
         (part for part in parts if isinstance(part, nn.Module)),
         lambda: _steps(built, device, count),
     )
     tensors = {name: buffer.to(device, copy=True) for name, buffer in modules.named_buffers()}
-    if device.type == "meta":
-        tensors |= {
-            name: nn.Parameter(weight.detach().to(device), weight.requires_grad)
-            for name, weight in modules.named_parameters()
-        }
+    tensors |= {
+        name: nn.Parameter(weight.detach().to(device, copy=True), weight.requires_grad)
+        for name, weight in modules.named_parameters()
+    }
     compiled = built.recipe.train.compile != "off"
     # Compilation for a single step would take longer than the rest of the check.
-    with torch.compiler.set_stance("force_eager") if compiled else nullcontext():
+    eager = torch.compiler.set_stance("force_eager") if compiled else nullcontext()
+    with eager, _attributes_restored(modules):
         functional_call(modules, tensors, ())
+
+
+@contextmanager
+def _attributes_restored(modules: nn.Module) -> Iterator[None]:
+    """Restore what modules set in the block, such as a grid that is made at the first call.
+
+    It would otherwise stay on the meta device, or belong to the random batch.
+    """
+    before = [(one, dict(vars(one)), dict(one._buffers)) for one in modules.modules()]  # noqa: SLF001
+    try:
+        yield
+    finally:
+        for module, attributes, buffers in before:
+            vars(module).clear()
+            vars(module).update(attributes)
+            module._buffers.clear()  # noqa: SLF001
+            module._buffers.update(buffers)  # noqa: SLF001
 
 
 class _Together(nn.Module):

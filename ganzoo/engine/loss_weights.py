@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ganzoo.engine.build import parts_of
 from ganzoo.errors import PluginError
 from ganzoo.interfaces import Clock, Loss, Task
 
@@ -28,7 +29,7 @@ def weights_of(task: Task, loss: Loss, clock: Clock, terms: Iterable[str]) -> di
     Raises:
         PluginError: when a `term_weights` doesn't return a mapping.
     """
-    losses: Mapping[str, Any] = getattr(loss, "parts", {"": loss})
+    losses = parts_of(loss)
     said = _said(task, clock)
     for part, one in losses.items():
         said |= {f"{part}/{n}" if part else n: weight for n, weight in _said(one, clock).items()}

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ganzoo.api import NetOptions
 from ganzoo.data import rng
 from ganzoo.engine import checkpoint
+from ganzoo.engine.build import parts_of
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import DataError, GanzooError, PluginError, error_text
 from ganzoo.inference.weights_card import WeightsCard, without_places
@@ -99,8 +100,7 @@ def _check_ranks_agree(trainer: Trainer) -> None:
             raise GanzooError(
                 f"the processes' weights of {role} differ after step {trainer.steps}",
                 hint="A task must call its networks in the same way in every process. Nothing was "
-                "saved; "
-                "please report this.",
+                "saved; please report this.",
             )
 
 
@@ -198,8 +198,7 @@ def _fill(trainer: Trainer, role: str, net: nn.Module, state: checkpoint.State, 
 
 def _kept_buffers(trainer: Trainer) -> dict[str, Tensor]:
     """Return the buffers of losses and differentiable augmentations that are modules."""
-    losses: dict[str, Any] = getattr(trainer.loss, "parts", {"": trainer.loss})
-    parts = {f"loss/{name}": part for name, part in losses.items()}
+    parts: dict[str, Any] = {f"loss/{name}": one for name, one in parts_of(trainer.loss).items()}
     parts |= {f"diffaugment/{i}": part for i, part in enumerate(trainer.diffaugments)}
     return {
         f"{name}/{buffer}": tensor

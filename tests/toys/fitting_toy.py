@@ -66,7 +66,7 @@ class Pairs(nn.Conv2d):
 
 
 class Normed(nn.Module):
-    """A sound discriminator that can't be copied: torch's first weight norm."""
+    """A sound discriminator whose weight a hook computes: torch's first weight norm."""
 
     def __init__(self, options, io):
         super().__init__()
@@ -76,6 +76,22 @@ class Normed(nn.Module):
 
     def forward(self, x, y=None):
         return self.body(x)
+
+
+class Remembering(nn.Conv2d):
+    """A discriminator that makes tensors and scales its weights at its first call."""
+
+    def __init__(self, options, io):
+        super().__init__(io.inputs[0], 1, 3, 1, 1)
+        self.register_buffer("mean", None)
+        self.grid = None
+
+    def forward(self, x, y=None):
+        if self.grid is None:
+            self.grid = x.new_ones(x.shape[-1])
+            self.mean = x.detach().mean()
+            self.weight.data.mul_(0.5)
+        return super().forward((x - self.mean) * self.grid)
 
 
 def _one(kind, name, target):
@@ -90,5 +106,6 @@ def ganzoo_components():
         _one("discriminator", "narrow", "Narrow"),
         _one("discriminator", "pairs", "Pairs"),
         _one("discriminator", "normed", "Normed"),
+        _one("discriminator", "remembering", "Remembering"),
         _one("generator", "looking", "Looking"),
     ]
