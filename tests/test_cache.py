@@ -347,3 +347,9 @@ def test_the_recipe_says_how_much_of_the_training_data_only(tiny):
     # It changes no result, so the recipe means the same; the seed is the control.
     assert recipe.sha256 == load_recipe(tiny).sha256
     assert load_recipe(tiny, ("train.seed=7",)).sha256 != recipe.sha256
+
+
+def test_a_sample_with_objects_is_not_kept():
+    """Such as an open file, which can't be pickled; arrays of numbers are."""
+    assert pack(1, {"x": np.array([print, lambda: None], object)}) is None
+    assert pack(1, {"x": np.ones((2, 3), ">u2"), "name": np.array("a")})

@@ -105,13 +105,17 @@ class SampleCache:
         self._next += len(record)
 
 
-def pack(stages: int, sample: Mapping[str, np.ndarray]) -> bytes:
-    """Return a sample as bytes.
+def pack(stages: int, sample: Mapping[str, np.ndarray]) -> bytes | None:
+    """Return a sample as bytes, or None if it has more than plain arrays of numbers or texts.
+
+    Objects may not be picklable, and such a sample is used without the cache.
 
     Args:
         stages: the number of the pipeline's stages that have been applied to it.
         sample: C-contiguous arrays.
     """
+    if any(array.dtype.hasobject for array in sample.values()):
+        return None
     return pickle.dumps((stages, dict(sample)), protocol=5)
 
 
