@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from PIL import Image
 from torch import nn
 
-from ganzoo.errors import DivergedError, EnvironmentFault, ExitCode
+from ganzoo.errors import DivergedError, EnvironmentFault, ExitCode, UsageError
 from ganzoo.inference.modes import inference_mode
 from ganzoo.inference.precision import PRECISIONS, computing_in, lower_weights
 from ganzoo.inference.predict import predict
@@ -286,6 +286,13 @@ def test_results_say_their_precision(tmp_path, monkeypatch, weights, picture):
         predict(weights, [picture], plain, device="cpu", precision=expected)
         assert np.array_equal(levels(out), levels(plain))
     assert not np.array_equal(levels(tmp_path / "bf16.png"), levels(tmp_path / "fp32.png"))
+
+
+def test_a_precision_of_training_alone_is_refused(weights, picture, tmp_path):
+    """It would be computed in fp32, and the result would say fp64."""
+    with pytest.raises(UsageError, match="aren't computed in fp64"):
+        predict(weights, [picture], tmp_path / "out.png", device="cpu", precision="fp64")
+    assert not (tmp_path / "out.png").exists()
 
 
 def test_commands_know_the_precisions():

@@ -1,7 +1,8 @@
-"""What is done with trained weights: reading them, predicting, sampling, evaluating.
+"""The use of trained weights: reading them, predicting, sampling and evaluating.
 
-`weights` holds the file format, `modes` what a network does with its statistics and dropout;
-`predict`, `sample` and `evaluate` are the commands. `network` is for weights that take data,
-`drawing` for those that draw their inputs. `judging` has the metrics at work, `controls` what they
-are compared with, `neighbours` looks for copies.
+`weights_file` reads and writes the file format, and `modes` has the modes in which a network uses
+its statistics and dropout. `predict`, `sample` and `evaluate` are the commands. `trained_network`
+is for networks that take data, `from_noise` for networks that draw their inputs. `scoring` applies
+the metrics, `baselines` makes the images that results are compared with, and `nearest_neighbours`
+finds copies of training images.
 """

@@ -98,7 +98,7 @@ def _refuse_damaged(file: Path) -> None:
         return
     folder = file.resolve().parent
     hint = f"Put weights that {MANIFEST} doesn't list into a separate folder."
-    if folder.parent.name == "checkpoints":
+    if folder.parent.name == CHECKPOINTS:
         hint = (
             f"Give the run directory, {folder.parent.parent}: then its newest intact "
             "checkpoint is used."

@@ -24,6 +24,7 @@ from ganzoo.inference.modes import Mode
 from ganzoo.inference.scoring import finite
 from ganzoo.inference.weights_card import WeightsCard, source_of
 from ganzoo.process.memory import memory_for
+from ganzoo.run_files import RESOLVED
 
 MOST_CLASSES = 16
 """Up to so many classes each has a column of its own in a grid, or a colour in a scatter plot."""
@@ -194,7 +195,7 @@ def _run_of(path: Path, kind: str) -> Path:
     if kind != "image":
         raise UsageError(f"--neighbours works for images, not for {kind}", where=str(path))
     for folder in path.resolve().parents:
-        if (folder / "recipe.resolved.toml").is_file():
+        if (folder / RESOLVED).is_file():
             return folder
     raise UsageError(
         "neighbours are searched in the data of the weights' run, but these weights aren't in a "

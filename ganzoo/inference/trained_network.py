@@ -16,7 +16,7 @@ from ganzoo.api import Chosen
 from ganzoo.data.rng import seed_for
 from ganzoo.errors import DataError, PluginError, UsageError
 from ganzoo.inference.modes import Mode, inference_mode
-from ganzoo.inference.precision import computing_in, lower_weights
+from ganzoo.inference.precision import PRECISIONS, computing_in, lower_weights
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.inference.weights_file import build_network, load_weights
 from ganzoo.interfaces import Field
@@ -203,12 +203,18 @@ def load_network(
     The network is ready for that precision.
 
     Raises:
-        UsageError: there is no such file, or its task doesn't serve its role.
+        UsageError: there is no such file, or its task doesn't serve its role, or the precision is
+            only for training.
         DataError: it can't be read, or doesn't fit its network.
         PluginError: a plugin that it needs is missing.
         EnvironmentFault: the device isn't there or can't do the precision, or a newer ganzoo wrote
             the file.
     """
+    if precision not in ("auto", *PRECISIONS):
+        raise UsageError(
+            f"trained networks aren't computed in {precision}",
+            hint=f"These precisions can be used: auto, {', '.join(PRECISIONS)}.",
+        )
     card, state = load_weights(path)
     task = task_of(card)
     place = pick_device(device)
