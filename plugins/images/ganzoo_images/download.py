@@ -16,7 +16,8 @@ from ganzoo.errors import DataError, DataMissing
 from ganzoo_images.unpack import unpack
 
 CONNECT_SECONDS = 5.0
-"""The longest wait in seconds, both for a connection and between two blocks of data."""
+"""The longest wait in seconds, both for a connection to one address and between two blocks of data.
+The system's name lookup has its own limit."""
 ATTEMPTS = 10
 """The largest number of connections for one download."""
 MAX_DOWNLOADED = 256 * 1024**2
@@ -88,6 +89,8 @@ def download(url: str, part: Path, progress: Progress | None = None) -> None:
     """
     reason = ""
     for attempt in range(ATTEMPTS):
+        if attempt:
+            time.sleep(min(0.1 * 2 ** (attempt - 1), 2.0))
         try:
             if _receive(url, part, progress):
                 return
@@ -101,7 +104,6 @@ def download(url: str, part: Path, progress: Progress | None = None) -> None:
                 # No byte was received, so the machine is probably offline. Further attempts would
                 # only delay the recipe's fallback data.
                 raise DataMissing(f"{url}: {reason}") from error
-        time.sleep(min(0.1 * 2**attempt, 2.0))
     raise DataMissing(f"{url}: {reason} ({_kept(part)})")
 
 

@@ -120,8 +120,9 @@ class FacadesOptions(Options):
     """Address to download it from: the server of pix2pix's authors, or a mirror of the same
     archive."""
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
-    """SHA-256 of the archive, if you know it: another archive is refused. The authors have
-    published none, so by default only the number and the size of the images are checked."""
+    """SHA-256 of the archive, if you know it: a download with another one is refused. A folder that
+    is already there isn't compared. The authors have published none, so by default only the number
+    and the size of the images are checked."""
 
 
 class ResizeOptions(Options):

@@ -47,7 +47,7 @@ def unpack(archive: Path, folder: Path) -> None:
                     raise _refusal(archive, member, problem)
                 try:
                     tar.extract(member, folder, filter="data")
-                except (OSError, ValueError, tarfile.FilterError) as error:
+                except (OSError, ValueError, OverflowError, tarfile.FilterError) as error:
                     if isinstance(error, OSError) and error.errno not in _OF_NAMES:
                         raise
                     raise _refusal(archive, member, f"can't be made: {error}") from error

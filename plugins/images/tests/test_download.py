@@ -88,7 +88,7 @@ def server(monkeypatch):
     one.http.server_close()
 
 
-def tar_of(*members):
+def tar_of(*members, mtime=0):
     """A tar.gz of (name, content) or of TarInfo."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
@@ -97,7 +97,7 @@ def tar_of(*members):
                 tar.addfile(member)
             else:
                 info = tarfile.TarInfo(member[0])
-                info.size = len(member[1])
+                info.size, info.mtime = len(member[1]), mtime
                 tar.addfile(info, io.BytesIO(member[1]))
     return buffer.getvalue()
 
@@ -145,7 +145,7 @@ def test_a_server_without_ranges_starts_over(server, tmp_path):
     assert (tmp_path / "part").read_bytes() == server.content
 
 
-def test_it_gives_up_when_nothing_new_comes(server, tmp_path, monkeypatch):
+def test_it_gives_up_after_ten_connections(server, tmp_path, monkeypatch):
     monkeypatch.setattr(module.time, "sleep", lambda _: None)
     server.content = b"0123456789"
     server.drop_after = [3] + [0] * 20
@@ -285,6 +285,7 @@ def test_a_byte_now_and_then_is_given_up_and_kept(server, tmp_path, monkeypatch)
         tar_of(("set/a", b"a file"), ("set/a/1.txt", b"one")),
         tar_of(("set/" + 300 * "n", b"one")),
         b"no archive at all",
+        tar_of(("set/1.txt", b"one"), mtime=2**80),
         tar_of(("set/1.txt", bytes(range(256)) * 100))[:-8] + bytes(8),  # gzip's checksum
     ],
 )

@@ -140,6 +140,8 @@ def test_a_failed_download_is_missing_data_with_the_ways_to_get_it(server, tmp_p
     (tmp_path / "web" / "login.tar.gz").write_text("<html>Please log in to this network")
     with pytest.raises(DataMissing, match="damaged"):
         opened(download=True, url=f"{server}/login.tar.gz")
+    with pytest.raises(DataMissing, match="sha256"):
+        opened(download=True, url=f"{server}/login.tar.gz", sha256="0" * 64)
 
 
 def test_a_set_of_ones_own_is_never_taken_for_it(whole):
