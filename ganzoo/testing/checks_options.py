@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from ganzoo import DISTRIBUTION
 from ganzoo.api import KINDS, Chosen, Scalar, load_target
 from ganzoo.errors import EnvironmentFault, error_text
 from ganzoo.plugin_system.component_choice import ChoiceError
@@ -25,7 +26,7 @@ except ImportError as error:
     raise EnvironmentFault(
         f"the checks of a plugin need jsonschema, which can't be imported: {error}",
         hint="Install it: python -m pip install 'jsonschema>=4.20'. A plugin's package gets it by "
-        "requiring torch-ganzoo[testing] for its tests.",
+        f"requiring {DISTRIBUTION}[testing] for its tests.",
     ) from error
 
 _UNKNOWN = "an_option_that_nobody_has"
