@@ -59,7 +59,7 @@ def no_run(path: Path) -> UsageError:
 
 def runs_below(folder: Path, most: int = 5) -> str:
     """Return a hint with at most `most` runs below a folder, or an empty string."""
-    signs = (f"{depth}/{sign}" for depth in ("*", "*/*") for sign in (RESOLVED, "checkpoints"))
+    signs = (f"{depth}/{sign}" for depth in ("*", "*/*") for sign in (RESOLVED, CHECKPOINTS))
     found = {path.parent for sign in signs for path in folder.glob(sign)}
     runs = sorted(found, key=lambda run: (run.name, str(run)), reverse=True)
     if not runs:

@@ -60,8 +60,7 @@ def paper_text(name: str, tables: Mapping[str, Any], time: str) -> str:
     return (
         f"\n{PAPER} ({name}): {time} ----\n"
         f"## To train it, delete everything from `{HERE[2:]}` to here, and the first `# ` of each "
-        "line "
-        f"below.\n{lines}"
+        f"line below.\n{lines}"
     )
 
 

@@ -33,8 +33,7 @@ def fields_of(data: Chosen, given: Any) -> Mapping[str, Field]:
                 f"{data.id} has images from {field.low:g} to {field.high:g} as {name!r}, but "
                 "ganzoo shows, saves and scores only images from -1 to 1",
                 hint=f"Its `fields` must have low = -1 and high = 1, and its floats must be "
-                "scaled to that range. "
-                f"`ganzoo show {data.id}` names its plugin.",
+                f"scaled to that range. `ganzoo show {data.id}` names its plugin.",
             )
     fields: Mapping[str, Field] = given
     return fields

@@ -31,6 +31,7 @@ from ganzoo.observers.defaults import default_observers
 from ganzoo.plugin_system import hookspecs
 from ganzoo.plugin_system.blame import where_main_is
 from ganzoo.process.signals import StopFlag, stop_on_signals
+from ganzoo.run_files import CHECKPOINTS
 
 
 class Loop:
@@ -208,7 +209,7 @@ class Loop:
         state = capture(trainer)
         if self.session.main:
             best = trainer.best["step"] if trainer.best else None
-            root = self.run.path / "checkpoints"
+            root = self.run.path / CHECKPOINTS
             path = checkpoint.save(root, state, keep=self.run.recipe.checkpoints.keep, best=best)
             self.saved_step = trainer.steps
             self._status("running", checkpoint=path.name)
@@ -289,7 +290,7 @@ class Loop:
         seconds = max(time.monotonic() - self.began, 1e-9)
         weights = {}
         if self.saved_step:
-            folder = self.run.path / "checkpoints" / f"step_{self.saved_step}"
+            folder = self.run.path / CHECKPOINTS / f"step_{self.saved_step}"
             for role in trainer.plan.chosen:
                 stem = f"{role}.ema" if role in trainer.ema else role
                 weights[role] = str(folder / f"{stem}.safetensors")

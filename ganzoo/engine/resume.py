@@ -21,7 +21,7 @@ from ganzoo.observers import Voice
 from ganzoo.recipe import load_recipe
 from ganzoo.recipe.model import Recipe
 from ganzoo.recipe.resolved import flatten
-from ganzoo.run_files import RESOLVED, read_status
+from ganzoo.run_files import CHECKPOINTS, RESOLVED, read_status
 
 RESUMABLE = ("train.epochs", "train.cache", "train.workers", "data.root", "watch.", "out")
 """The keys in which the recipe of `run RECIPE --resume` may differ from the stored recipe. All keys
@@ -114,18 +114,18 @@ def find_start(path: Path) -> Start:
         DataError: when all checkpoints are damaged, or when none is left although one had been
             written. A run doesn't restart from the beginning without the user's request.
     """
-    folder, problems = checkpoint.newest_good(path / "checkpoints")
+    folder, problems = checkpoint.newest_good(path / CHECKPOINTS)
     written = _last_written(path)
     if folder is None:
         if written:
             raise DataError(
                 f"its checkpoints are missing, although one of step {written} was written",
-                where=str(path / "checkpoints"),
+                where=str(path / CHECKPOINTS),
                 hint="Restore them from a backup. To start over in a new run directory: "
                 f"ganzoo run {shlex.quote(str(path / RESOLVED))}",
             )
         problems.append("no checkpoint was written before: the run begins again at step 0")
-    elif written > max(checkpoint.steps(path / "checkpoints")):
+    elif written > max(checkpoint.steps(path / CHECKPOINTS)):
         problems.insert(0, f"step_{written} is missing, although status.json names it")
     progress = checkpoint.progress(folder) if folder else checkpoint.Progress(0, 0, 0.0)
     data = read_status(path).get("data")
@@ -179,8 +179,7 @@ def nothing_left(
         outcome = "stopped"
         reason = (
             f"--max-time {in_words(limits.seconds)} is a total, and the run has already trained "
-            "for "
-            f"{in_words(start.seconds)}"
+            f"for {in_words(start.seconds)}"
         )
         more = f"--max-time {in_words(2 * start.seconds)}"
     else:

@@ -14,7 +14,7 @@ from ganzoo.errors import DataError
 from ganzoo.files import read_checked
 from ganzoo.observers.metrics_log import read_lines
 from ganzoo.recipe.resolved import flatten
-from ganzoo.run_files import RESOLVED, no_run, read_status
+from ganzoo.run_files import RESOLVED, STATUS, no_run, read_status
 
 
 class _Score(BaseModel):
@@ -83,7 +83,7 @@ def last_values(document: Mapping[str, Any]) -> dict[str, float]:
 
 def summaries(folder: Path) -> list[dict[str, Any]]:
     """Return a row for each run below a folder, oldest first: run, recipe, state, step, data."""
-    paths = sorted(folder.rglob("status.json"), key=lambda path: (path.parent.name, str(path)))
+    paths = sorted(folder.rglob(STATUS), key=lambda path: (path.parent.name, str(path)))
     rows = []
     for path in paths:
         if (path.parent / RESOLVED).exists():

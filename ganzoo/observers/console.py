@@ -18,6 +18,7 @@ from ganzoo.api import hookimpl
 from ganzoo.interfaces import Outcome
 from ganzoo.observers.base import Observer
 from ganzoo.observers.user_log import Voice
+from ganzoo.run_files import CHECKPOINTS
 
 if TYPE_CHECKING:
     from ganzoo.engine.run_view import Run
@@ -130,7 +131,7 @@ class ConsoleObserver(Observer):
         self.voice.say(f"{outcome} at step {clock.step:,} ({clock.images:,} images)")
         if "sample" in self.saved:
             self.voice.say(f"  samples: {self.saved['sample']}")
-        folder = run.path / "checkpoints" / f"step_{clock.step}"
+        folder = run.path / CHECKPOINTS / f"step_{clock.step}"
         if folder.exists():
             for role in run.trainer.plan.task.serves:
                 stem = f"{role}.ema" if role in run.trainer.ema else role
