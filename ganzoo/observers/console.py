@@ -58,8 +58,8 @@ class ConsoleObserver(Observer):
         )
         made = trainer.session.resolved
         say(
-            f"  machine: {made.device}, {made.precision}, {made.ranks} processes, {made.threads} "
-            f"threads, {made.workers} loader workers"
+            f"  machine: {made.device}, {made.precision}; processes: {made.ranks}, "
+            f"threads: {made.threads}, loader workers: {made.workers}"
         )
         size = trainer.checkpoint_bytes() / 1e6
         kept = recipe.checkpoints.keep + 1 + bool(recipe.checkpoints.best)
