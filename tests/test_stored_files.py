@@ -85,7 +85,7 @@ def test_a_changed_weight_of_format_2_is_noticed(gradient: Path, tmp_path: Path)
     with safe_open(stored, "numpy") as file:
         card = file.metadata()
     tensors = load_file(stored)
-    name = sorted(tensors)[0]
+    name = min(tensors)
     tensors[name] = -tensors[name]
     copy = tmp_path / "changed.safetensors"
     save_file(tensors, copy, metadata=card)
