@@ -26,10 +26,10 @@ class Source:
     """Samples that are views with odd layouts; may draw, always or for odd indices."""
 
     fields: ClassVar = {
-        "image": Field((3, 4, 5), "image"),
-        "floats": Field((1, 2, 2), "image"),
-        "map": Field((4, 5), "labels"),
-        "label": Field((), "class", classes=10),
+        "image": Field((3, 4, 5), "ganzoo/image"),
+        "floats": Field((1, 2, 2), "ganzoo/image"),
+        "map": Field((4, 5), "ganzoo/labels"),
+        "label": Field((), "ganzoo/class", classes=10),
     }
 
     def __init__(self, draws: str = "never", length: int = LENGTH) -> None:

@@ -61,8 +61,8 @@ def make_run(folder, text='data = "inference_toy/data"\n', trained_on="inference
     checkpoint = run / "checkpoints" / "step_3"
     shape = (3, 12, 20)
     fields = {
-        "source": Field(shape, "image", palette=toy().PALETTE),
-        "target": Field(shape, "image"),
+        "source": Field(shape, "ganzoo/image", palette=toy().PALETTE),
+        "target": Field(shape, "ganzoo/image"),
     }
     card = WeightsCard(
         role="generator",
@@ -238,7 +238,7 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path, monkeypatch, n
 
 def test_a_role_that_leads_out_of_the_folder_is_refused(tmp_path, monkeypatch):
     recipe = make_recipe(tmp_path)
-    fields = {name: Field((3, 12, 20), "image") for name in ("source", "target")}
+    fields = {name: Field((3, 12, 20), "ganzoo/image") for name in ("source", "target")}
     assert plan_networks(recipe, fields).chosen.keys() == {"generator"}
     monkeypatch.setattr(toy().Paired, "roles", {"../generator": "generator"})
     with pytest.raises(PluginError, match=r"inference_toy/task names a network"):

@@ -37,7 +37,7 @@ class Network:
 
 
 CARD = SimpleNamespace(
-    fields={"source": Field((3, 4, 4), "image")},
+    fields={"source": Field((3, 4, 4), "ganzoo/image")},
     io=NetIO((3, 4, 4), (3, 4, 4)),
     recipe="tiny",
     step=1,

@@ -457,7 +457,7 @@ def test_data_may_propose_metrics_as_tables(tmp_path):
     assert [one.id for one in metrics_for(recipe, data)] == ["drawing_toy/gap", "drawing_toy/level"]
 
 
-IMAGE, POINTS = Field((3, 8, 8), "image"), Field((2,), "points")
+IMAGE, POINTS = Field((3, 8, 8), "ganzoo/image"), Field((2,), "ganzoo/points")
 
 
 @pytest.mark.parametrize(

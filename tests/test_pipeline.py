@@ -117,12 +117,12 @@ class Held:
     """A split in memory, of every kind of field; notes how often single samples are asked for."""
 
     fields: ClassVar = {
-        "bytes": Field((3, 4, 5), "image"),
-        "deep": Field((1, 2, 2), "image"),
-        "floats": Field((1, 2, 2), "image"),
-        "map": Field((4, 5), "labels"),
-        "point": Field((2,), "points"),
-        "label": Field((), "class", classes=10),
+        "bytes": Field((3, 4, 5), "ganzoo/image"),
+        "deep": Field((1, 2, 2), "ganzoo/image"),
+        "floats": Field((1, 2, 2), "ganzoo/image"),
+        "map": Field((4, 5), "ganzoo/labels"),
+        "point": Field((2,), "ganzoo/points"),
+        "label": Field((), "ganzoo/class", classes=10),
     }
 
     def __init__(self, arrays: bool = True) -> None:

@@ -326,7 +326,10 @@ def test_numbers_of_other_libraries_are_numbers(recipe, tmp_path):
             ("data.fault=fields",),
             "the `fields` of faulty_toy/data must be a dict of Field objects by name",
         ),
-        (("data.low=0",), "images from 0 to 1 as 'source', but ganzoo shows, saves and scores"),
+        (
+            ("data.ranged=true",),
+            "values from 0 to 1 as 'source', but ganzoo shows, saves and scores",
+        ),
         (('augment=[{use="faulty_toy/augment", fault="none"}]',), "the augment Augment returns"),
         (
             ('augment=[{use="faulty_toy/augment", fault="target"}]',),

@@ -38,7 +38,7 @@ def weights(tmp_path):
         revision=1,
         io=NetIO(shape, shape),
         task={"use": "inference_toy/task"},
-        fields={"source": Field(shape, "image"), "target": Field(shape, "image")},
+        fields={"source": Field(shape, "ganzoo/image"), "target": Field(shape, "ganzoo/image")},
         size_multiple=4,
     )
     torch.manual_seed(0)

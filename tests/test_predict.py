@@ -30,8 +30,8 @@ pytestmark = pytest.mark.usefixtures("toy_plugin")
 
 def make_weights(path, channels=3, out_channels=3, **changes):
     fields = {
-        "source": Field((channels, 12, 20), "image"),
-        "target": Field((out_channels, 12, 20), "image"),
+        "source": Field((channels, 12, 20), "ganzoo/image"),
+        "target": Field((out_channels, 12, 20), "ganzoo/image"),
     }
     card = WeightsCard(
         role="generator",
@@ -81,7 +81,7 @@ def test_any_size_is_kept(tmp_path, weights, height, width):
 def test_a_legal_size_is_the_network_itself_and_padding_mirrors(tmp_path, weights):
     _, trained = load_trained(weights, mode="running", device="cpu")
     pixels = read(write_image(tmp_path / "in.png", 12, 20))
-    image = to_tensor(pixels, Field((3, 12, 20), "image"))
+    image = to_tensor(pixels, Field((3, 12, 20), "ganzoo/image"))
     _, state = load_weights(weights)
     net = build_network(load_weights(weights)[0], state).eval()
     with torch.no_grad():
@@ -245,7 +245,7 @@ def test_commands_know_the_modes():
 
 def test_eight_bit_round_trip():
     pixels = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
-    assert np.array_equal(to_uint8(to_tensor(pixels, Field((1, 16, 16), "image"))), pixels)
+    assert np.array_equal(to_uint8(to_tensor(pixels, Field((1, 16, 16), "ganzoo/image"))), pixels)
 
 
 def test_five_channels_in_and_two_out_go_as_arrays(tmp_path):

@@ -34,7 +34,7 @@ from ganzoo.plugin_system import registry
 
 
 def make_card(**changes: Any) -> WeightsCard:
-    image = Field((3, 8, 8), "image", palette=((0, 0, 222), (255, 0, 0)))
+    image = Field((3, 8, 8), "ganzoo/image", palette=((0, 0, 222), (255, 0, 0)))
     card = WeightsCard(
         role="generator",
         kind="generator",
@@ -42,7 +42,7 @@ def make_card(**changes: Any) -> WeightsCard:
         revision=1,
         io=NetIO((3, 8, 8), (3, 8, 8)),
         task={"use": "toy/task"},
-        fields={"source": image, "target": Field((3, 8, 8), "image")},
+        fields={"source": image, "target": Field((3, 8, 8), "ganzoo/image")},
         data={"use": "toy/data", "direction": "right_to_left"},
         plugin={"distribution": "ganzoo-toy", "version": "0.3"},
         size_multiple=4,
@@ -367,10 +367,31 @@ def test_a_file_without_a_manifest_is_known_by_the_hash_in_its_card(tmp_path):
     with pytest.raises(DataError, match="sha256 in its card"):
         load_weights(path)
     # a file of before there were hashes is believed, as it always was
-    card = json.loads(make_card().to_json()) | {"format": 1}
+    card = json.loads(make_card().to_json()) | {"format": 1, "fields": of_format_2()}
     del card["sha256"]
     save_file(state, path, metadata={"ganzoo": json.dumps(card)})
     assert load_weights(path)[0] == dataclasses.replace(make_card(), format=1)
+
+
+def of_format_2(**changed: Any) -> dict[str, Any]:
+    """The fields of `make_card` as cards up to format 2 had them."""
+    fields = json.loads(make_card().to_json())["fields"]
+    for one in fields.values():
+        kind = one.pop("format").removeprefix("ganzoo/")
+        del one["range"]
+        one |= {"kind": kind, "low": -1.0, "high": 1.0, **changed}
+    return fields
+
+
+def test_fields_of_older_cards_are_read(tmp_path):
+    path = tmp_path / "old.safetensors"
+    card = json.loads(make_card().to_json()) | {"format": 2, "fields": of_format_2()}
+    save_file({"a": torch.zeros(1)}, path, metadata={"ganzoo": json.dumps(card)})
+    assert read_card(path) == dataclasses.replace(make_card(), format=2)
+    for wrong in (card | {"format": 3}, card | {"fields": of_format_2(low=0.0)}):
+        save_file({"a": torch.zeros(1)}, path, metadata={"ganzoo": json.dumps(wrong)})
+        with pytest.raises(DataError, match="card can't be read"):
+            read_card(path)
 
 
 WRONG = {
@@ -380,7 +401,7 @@ WRONG = {
     "revision": ["1", 1.5, True],
     "io": [{}, [], {"inputs": [3, 8], "outputs": "x", "classes": 0}],
     "task": [1, None],
-    "fields": [[], {"source": 1}, {"source": {"shape": [3, -8, 8], "kind": "image"}}],
+    "fields": [[], {"source": 1}, {"source": {"shape": [3, -8, 8], "format": "ganzoo/image"}}],
     "data": ["x"],
     "size_multiple": [0, -4, "4", 10**9],
     "inference": [{"mode": "x", "seed": 0}, {"mode": "paper"}, {"mode": "paper", "seed": "0"}],

@@ -19,14 +19,13 @@ def to_tensor(array: np.ndarray, field: Field) -> Tensor:
     """Convert one part of a sample, as its field says.
 
     Args:
-        array: an image H x W x C (uint8, uint16, or float already in [low, high]); labels H x W or
+        array: an image H x W x C (uint8, uint16, or float already in [-1, 1]); labels H x W or
             a class of any integer type; points (D,).
         field: what it is; its shape isn't looked at, since augmentation may have changed it.
 
     Returns:
-        image: float32, C x H x W; both ends of a file's range meet the field's low and high, so
-        that with -1 and 1 uint8 is x / 127.5 - 1 and uint16 x / 32767.5 - 1. labels,
-        class: int64. points: float32.
+        image: float32, C x H x W; both ends of a file's range meet -1 and 1, so that uint8 is
+        x / 127.5 - 1 and uint16 x / 32767.5 - 1. labels, class: int64. points: float32.
 
     Raises:
         DataError: when the array isn't what the field says, or holds floats that aren't finite.
@@ -51,7 +50,7 @@ def to_tensors(arrays: np.ndarray | Sequence[np.ndarray], field: Field) -> Tenso
     shape = tensor_shape(
         arrays[0].shape if isinstance(arrays, Sequence) else arrays.shape[1:], field
     )
-    dtype = torch.float32 if field.kind in ("image", "points") else torch.int64
+    dtype = torch.float32 if field.format in ("ganzoo/image", "ganzoo/points") else torch.int64
     made = torch.empty((len(arrays), *shape), dtype=dtype)
     if isinstance(arrays, Sequence):
         for place, array in zip(made, arrays, strict=True):
@@ -67,29 +66,30 @@ def tensor_shape(shape: tuple[int, ...], field: Field) -> tuple[int, ...]:
     Raises:
         DataError: when an array of this shape isn't what the field says.
     """
-    if field.kind == "image":
+    if field.format == "ganzoo/image":
         if len(shape) != 3:
             raise DataError(f"an image must be H x W x C, but this array is {_shape(shape)}")
         return shape[2], *shape[:2]
-    if field.kind != "points" and len(shape) != (2 if field.kind == "labels" else 0):
-        raise DataError(f"{field.kind} can't be an array of {_shape(shape)}")
+    if field.format != "ganzoo/points" and len(shape) != (
+        2 if field.format == "ganzoo/labels" else 0
+    ):
+        raise DataError(f"{field.format} can't be an array of {_shape(shape)}")
     return shape
 
 
 def _fill(made: Tensor, arrays: np.ndarray, field: Field) -> None:
     """Convert into a tensor that is there; both have an axis of samples first."""
-    if field.kind != "image":
-        if field.kind != "points" and arrays.dtype.kind not in "iu":
-            raise DataError(f"{field.kind} must be integers, but these are {arrays.dtype}")
+    if field.format != "ganzoo/image":
+        if field.format != "ganzoo/points" and arrays.dtype.kind not in "iu":
+            raise DataError(f"{field.format} must be integers, but these are {arrays.dtype}")
         np.copyto(made.numpy(), arrays, casting="unsafe")
         return
-    low, span = field.low, field.high - field.low
     if arrays.dtype == np.uint8:
-        made.copy_(torch.from_numpy(_planes(arrays))).div_(255 / span).add_(low)
+        made.copy_(torch.from_numpy(_planes(arrays))).div_(127.5).sub_(1)
     elif arrays.dtype == np.uint16:
         # In double precision: 1/32767.5 steps near -1 are within float32's last bits.
         deep = torch.from_numpy(np.moveaxis(arrays, 3, 1).astype(np.float64))
-        made.copy_(deep.div_(65535 / span).add_(low))
+        made.copy_(deep.div_(32767.5).sub_(1))
     elif arrays.dtype.kind == "f":
         np.copyto(made.numpy(), np.moveaxis(arrays, 3, 1), casting="unsafe")
     else:

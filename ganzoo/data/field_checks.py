@@ -19,7 +19,7 @@ def fields_of(data: Chosen, given: Any) -> Mapping[str, Field]:
 
     Raises:
         PluginError: when the value isn't a mapping of names to fields, when it is empty, or when an
-            image field has another range than -1 to 1.
+            field has a range of its own.
     """
     whole = isinstance(given, Mapping) and all(isinstance(one, Field) for one in given.values())
     if not whole or not given:
@@ -28,12 +28,12 @@ def fields_of(data: Chosen, given: Any) -> Mapping[str, Field]:
             hint=f"`ganzoo show {data.id}` names its plugin.",
         )
     for name, field in given.items():
-        if field.kind == "image" and (field.low, field.high) != (-1, 1):
+        if field.range is not None:
             raise PluginError(
-                f"{data.id} has images from {field.low:g} to {field.high:g} as {name!r}, but "
-                "ganzoo shows, saves and scores only images from -1 to 1",
-                hint=f"Its `fields` must have low = -1 and high = 1, and its floats must be "
-                f"scaled to that range. `ganzoo show {data.id}` names its plugin.",
+                f"{data.id} has values from {field.range[0]:g} to {field.range[1]:g} as {name!r}, "
+                "but ganzoo shows, saves and scores only the whole range of a file's type",
+                hint="Its `fields` must have no `range`, and its floats must be scaled to -1 to 1. "
+                f"`ganzoo show {data.id}` names its plugin.",
             )
     fields: Mapping[str, Field] = given
     return fields

@@ -45,7 +45,7 @@ class SplitReport:
         count: the number of samples.
         sizes: for each field, the number of samples of each size and depth before augmentation,
             such as `{"source": {"256 x 256 x 3 uint8": 400}}`.
-        fields: for each field, its kind and its shape after augmentation, as text.
+        fields: for each field, its format and its shape after augmentation, as text.
         files: the number of files of each field whose number of files may differ from `count`.
         ranges: for each image field, the smallest and largest value in the inspected files.
         dark: for each image field, the values of the files that will look almost black, by name.
@@ -189,8 +189,8 @@ def _times(shape: tuple[int, ...]) -> str:
 
 
 def _becomes(one: Field) -> str:
-    """Return the kind and shape of a field after augmentation, as text."""
-    words = f"{one.kind} {_times(one.shape)}"
+    """Return the format and shape of a field after augmentation, as text."""
+    words = f"{one.format.removeprefix('ganzoo/')} {_times(one.shape)}"
     if one.classes:
         words += f", {one.classes} classes"
     return words if one.aligned else f"{words}, no pair with the others"
@@ -214,8 +214,8 @@ def contact_sheet(
         The picture, or None where there is nothing to be drawn.
     """
     broken = broken or {}
-    clouds = [name for name, one in data.fields.items() if one.kind == "points"]
-    if any(one.kind in {"image", "labels"} for one in data.fields.values()):
+    clouds = [name for name, one in data.fields.items() if one.format == "ganzoo/points"]
+    if any(one.format in {"ganzoo/image", "ganzoo/labels"} for one in data.fields.values()):
         if len(broken) > rows:
             caption += f" · {rows} of {len(broken)} samples that can't be used"
         return grid(contact_sheet_rows(data, rows, broken), caption)
@@ -258,7 +258,11 @@ def contact_sheet_rows(
             else:
                 table.append({name: _reduced(one, largest) for name, one in pictures.items()})
         if said:
-            drawn = [name for name, one in data.fields.items() if one.kind in {"image", "labels"}]
+            drawn = [
+                name
+                for name, one in data.fields.items()
+                if one.format in {"ganzoo/image", "ganzoo/labels"}
+            ]
             square = notice(said)
             table.append(dict.fromkeys(drawn, np.full_like(square, 235)) | {drawn[0]: square})
     return table
@@ -267,10 +271,9 @@ def contact_sheet_rows(
 def _pictures(sample: Mapping[str, Tensor], fields: Mapping[str, Field]) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     for name, one in fields.items():
-        if one.kind == "image":
-            middle, half = (one.high + one.low) / 2, (one.high - one.low) / 2
-            found[name] = to_uint8((sample[name] - middle) / half)
-        elif one.kind == "labels":
+        if one.format == "ganzoo/image":
+            found[name] = to_uint8(sample[name])
+        elif one.format == "ganzoo/labels":
             found[name] = _coloured(sample[name].numpy(), one)
     return found
 

@@ -79,7 +79,7 @@ class PreparedData:
 
     def _dark(self, sample: Mapping[str, np.ndarray]) -> Iterator[str]:
         for name, field in self.fields.items():
-            if field.kind == "image" and sample[name].size:
+            if field.format == "ganzoo/image" and sample[name].size:
                 low, high = int(sample[name].min()), int(sample[name].max())
                 what = f"{name} of the first {self.split} sample, {self.name(0)},"
                 if said := dark(what, low, high, sample[name].dtype):
@@ -188,7 +188,7 @@ class PreparedData:
         return stage + 1, sample
 
     def sample(self, index: int, epoch: int = 0) -> dict[str, Tensor]:
-        """Return sample `index` as tensors without a batch axis, with images in [low, high].
+        """Return sample `index` as tensors without a batch axis, with images in [-1, 1].
 
         Raises:
             DataError: when the sample can't be read or, in training, differs in size from the first

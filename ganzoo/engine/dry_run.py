@@ -230,13 +230,13 @@ def _steps(built: Built, device: torch.device, count: int) -> None:
 
 
 def _batch(plan: Plan, count: int, device: torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
-    """Return a random batch with the shapes and kinds of the fields."""
+    """Return a random batch with the shapes and formats of the fields."""
     batch: dict[str, Tensor] = {}
     for name, field in plan.fields.items():
-        whole = field.kind in {"labels", "class"}
+        whole = field.format in {"ganzoo/labels", "ganzoo/class"}
         if whole:
             batch[name] = torch.zeros((count, *field.shape), dtype=torch.int64, device=device)
         else:
-            batch[name] = torch.rand((count, *field.shape), device=device, dtype=dtype)
-            batch[name] = field.low + (field.high - field.low) * batch[name]
+            random = torch.rand((count, *field.shape), device=device, dtype=dtype)
+            batch[name] = 2 * random - 1
     return batch

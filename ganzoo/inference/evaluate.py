@@ -299,7 +299,7 @@ def _fit_controls(
 
     Also without the training data, which is said: those held out may be there without them.
     """
-    if any(data.fields[name].kind != "image" for name in fields):
+    if any(data.fields[name].format != "ganzoo/image" for name in fields):
         return None
     try:
         train = trained_data(recipe, card, "train")

@@ -246,8 +246,8 @@ def _ending(path: Path) -> str:
     task = task_of(card)
     refuse_drawing(card, task, path)
     for verb, name in zip(("takes", "makes"), served(task, card.role), strict=True):
-        if card.fields[name].kind != "image":
+        if card.fields[name].format != "ganzoo/image":
             raise DataError(
-                f"its network {verb} {card.fields[name].kind}, not images", where=str(path)
+                f"its network {verb} {card.fields[name].format}, not images", where=str(path)
             )
     return ".png" if card.io.outputs[0] in PICTURE_CHANNELS else ARRAY

@@ -38,7 +38,7 @@ class _Output:
 
     path: Path
     form: Literal["picture", "array", "folder"]
-    kind: str
+    format: str
 
     def file(self, name: str) -> Path:
         return self.path / name if self.form == "folder" else self.path
@@ -103,7 +103,7 @@ def sample(
         raise UsageError(
             "--neighbours and --interpolate make different pictures: use only one of them"
         )
-    run = _run_of(path, output.kind) if neighbours else None
+    run = _run_of(path, output.format) if neighbours else None
     _check_free(output, count, overwrite=overwrite)
     hint = "Make fewer at once: lower -n, with another --seed for more."
     with memory_for(f"making {count} samples at once", hint=hint):
@@ -111,7 +111,7 @@ def sample(
         if label is not None:
             _set_label(drawn, label, sampler, path)
         made = finite(torch.cat(list(sampler(drawn, seed))))
-        shown = to_uint8(made) if output.kind == "image" else made.numpy()
+        shown = to_uint8(made) if output.format == "ganzoo/image" else made.numpy()
     labels = drawn[LABEL].tolist() if LABEL in drawn else None
     note = {
         **source_of(card, path),
@@ -141,19 +141,21 @@ def sample(
 
 
 def _output(out: Path, card: WeightsCard, field: str) -> _Output:
-    kind = card.fields[field].kind
+    field_format = card.fields[field].format
     forms: dict[str, Literal["picture", "array"]] = {".png": "picture", ".npy": "array"}
     suffix = out.suffix.lower()
-    output = _Output(out, forms.get(suffix, "folder"), kind)
-    if kind not in ("image", "points"):
-        raise UsageError(f"its network makes {kind}, but only images and points can be shown")
+    output = _Output(out, forms.get(suffix, "folder"), field_format)
+    if field_format not in ("ganzoo/image", "ganzoo/points"):
+        raise UsageError(
+            f"its network makes {field_format}, but only images and points can be shown"
+        )
     if output.form == "folder" and suffix and not out.is_dir():
         raise UsageError(
             f"samples are written as .png, .npy, or into a folder: {suffix} isn't known",
             where=str(out),
         )
     channels = card.io.outputs[0]
-    if kind == "image" and output.form != "array" and channels not in (1, 3, 4):
+    if field_format == "ganzoo/image" and output.form != "array" and channels not in (1, 3, 4):
         raise UsageError(
             f"its images have {channels} channels, but pictures have 1, 3 or 4",
             where=str(out),
@@ -174,7 +176,7 @@ def _check_free(output: _Output, count: int, *, overwrite: bool) -> None:
     files = [output.path]
     if output.form == "folder":
         names = ["samples.npy", "scatter.png"]
-        if output.kind == "image":
+        if output.format == "ganzoo/image":
             names = ["grid.png", *(f"{index:06d}.png" for index in range(count))]
         files = [output.path / name for name in names]
     there = [file for file in files if file.exists()]
@@ -186,14 +188,14 @@ def _check_free(output: _Output, count: int, *, overwrite: bool) -> None:
         )
 
 
-def _run_of(path: Path, kind: str) -> Path:
+def _run_of(path: Path, field_format: str) -> Path:
     """The run directory that weights lie in, for images' neighbours.
 
     Raises:
         UsageError: there's none, or these are no images.
     """
-    if kind != "image":
-        raise UsageError(f"--neighbours works for images, not for {kind}", where=str(path))
+    if field_format != "ganzoo/image":
+        raise UsageError(f"--neighbours works for images, not for {field_format}", where=str(path))
     for folder in path.resolve().parents:
         if (folder / RESOLVED).is_file():
             return folder
@@ -275,7 +277,7 @@ def _write(
     columns: int | None,
     found: _Found | None,
 ) -> None:
-    if output.form == "array" or (output.form == "folder" and output.kind == "points"):
+    if output.form == "array" or (output.form == "folder" and output.format == "ganzoo/points"):
         path = output.file("samples.npy")
         try:
             with replacing(path) as temporary, temporary.open("wb") as file:
@@ -284,7 +286,7 @@ def _write(
             raise EnvironmentFault(f"can't write this array: {error}", where=str(path)) from error
     if output.form == "array":
         return
-    if output.kind == "points":
+    if output.format == "ganzoo/points":
         picture = np.asarray(scatter(_clouds(shown, labels), caption))
         save_image(picture, output.file("scatter.png"), note=note)
         return

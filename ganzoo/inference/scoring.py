@@ -262,20 +262,20 @@ def _update(metric: Metric, batch: Mapping[str, Tensor], made: Tensor, name: str
 
 def _on_grid(value: Tensor, its_field: Field) -> Tensor:
     """An image, or several, on the 8-bit grid; all else as it is."""
-    if its_field.kind != "image":
+    if its_field.format != "ganzoo/image":
         return value
     return _from_levels(to_uint8(value))
 
 
 def _from_levels(levels: np.ndarray) -> Tensor:
     if levels.ndim == 3:
-        return to_tensor(levels, Field(levels.shape, "image"))
+        return to_tensor(levels, Field(levels.shape, "ganzoo/image"))
     return torch.stack([_from_levels(one) for one in levels])
 
 
 def as_made(made: Tensor, its_field: Field) -> Made:
     """What a network gave for one sample, as files hold it."""
-    return to_uint8(made) if its_field.kind == "image" else made.numpy()
+    return to_uint8(made) if its_field.format == "ganzoo/image" else made.numpy()
 
 
 def _as_tensor(made: Made) -> Tensor:

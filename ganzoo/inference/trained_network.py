@@ -221,7 +221,7 @@ def load_network(
     made = card.fields[served(task, card.role)[1]]
     # Pictures are put on the 8-bit grid, which is about as coarse as 16-bit floats; points are
     # kept as they come out, and bf16 has three digits.
-    used = pick_precision(precision, place, auto=None if made.kind == "image" else "fp32")
+    used = pick_precision(precision, place, auto=None if made.format == "ganzoo/image" else "fp32")
     net = build_network(card, state, where=str(path)).to(place)
     lower_weights(net, used)
     return card, task, net, used
@@ -247,7 +247,7 @@ def task_of(card: WeightsCard) -> Chosen:
     for name, shape in ((taken, card.io.inputs), (made, card.io.outputs)):
         if name in card.fields and len(shape) != len(card.fields[name].shape):
             raise DataError(
-                f"its card says that {name!r} is of kind {card.fields[name].kind}, and that its"
+                f"its card says that {name!r} is of format {card.fields[name].format}, and that its"
                 f" network has the shape {list(shape)} there"
             )
     return task

@@ -27,14 +27,15 @@ from typing_extensions import TypedDict
 import ganzoo
 from ganzoo.errors import EnvironmentFault
 from ganzoo.inference.modes import Mode
+from ganzoo.inference.older_cards import modern
 from ganzoo.interfaces import Field, NetIO, Role, Shape
 from ganzoo.plugin_system.option_errors import explain
 
-FORMAT = 2
+FORMAT = 3
 """Version of the card; a file with a higher one is refused, not guessed at. In 1 there was no
-`sha256`."""
+`sha256`; up to 2 fields had `kind`, `low` and `high`, see `ganzoo.inference.older_cards`."""
 
-_AXES = {"image": 3, "labels": 2, "points": 1, "class": 0}
+_AXES = {"ganzoo/image": 3, "ganzoo/labels": 2, "ganzoo/points": 1, "ganzoo/class": 0}
 _NAME = re.compile(r"([A-Za-z0-9_][A-Za-z0-9._-]*)?")
 _SHOWN = 5
 """Faults of a card that are named."""
@@ -57,12 +58,15 @@ def _checked_io(io: NetIO) -> NetIO:
 
 def _checked_field(one: Field) -> Field:
     _positive(one.shape, "the sizes of its shape")
-    axes = _AXES[one.kind]
-    if len(one.shape) != axes:
-        message = f"the shape of {one.kind} has {axes} axes, but this one has {len(one.shape)}"
+    axes = _AXES.get(one.format)
+    if axes is None:
+        message = f"the format must be one of {', '.join(_AXES)}, but it is {one.format[:80]!r}"
         raise ValueError(message)
-    if not one.low < one.high:
-        message = f"low must be less than high, but they are {one.low} and {one.high}"
+    if len(one.shape) != axes:
+        message = f"the shape of {one.format} has {axes} axes, but this one has {len(one.shape)}"
+        raise ValueError(message)
+    if one.range is not None:
+        message = f"range must be absent, but it is {one.range}"
         raise ValueError(message)
     return one
 
@@ -159,6 +163,8 @@ class WeightsCard:
                     f" is ganzoo {ganzoo.__version__}, which reads format {FORMAT}",
                     hint="Upgrade ganzoo to read this file.",
                 )
+            if version.format < 3:
+                text = json.dumps(modern(pydantic_core.from_json(text)))
             card = TypeAdapter(cls).validate_json(text)
             json.loads(text)  # it refuses numbers of thousands of digits, and `seal` calls it
         except pydantic.ValidationError as error:

@@ -35,7 +35,7 @@ class DataSource(Protocol):
     def __len__(self) -> int: ...
 
     def load(self, index: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
-        """Sample `index`: images as H x W x C uint8, uint16 or float32 (already in [low, high]),
+        """Sample `index`: images as H x W x C uint8, uint16 or float32 (already in [-1, 1]),
         labels as H x W integers, points as D float32, a class as a 0-d integer.
 
         A sample that draws nothing from `rng` must depend on `index` alone as long as the run

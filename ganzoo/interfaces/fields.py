@@ -18,12 +18,12 @@ class Field:
 
     Args:
         shape: without the batch axis.
-        kind: `image`: float in [low, high]; `labels`: integer map; `points`: float vector;
-            `class`: one integer.
-        low, high: range of an image's values. -1 and 1 alone for now: what shows, saves and scores
-            images knows no other, so that other ranges are refused.
+        format: what its values mean: `ganzoo/image`: float in [-1, 1]; `ganzoo/labels`: integer
+            map; `ganzoo/points`: float vector; `ganzoo/class`: one integer.
+        range: the values in files that meet -1 and 1; None: the whole range of the files' type.
+            Others are refused for now, since nothing shows, saves and scores them.
         palette: RGB colours (0 to 255) of the classes, when the image is a colour-coded label map.
-        classes: how many there are, of a `class` or of `labels`; 0 if that isn't known.
+        classes: how many there are, of a class or of a label map; 0 if that isn't known.
         aligned: whether it belongs to the sample's other fields. False: drawn apart from them
             (unpaired folders), so that nothing may compare the two.
         called: what a user calls it, such as its folder's name `cats`; "" where that is the
@@ -31,9 +31,8 @@ class Field:
     """
 
     shape: Shape
-    kind: Literal["image", "labels", "points", "class"]
-    low: float = -1.0
-    high: float = 1.0
+    format: str
+    range: tuple[float, float] | None = None
     palette: tuple[tuple[int, int, int], ...] = ()
     classes: int = 0
     aligned: bool = True

@@ -65,7 +65,7 @@ def _picture(run: Run, data: PreparedData, caption: str) -> Image.Image:
     recipe = run.recipe
     serves = recipe.task.load().serves
     count = min(recipe.watch.sample_count, len(data))
-    if all(data.fields[made].kind == "points" for _, made in serves.values()):
+    if all(data.fields[made].format == "ganzoo/points" for _, made in serves.values()):
         shown = _shown(run, data, range(min(MOST_POINTS, len(data))))
         return scatter(
             {name: _points(run, name, value) for name, value in shown.items()},

@@ -16,7 +16,7 @@ from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, requi
 
 Sample = Mapping[str, np.ndarray]
 
-_KINDS = ("image", "labels", "points", "class")
+_FORMATS = ("ganzoo/image", "ganzoo/labels", "ganzoo/points", "ganzoo/class")
 _CLASSES_OF = 256
 """Samples whose classes are looked at, at most."""
 
@@ -59,13 +59,12 @@ def check_data_fields(subject: Subject) -> None:
 
 
 def _fits(what: str, array: Any, field: Field, *, shape: bool) -> None:
-    require(field.kind in _KINDS, f"{what} is of the unknown kind {field.kind!r}")
+    require(field.format in _FORMATS, f"{what} is of the unknown format {field.format!r}")
     require(
-        isinstance(array, np.ndarray) or (field.kind == "class" and np.ndim(array) == 0),
+        isinstance(array, np.ndarray) or (field.format == "ganzoo/class" and np.ndim(array) == 0),
         f"{what} is a {type(array).__name__}, not an array",
     )
     array = np.asarray(array)
-    require(field.low < field.high, f"{what} has a range from {field.low} to {field.high}")
     try:
         tensor = to_tensor(array, field)
     except DataError as error:
@@ -80,16 +79,15 @@ def _fits(what: str, array: Any, field: Field, *, shape: bool) -> None:
     if array.dtype.kind == "f":
         require(np.isfinite(array).all(), f"{what} has values that aren't finite")
         require(
-            field.kind != "points" or array.dtype == np.float32,
+            field.format != "ganzoo/points" or array.dtype == np.float32,
             f"{what} is {array.dtype}: points are float32",
         )
-    if field.kind == "image" and array.dtype.kind == "f":
+    if field.format == "ganzoo/image" and array.dtype.kind == "f":
         require(array.dtype == np.float32, f"{what} is {array.dtype}: floats are float32")
-        slack = 1e-6 * (field.high - field.low)
+        slack = 2e-6
         require(
-            field.low - slack <= array.min() and array.max() <= field.high + slack,
-            f"{what} has values from {array.min():.4g} to {array.max():.4g}, and its field says "
-            f"{field.low:g} to {field.high:g}",
+            -1 - slack <= array.min() and array.max() <= 1 + slack,
+            f"{what} has values from {array.min():.4g} to {array.max():.4g}, not from -1 to 1",
         )
 
 
@@ -97,14 +95,16 @@ def _fits(what: str, array: Any, field: Field, *, shape: bool) -> None:
 def check_data_classes(subject: Subject) -> None:
     """A field of classes says how many there are, and no sample has another one."""
     source = opened(subject)
-    counted = {n: one for n, one in source.fields.items() if one.kind == "class" or one.classes}
+    counted = {
+        n: one for n, one in source.fields.items() if one.format == "ganzoo/class" or one.classes
+    }
     if not counted:
         raise NotApplicable("no field of it has classes")
     for name, field in counted.items():
         require(
             field.classes > 0,
             f"the field {name!r} is a class, and doesn't say of how many: Field((), "
-            '"class", classes=...), from which tasks build their networks',
+            '"ganzoo/class", classes=...), from which tasks build their networks',
         )
     for index in np.linspace(0, len(source) - 1, min(len(source), _CLASSES_OF)).astype(int):
         sample = loaded(source, int(index))

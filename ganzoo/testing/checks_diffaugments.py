@@ -328,5 +328,5 @@ def check_diffaugment_in_a_run(subject: Subject) -> None:
 def _judges_images(recipe: Recipe) -> bool:
     fields = open_data(recipe, "train").fields
     return recipe.networks.get("discriminator") is not None and any(
-        fields[name].kind == "image" for name in recipe.task.load().needs
+        fields[name].format == "ganzoo/image" for name in recipe.task.load().needs
     )

@@ -161,16 +161,16 @@ def _material(subject: Subject) -> _Material:
     def proposes(recipe: Recipe) -> bool:
         return _proposed(subject, open_data(recipe, "train").source) is not None
 
-    def makes(kind: str) -> Callable[[Recipe], bool]:
+    def makes(wanted: str) -> Callable[[Recipe], bool]:
         def fits(recipe: Recipe) -> bool:
             fields = open_data(recipe, "train").fields
             made = _made(recipe, fields)
-            return needs <= fields.keys() and made is not None and fields[made].kind == kind
+            return needs <= fields.keys() and made is not None and fields[made].format == wanted
 
         return fits
 
     refused: list[Exception] = []
-    for fits in (proposes, makes("image"), makes("points")):
+    for fits in (proposes, makes("ganzoo/image"), makes("ganzoo/points")):
         try:
             recipe = tiny_host(subject, put, fits)
         except NotApplicable:
@@ -214,16 +214,16 @@ def _proposed(subject: Subject, source: DataSource) -> Chosen | None:
 def _made(recipe: Recipe, fields: Mapping[str, Field]) -> str | None:
     """The field of images or points that the recipe's task makes."""
     made = (target for _, target in recipe.task.load().serves.values())
-    kinds = {"image", "points"}
-    return next((name for name in made if name in fields and fields[name].kind in kinds), None)
+    formats = {"ganzoo/image", "ganzoo/points"}
+    return next((name for name in made if name in fields and fields[name].format in formats), None)
 
 
 def _on_grid(value: Tensor, field: Field) -> Tensor:
-    return _image(to_uint8(value)) if field.kind == "image" else value
+    return _image(to_uint8(value)) if field.format == "ganzoo/image" else value
 
 
 def _image(pixels: np.ndarray) -> Tensor:
-    return to_tensor(pixels, Field(pixels.shape, "image"))
+    return to_tensor(pixels, Field(pixels.shape, "ganzoo/image"))
 
 
 def _scores(material: _Material, made: Sequence[Tensor], *, size: int = 1) -> Scores:

@@ -100,9 +100,9 @@ def check_task_io(subject: Subject) -> None:
 
 
 def _refuses_unfit(task: type[Task], options: Any, fields: Mapping[str, Field], name: str) -> None:
-    """A needed field of another kind gives a `DataError` or, if it was no image, shapes."""
-    was_image = fields[name].kind == "image"
-    other = Field((), "class") if was_image else Field((3, 8, 8), "image")
+    """A needed field of another format gives a `DataError` or, if it was no image, shapes."""
+    was_image = fields[name].format == "ganzoo/image"
+    other = Field((), "ganzoo/class") if was_image else Field((3, 8, 8), "ganzoo/image")
     refused = False
     for role in task.roles:
         try:
@@ -111,7 +111,7 @@ def _refuses_unfit(task: type[Task], options: Any, fields: Mapping[str, Field], 
             refused = True
         except Exception as error:
             message = (
-                f"io({role!r}) meets a {other.kind} as {name!r} and raises {error!r}: raise a "
+                f"io({role!r}) meets {other.format} as {name!r} and raises {error!r}: raise a "
                 "ganzoo.errors.DataError that says what the field must be"
             )
             raise CheckFailed(message) from error

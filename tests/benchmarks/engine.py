@@ -91,7 +91,7 @@ class Held:
         self.arrays = {
             name: random.integers(0, 256, shape, dtype=np.uint8) for name in ("source", "target")
         }
-        self.fields = {name: Field((3, size, size), "image") for name in self.arrays}
+        self.fields = {name: Field((3, size, size), "ganzoo/image") for name in self.arrays}
 
     def __len__(self) -> int:
         return _IMAGES

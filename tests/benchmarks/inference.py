@@ -62,7 +62,7 @@ def write_weights(path: Path) -> Path:
         revision=network.component.revision,
         io=NetIO(SHAPE, SHAPE),
         task=recipe.task.as_table(),
-        fields={"source": Field(SHAPE, "image"), "target": Field(SHAPE, "image")},
+        fields={"source": Field(SHAPE, "ganzoo/image"), "target": Field(SHAPE, "ganzoo/image")},
         size_multiple=256,
     )
     named = network.build(card.io).state_dict()

@@ -395,7 +395,7 @@ class Transposed(good.Squares):
 
     @property
     def fields(self):
-        return {name: Field((16, 16, 3), "image") for name in ("source", "target")}
+        return {name: Field((16, 16, 3), "ganzoo/image") for name in ("source", "target")}
 
 
 class Endless(good.Squares):
@@ -476,7 +476,7 @@ class Uncounted(good.Points):
 
     @property
     def fields(self):
-        return {**super().fields, "kind": Field((), "class")}
+        return {**super().fields, "kind": Field((), "ganzoo/class")}
 
 
 class CountsFromOne(good.Points):

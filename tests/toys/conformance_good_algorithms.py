@@ -89,7 +89,7 @@ class Duel(Task):
     @classmethod
     def io(cls, role, options, fields):
         for name in ("source", "target"):
-            if fields[name].kind != "image":
+            if fields[name].format != "ganzoo/image":
                 raise DataError("must be an image", where=name)
         source, target = fields["source"].shape, fields["target"].shape
         return NetIO(source, target) if role == "generator" else NetIO(target, (1,))
@@ -170,7 +170,7 @@ class Cloud(Task):
 
     @classmethod
     def io(cls, role, options, fields):
-        if fields["points"].kind != "points" or fields["kind"].kind != "class":
+        if fields["points"].format != "ganzoo/points" or fields["kind"].format != "ganzoo/class":
             raise DataError("must be points and their class")
         points, classes = fields["points"].shape, fields["kind"].classes
         return {
@@ -219,7 +219,7 @@ class Cycle(Task):
 
     @classmethod
     def io(cls, role, options, fields):
-        if any(fields[name].kind != "image" for name in "ab"):
+        if any(fields[name].format != "ganzoo/image" for name in "ab"):
             raise DataError("both must be images")
         a, b = fields["a"].shape, fields["b"].shape
         return {
@@ -436,7 +436,10 @@ class Squares:
 
     @property
     def fields(self):
-        return {"source": Field((3, 16, 16), "image"), "target": Field((3, 16, 16), "image")}
+        return {
+            "source": Field((3, 16, 16), "ganzoo/image"),
+            "target": Field((3, 16, 16), "ganzoo/image"),
+        }
 
     def __len__(self):
         return self.options.count
@@ -462,7 +465,7 @@ class Unpaired(Squares):
 
     @property
     def fields(self):
-        return {name: Field((3, 16, 16), "image", aligned=False) for name in "ab"}
+        return {name: Field((3, 16, 16), "ganzoo/image", aligned=False) for name in "ab"}
 
     def load(self, index, rng):
         a = super().load(index, rng)["source"]
@@ -477,7 +480,10 @@ class Points:
 
     @property
     def fields(self):
-        return {"points": Field((2,), "points"), "kind": Field((), "class", classes=3)}
+        return {
+            "points": Field((2,), "ganzoo/points"),
+            "kind": Field((), "ganzoo/class", classes=3),
+        }
 
     def __len__(self):
         return self.options.count

@@ -158,8 +158,8 @@ class Data:
         self.first = {"train": 0, "val": 1000, "test": 2000}[split]
         shape = (2,) if options.kind == "points" else (1, 8, 8)
         self.fields = {
-            "real": Field(shape, options.kind),
-            "label": Field((), "class", classes=2),
+            "real": Field(shape, f"ganzoo/{options.kind}"),
+            "label": Field((), "ganzoo/class", classes=2),
         }
 
     def __len__(self):
@@ -189,7 +189,7 @@ class Pairs:
         self.first = {"train": 0, "val": 1000, "test": 2000}[split]
         aligned = options.hidden == "never" or (options.hidden == "train" and split != "train")
         self.fields = {
-            name: Field((3, 8, 8), "image", aligned=aligned) for name in ("source", "target")
+            name: Field((3, 8, 8), "ganzoo/image", aligned=aligned) for name in ("source", "target")
         }
 
     def __len__(self):

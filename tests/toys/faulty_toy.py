@@ -29,7 +29,7 @@ class Wide(Options):
     val: int = 2
     test: int = 2
     fault: str = ""
-    low: float = -1.0
+    ranged: bool = False
 
 
 class Net(nn.Conv2d):
@@ -161,7 +161,7 @@ class Data:
     def fields(self):
         if self.options.fault == "fields":
             return None
-        field = Field((3, 4, 4), "image", low=self.options.low)
+        field = Field((3, 4, 4), "ganzoo/image", range=(0, 1) if self.options.ranged else None)
         return {"source": field, "target": field}
 
     def __len__(self):

@@ -93,9 +93,9 @@ class Data:
         self.options = options
         self.first = {"train": 0, "val": 1000, "test": 2000}[split]
         self.fields = {
-            "source": Field((options.channels, 12, 20), "image", palette=PALETTE),
-            "target": Field((3, 12, 20), "image"),
-            "labels": Field((12, 20), "labels"),
+            "source": Field((options.channels, 12, 20), "ganzoo/image", palette=PALETTE),
+            "target": Field((3, 12, 20), "ganzoo/image"),
+            "labels": Field((12, 20), "ganzoo/labels"),
         }
 
     def __len__(self):

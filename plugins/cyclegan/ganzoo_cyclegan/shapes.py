@@ -49,7 +49,7 @@ class Shapes:
     def fields(self) -> Mapping[str, Field]:
         """Return the shapes and kinds of `source` and `target`."""
         shape = (3, self.options.size, self.options.size)
-        return {"source": Field(shape, "image"), "target": Field(shape, "image")}
+        return {"source": Field(shape, "ganzoo/image"), "target": Field(shape, "ganzoo/image")}
 
     def __len__(self) -> int:
         return self._count

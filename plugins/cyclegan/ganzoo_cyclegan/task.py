@@ -55,9 +55,9 @@ class Unpaired(Task):
         """
         source, target = fields["source"], fields["target"]
         for name in ("source", "target"):
-            if fields[name].kind != "image":
+            if fields[name].format != "ganzoo/image":
                 raise DataError(
-                    f"must be an image, but it is of kind {fields[name].kind}",
+                    f"must be an image, but it is of format {fields[name].format}",
                     hint="cyclegan/unpaired maps images to images",
                     where=name,
                 )

@@ -151,7 +151,7 @@ def test_relativistic_losses_get_real_images_in_the_generators_turn():
 
 
 def image(channels, height, width):
-    return Field((channels, height, width), "image", aligned=False)
+    return Field((channels, height, width), "ganzoo/image", aligned=False)
 
 
 def test_shapes_come_from_the_data():
@@ -176,7 +176,10 @@ def test_identity_between_other_channels_is_refused_in_words():
 
 @pytest.mark.parametrize(
     ("target", "message"),
-    [(image(3, 8, 8), "source is 12 x 8 and target 8 x 8"), (Field((8, 12), "labels"), "labels")],
+    [
+        (image(3, 8, 8), "source is 12 x 8 and target 8 x 8"),
+        (Field((8, 12), "ganzoo/labels"), "labels"),
+    ],
 )
 def test_unfit_data_are_refused_by_name(target, message):
     fields = {"source": image(3, 8, 12), "target": target}

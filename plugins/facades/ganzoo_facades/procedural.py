@@ -48,9 +48,9 @@ class ProceduralFacades:
         """Return the shapes, kinds and palette of `source`, `target` and `labels`."""
         size = self.options.size
         return {
-            "source": Field((3, size, size), "image", palette=PALETTE),
-            "target": Field((3, size, size), "image"),
-            "labels": Field((size, size), "labels"),
+            "source": Field((3, size, size), "ganzoo/image", palette=PALETTE),
+            "target": Field((3, size, size), "ganzoo/image"),
+            "labels": Field((size, size), "ganzoo/labels"),
         }
 
     def __len__(self) -> int:

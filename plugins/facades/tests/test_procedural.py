@@ -63,7 +63,7 @@ def test_fields_say_what_samples_are():
     assert data.fields["source"].palette == PALETTE
     assert data.fields["target"].palette == ()
     assert data.fields["labels"].shape == (48, 48)
-    assert data.fields["labels"].kind == "labels"
+    assert data.fields["labels"].format == "ganzoo/labels"
     assert data.metrics == ("facades/label_recovery", "images/colour_error")
     assert any("procedural" in note for note in data.notes)
 

@@ -168,8 +168,8 @@ class _Labelled:
         """Return `real`, a gray image, and `label`, the digit that it shows."""
         size = self.options.size
         return {
-            "real": Field((1, size, size), "image"),
-            "label": Field((), "class", classes=CLASSES),
+            "real": Field((1, size, size), "ganzoo/image"),
+            "label": Field((), "ganzoo/class", classes=CLASSES),
         }
 
     @property

@@ -36,7 +36,7 @@ class Mixture:
     @property
     def fields(self) -> Mapping[str, Field]:
         """Return `real`, two coordinates."""
-        return {"real": Field((2,), "points")}
+        return {"real": Field((2,), "ganzoo/points")}
 
     @property
     def metrics(self) -> tuple[Mapping[str, Any], ...]:

@@ -35,7 +35,7 @@ class StackedDigits:
     @property
     def fields(self) -> Mapping[str, Field]:
         """Return `real`, an RGB image."""
-        return {"real": Field((3, self.options.size, self.options.size), "image")}
+        return {"real": Field((3, self.options.size, self.options.size), "ganzoo/image")}
 
     @property
     def arrays(self) -> Mapping[str, np.ndarray]:

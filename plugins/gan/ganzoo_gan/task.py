@@ -45,9 +45,9 @@ class FromNoise(Task):
                 the classes aren't known.
         """
         real = fields["real"]
-        if real.kind not in {"image", "points"}:
+        if real.format not in {"ganzoo/image", "ganzoo/points"}:
             raise DataError(
-                f"must be an image or points, but it is of kind {real.kind}",
+                f"must be an image or points, but it is of format {real.format}",
                 hint="gan/from_noise generates images or points",
                 where="real",
             )
@@ -136,9 +136,9 @@ def _classes(fields: Mapping[str, Field]) -> int:
             hint=f"Their fields are: {', '.join(fields)}. Set task.conditional = false, or take "
             "data with classes.",
         )
-    if label.kind != "class":
+    if label.format != "ganzoo/class":
         raise DataError(
-            f"must be a class, but it is of kind {label.kind}",
+            f"must be a class, but it is of format {label.format}",
             hint="gan/from_noise takes one class index for each sample",
             where="label",
         )

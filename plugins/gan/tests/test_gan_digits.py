@@ -98,8 +98,8 @@ def test_padded_digits_keep_every_value_and_halved_ones_the_mean():
 def test_fields_arrays_and_samples_agree(source, size):
     data = opened(source, "val", size)
     real, label = data.fields["real"], data.fields["label"]
-    assert (real.shape, real.kind) == ((1, size, size), "image")
-    assert (label.shape, label.kind, label.classes) == ((), "class", 10)
+    assert (real.shape, real.format) == ((1, size, size), "ganzoo/image")
+    assert (label.shape, label.format, label.classes) == ((), "ganzoo/class", 10)
     arrays = data.arrays
     assert arrays["real"].dtype == np.uint8
     assert len(arrays["real"]) == len(arrays["label"]) == len(data)

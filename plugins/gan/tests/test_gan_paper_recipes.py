@@ -60,7 +60,7 @@ def data(tmp_path, monkeypatch):
 def test_a_recipe_is_what_it_claims(name):
     side, parameters, batch_size, betas, critic_steps, losses = TABLE[name]
     recipe = load_recipe(PAPER / f"{name}.toml")
-    plan = plan_networks(recipe, {"real": Field((3, side, side), "image")})
+    plan = plan_networks(recipe, {"real": Field((3, side, side), "ganzoo/image")})
     with torch.device("meta"):
         for role, number in zip(("generator", "discriminator"), parameters, strict=True):
             network = build_network(plan.chosen[role], plan.io[role], 0, role)
@@ -127,7 +127,10 @@ def test_a_recipe_trains_on_images_laid_out_as_it_says(name, data, tmp_path):
 def test_classes_by_two_settings(data, tmp_path):
     settings = ("data.classes=true", "task.conditional=true")
     recipe = load_recipe(PAPER / "sngan_cifar10.toml", settings)
-    fields = {"real": Field((3, 32, 32), "image"), "label": Field((), "class", classes=10)}
+    fields = {
+        "real": Field((3, 32, 32), "ganzoo/image"),
+        "label": Field((), "ganzoo/class", classes=10),
+    }
     plan = plan_networks(recipe, fields)
     assert {io.classes for io in plan.io.values()} == {10}
 

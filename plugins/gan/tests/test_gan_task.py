@@ -22,9 +22,9 @@ from ganzoo_gan.losses import Vanilla
 from ganzoo_gan.task import FromNoise
 from ganzoo_gan.task_options import FromNoiseOptions
 
-POINTS = Field((2,), "points")
-IMAGES = Field((1, 8, 8), "image")
-LABEL = Field((), "class", classes=3)
+POINTS = Field((2,), "ganzoo/points")
+IMAGES = Field((1, 8, 8), "ganzoo/image")
+LABEL = Field((), "ganzoo/class", classes=3)
 
 
 class Linear(nn.Module):
@@ -170,10 +170,13 @@ def test_shapes_follow_the_data():
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({"real": Field((8, 8), "labels")}, "image or points"),
+        ({"real": Field((8, 8), "ganzoo/labels")}, "image or points"),
         ({"real": POINTS}, "no field `label`"),
-        ({"real": POINTS, "label": Field((), "class")}, "how many classes"),
-        ({"real": POINTS, "label": Field((8, 8), "labels", classes=3)}, "of kind labels"),
+        ({"real": POINTS, "label": Field((), "ganzoo/class")}, "how many classes"),
+        (
+            {"real": POINTS, "label": Field((8, 8), "ganzoo/labels", classes=3)},
+            "of format ganzoo/labels",
+        ),
     ],
 )
 def test_data_that_do_not_fit_are_refused_with_advice(fields, told):

@@ -127,9 +127,11 @@ class ImageFolder:
         """Return `real`, in the size of the first image, and `label` with `classes`."""
         if not self._fields:
             size = image_size(self.images[0].path)
-            self._fields = {"real": Field((CHANNEL_COUNT[self.options.channels], *size), "image")}
+            self._fields = {
+                "real": Field((CHANNEL_COUNT[self.options.channels], *size), "ganzoo/image")
+            }
             if self.classes:
-                self._fields["label"] = Field((), "class", classes=len(self.classes))
+                self._fields["label"] = Field((), "ganzoo/class", classes=len(self.classes))
         return self._fields
 
     def __len__(self) -> int:

@@ -55,7 +55,10 @@ class SideBySide:
         if not self._fields:
             height, width = self._half(self.files[0])
             shape = (CHANNEL_COUNT[self.options.channels], height, width)
-            self._fields = {"source": Field(shape, "image"), "target": Field(shape, "image")}
+            self._fields = {
+                "source": Field(shape, "ganzoo/image"),
+                "target": Field(shape, "ganzoo/image"),
+            }
         return self._fields
 
     def __len__(self) -> int:

@@ -93,7 +93,7 @@ class TwoFolders:
                 "target": self.options.target_channels,
             }
             self._fields = {
-                name: Field((CHANNEL_COUNT[channels[name]], *sizes[name]), "image")
+                name: Field((CHANNEL_COUNT[channels[name]], *sizes[name]), "ganzoo/image")
                 for name in channels
             }
         return self._fields

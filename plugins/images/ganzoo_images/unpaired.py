@@ -88,7 +88,7 @@ class Unpaired:
             self._fields = {
                 name: Field(
                     (CHANNEL_COUNT[channels], *image_size(files[0])),
-                    "image",
+                    "ganzoo/image",
                     aligned=False,
                     called=getattr(self.options, name),
                 )

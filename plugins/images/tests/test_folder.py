@@ -53,7 +53,7 @@ def pets(tmp_path):
 def test_images_below_a_folder_are_taken_together(pets):
     source = opened(pets)
     assert names(source) == ["2_0", "2_1", "2_2", "10_0", "10_1", "10_2"]
-    assert source.fields == {"real": Field((3, 4, 6), "image")}
+    assert source.fields == {"real": Field((3, 4, 6), "ganzoo/image")}
     sample = load(source, 4)
     assert set(sample) == {"real"}
     assert (sample["real"] == 11).all()
@@ -64,7 +64,7 @@ def test_images_below_a_folder_are_taken_together(pets):
 def test_classes_are_the_subfolders_of_all_splits_in_the_order_of_their_names(pets):
     train, test = opened(pets, classes=True), opened(pets, "test", classes=True)
     assert train.classes == test.classes == ("2", "10", "11")
-    assert train.fields["label"] == Field((), "class", classes=3)
+    assert train.fields["label"] == Field((), "ganzoo/class", classes=3)
     assert labels(train) == {"2_0": 0, "2_1": 0, "2_2": 0, "10_0": 1, "10_1": 1, "10_2": 1}
     # The control: numbered by what the split itself has, 11 would be told from 10 in train alone.
     assert labels(test)["11_0"] == 2

@@ -18,7 +18,7 @@ from ganzoo.interfaces import Clock, Field
 from ganzoo.recipe import load_recipe
 
 RECIPES = Path(__file__).parents[3] / "recipes"
-FACADES = {name: Field((3, 256, 256), "image") for name in ("source", "target")}
+FACADES = {name: Field((3, 256, 256), "ganzoo/image") for name in ("source", "target")}
 
 UNET, ENCODER_DECODER = "pix2pix/unet", "pix2pix/encoder_decoder"
 # recipe: (generator, its terms, the discriminator's input channels and field, batch size)
@@ -196,16 +196,16 @@ def test_an_adversarial_term_without_a_discriminator_is_refused():
 
 def test_a_size_that_the_unet_cannot_take_is_refused_with_the_nearest_legal_ones():
     recipe = load_recipe(RECIPES / "pix2pix_facades.toml")
-    odd = {name: Field((3, 300, 256), "image") for name in ("source", "target")}
+    odd = {name: Field((3, 300, 256), "ganzoo/image") for name in ("source", "target")}
     with pytest.raises(RecipeError, match="multiples of 256") as caught:
         plan_networks(recipe, odd)
     assert "height 256 or 512" in caught.value.hint
     assert "depth" not in caught.value.hint  # two halvings make no U-Net
-    small = {name: Field((3, 128, 192), "image") for name in ("source", "target")}
+    small = {name: Field((3, 128, 192), "ganzoo/image") for name in ("source", "target")}
     with pytest.raises(RecipeError) as caught:
         plan_networks(recipe, small)
     assert "For these images set generator.depth = 6." in caught.value.hint
-    small = {name: Field((3, 128, 128), "image") for name in ("source", "target")}
+    small = {name: Field((3, 128, 128), "ganzoo/image") for name in ("source", "target")}
     with pytest.raises(RecipeError) as caught:
         plan_networks(recipe, small)
     assert "For these images set generator.depth = 7." in caught.value.hint

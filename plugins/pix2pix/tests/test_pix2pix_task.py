@@ -208,7 +208,7 @@ def test_an_adversarial_term_without_a_discriminator_is_refused():
 
 
 def image(channels: int, height: int, width: int) -> Field:
-    return Field((channels, height, width), "image")
+    return Field((channels, height, width), "ganzoo/image")
 
 
 def test_shapes_come_from_the_data():
@@ -228,8 +228,8 @@ def test_images_of_two_sizes_are_refused():
 
 
 def test_what_is_no_image_is_refused_by_name():
-    fields = {"source": Field((64, 64), "labels"), "target": image(3, 64, 64)}
-    with pytest.raises(DataError, match="kind labels") as caught:
+    fields = {"source": Field((64, 64), "ganzoo/labels"), "target": image(3, 64, 64)}
+    with pytest.raises(DataError, match="format ganzoo/labels") as caught:
         Paired.io("generator", PairedOptions(), fields)
     assert caught.value.where == "source"
 
