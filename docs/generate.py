@@ -28,7 +28,7 @@ from ganzoo.plugin_system.hookspecs import DiscoverySpecs, RunSpecs
 from ganzoo.plugin_system.registry import current
 from ganzoo.recipe.describe_options import describe
 from ganzoo.recipe.find_recipe import shipped_recipes
-from ganzoo.recipe.validate import SETTINGS
+from ganzoo.recipe.model import SETTINGS
 
 ROOT = Path(__file__).parents[1]
 PART = re.compile(r"(<!-- generated: ([^>]+?) -->\n).*?(<!-- end -->)", re.DOTALL)

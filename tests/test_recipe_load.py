@@ -517,6 +517,12 @@ SETS = {
     "optimizer.clip": ["1", "0.5", "{from=2, to=1, shape='cosine'}"],
     "optimizer.betas": ["[{from=0, to=0.9}, 0.99]"],
     "ema.half_life": ["{from=1, to=1e4, shape='log'}"],
+    "networks.generator_ab": [
+        "none",
+        "naming_toy/net2",
+        "{use='naming_toy/net', depth=2, preset='deep'}",
+    ],
+    "ema.roles": ["['generator_ab']"],
     "players.critic": ["{}", "{lr=1e-5, clip=2, schedule={warmup=0.1}}"],
     "watch.validate": ["2 epochs"],
     "summary": ["'x = 1 # y'"],

@@ -37,10 +37,10 @@ from ganzoo.plugin_system.component_choice import ChoiceError
 from ganzoo.plugin_system.discovery import CORE, PluginRecord, discover
 from ganzoo.plugin_system.registry import Registry
 from ganzoo.recipe import RecipeProblems, load_document, load_recipe, parse_every, shipped_recipes
+from ganzoo.recipe.model import SETTINGS
 from ganzoo.recipe.option_schema import demands_of, table_of
 from ganzoo.recipe.resolved import KEYS
 from ganzoo.recipe.schema import FILE, HELP, component_schema, recipe_schema, schema_text
-from ganzoo.recipe.validate import SETTINGS
 
 ROOT = Path(__file__).parents[1]
 TOY = Path(__file__).parent / "toys" / "naming_toy.py"

@@ -22,7 +22,9 @@ from ganzoo.plugin_system.registry import CORE_KEYS, Entry, Registry, current
 from ganzoo.recipe import shipped_recipes
 from ganzoo.recipe.describe_options import OptionHelp, describe
 from ganzoo.recipe.load import read_merged
+from ganzoo.recipe.merge import Source, build, plain
 from ganzoo.recipe.resolved import NETWORKS
+from ganzoo.recipe.role_tables import with_whole_roles
 from ganzoo.recipe.validate import DEFAULT_METRICS
 
 
@@ -91,7 +93,7 @@ def _uses_of_recipes(registry: Registry) -> dict[str, set[tuple[str, str]]]:
     for name, file in shipped_recipes(registry).items():
         try:
             recipe = read_merged(file, registry, places=False)
-            used[name] = set().union(*(uses(*one) for one in _components(recipe)))
+            used[name] = set().union(*(uses(*one) for one in _components(recipe, registry)))
         except GanzooError:
             failed.append(name)
     if failed:
@@ -99,7 +101,7 @@ def _uses_of_recipes(registry: Registry) -> dict[str, set[tuple[str, str]]]:
     return used
 
 
-def _components(recipe: Mapping[str, Any]) -> Iterator[tuple[Kind, Any]]:
+def _components(recipe: Mapping[str, Any], registry: Registry) -> Iterator[tuple[Kind, Any]]:
     """Yield the kind and the value of each component that a recipe names.
 
     Keys in the table of a component that belong to the core are left out.
@@ -116,6 +118,11 @@ def _components(recipe: Mapping[str, Any]) -> Iterator[tuple[Kind, Any]]:
                     yield kind, one["fallback"]
             else:
                 yield kind, one
+    if "networks" in recipe:
+        whole, kinds = with_whole_roles(build(recipe, Source("recipe"), {}), registry)
+        for role, table in plain(whole)["networks"].items():
+            if role in kinds:
+                yield kinds[role], table
 
 
 def _source(target: str) -> tuple[str, int | None]:

@@ -96,13 +96,10 @@ def try_step(built: Built, *, on_meta: bool) -> None:
             which torch imports the modules for meta tensors.
 
     Raises:
-        RecipeError: when networks, loss and task don't fit together (the error contains the
-            cause), or when the recipe enables EMA but networks that are used would have none.
+        RecipeError: when networks, loss and task don't fit together; the error contains the cause.
         PluginError: when a term isn't a single number or doesn't depend on its player's weights,
             or when a step gives no player a turn.
     """
-    if built.recipe.ema.enabled:
-        _check_averages(built.recipe, built.plan)
     count = built.recipe.train.batch_size
     with isolated(0), parts_named(built.recipe, built.plan):
         if not on_meta:
@@ -185,22 +182,6 @@ class _Together(nn.Module):
 
     def forward(self) -> None:
         self.function()
-
-
-def _check_averages(recipe: Recipe, plan: Plan) -> None:
-    """Check that each network that is used after the training would have an EMA.
-
-    Otherwise its plain weights would be used without a message.
-    """
-    averaged = [role for role in plan.chosen if plan.task.roles[role] == "generator"]
-    plain = [role for role in plan.task.serves if role in plan.chosen and role not in averaged]
-    if plain or not averaged:
-        where = f"{plain[0]} is a [{plan.task.roles[plain[0]]}]" if plain else "there is none"
-        raise RecipeError(
-            f"[ema] averages the weights of generators; in {recipe.task.id} {where}",
-            where=recipe.name,
-            hint="Set ema.enabled = false.",
-        )
 
 
 def _steps(built: Built, device: torch.device, count: int) -> None:

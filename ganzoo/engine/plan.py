@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ganzoo.api import Chosen, NetOptions
 from ganzoo.errors import DataError, PluginError, RecipeError
 from ganzoo.interfaces import Field, NetIO, Task
+from ganzoo.plugin_system.suggestions import did_you_mean
 from ganzoo.recipe.model import Optimizer, Recipe
 
 _ROLE = re.compile(r"[A-Za-z0-9_-]+")
@@ -26,6 +27,7 @@ class Plan:
         io: the shapes of each role.
         players: the players that have a network, with their roles.
         fields: the fields of the data after augmentation.
+        averaged: the roles whose weights are averaged, if `ema.enabled` is set.
     """
 
     task: type[Task]
@@ -33,13 +35,15 @@ class Plan:
     io: Mapping[str, NetIO]
     players: Mapping[str, tuple[str, ...]]
     fields: Mapping[str, Field]
+    averaged: tuple[str, ...]
 
 
 def plan_networks(recipe: Recipe, fields: Mapping[str, Field]) -> Plan:
     """Determine which networks a recipe trains, and their shapes.
 
     Raises:
-        RecipeError: when a table is missing or unused, a player is unknown, or a network doesn't
+        RecipeError: when a table is missing or unused, a role or player is unknown, a role's
+            network is of another kind, a role of `ema.roles` has no network, or a network doesn't
             support the size of the images.
         DataError: when the data lack a field that the task needs, or aren't the pairs that it
             needs.
@@ -64,15 +68,7 @@ def plan_networks(recipe: Recipe, fields: Mapping[str, Field]) -> Plan:
             "belong to its sample's other fields",
             hint="Use paired data, or a task for unpaired data.",
         )
-    chosen: dict[str, Chosen] = {}
-    for role, table in task.roles.items():
-        entry = recipe.networks.get(table)
-        if entry is not None:
-            chosen[role] = entry
-        elif role not in task.optional:
-            raise RecipeError(
-                f"{recipe.task.id} needs a [{table}] table for its {role}", where=recipe.name
-            )
+    chosen = _networks(recipe, task)
     unused = sorted(set(recipe.networks) - set(task.roles.values()))
     if unused:
         raise RecipeError(
@@ -94,8 +90,79 @@ def plan_networks(recipe: Recipe, fields: Mapping[str, Field]) -> Plan:
         )
     io = {role: _io(recipe.task, role, fields) for role in chosen}
     for role, component in chosen.items():
-        _check_size(task.roles[role], component, io[role])
-    return Plan(task, chosen, io, players, fields)
+        table = f"networks.{role}" if role in recipe.roles else task.roles[role]
+        _check_size(table, component, io[role])
+    return Plan(task, chosen, io, players, fields, _averaged(recipe, task, chosen))
+
+
+def _networks(recipe: Recipe, task: type[Task]) -> dict[str, Chosen]:
+    """Return the network of each role, by the role's own table or the default one of its kind."""
+    name = recipe.task.id
+    for role, entry in recipe.roles.items():
+        if role not in task.roles:
+            raise RecipeError(
+                f"[networks.{role}]: {name} has no role {role!r}",
+                where=str(entry.place),
+                hint=_known_roles(role, task.roles),
+            )
+        kind = task.roles[role]
+        if entry.chosen is not None and entry.kind != kind:
+            raise RecipeError(
+                f"[networks.{role}]: {entry.chosen.id} is a {entry.kind}, but the {role} of {name} "
+                f"is a {kind}",
+                where=str(entry.place),
+                hint=f"Name a {kind} by `use` in this table; `ganzoo list {kind}` lists them.",
+            )
+    chosen: dict[str, Chosen] = {}
+    for role, kind in task.roles.items():
+        network = recipe.network_of(role, kind)
+        if network is not None:
+            chosen[role] = network
+        elif role in task.optional:
+            continue
+        elif role in recipe.roles:
+            raise RecipeError(
+                f'[networks.{role}]: {name} needs its {role}, so it can\'t be "none"',
+                where=str(recipe.roles[role].place),
+            )
+        else:
+            raise RecipeError(
+                f"{name} needs a [{kind}] table for its {role}",
+                where=recipe.name,
+                hint=f"A table [networks.{role}] with `use` is for this role alone.",
+            )
+    return chosen
+
+
+def _known_roles(role: str, known: Iterable[str]) -> str:
+    listed = f"Its roles are: {', '.join(known)}."
+    return "\n".join(filter(None, (did_you_mean(role, known), listed)))
+
+
+def _averaged(recipe: Recipe, task: type[Task], chosen: Mapping[str, Chosen]) -> tuple[str, ...]:
+    """Return the roles of `ema.roles`; by default those that are used after the training."""
+    wanted = recipe.ema.roles
+    where = str(recipe.origins.get(("ema", "roles"), recipe.name))
+    if wanted is None:
+        served = tuple(role for role in task.serves if role in chosen)
+        if recipe.ema.enabled and not served:
+            raise RecipeError(
+                f"[ema]: {recipe.task.id} uses no network after the training, so none is averaged",
+                where=recipe.name,
+                hint=f"Name the roles in ema.roles, or set ema.enabled = false. "
+                f"Its roles are: {', '.join(chosen)}.",
+            )
+        return served
+    for role in wanted:
+        if role not in task.roles:
+            raise RecipeError(
+                f"ema.roles: {recipe.task.id} has no role {role!r}",
+                where=where,
+                hint=_known_roles(role, task.roles),
+            )
+        if role not in chosen:
+            raise RecipeError(f"ema.roles: the recipe has no network for {role}", where=where)
+    return tuple(dict.fromkeys(wanted))
 
 
 def _check_roles(component: str, task: type[Task]) -> None:

@@ -88,7 +88,7 @@ def _plugins(ids: Iterable[str]) -> dict[str, str]:
 def _named(recipe: Recipe) -> list[Chosen]:
     """Return every component that the recipe names outside of options."""
     chosen = [recipe.task, recipe.data, *(e.chosen for e in recipe.augment), *recipe.diffaugment]
-    chosen += [net for net in recipe.networks.values() if net is not None]
+    chosen += recipe.named_networks()
     chosen += [entry.chosen for entry in recipe.loss]
     chosen += [*recipe.metrics, *recipe.callbacks]
     if recipe.fallback is not None:

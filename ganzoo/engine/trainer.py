@@ -61,9 +61,8 @@ class Trainer:
         self.ema: dict[str, Ema] = {}
         if recipe.ema.enabled:
             self.ema = {
-                role: Ema(net.module, recipe.ema.half_life)
-                for role, net in self.prepared.items()
-                if self.plan.task.roles[role] == "generator"
+                role: Ema(self.prepared[role].module, recipe.ema.half_life)
+                for role in self.plan.averaged
             }
         self.task = self.plan.task(recipe.task.options, self.prepared, self.loss)
         train = recipe.train

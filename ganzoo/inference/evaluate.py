@@ -80,8 +80,8 @@ def score_nets(
                     data, sampler, metrics, seed=seed, limit=limit, control=False
                 )
             else:
-                table = recipe.networks[task.roles[role]]
-                options = table.options if table else None
+                network = recipe.network_of(role, task.roles[role])
+                options = network.options if network else None
                 multiple = options.size_multiple() if isinstance(options, NetOptions) else 1
                 trained = Trained(nets[role], recipe.task, role, mode, seed, multiple)
                 make = _contestants(trained, data)

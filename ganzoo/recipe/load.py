@@ -17,7 +17,8 @@ from ganzoo.recipe.model import Recipe
 from ganzoo.recipe.override import apply_override
 from ganzoo.recipe.parse import MOST_BYTES, NotReadError, parse
 from ganzoo.recipe.problems import Problem, RecipeProblems, at
-from ganzoo.recipe.validate import normalise, runs_folder, validate
+from ganzoo.recipe.resolved import ARRAYS
+from ganzoo.recipe.validate import runs_folder, validate
 
 
 def load_recipe(
@@ -228,7 +229,7 @@ class ReadRecipe:
 
     def _changed(self, overrides: Sequence[str]) -> tuple[Node, list[Problem]]:
         """Return the tree with the overrides applied, and the problems of the overrides."""
-        tree = normalise(self.tree)
+        tree = _normalised(self.tree)
         problems: list[Problem] = []
         for number, argument in enumerate(overrides):
             outcome = apply_override(tree, argument, self.reader.count + number)
@@ -236,7 +237,18 @@ class ReadRecipe:
                 problems.append(outcome)
             else:
                 tree = outcome
-        return normalise(tree), problems
+        return _normalised(tree), problems
+
+
+def _normalised(tree: Node) -> Node:
+    """Return the tree with one form for values with two, such as `[loss]` and `[[loss]]`."""
+    table = dict(tree.value)
+    for key in ARRAYS:
+        if key in table and not isinstance(table[key].value, list):
+            table[key] = Node([table[key]], table[key].mark)
+    if "loss" in table and isinstance(table["loss"].value, list) and len(table["loss"].value) == 1:
+        table["loss"] = table["loss"].value[0]
+    return Node(table, tree.mark)
 
 
 def _shown(file: Traversable) -> str:

@@ -105,7 +105,7 @@ def merge(base: Node, over: Node) -> Node:
     string is short for a table with only `use` if the other node is a table with `use`. Any other
     value replaces the one in `base`.
     """
-    below, above = _use(base), _use(over)
+    below, above = use_of(base), use_of(over)
     if isinstance(over.value, str) and isinstance(base.value, dict) and below is not None:
         if below == above:
             return Node({**base.value, "use": over}, base.mark)
@@ -122,7 +122,7 @@ def merge(base: Node, over: Node) -> Node:
     return Node(merged, over.mark)
 
 
-def _use(node: Node) -> Any:
+def use_of(node: Node) -> Any:
     """Return the name of the component in a table or a string, or None."""
     if isinstance(node.value, dict):
         inner = node.value.get("use")

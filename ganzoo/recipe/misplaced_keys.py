@@ -13,6 +13,7 @@ from ganzoo.plugin_system.option_types import option_type
 from ganzoo.plugin_system.registry import CORE_KEYS, Registry
 from ganzoo.recipe.merge import Node, descend
 from ganzoo.recipe.resolved import KEYS
+from ganzoo.recipe.role_tables import kinds_of_roles
 from ganzoo.recipe.toml_positions import Keys
 
 Settings = Mapping[str, type[Options]]
@@ -90,14 +91,22 @@ def _meant(name: str | int, loc: Keys, tree: Node, registry: Registry, settings:
 def _places(tree: Node, registry: Registry, settings: Settings) -> Iterator[Keys]:
     for table, model in settings.items():
         yield from _options(model, (table,))
+    defaults: set[Keys] = set()
     for kind in KINDS:
         for path, node in _tables(kind, tree):
             if kind in CORE_KEYS:
                 yield (*path, CORE_KEYS[kind])
-            yield from _options_of(kind, node, path, registry)
+            for option in _options_of(kind, node, path, registry):
+                defaults.add(option)
+                yield option
             if kind == "data" and isinstance(node.value, dict) and "fallback" in node.value:
                 inner = (*path, "fallback")
                 yield from _options_of(kind, node.value["fallback"], inner, registry)
+    for role, kind in kinds_of_roles(tree, registry).items():
+        table = tree.value["networks"].value[role]
+        for option in _options_of(kind, table, ("networks", role), registry):
+            if (kind, *option[2:]) not in defaults:
+                yield option
 
 
 def _tables(kind: Kind, tree: Node) -> Iterator[tuple[Keys, Node]]:

@@ -6,14 +6,14 @@ The docstring under each key is its help text, for `docs/recipes.md` and the JSO
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
-from ganzoo.api import Chosen, Options, Scalar
+from ganzoo.api import Chosen, Kind, Options, Scalar
 
 Unit = Literal["steps", "images", "epochs", "minutes"]
 _EVERY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(step|image|epoch|minute)s?\s*")
@@ -148,12 +148,14 @@ class Train(Options):
 
 
 class Ema(Options):
-    """An exponential moving average of the generators' weights, saved beside the weights."""
+    """An exponential moving average of networks' weights, saved beside the weights."""
 
     enabled: bool = False
     """Keep an average, and use it for samples, evaluation and prediction."""
     half_life: Annotated[Scalar, Field(gt=0)] = _always(10_000)
     """Number of images after which the old value of a weight counts half."""
+    roles: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """The roles whose weights are averaged; absent: those that the task uses after training."""
 
 
 class Watch(Options):
@@ -197,6 +199,17 @@ class Inference(Options):
     larger batches, and for parts of a picture or frames of a film, which should look alike."""
 
 
+SETTINGS: dict[str, type[Options]] = {
+    "train": Train,
+    "optimizer": Optimizer,
+    "ema": Ema,
+    "watch": Watch,
+    "checkpoints": Checkpoints,
+    "inference": Inference,
+}
+"""The tables of a recipe that belong to the core, with their models."""
+
+
 @dataclass(frozen=True)
 class AugmentEntry:
     """One `[[augment]]` table of a recipe."""
@@ -229,6 +242,22 @@ class Origin:
         return f"{self.source}:{self.line}" if self.line else self.source
 
 
+@dataclass(frozen=True)
+class RoleEntry:
+    """One `[networks.ROLE]` of a recipe, laid over the default table of its kind.
+
+    Args:
+        kind: the kind that the recipe implies. The plan compares it with the task's. It is None if
+            `chosen` is.
+        chosen: the network; None if the recipe has "none".
+        place: where the table stands.
+    """
+
+    kind: Kind | None
+    chosen: Chosen | None
+    place: Origin = field(compare=False)
+
+
 Path_ = tuple[str | int, ...]
 """The keys from the top of a recipe to a value, such as `("augment", 0, "height")`."""
 
@@ -254,8 +283,10 @@ class Recipe:
     fallback: Chosen | None = None
     augment: tuple[AugmentEntry, ...] = ()
     networks: Mapping[str, Chosen | None] = field(default_factory=dict)
-    """The network of each table (`generator`, `discriminator`, `network`); None if the recipe has
-    "none"."""
+    """The network of each default table (`generator`, `discriminator`, `network`); None if the
+    recipe has "none"."""
+    roles: Mapping[str, RoleEntry] = field(default_factory=dict)
+    """The networks of roles that have a table of their own."""
     diffaugment: tuple[Chosen, ...] = ()
     """The differentiable augmentations of all inputs of a discriminator, in the order of use."""
     loss: tuple[LossEntry, ...] = ()
@@ -275,6 +306,16 @@ class Recipe:
     path: Path | None = field(default=None, compare=False)
     text: str = field(default="", compare=False)
     """The text of the recipe file as it was read."""
+
+    def network_of(self, role: str, kind: str) -> Chosen | None:
+        """Return the network of a task's role of a kind; None if the recipe has none for it."""
+        entry = self.roles.get(role)
+        return self.networks.get(kind) if entry is None else entry.chosen
+
+    def named_networks(self) -> Iterator[Chosen]:
+        """Yield the network of every table, those of single roles last."""
+        named = [*self.networks.values(), *(entry.chosen for entry in self.roles.values())]
+        yield from (network for network in named if network is not None)
 
     @property
     def sha256(self) -> str:

@@ -54,6 +54,11 @@ class Problem:
         hints = [one_line(line) for line in self.hint.splitlines()[:5]]
         object.__setattr__(self, "hint", "\n".join(hints))
 
+    def repeats(self, other: Problem) -> bool:
+        """Return whether another problem says the same of the same place in a text."""
+        mine, its = ((one.rank, one.line, one.column, one.message) for one in (self, other))
+        return self.line > 0 and mine == its
+
     def as_json(self) -> dict[str, Any]:
         """Return the problem as `--json` prints it; programs can rely on this form."""
         return {

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ganzoo.api import Kind, Options
+from ganzoo.api import Chosen, Kind, Options
 from ganzoo.plugin_system.registry import Registry
 from ganzoo.recipe.merge import Node, descend
 from ganzoo.recipe.model import Origin, Recipe
 from ganzoo.recipe.toml_positions import Keys
 
 NETWORKS: tuple[Kind, ...] = ("generator", "discriminator", "network")
+ARRAYS: tuple[Kind, ...] = ("augment", "diffaugment", "metric", "callback")
 KEYS = (
     *("name", "summary", "extends", "out", "task", "data"),
-    *("augment", *NETWORKS, "diffaugment", "loss", "metric", "callback"),
+    *("augment", *NETWORKS, "networks", "diffaugment", "loss", "metric", "callback"),
     *("train", "optimizer", "players", "ema", "watch", "checkpoints", "inference"),
 )
 """Every top-level key of a recipe, in the order of a resolved recipe."""
@@ -51,13 +52,19 @@ def document_of(recipe: Recipe) -> dict[str, Any]:
         "checkpoints": dump(recipe.checkpoints),
         "inference": dump(recipe.inference),
     }
-    for role, network in recipe.networks.items():
-        document[role] = "none" if network is None else network.as_table()
+    for kind, network in recipe.networks.items():
+        document[kind] = _network(network)
+    if recipe.roles:
+        document["networks"] = {name: _network(role.chosen) for name, role in recipe.roles.items()}
     if len(recipe.loss) == 1:
         document["loss"] = document["loss"][0]
     if recipe.players:
         document["players"] = {name: dump(player) for name, player in recipe.players.items()}
     return {key: _whole(document[key]) for key in KEYS if key in document}
+
+
+def _network(chosen: Chosen | None) -> dict[str, Any] | str:
+    return "none" if chosen is None else chosen.as_table()
 
 
 def dump(model: Options) -> dict[str, Any]:

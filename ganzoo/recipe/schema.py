@@ -13,9 +13,10 @@ from typing import Any
 from ganzoo.api import KINDS
 from ganzoo.plugin_system.registry import CORE_KEYS, Entry, Registry
 from ganzoo.recipe.definitions import Definitions, complete_ways, component_table
+from ganzoo.recipe.model import SETTINGS
 from ganzoo.recipe.option_schema import Schema, demands_of, pointer, table_of
-from ganzoo.recipe.resolved import KEYS
-from ganzoo.recipe.validate import ARRAYS, NAME, SETTINGS
+from ganzoo.recipe.resolved import ARRAYS, KEYS, NETWORKS
+from ganzoo.recipe.validate import NAME
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 FILE = "recipe.schema.json"
@@ -32,9 +33,10 @@ HELP = {
     "augment": "Augmentations, applied in their order to each sample.",
     "diffaugment": "Augmentations, applied in their order to everything that a discriminator sees "
     "in training.",
-    "generator": 'A network of the task, or "none".',
-    "discriminator": 'A network of the task, or "none".',
-    "network": 'A network of the task, or "none".',
+    "generator": 'The network of all roles of this kind, or "none".',
+    "discriminator": 'The network of all roles of this kind, or "none".',
+    "network": 'The network of all roles of this kind, or "none".',
+    "networks": "Changes of a network's table for single roles of the task: [networks.ROLE].",
     "loss": "What is minimised; several ([[loss]]) are summed.",
     "metric": "The metrics of an evaluation; with an empty array, only those that the data "
     "propose.",
@@ -107,6 +109,9 @@ def _top(key: str) -> Schema:
         return table_of(SETTINGS[key])
     if key == "players":
         return {"type": "object", "additionalProperties": table_of(SETTINGS["optimizer"])}
+    if key == "networks":
+        any_kind: Schema = {"anyOf": [pointer(kind) for kind in NETWORKS]}
+        return {"type": "object", "additionalProperties": any_kind}
     if key in {"loss", *ARRAYS}:
         array: Schema = {"items": {"allOf": [pointer(key), pointer(f"{key}.complete")]}}
         array |= {"minItems": 1} if key == "loss" else {}

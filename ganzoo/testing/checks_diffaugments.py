@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ganzoo.data.pipeline import open_data
 from ganzoo.data.rng import isolated
+from ganzoo.engine.plan import plan_networks
 from ganzoo.errors import GanzooError
 from ganzoo.interfaces import Clock, DiffAugment
 from ganzoo.plugin_system.component_choice import ChoiceError
@@ -326,7 +327,7 @@ def check_diffaugment_in_a_run(subject: Subject) -> None:
 
 
 def _judges_images(recipe: Recipe) -> bool:
-    fields = open_data(recipe, "train").fields
-    return recipe.networks.get("discriminator") is not None and any(
-        fields[name].format == "ganzoo/image" for name in recipe.task.load().needs
+    plan = plan_networks(recipe, open_data(recipe, "train").fields)
+    return any(plan.task.roles[role] == "discriminator" for role in plan.chosen) and any(
+        plan.fields[name].format == "ganzoo/image" for name in plan.task.needs
     )

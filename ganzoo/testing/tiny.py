@@ -141,6 +141,11 @@ def shrunk(recipe: Recipe, subject: Subject, put: Put = lambda _: None) -> dict[
     for key in _COMPONENTS:
         if key in document:
             document[key] = _smallest(document[key], subject, key)
+    if recipe.roles:
+        document["networks"] = {
+            role: _smallest(table, subject, recipe.roles[role].kind)
+            for role, table in document["networks"].items()
+        }
     document |= {"augment": [], "metric": [], "callback": []}
     document["out"] = str(subject.folder)
     document["train"] = {**document["train"], **_TRAIN}
@@ -212,7 +217,7 @@ def _chosen(recipe: Recipe) -> Iterator[Chosen]:
         yield recipe.fallback
     yield from (entry.chosen for entry in recipe.augment)
     yield from (entry.chosen for entry in recipe.loss)
-    yield from (network for network in recipe.networks.values() if network is not None)
+    yield from recipe.named_networks()
     yield from (*recipe.diffaugment, *recipe.metrics, *recipe.callbacks)
 
 

@@ -38,8 +38,8 @@ from ganzoo.errors import ExitCode, GanzooError
 from ganzoo.plugin_system.option_errors import key_of
 from ganzoo.plugin_system.registry import current
 from ganzoo.recipe import load_recipe, loads, shipped_recipes
+from ganzoo.recipe.model import SETTINGS
 from ganzoo.recipe.resolved import KEYS
-from ganzoo.recipe.validate import SETTINGS
 from ganzoo.recipe.write import to_toml
 
 CPU_SECONDS = 10

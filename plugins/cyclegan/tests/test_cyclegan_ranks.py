@@ -18,6 +18,7 @@ name = "ranks"
 task = { use = "cyclegan/unpaired", pool_size = 0 }
 generator = { use = "cyclegan/resnet", width = 4, blocks = 1 }
 discriminator = { use = "pix2pix/patchgan", receptive_field = 16, width = 4, norm = "instance" }
+networks = { generator_ab = { width = 6 } }
 loss = "gan/lsgan"
 train = { epochs = 8, precision = "fp64", device = "cpu", threads = 1, workers = 0 }
 

@@ -1,0 +1,139 @@
+"""One role with options of its own, from the first weights to the use of the trained network."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from ganzoo.data.pipeline import open_data
+from ganzoo.engine.accelerate_session import Session, resolve
+from ganzoo.engine.check import inspect_recipe
+from ganzoo.engine.intervals import Limits
+from ganzoo.engine.plan import plan_networks
+from ganzoo.engine.run import run
+from ganzoo.engine.trainer import Trainer
+from ganzoo.errors import RecipeError
+from ganzoo.inference.evaluate import evaluate_run
+from ganzoo.inference.predict import predict
+from ganzoo.observers import Voice
+from ganzoo.recipe import load_recipe
+
+RECIPE = """
+name = "roles"
+task = { use = "cyclegan/unpaired", pool_size = 2 }
+generator = { use = "cyclegan/resnet", preset = "tiny" }
+discriminator = { use = "pix2pix/patchgan", receptive_field = 16, width = 4 }
+loss = "gan/lsgan"
+metric = ["ganzoo/l1"]
+train = { epochs = 4, device = "cpu", threads = 1, precision = "fp32" }
+watch = { validate = "2 steps", samples = "2 steps" }
+ema = { enabled = true, roles = ["generator_ab"] }
+
+[data]
+use = "cyclegan/hidden_pairs"
+pairs = { use = "cyclegan/shapes", size = 16, train = 8, val = 2, test = 2 }
+"""
+OWN = "networks.generator_ab={width=6, blocks=2}"
+ROLES = ("generator_ab", "generator_ba", "discriminator_a", "discriminator_b")
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "roles.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+def go(recipe, out=None, *, steps, resume=None):
+    loaded = load_recipe(recipe, [OWN]) if recipe else None
+    limits = Limits(steps)
+    return run(loaded, out=out, resume=resume, limits=limits, voice=Voice(quiet=True))
+
+
+def first_weights(recipe, *overrides):
+    loaded = load_recipe(recipe, overrides)
+    session = Session(resolve(loaded.train), accumulate=1)
+    trainer = Trainer(loaded, open_data(loaded, "train"), session)
+    return {role: net.state_dict() for role, net in trainer.nets.items()}
+
+
+def test_the_other_roles_begin_with_the_same_bits(recipe):
+    plain, changed = first_weights(recipe), first_weights(recipe, OWN)
+    assert set(plain) == set(ROLES)
+    for role in ROLES[1:]:
+        assert plain[role].keys() == changed[role].keys()
+        assert all(torch.equal(plain[role][name], changed[role][name]) for name in plain[role])
+    shapes = [{n: t.shape for n, t in one["generator_ab"].items()} for one in (plain, changed)]
+    assert shapes[0] != shapes[1]
+
+
+def test_trained_resumed_bit_for_bit_and_used(recipe, tmp_path):
+    go(recipe, tmp_path / "whole", steps=4)
+    go(recipe, tmp_path / "parts", steps=2)
+    go(None, resume=tmp_path / "parts", steps=4)
+    files = [sorted((tmp_path / one / "checkpoints/step_4").glob("*.safetensors"))
+             for one in ("whole", "parts")]  # fmt: skip
+    for one, two in zip(*files, strict=True):
+        first, second = load_file(one), load_file(two)
+        assert first.keys() == second.keys()
+        assert all(torch.equal(first[name], second[name]) for name in first), one.name
+    names = [file.name for file in files[0] if file.name.endswith(".ema.safetensors")]
+    assert names == ["generator_ab.ema.safetensors"]  # ema.roles
+    document = evaluate_run(tmp_path / "whole", "test", device="cpu")
+    assert set(document["n"]) == {"generator_ab", "generator_ba"}
+    source = tmp_path / "one.png"
+    Image.fromarray(np.zeros((18, 18, 3), np.uint8)).save(source)
+    for role in ROLES[:2]:
+        made = predict(tmp_path / "whole", [source], tmp_path / role, role=role, precision="fp32")
+        assert made["ema"] is (role == "generator_ab")
+        assert Image.open(tmp_path / role / "one.png").size == (18, 18)
+    provenance = json.loads((tmp_path / "whole" / "provenance.json").read_text())
+    assert set(provenance["components"]) >= {"cyclegan/resnet", "pix2pix/patchgan"}
+
+
+def test_check_counts_each_role(recipe):
+    networks = inspect_recipe(load_recipe(recipe, [OWN]))["networks"]
+    default = inspect_recipe(load_recipe(recipe))["networks"]
+    assert networks["generator_ab"]["parameters"] > default["generator_ab"]["parameters"]
+    assert {role: networks[role] for role in ROLES[1:]} == {
+        role: default[role] for role in ROLES[1:]
+    }
+
+
+@pytest.mark.parametrize(
+    ("override", "message", "hint"),
+    [
+        ("networks.generator_abc.width=4", "has no role 'generator_abc'", '"generator_ab"'),
+        ("networks.generator_ab=none", "needs its generator_ab", ""),
+        ("networks.generator_ab=pix2pix/patchgan", "is a discriminator, but", "by `use`"),
+        ("ema.roles=['generatorab']", "ema.roles: cyclegan/unpaired has no role", "Its roles are:"),
+        ("generator=none", r"needs a \[generator\] table for its generator_ab", "[networks."),
+    ],
+)
+def test_what_the_plan_refuses(recipe, override, message, hint):
+    loaded = load_recipe(recipe, [override])
+    with pytest.raises(RecipeError, match=message) as caught:
+        plan_networks(loaded, open_data(loaded, "train").fields)
+    assert hint in caught.value.hint
+    assert caught.value.where == ("roles" if override == "generator=none" else "--set")
+
+
+def test_an_unknown_role_of_a_file_has_its_place(recipe):
+    recipe.write_text(RECIPE + "\n[networks.generator_x]\nwidth = 4\n")
+    loaded = load_recipe(recipe)
+    with pytest.raises(RecipeError, match="generator_x") as caught:
+        plan_networks(loaded, open_data(loaded, "train").fields)
+    assert caught.value.where.endswith("roles.toml:16")
+
+
+def test_all_roles_may_have_their_own_tables(recipe):
+    recipe.write_text(RECIPE.replace("generator = {", "networks.generator_ba = {"))
+    loaded = load_recipe(recipe, ["networks.generator_ab=cyclegan/resnet"])
+    plan = plan_networks(loaded, open_data(loaded, "train").fields)
+    assert plan.chosen["generator_ab"].options.blocks == 9
+    assert plan.chosen["generator_ba"].options.blocks == 1
