@@ -77,7 +77,7 @@ def command(  # click passes by name
     from ganzoo.engine.intervals import parse_duration
     from ganzoo.errors import DataError, UsageError
     from ganzoo.recipe import loads
-    from ganzoo.recipe.data_root import seen_from
+    from ganzoo.recipe.relative_paths import seen_from
 
     seconds = parse_duration(duration) if duration else None
     if base and (size or seconds):

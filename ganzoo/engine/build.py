@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ganzoo.api import Chosen
 from ganzoo.data.rng import isolated, seed_for
+from ganzoo.engine.frozen_parameters import freeze
 from ganzoo.engine.plan import Plan
 from ganzoo.errors import GanzooError, PluginError, RecipeError
 from ganzoo.interfaces import DiffAugment, Loss, LossInputs, NetIO, Shape
@@ -153,11 +154,12 @@ def build(
     loss = build_loss(recipe, plan, device, dtype)
     diffaugments = build_diffaugments(recipe, device, dtype)
     # This is for networks only, because checkpoints don't contain the weights of losses.
-    with weights_follow() if restored else nullcontext():
-        networks = {
-            role: build_network(chosen, plan.io[role], recipe.train.seed, role)
-            for role, chosen in plan.chosen.items()
-        }
+    networks = {}
+    for role, chosen in plan.chosen.items():
+        replaced = restored or role in recipe.start.replaced
+        with weights_follow() if replaced else nullcontext():
+            networks[role] = build_network(chosen, plan.io[role], recipe.train.seed, role)
+    freeze(networks, recipe.start.freeze)
     for network in networks.values():
         network.to(device=device, dtype=dtype)
     return Built(recipe, plan, networks, loss, diffaugments, device, dtype)
@@ -175,6 +177,7 @@ def with_numbers(built: Built) -> Built:
             chosen, io = built.plan.chosen[role], built.plan.io[role]
             with weights_follow():
                 networks[role] = build_network(chosen, io, built.recipe.train.seed, role)
+    freeze(networks, built.recipe.start.freeze)
     return replace(built, networks=networks)
 
 

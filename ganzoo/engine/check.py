@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -14,7 +15,9 @@ from ganzoo.data.pipeline import PreparedData, open_data
 from ganzoo.engine.accelerate_session import resolve
 from ganzoo.engine.build import Built, build_diffaugments, build_loss, build_network, check_outputs
 from ganzoo.engine.dry_run import parts_named, try_step
+from ganzoo.engine.frozen_parameters import freeze, frozen_in_words
 from ganzoo.engine.plan import Plan, plan_networks
+from ganzoo.engine.starting_weights import begin, find_files
 from ganzoo.engine.step_timing import kept_for_backward, measure, refuse_what_does_not_fit
 from ganzoo.engine.validation import open_watched
 from ganzoo.errors import EnvironmentFault, GanzooError, RecipeError, error_text
@@ -63,7 +66,12 @@ def inspect_recipe(recipe: Recipe, *, timed: bool = False) -> dict[str, Any]:
         plan = plan_networks(recipe, data.fields)
         device, dtype = torch.device("cpu"), torch.float32
         loss = build_loss(recipe, plan, device, dtype)
+        files = find_files(recipe, plan)
         report["networks"], networks, refusals = _describe(recipe, plan)
+        report["notes"] += map(str, begin(recipe, plan, networks, files, load=False))
+        freeze(networks, recipe.start.freeze)
+        if recipe.start.freeze:
+            report["notes"].append(frozen_in_words(networks, recipe.start.freeze))
         try:
             with parts_named(recipe, plan):
                 diffaugments = build_diffaugments(recipe, device, dtype)
@@ -140,7 +148,8 @@ def _describe(
         outputs: list[list[int]] = []
         flops = None
         try:
-            networks[role], outputs, flops = _tried(component, io, role, recipe)
+            with weights_follow() if role in recipe.start.replaced else nullcontext():
+                networks[role], outputs, flops = _tried(component, io, role, recipe)
         except _NotAlone as alone:
             networks[role] = alone.network
             refusals.append(alone.refusal)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ganzoo.data.fingerprint import difference, identity_of
 from ganzoo.data.pipeline import PreparedData
@@ -14,6 +15,7 @@ from ganzoo.engine.accelerate_session import Resolved
 from ganzoo.engine.intervals import Limits, in_words
 from ganzoo.engine.run_view import Result
 from ganzoo.engine.snapshot import restore
+from ganzoo.engine.starting_weights import Started
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import DataError, ExitCode, GanzooError, RecipeError
 from ganzoo.interfaces import Outcome
@@ -37,10 +39,24 @@ def differences(stored: Recipe, wanted: Recipe) -> tuple[list[str], list[str]]:
     allowed: list[str] = []
     refused: list[str] = []
     for key in sorted(old.keys() | new.keys()):
-        if old.get(key) != new.get(key):
+        if not _same(key, old.get(key), new.get(key)):
             text = f"{key}: {old.get(key, 'absent')} -> {new.get(key, 'absent')}"
             (allowed if key.startswith(RESUMABLE) else refused).append(text)
     return allowed, refused
+
+
+def _same(key: str, old: Any, new: Any) -> bool:
+    """Return whether two values of a recipe mean the same.
+
+    A run stores the absolute path of weights that lay beside its recipe. They may be gone now, so
+    that the recipe's relative path isn't found any more.
+    """
+    if key.startswith("start.") and isinstance(old, str) and isinstance(new, str):
+        parts = [part for part in Path(new).parts if part != ".."]
+        return old == new or (
+            Path(old).is_absolute() and [*Path(old).parts[-len(parts) :]] == parts
+        )
+    return bool(old == new)
 
 
 def stored_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -261,6 +277,23 @@ def check_same_data(path: Path, data: PreparedData, changes: Sequence[str]) -> l
     if content != now["content"]:
         return ["the first image has changed: it was edited, or is decoded by another version"]
     return []
+
+
+def check_same_start(path: Path, started: Iterable[Started]) -> None:
+    """Check that a run that has no checkpoint yet begins from the same weights again.
+
+    Raises:
+        DataError: when they aren't those that it recorded.
+    """
+    before = run_record.starting_weights(path)
+    for one in started:
+        if one.role in before and before[one.role].get("sha256") != one.card.sha256:
+            raise DataError(
+                f"start.{one.role}: {one.path} isn't what this run began with, and the run has no "
+                "checkpoint to continue from",
+                where=str(path),
+                hint="Start a new run.",
+            )
 
 
 def go_on(trainer: Trainer, start: Start, voice: Voice) -> None:

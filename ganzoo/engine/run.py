@@ -10,6 +10,7 @@ from ganzoo.data.pipeline import open_data
 from ganzoo.engine import run_directory, run_record
 from ganzoo.engine.accelerate_session import Resolved, Session, resolve
 from ganzoo.engine.dry_run import try_step
+from ganzoo.engine.frozen_parameters import frozen_in_words
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.loop import Loop
 from ganzoo.engine.ranks import place
@@ -17,6 +18,7 @@ from ganzoo.engine.resume import (
     Start,
     adopt,
     check_same_data,
+    check_same_start,
     departures_from_before,
     find_start,
     go_on,
@@ -92,6 +94,7 @@ def run(
         path = resume or _made(recipe, out, session, stack)
         voice.log_to(path / "log.txt")
         if resume is not None:
+            check_same_start(resume, trainer.started)
             notes += departures_from_before(resume, recipe, start, resolved, changes)
         for note in notes:
             voice.warn(note)
@@ -100,7 +103,8 @@ def run(
         earlier = len(run_record.stored_overrides(path))
         if session.main:
             _record(this, resolved, changes, overrides)
-        for sentence in _departures(trainer, overrides, earlier, changes):
+        departures = _departures(trainer, overrides, earlier, changes)
+        for sentence in (*departures, *_beginning(trainer)):
             voice.say(sentence)
         return Loop(this, limits, observers).execute()
 
@@ -152,6 +156,7 @@ def _record(
             from_step=this.trainer.steps,
             changes=changes,
             overrides=overrides,
+            started={one.role: one.record() for one in this.trainer.started},
         )
 
 
@@ -170,6 +175,13 @@ def _departures(
         yield f"changed for this resume: {change}"
     if any(change.startswith("train.epochs") for change in changes):
         yield _schedule_in_words(trainer)
+
+
+def _beginning(trainer: Trainer) -> Iterator[str]:
+    """Yield what each network starts from, if it isn't its initial weights, and what is frozen."""
+    yield from map(str, trainer.started)
+    if patterns := trainer.recipe.start.freeze:
+        yield frozen_in_words(trainer.nets, patterns)
 
 
 def _schedule_in_words(trainer: Trainer) -> str:

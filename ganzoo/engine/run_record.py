@@ -43,6 +43,7 @@ class _Provenance(BaseModel):
     recipe_sha256: str = ""
     overrides: list[str] = []
     plugins: dict[str, str] = {}
+    start: dict[str, dict[str, Any]] = {}
     parts: list[_Part] = []
 
 
@@ -127,6 +128,11 @@ def stored_overrides(path: Path) -> list[str]:
     return list(read(path).get("overrides", []))
 
 
+def starting_weights(path: Path) -> dict[str, dict[str, Any]]:
+    """Return what the networks of a run began from, by role, as it was recorded."""
+    return dict(read(path).get("start", {}))
+
+
 def edited(path: Path, recipe: Recipe) -> bool:
     """Return whether the stored recipe differs from that of the run's last part."""
     return bool(read(path).get("recipe_sha256", recipe.sha256) != recipe.sha256)
@@ -140,8 +146,19 @@ def record(
     from_step: int,
     changes: Sequence[str],
     overrides: Sequence[str],
+    started: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    """Add this part of the run to `provenance.json`."""
+    """Add this part of the run to `provenance.json`.
+
+    Args:
+        path: the run directory.
+        recipe: the recipe of this part.
+        resolved: device, precision and the other settings of this part.
+        from_step: the step from which it continues; 0 for a new run.
+        changes: what a resume changed in the recipe.
+        overrides: every `--set` of the run so far.
+        started: the weights that networks began from, by role; empty for a resume.
+    """
     document = read(path)
     named = _named(recipe)
     document.update(
@@ -151,6 +168,8 @@ def record(
         components=dict(sorted((item.id, item.component.revision) for item in named)),
         plugins=_plugins(one for item in named for one in item.ids()),
     )
+    if started:
+        document["start"] = dict(started)
     part: dict[str, Any] = {
         "started": now(),
         "from_step": from_step,

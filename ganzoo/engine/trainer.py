@@ -19,6 +19,7 @@ from ganzoo.engine.ema import Ema
 from ganzoo.engine.loss_weights import weights_of
 from ganzoo.engine.optimize import Stepper, idle
 from ganzoo.engine.plan import optimizer_options, plan_networks
+from ganzoo.engine.starting_weights import begin, find_together
 from ganzoo.engine.wrapped_networks import PreparedNet, Promise
 from ganzoo.errors import DivergedError, PluginError
 from ganzoo.interfaces import Clock
@@ -34,7 +35,7 @@ class Trainer:
         data: the training split.
         session: this process's session.
         restored: whether a checkpoint is loaded right afterwards, so that networks needn't load
-            pretrained weights.
+            pretrained weights or those of `[start]`.
     """
 
     def __init__(
@@ -45,7 +46,10 @@ class Trainer:
         self.session = session
         seed = recipe.train.seed
         self.plan = plan_networks(recipe, data.fields)
+        files = {} if restored else find_together(session, recipe, self.plan)
         self.built = build(recipe, self.plan, session.device, session.dtype, restored=restored)
+        self.started = begin(recipe, self.plan, self.built.networks, files, load=True)
+        """What networks began from, other than their initial weights."""
         self.loss = self.built.loss
         self.diffaugments = self.built.diffaugments
         self.prepared = {

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 from ganzoo.plugin_system.registry import Registry
-from ganzoo.recipe.data_root import beside, seen_from
 from ganzoo.recipe.find_recipe import find_recipe, shipped_recipes
 from ganzoo.recipe.load import read_merged, read_text
 from ganzoo.recipe.parse import parse
+from ganzoo.recipe.relative_paths import beside, seen_from, weights_beside
 from ganzoo.recipe.resolved import KEYS
 from ganzoo.recipe.schema import schema_line
+from ganzoo.recipe.start import Start, split_source
 
 _SCHEMA = re.compile(r"\A#:schema [^\n]*\n")
 
@@ -25,7 +27,8 @@ def copied(file: Traversable, folder: Path, registry: Registry, *, flat: bool = 
 
     Its first line names the schema in the new folder, if there is one. The recipes that it extends
     are named so that they are found from the new folder: by the same name as before, by the name
-    of a shipped recipe, or by a path. A `data.root` beside the recipe is adapted in the same way.
+    of a shipped recipe, or by a path. Paths of data and weights beside the recipe are adapted in
+    the same way.
 
     Args:
         file: the recipe.
@@ -43,8 +46,8 @@ def copied(file: Traversable, folder: Path, registry: Registry, *, flat: bool = 
         from ganzoo.recipe.write import dumps
 
         own, _ = parse(read_text(file).replace("\r\n", "\n"))
-        for keys, root in _roots(own, file, folder):
-            merged[keys[0]][keys[1]] = root
+        for keys, path in _paths(own, file, folder):
+            merged[keys[0]][keys[1]] = path
         order = [key for key in KEYS if key in merged] + [key for key in merged if key not in KEYS]
         text = dumps({key: merged[key] for key in order})
     else:
@@ -52,14 +55,24 @@ def copied(file: Traversable, folder: Path, registry: Registry, *, flat: bool = 
     return schema_line(folder) + _SCHEMA.sub("", text)
 
 
-def _roots(
+def _paths(
     data: dict[str, Any], file: Traversable, folder: Path
-) -> list[tuple[tuple[str, str], str]]:
-    """Return the place of a `data.root` beside the file, and the text for it in the copy."""
+) -> Iterator[tuple[tuple[str, str], str]]:
+    """Yield the place of each path to something beside the file, and its text in the copy."""
+    if not isinstance(file, Path):
+        return
     table = data.get("data")
     root = table.get("root") if isinstance(table, dict) else None
-    meant = beside(file, root) if isinstance(file, Path) and isinstance(root, str) else None
-    return [] if meant is None else [(("data", "root"), seen_from(folder, meant))]
+    if isinstance(root, str) and (meant := beside(file, root)) is not None:
+        yield ("data", "root"), seen_from(folder, meant)
+    table = data.get("start")
+    for role, source in table.items() if isinstance(table, dict) else ():
+        if role in Start.model_fields or not isinstance(source, str):
+            continue
+        if weights := weights_beside(file, source):
+            path, name = split_source(weights)
+            text = seen_from(folder, Path(path))
+            yield ("start", role), text if name is None else f"{text}:{name}"
 
 
 def _with_paths(file: Traversable, folder: Path, registry: Registry) -> str:
@@ -72,7 +85,7 @@ def _with_paths(file: Traversable, folder: Path, registry: Registry) -> str:
         else [(("extends", index), name) for index, name in enumerate(extends)]
     )
     changes = [(spans[keys], _seen_from(folder, name, file, registry)) for keys, name in named] + [
-        (spans[keys], root) for keys, root in _roots(data, file, folder)
+        (spans[keys], path) for keys, path in _paths(data, file, folder)
     ]
     for span, path in sorted(changes, key=lambda change: -change[0].start):
         text = f"{text[: span.start]}{json.dumps(path, ensure_ascii=False)}{text[span.end :]}"

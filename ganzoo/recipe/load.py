@@ -10,13 +10,13 @@ from typing import Any
 
 from ganzoo.errors import RecipeError
 from ganzoo.plugin_system import registry as registries
-from ganzoo.recipe.data_root import rooted
 from ganzoo.recipe.find_recipe import find_recipe
 from ganzoo.recipe.merge import Node, Source, build, merge, plain
 from ganzoo.recipe.model import Recipe
 from ganzoo.recipe.override import apply_override
 from ganzoo.recipe.parse import MOST_BYTES, NotReadError, parse
 from ganzoo.recipe.problems import Problem, RecipeProblems, at
+from ganzoo.recipe.relative_paths import rooted
 from ganzoo.recipe.resolved import ARRAYS
 from ganzoo.recipe.validate import runs_folder, validate
 

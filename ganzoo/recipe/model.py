@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from ganzoo.api import Chosen, Kind, Options, Scalar
+from ganzoo.recipe.start import Start
 
 Unit = Literal["steps", "images", "epochs", "minutes"]
 _EVERY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(step|image|epoch|minute)s?\s*")
@@ -200,6 +201,7 @@ class Inference(Options):
 
 
 SETTINGS: dict[str, type[Options]] = {
+    "start": Start,
     "train": Train,
     "optimizer": Optimizer,
     "ema": Ema,
@@ -292,6 +294,7 @@ class Recipe:
     loss: tuple[LossEntry, ...] = ()
     metrics: tuple[Chosen, ...] = ()
     callbacks: tuple[Chosen, ...] = ()
+    start: Start = field(default_factory=Start)
     train: Train = Train()
     optimizer: Optimizer = Optimizer()
     players: Mapping[str, Optimizer] = field(default_factory=dict)

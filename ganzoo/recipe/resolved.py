@@ -9,6 +9,7 @@ from ganzoo.api import Chosen, Kind, Options
 from ganzoo.plugin_system.registry import Registry
 from ganzoo.recipe.merge import Node, descend
 from ganzoo.recipe.model import Origin, Recipe
+from ganzoo.recipe.start import Start
 from ganzoo.recipe.toml_positions import Keys
 
 NETWORKS: tuple[Kind, ...] = ("generator", "discriminator", "network")
@@ -16,7 +17,7 @@ ARRAYS: tuple[Kind, ...] = ("augment", "diffaugment", "metric", "callback")
 KEYS = (
     *("name", "summary", "extends", "out", "task", "data"),
     *("augment", *NETWORKS, "networks", "diffaugment", "loss", "metric", "callback"),
-    *("train", "optimizer", "players", "ema", "watch", "checkpoints", "inference"),
+    *("start", "train", "optimizer", "players", "ema", "watch", "checkpoints", "inference"),
 )
 """Every top-level key of a recipe, in the order of a resolved recipe."""
 
@@ -56,6 +57,8 @@ def document_of(recipe: Recipe) -> dict[str, Any]:
         document[kind] = _network(network)
     if recipe.roles:
         document["networks"] = {name: _network(role.chosen) for name, role in recipe.roles.items()}
+    if recipe.start != Start():
+        document["start"] = dump(recipe.start)
     if len(recipe.loss) == 1:
         document["loss"] = document["loss"][0]
     if recipe.players:

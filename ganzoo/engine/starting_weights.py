@@ -1,0 +1,247 @@
+"""Begin a run from the weights that `[start]` names: find, compare and load them, and say how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from ganzoo.api import Chosen
+from ganzoo.engine.accelerate_session import Session
+from ganzoo.engine.fit_weights import Fit, channels, fit
+from ganzoo.engine.plan import Plan
+from ganzoo.errors import DataError, GanzooError, PluginError, RecipeError, UsageError
+from ganzoo.inference.find_weights import find_weights
+from ganzoo.inference.weights_card import WeightsCard
+from ganzoo.inference.weights_file import load_weights
+from ganzoo.interfaces import Shape
+from ganzoo.plugin_system.suggestions import did_you_mean
+from ganzoo.recipe.model import Recipe
+from ganzoo.recipe.start import Start, split_source
+
+_SHOWN = 10
+"""The largest number of tensors that a message lists of each group."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """What one network begins from; as text, it is what the user is told.
+
+    Args:
+        role: the network's role in this run.
+        path: the weights file.
+        card: the card of the file.
+        fit: how its tensors fit the network.
+        notes: sentences about what differs between the two networks besides their tensors.
+    """
+
+    role: str
+    path: Path
+    card: WeightsCard
+    fit: Fit
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        card, fit = self.card, self.fit
+        average = "the moving average of " if card.ema else ""
+        made = f"{average}{card.role} at step {card.step:,} of {card.recipe}"
+        rows = [f"{self.role} starts from {self.path} ({made})", *_rows(fit, "taken")]
+        if left := len(fit.other_shape) + len(fit.fresh):
+            rows.append(f"{left} tensors keep their initial values")
+        return "\n  ".join([*rows, *self.notes])
+
+    def record(self) -> dict[str, Any]:
+        """Return the entry of this network in `provenance.json`."""
+        card = self.card
+        return {
+            "path": str(self.path.absolute()),
+            "sha256": card.sha256,
+            "role": card.role,
+            "ema": card.ema,
+            "step": card.step,
+            "recipe": card.recipe,
+            "network": card.network["use"],
+            **asdict(self.fit),
+        }
+
+
+def find_files(recipe: Recipe, plan: Plan) -> dict[str, Path]:
+    """Return the weights file from which each role starts, the moving average where there is one.
+
+    Raises:
+        RecipeError: when a role is unknown, or there are no such weights.
+        DataError: when they are damaged.
+        EnvironmentFault: when a newer version of ganzoo wrote them.
+    """
+    files = {}
+    for role, source in recipe.start.sources.items():
+        if role not in plan.chosen:
+            known = [*plan.chosen, *Start.model_fields]
+            raise RecipeError(
+                f"start.{role}: this run has no network {role!r}",
+                where=_place(recipe, role),
+                hint=did_you_mean(role, known) or f"Its networks are: {', '.join(plan.chosen)}.",
+            )
+        path, theirs = split_source(source)
+        with _named(recipe, role):
+            files[role] = _find(Path(path).expanduser(), role, theirs)
+    return files
+
+
+def _find(path: Path, role: str, theirs: str | None) -> Path:
+    # A file holds one network. Of a run, the network with the same role is meant.
+    wanted = theirs if theirs is not None or path.is_file() else role
+    try:
+        return find_weights(path, wanted)
+    except UsageError as error:
+        if theirs is None and wanted is not None and path.is_dir():
+            error.hint = f"{error.hint}\nAnother network of it is named like this: {path}:ROLE"
+        raise
+
+
+def find_together(session: Session, recipe: Recipe, plan: Plan) -> dict[str, Path]:
+    """Return the result of `find_files` in the main process, for all processes.
+
+    A run that is still being trained may write another checkpoint at any moment, and all processes
+    must start from the same one.
+
+    Raises:
+        GanzooError: for the same reasons as in `find_files`, in every process.
+    """
+    outcome: dict[str, Path] | GanzooError | None = None
+    if session.main:
+        try:
+            outcome = find_files(recipe, plan)
+        except GanzooError as error:
+            outcome = error
+    outcome = session.share(outcome)
+    if isinstance(outcome, GanzooError):
+        raise outcome
+    return outcome or {}
+
+
+def begin(
+    recipe: Recipe,
+    plan: Plan,
+    networks: Mapping[str, nn.Module],
+    files: Mapping[str, Path],
+    *,
+    load: bool,
+) -> tuple[Started, ...]:
+    """Load weights files into networks, converted to their device and number format.
+
+    Args:
+        recipe: the recipe.
+        plan: its plan.
+        networks: the networks by role.
+        files: the weights file of each role that starts from one.
+        load: whether to load the weights. Otherwise they are only compared with the networks,
+            which may be on the meta device.
+
+    Raises:
+        DataError: when a file is damaged, when it doesn't fit and `start.strict` is true, or when
+            nothing in it fits.
+        PluginError: when another revision of the same component made it and `start.strict` is true.
+        EnvironmentFault: when a newer version of ganzoo wrote it.
+    """
+    started = []
+    for role, path in files.items():
+        net, chosen = networks[role], plan.chosen[role]
+        with _named(recipe, role):
+            card, state = load_weights(path)
+            adapt = channels(card.io, plan.io[role])
+            found, tensors = fit(state, net, adapt if recipe.start.adapt == "channels" else None)
+            one = Started(role, path, card, found, tuple(_notes(card, chosen)))
+            if recipe.start.strict:
+                _check_revision(card, chosen)
+                if not found.whole:
+                    could = recipe.start.adapt == "none" and fit(state, net, adapt)[0].whole
+                    raise _misfit(one, chosen, could_be_adapted=could)
+            if not any(name in tensors for name, _ in net.named_parameters()):
+                rows = "\n".join(_rows(found, "fits"))
+                raise DataError(f"no weights in {path} fit {chosen.id}", hint=rows)
+        if load:
+            net.load_state_dict(tensors, strict=False)
+        started.append(one)
+    return tuple(started)
+
+
+def _misfit(one: Started, chosen: Chosen, *, could_be_adapted: bool) -> DataError:
+    ways = ['Set start.adapt = "channels" to adapt the first and the last layer.']
+    ways = ways if could_be_adapted else []
+    ways += ["Set start.strict = false to start from what fits."]
+    count = sum(map(len, (one.fit.other_shape, one.fit.fresh, one.fit.unused)))
+    return DataError(
+        f"{count} tensors of {one.path} don't fit {chosen.id}",
+        hint="\n".join([*_rows(one.fit, "fits"), *one.notes, *ways]),
+    )
+
+
+def _check_revision(card: WeightsCard, chosen: Chosen) -> None:
+    if card.network["use"] == chosen.id and card.revision != chosen.component.revision:
+        raise PluginError(
+            f"the weights were saved by revision {card.revision} of {chosen.id}; the installed one "
+            f"is revision {chosen.component.revision}, in which they have another meaning",
+            hint="Install the plugin's version that made them, or set start.strict = false.",
+        )
+
+
+def _notes(card: WeightsCard, chosen: Chosen) -> Iterator[str]:
+    """Yield how the network of a card differs from this run's."""
+    if card.network["use"] != chosen.id:
+        yield f"the weights are those of {card.network['use']}, and this network is {chosen.id}"
+        return
+    if card.revision != chosen.component.revision:
+        here = chosen.component.revision
+        yield f"the weights are those of revision {card.revision} of {chosen.id}, not of {here}"
+    table = chosen.as_table()
+    other = [key for key in table if card.network.get(key) != table[key]]
+    if other:
+        yield f"options with other values than in the weights' network: {', '.join(other)}"
+
+
+def _rows(found: Fit, fits: str) -> list[str]:
+    """Return the comparison as lines: what fits, what doesn't, and what is only in one of both."""
+    every = sum(map(len, (found.taken, found.adapted, found.other_shape, found.fresh)))
+    count = len(found.taken)
+    rows = [f"{fits}: {count} of the network's {every} tensors"]
+    adapted = [f"{name} {_arrow(shapes)}" for name, shapes in found.adapted.items()]
+    other = [f"{name} {_arrow(shapes)}" for name, shapes in found.other_shape.items()]
+    rows += _group("channels adapted", adapted)
+    rows += _group("another shape", other)
+    rows += _group("not in the file", found.fresh)
+    rows += _group("only in the file", found.unused)
+    return rows
+
+
+def _group(title: str, names: Iterable[str]) -> list[str]:
+    listed = [*names]
+    rows = [f"{title}: {name}" for name in listed[:_SHOWN]]
+    more = len(listed) - len(rows)
+    return rows + ([f"{title}: {more} more"] if more else [])
+
+
+def _arrow(shapes: tuple[Shape, Shape]) -> str:
+    before, here = ("x".join(map(str, shape)) or "a number" for shape in shapes)
+    return f"{before} -> {here}"
+
+
+@contextmanager
+def _named(recipe: Recipe, role: str) -> Iterator[None]:
+    """Name the key of the recipe in an error; what isn't there is a mistake in the recipe."""
+    try:
+        yield
+    except GanzooError as error:
+        kind = RecipeError if isinstance(error, UsageError) else type(error)
+        message = f"{error.where}: {error.message}" if error.where else error.message
+        place = _place(recipe, role)
+        raise kind(f"start.{role}: {message}", where=place, hint=error.hint) from error
+
+
+def _place(recipe: Recipe, role: str) -> str:
+    origin = recipe.origins.get(("start", role))
+    return recipe.name if origin is None else str(origin)
