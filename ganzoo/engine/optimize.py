@@ -268,7 +268,10 @@ def trained(player: str, nets: Mapping[str, nn.Module]) -> list[tuple[str, nn.Pa
         if parameter.requires_grad
     ]
     if not named:
-        raise RecipeError(f"the player {player!r} has no weights to train: {', '.join(nets)}")
+        raise RecipeError(
+            f"the player {player!r} has no weights to train: {', '.join(nets)}",
+            hint="All of them are frozen, by start.freeze or by the network itself.",
+        )
     return named
 
 

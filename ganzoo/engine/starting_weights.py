@@ -14,7 +14,14 @@ from ganzoo.api import Chosen
 from ganzoo.engine.accelerate_session import Session
 from ganzoo.engine.fit_weights import Fit, channels, fit
 from ganzoo.engine.plan import Plan
-from ganzoo.errors import DataError, GanzooError, PluginError, RecipeError, UsageError
+from ganzoo.errors import (
+    DataError,
+    GanzooError,
+    PluginError,
+    RecipeError,
+    UsageError,
+    one_line,
+)
 from ganzoo.inference.find_weights import find_weights
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.inference.weights_file import load_weights
@@ -94,13 +101,14 @@ def find_files(recipe: Recipe, plan: Plan) -> dict[str, Path]:
 
 def _find(path: Path, role: str, theirs: str | None) -> Path:
     # A file holds one network. Of a run, the network with the same role is meant.
-    wanted = theirs if theirs is not None or path.is_file() else role
     try:
-        return find_weights(path, wanted)
+        return find_weights(path, theirs if theirs is not None or path.is_file() else role)
     except UsageError as error:
-        if theirs is None and wanted is not None and path.is_dir():
+        if theirs is None and path.is_dir():
             error.hint = f"{error.hint}\nAnother network of it is named like this: {path}:ROLE"
         raise
+    except OSError as error:  # a name that no file can have, or a folder that can't be opened
+        raise UsageError(f"can't be read: {error.strerror}", where=one_line(str(path))) from error
 
 
 def find_together(session: Session, recipe: Recipe, plan: Plan) -> dict[str, Path]:

@@ -32,8 +32,8 @@ def init_normal(network: nn.Module, std: float = 0.02) -> None:
 def weights_follow() -> Iterator[None]:
     """Build networks whose weights are loaded right afterwards, or whose values aren't used.
 
-    ganzoo does this for a weights file, a resume and a check. A network then needs neither the
-    files nor the downloads that its options name.
+    ganzoo does this for a weights file, a resume, a check, and a run that starts from other weights
+    in full. A network then needs neither the files nor the downloads that its options name.
     """
     token = _following.set(True)
     try:
