@@ -74,6 +74,20 @@ def test_two_ranks_equal_one_on_the_joined_batch(tiny):
     assert worst(weights(half, 20), weights(one, 20)) > 1e-5
 
 
+def test_two_ranks_that_start_from_weights_equal_one_that_does(tiny):
+    source = train(
+        tiny, "source", "train.seed=5", "train.precision=fp64", *EXACT, processes=1, steps=1
+    )
+    exact = (*EXACT, "train.precision=fp64", "train.epochs=8", f"start.generator={source}")
+    exact += ('start.freeze=["generator/encoder.*"]',)
+    two = train(tiny, "two", *exact, "train.batch_size=1", processes=2, steps=4)
+    one = train(tiny, "one", *exact, "train.batch_size=2", processes=1, steps=4)
+    assert worst(weights(two, 4), weights(one, 4)) < 1e-8
+    theirs, mine = weights(source, 1), weights(two, 4)
+    kept = {name for name in mine if torch.equal(mine[name], theirs[name])}
+    assert kept == {name for name in mine if name.startswith("generator.encoder.")}
+
+
 def test_two_ranks_that_accumulate_equal_one_that_does(tiny):
     """No gradient of the batches before the last is lost, or counted twice, in DDP's buckets."""
     exact = (*EXACT, "train.precision=fp64", "train.epochs=8")
