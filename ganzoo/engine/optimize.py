@@ -270,7 +270,7 @@ def trained(player: str, nets: Mapping[str, nn.Module]) -> list[tuple[str, nn.Pa
     if not named:
         raise RecipeError(
             f"the player {player!r} has no weights to train: {', '.join(nets)}",
-            hint="All of them are frozen, by start.freeze or by the network itself.",
+            hint="Its networks have no weights, or all of them are frozen (start.freeze).",
         )
     return named
 
