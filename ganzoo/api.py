@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import pluggy
 
 if TYPE_CHECKING:
-    from ganzoo.options import Chosen, HasProgress, NetOptions, Options, Ref, Scalar
+    from ganzoo.options import (
+        Chosen,
+        HasProgress,
+        Mode,
+        NetOptions,
+        Options,
+        Ref,
+        Scalar,
+        TaskOptions,
+    )
 
 __all__ = [
     "API_VERSION",
@@ -24,10 +33,12 @@ __all__ = [
     "Component",
     "HasProgress",
     "Kind",
+    "Mode",
     "NetOptions",
     "Options",
     "Ref",
     "Scalar",
+    "TaskOptions",
     "hookimpl",
     "load_target",
     "set_resolver",

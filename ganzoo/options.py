@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, get_args
 
 from pydantic import (
     BaseModel,
@@ -21,6 +21,11 @@ from pydantic_core import core_schema
 
 from ganzoo.api import Component, Kind, load_target, resolved
 from ganzoo.errors import GanzooError, PluginError, error_text
+
+Mode = Literal["paper", "deterministic", "running"]
+"""How a trained network is used. `paper`: statistics of each single image and active, seeded
+dropout (arXiv 1611.07004, section 3.4); `deterministic`: the same statistics, no dropout;
+`running`: the statistics stored in training, no dropout."""
 
 COMPONENT = "x-ganzoo-component"
 """The keyword that marks a component in a JSON Schema. Its value is the component's kind."""
@@ -59,6 +64,29 @@ class NetOptions(Options):
     def receptive_field(self) -> int | None:
         """Side, in input pixels, of the square that one output cell sees; None if not defined."""
         return None
+
+
+class TaskOptions(Options):
+    """Base of a task's options; torch-free, so that a recipe is complete before it is run.
+
+    A task whose `default_mode` is "running" may have any `Options`.
+    """
+
+    default_mode: ClassVar[Mode] = "running"
+    """The `inference.mode` of recipes that don't state one."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Check the mode when the class is defined.
+
+        Raises:
+            ValueError: there is no such mode.
+        """
+        if cls.default_mode not in get_args(Mode):
+            message = (
+                f"default_mode is {cls.default_mode!r}, and may be: {', '.join(get_args(Mode))}"
+            )
+            raise ValueError(message)
 
 
 class Chosen(BaseModel):

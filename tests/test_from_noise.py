@@ -39,7 +39,6 @@ loss = "drawing_toy/loss"
 data = "drawing_toy/data"
 metric = []
 train = { device = "cpu", epochs = 1, batch_size = 10, precision = "fp32" }
-inference.mode = "running"
 watch.samples = "never"
 """
 BOTH = """
@@ -295,13 +294,13 @@ def test_each_role_is_scored_on_its_own_source_and_target(tmp_path):
     assert document["n"]["forth"] == 6
     assert set(document["controls"]) == {"mean_photo"}
     assert {"forth/l1", "back/l1"} <= set(document["controls"]["mean_photo"])
-    pictures = path / "evaluation" / "test_paper"
+    pictures = path / "evaluation" / "test_running"
     assert {folder.name for folder in pictures.iterdir()} == {"forth", "back"}
     assert len(list((pictures / "back").iterdir())) == 6
 
     one = evaluate_run(path, "test", device="cpu", role="back")
     assert one["metrics"] == {k: v for k, v in document["metrics"].items() if "back/" in k}
-    assert Path(one["file"]).name == "test_paper_back.json"
+    assert Path(one["file"]).name == "test_running_back.json"
     assert json.loads(Path(document["file"]).read_text()) == document  # it is still there
 
     recipe = load_recipe(path / "recipe.resolved.toml")

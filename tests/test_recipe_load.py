@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ganzoo.api import TaskOptions
 from ganzoo.errors import ExitCode, RecipeError, UsageError
 from ganzoo.interfaces import Clock
 from ganzoo.plugin_system.discovery import PluginRecord, discover
@@ -132,6 +133,31 @@ def test_players_lie_over_the_optimizer() -> None:
     critic, start = read(text).players["critic"], Clock(0, 0, 0.0)
     assert (critic.lr.at(start), *(beta.at(start) for beta in critic.betas)) == (1e-3, 0.5, 0.9)
     assert (critic.schedule.shape, critic.schedule.hold) == ("linear", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "mode"),
+    [
+        ([], "running"),
+        (["task=naming_toy/paper_task"], "paper"),
+        (["task=naming_toy/paper_task", "inference={}"], "paper"),
+        (["task=naming_toy/paper_task", "inference.mode=running"], "running"),
+        (["inference.mode=paper"], "paper"),
+    ],
+)
+def test_the_mode_is_the_tasks_unless_the_recipe_says_otherwise(
+    overrides: list[str], mode: str
+) -> None:
+    recipe = read(BASE, *overrides)
+    assert recipe.inference.mode == recipe.document["inference"]["mode"] == mode
+    written = any("mode" in override for override in overrides)
+    assert str(recipe.origins["inference", "mode"]) == ("--set" if written else "default")
+    check_reloads(recipe)
+
+
+def test_a_task_can_prefer_only_a_mode_that_exists() -> None:
+    with pytest.raises(ValueError, match="default_mode is 'papr', and may be: paper, determ"):
+        type("Wrong", (TaskOptions,), {"default_mode": "papr", "__module__": __name__})
 
 
 def test_one_loss_is_the_same_in_an_array() -> None:

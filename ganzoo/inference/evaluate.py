@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ganzoo.api import NetOptions
+from ganzoo.api import Mode, NetOptions
 from ganzoo.data.fingerprint import difference, identity_of
 from ganzoo.data.pipeline import PreparedData, open_for_evaluation
 from ganzoo.data.rng import isolated
@@ -18,7 +18,6 @@ from ganzoo.files import write_json
 from ganzoo.inference import baselines
 from ganzoo.inference.find_weights import find_weights
 from ganzoo.inference.from_noise import Sampler, load_sampler
-from ganzoo.inference.modes import Mode
 from ganzoo.inference.report import Gallery, results_of, together
 from ganzoo.inference.scores import NETWORK, means, without_bounds
 from ganzoo.inference.scoring import Made, as_made, judge, judge_drawn, metrics_for

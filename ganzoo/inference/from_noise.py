@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganzoo.api import Chosen
+from ganzoo.api import Chosen, Mode
 from ganzoo.data.rng import seed_for
 from ganzoo.errors import PluginError, UsageError
-from ganzoo.inference.modes import Mode, inference_mode
+from ganzoo.inference.modes import inference_mode
 from ganzoo.inference.precision import computing_in
 from ganzoo.inference.trained_network import as_given, draws, load_network, predicted, served
 from ganzoo.inference.weights_card import WeightsCard

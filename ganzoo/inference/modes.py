@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal, TypeAlias, get_args
+from typing import get_args
 
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 
+from ganzoo.api import Mode
 from ganzoo.data.rng import isolated_torch
-
-Mode: TypeAlias = Literal["paper", "deterministic", "running"]
-"""`paper`: statistics of each single image and active, seeded dropout (arXiv
-1611.07004, section 3.4); `deterministic`: the same statistics, no dropout; `running`: the
-statistics stored in training, no dropout."""
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 

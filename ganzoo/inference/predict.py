@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ganzoo.api import Mode
 from ganzoo.data.read_image import IMAGE_SUFFIXES
 from ganzoo.errors import DataError, UsageError
 from ganzoo.files import remove_leftovers
 from ganzoo.inference.file_pipeline import ARRAY, PICTURE_CHANNELS, Job, make_all
 from ganzoo.inference.find_weights import find_weights
-from ganzoo.inference.modes import Mode
 from ganzoo.inference.trained_network import (
     direction,
     load_trained,

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganzoo.api import Mode
 from ganzoo.data.contact_sheet import block, grid, scatter
 from ganzoo.data.convert import to_uint8
 from ganzoo.data.write_image import save_image
@@ -20,7 +21,6 @@ from ganzoo.inference import nearest_neighbours as near
 from ganzoo.inference.evaluate import run_recipe, trained_data
 from ganzoo.inference.find_weights import find_weights
 from ganzoo.inference.from_noise import LABEL, STEPS, Sampler, load_sampler, walk
-from ganzoo.inference.modes import Mode
 from ganzoo.inference.scoring import finite
 from ganzoo.inference.weights_card import WeightsCard, source_of
 from ganzoo.process.memory import memory_for

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganzoo.api import Chosen
+from ganzoo.api import Chosen, Mode
 from ganzoo.data.rng import seed_for
 from ganzoo.errors import DataError, PluginError, UsageError
-from ganzoo.inference.modes import Mode, inference_mode
+from ganzoo.inference.modes import inference_mode
 from ganzoo.inference.precision import PRECISIONS, computing_in, lower_weights
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.inference.weights_file import build_network, load_weights

@@ -25,8 +25,8 @@ from torch import Tensor
 from typing_extensions import TypedDict
 
 import ganzoo
+from ganzoo.api import Mode
 from ganzoo.errors import EnvironmentFault
-from ganzoo.inference.modes import Mode
 from ganzoo.inference.older_cards import modern
 from ganzoo.interfaces import Field, NetIO, Role, Shape
 from ganzoo.plugin_system.option_errors import explain

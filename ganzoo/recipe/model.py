@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
-from ganzoo.api import Chosen, Kind, Options, Scalar
+from ganzoo.api import Chosen, Kind, Mode, Options, Scalar
 from ganzoo.recipe.start import Start
 
 Unit = Literal["steps", "images", "epochs", "minutes"]
@@ -193,8 +193,9 @@ class Checkpoints(Options):
 class Inference(Options):
     """How the weights are used after training, unless a command-line option says otherwise."""
 
-    mode: Literal["paper", "deterministic", "running"] = "paper"
-    """`paper`: batch statistics of each single image and seeded dropout (arXiv 1611.07004), as in
+    mode: Mode = "running"
+    """Absent: the mode that the task prefers, which is `running` unless its plugin says otherwise.
+    `paper`: batch statistics of each single image and seeded dropout (arXiv 1611.07004), as in
     training with one image a batch; `deterministic`: batch statistics, no dropout, with the same
     result for every seed; `running`: stored statistics, no dropout, for networks trained with
     larger batches, and for parts of a picture or frames of a film, which should look alike."""

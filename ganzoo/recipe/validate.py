@@ -9,12 +9,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from ganzoo.api import Chosen, Kind
+from ganzoo.api import Chosen, Kind, TaskOptions
 from ganzoo.plugin_system.registry import Registry
 from ganzoo.plugin_system.suggestions import did_you_mean
 from ganzoo.recipe.control_characters import unusable_texts
 from ganzoo.recipe.merge import Node, build, descend, merge, plain
-from ganzoo.recipe.model import SETTINGS, AugmentEntry, LossEntry, Optimizer, Recipe, RoleEntry
+from ganzoo.recipe.model import (
+    SETTINGS,
+    AugmentEntry,
+    Inference,
+    LossEntry,
+    Optimizer,
+    Recipe,
+    RoleEntry,
+)
 from ganzoo.recipe.problems import Problem, RecipeProblems
 from ganzoo.recipe.resolved import KEYS, NETWORKS, document_of, dump, mistyped, origins_of
 from ganzoo.recipe.role_tables import is_none, no_kind
@@ -110,7 +118,7 @@ class _Check(TableChecks):
         loss = tuple(self.loss())
         metrics = tuple(self.listed("metric", DEFAULT_METRICS))
         callbacks = tuple(self.listed("callback", ()))
-        settings = {key: self.settings(key, model) for key, model in SETTINGS.items()}
+        settings = {key: self.settings(key, model, task) for key, model in SETTINGS.items()}
         self.best(settings)
         players = self.players(cast("Optimizer | None", settings["optimizer"]))
         if self.problems or task is None or data is None:
@@ -211,8 +219,12 @@ class _Check(TableChecks):
             found = [self.choose(key, name, (key,)) for name in default]
         yield from (chosen for chosen in found if chosen is not None)
 
-    def settings(self, key: str, model: type[Model]) -> Model | None:
+    def settings(self, key: str, model: type[Model], task: Chosen | None) -> Model | None:
         value = plain(self.table[key]) if key in self.table else {}
+        if model is Inference and isinstance(value, dict):
+            options = task.options if task else None
+            own = options.default_mode if isinstance(options, TaskOptions) else None
+            value = {"mode": own, **value} if own else value
         return self.model((key,), model, value)
 
     def best(self, settings: Mapping[str, Any]) -> None:

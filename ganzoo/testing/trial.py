@@ -11,12 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ganzoo.api import Mode
 from ganzoo.data.pipeline import collate, open_data
 from ganzoo.data.rng import isolated
 from ganzoo.engine.accelerate_session import Session, resolve
 from ganzoo.engine.optimize import Stepper
 from ganzoo.engine.trainer import Trainer
-from ganzoo.inference.modes import Mode, inference_mode
+from ganzoo.inference.modes import inference_mode
 from ganzoo.interfaces import Clock, Loss, LossInputs
 from ganzoo.recipe.model import Recipe
 from ganzoo.testing.kit import require

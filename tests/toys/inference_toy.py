@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ganzoo.api import Component, NetOptions, Options, hookimpl
+from ganzoo.api import Component, NetOptions, Options, TaskOptions, hookimpl
 from ganzoo.errors import DataMissing
 from ganzoo.interfaces import Field, NetIO, Score, Task
 from ganzoo.nn.norm import BatchNorm2d
@@ -19,6 +19,10 @@ PALETTE = ((0, 0, 222), (255, 0, 0), (255, 239, 0))
 class ToyNetOptions(NetOptions):
     def size_multiple(self):
         return 4
+
+
+class PairedOptions(TaskOptions):
+    default_mode = "paper"
 
 
 class ToyDataOptions(Options):
@@ -144,7 +148,7 @@ def ganzoo_components():
     me = "inference_toy"
     return (
         Component(kind="generator", name="net", target=f"{me}:Net", options=f"{me}:ToyNetOptions"),
-        Component(kind="task", name="task", target=f"{me}:Paired"),
+        Component(kind="task", name="task", target=f"{me}:Paired", options=f"{me}:PairedOptions"),
         Component(kind="loss", name="loss", target=f"{me}:Loss"),
         Component(kind="data", name="data", target=f"{me}:Data", options=f"{me}:ToyDataOptions"),
         Component(

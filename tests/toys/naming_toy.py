@@ -6,7 +6,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ganzoo.api import Chosen, Component, NetOptions, Options, Ref, Scalar, hookimpl
+from ganzoo.api import (
+    Chosen,
+    Component,
+    NetOptions,
+    Options,
+    Ref,
+    Scalar,
+    TaskOptions,
+    hookimpl,
+)
 
 
 class NetToyOptions(NetOptions):
@@ -40,6 +49,10 @@ class DataToyOptions(Options):
     root: str = "toys"
     size: int
     strict: bool = False
+
+
+class PaperTaskOptions(TaskOptions):
+    default_mode = "paper"
 
 
 class FlipOptions(Options):
@@ -90,6 +103,12 @@ def ganzoo_components():
         Component(name="taken", options=here("TakenOptions"), **loss),
         Component(name="rude", options=here("RudeOptions"), **loss),
         Component(kind="task", name="task", target=here("Task")),
+        Component(
+            kind="task",
+            name="paper_task",
+            target=here("Task"),
+            options=here("PaperTaskOptions"),
+        ),
         Component(kind="data", name="data", target=here("Data"), options=here("DataToyOptions")),
         Component(kind="augment", name="flip", target=here("F"), options=here("FlipOptions")),
         Component(kind="metric", name="distance", target=here("Distance")),

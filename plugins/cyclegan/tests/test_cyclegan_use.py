@@ -59,7 +59,7 @@ def test_each_source_once_under_its_own_name(trained, split):
     ):
         names = [f"{side}{index}" for index in range(count)]
         assert document["names"][role] == names
-        made = path / "evaluation" / f"{split}_paper" / role
+        made = path / "evaluation" / f"{split}_running" / role
         assert sorted(file.stem for file in made.iterdir()) == names
         sources = [path.parent / "beasts" / split / f"{side}s" / f"{name}.png" for name in names]
         predict(path, sources, made.parent / f"again_{role}", role=role, precision="fp32")

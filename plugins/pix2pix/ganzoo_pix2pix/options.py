@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from ganzoo.api import Chosen, NetOptions, Options, Ref, Scalar
+from ganzoo.api import Chosen, Mode, NetOptions, Options, Ref, Scalar, TaskOptions
 
 ReceptiveField = Literal[1, 16, 34, 70, 142, 286]
 
@@ -142,8 +142,11 @@ class CGANL1Options(Options):
         return self
 
 
-class PairedOptions(Options):
+class PairedOptions(TaskOptions):
     """The order of the updates, and what the discriminator gets."""
+
+    # The U-Net sees one image in a batch, and its only noise is dropout (arXiv 1611.07004, 3.3).
+    default_mode: ClassVar[Mode] = "paper"
 
     conditional: bool = True
     """The discriminator sees the source beside the image it judges (cGAN); false: the image alone
