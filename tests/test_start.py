@@ -14,7 +14,7 @@ from ganzoo.api import hookimpl
 from ganzoo.cli.main import cli
 from ganzoo.data.pipeline import open_data
 from ganzoo.engine.accelerate_session import Session, resolve
-from ganzoo.engine.fit_weights import Channels, fit
+from ganzoo.engine.fit_weights import Change, Channels, fit
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.engine.trainer import Trainer
@@ -277,7 +277,7 @@ def test_the_channels_of_the_first_and_last_layer_are_adapted():
     colour, grey, many = net(3, 3), net(1, 1), net(6, 6)
     state = {name: tensor.clone() for name, tensor in colour.state_dict().items()}
     for other, channels in ((grey, 1), (many, 6)):
-        found, tensors = fit(state, other, Channels((3, channels), (3, channels)))
+        found, tensors = fit(state, other, Channels((Change(3, channels),), (Change(3, channels),)))
         assert found.whole
         assert {*found.adapted} == {"0.weight", "2.weight", "2.bias"}
         other.load_state_dict(tensors)
@@ -291,15 +291,21 @@ def test_the_channels_of_the_first_and_last_layer_are_adapted():
         else:
             assert torch.equal(now, before.repeat(1, 2, 1, 1))
     # The formula with n = 3 and m = 2: old channels 0 and 2 fall together.
-    found, tensors = fit(state, net(2, 3), Channels((3, 2), None))
+    found, tensors = fit(state, net(2, 3), Channels((Change(3, 2),)))
     assert {*found.adapted} == {"0.weight"}
     mean = (state["0.weight"][:, 0] + state["0.weight"][:, 2]) / 2
     assert torch.allclose(tensors["0.weight"][:, 0], mean * 3 / 2)
     assert torch.allclose(tensors["0.weight"][:, 1], state["0.weight"][:, 1] * 3 / 2)
+    # Two images in one tensor are adapted each for itself.
+    pair = nn.Conv2d(6, 4, 3)
+    _, tensors = fit(pair.state_dict(), nn.Conv2d(2, 4, 3), Channels((Change(6, 2, parts=2),)))
+    for image in range(2):
+        total = pair.weight[:, 3 * image : 3 * image + 3].sum(1)
+        assert torch.allclose(tensors["weight"][:, image], total, atol=1e-6)
     # The controls: without the option, or for another layer, a shape that differs doesn't fit.
     assert {*fit(state, grey, None)[0].other_shape} == {"0.weight", "2.weight", "2.bias"}
     inner = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 6, 3), nn.ConvTranspose2d(6, 3, 3))
-    assert {*fit(state, inner, Channels((3, 1), (3, 1)))[0].other_shape} == {
+    assert {*fit(state, inner, Channels((Change(3, 1),), (Change(3, 1),)))[0].other_shape} == {
         "1.weight",
         "1.bias",
         "2.weight",
@@ -325,6 +331,10 @@ def test_a_run_adapts_channels_only_where_it_is_asked_to(tiny, source, tmp_path)
         assert theirs.keys() - same(theirs, mine[role]) == {*record["adapted"]} != set()
     first = stored(source)["encoder.0.0.weight"].sum(1, keepdim=True)
     assert torch.allclose(mine["generator"]["encoder.0.0.weight"], first, atol=1e-6)
+    # The discriminator takes two images at once.
+    both = stored(source, "discriminator")["model.0.weight"]
+    sums = torch.stack([both[:, :3].sum(1), both[:, 3:].sum(1)], 1)
+    assert torch.allclose(mine["discriminator"]["model.0.weight"], sums, atol=1e-6)
 
 
 # Frozen parameters
@@ -424,7 +434,8 @@ def test_a_resume_with_the_recipe_works_when_the_weights_beside_it_are_gone(tiny
     [
         ("strict = false", "strict has no effect"),
         ('adapt = "channels"', "adapt has no effect"),
-        ("generator = 3", "must be text"),
+        ("generator = 3", 'must be "FILE" or "RUN[:ROLE]"'),
+        ("stric = false", "the settings are strict, adapt and freeze"),
         ('generator = ""', "must have at least 1 characters"),
         ('generator = "a"\nadapt = "all"', 'must be "none" or "channels"'),
         ('generator = "a"\nstrict = "false"', "must be true or false"),

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from ganzoo.interfaces import NetIO, Shape
+from ganzoo.inference.weights_card import WeightsCard
+from ganzoo.interfaces import Field, NetIO, Shape
 
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _Pair = tuple[Shape, Shape]
 
 
 @dataclass(frozen=True)
-class Channels:
-    """The channels of images in the file's network and in this one; None where they are equal."""
+class Change:
+    """A change of the number of channels that a network takes or returns.
 
-    inputs: tuple[int, int] | None
-    outputs: tuple[int, int] | None
+    Args:
+        before: the number in the file's network.
+        here: the number in this network.
+        parts: the number of images in these channels, each with the same number of channels.
+    """
+
+    before: int
+    here: int
+    parts: int = 1
+
+
+@dataclass(frozen=True)
+class Channels:
+    """The changes of the channels that a network takes, and of those that it returns."""
+
+    inputs: tuple[Change, ...] = ()
+    outputs: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,15 +62,42 @@ class Fit:
         return not (self.other_shape or self.fresh or self.unused)
 
 
-def channels(before: NetIO, here: NetIO) -> Channels:
-    """Return how many channels the images of two networks have: C of C x H x W."""
-    return Channels(_pair(before.inputs, here.inputs), _pair(before.outputs, here.outputs))
+def channels(card: WeightsCard, io: NetIO, fields: Mapping[str, Field]) -> Channels:
+    """Return the changes of channels from the network of a card to one of this run.
+
+    Args:
+        card: the card of the file.
+        io: the shapes of this run's network.
+        fields: the fields of this run's data.
+    """
+    before, here = _channels_of(card.fields), _channels_of(fields)
+
+    def changes(theirs: Shape, mine: Shape) -> tuple[Change, ...]:
+        if len(theirs) < 3 or len(mine) < 3 or theirs[0] == mine[0]:
+            return ()
+        parts = _images_in(theirs[0], before), _images_in(mine[0], here)
+        same = parts[0] == parts[1] != 0
+        return (Change(theirs[0], mine[0], parts[0]),) if same else ()
+
+    return Channels(changes(card.io.inputs, io.inputs), changes(card.io.outputs, io.outputs))
 
 
-def _pair(before: Shape, here: Shape) -> tuple[int, int] | None:
-    if len(before) < 3 or len(here) < 3 or before[0] == here[0]:
-        return None
-    return before[0], here[0]
+def _channels_of(fields: Mapping[str, Field]) -> set[int]:
+    return {one.shape[0] for one in fields.values() if len(one.shape) >= 3}
+
+
+def _images_in(count: int, of_fields: set[int]) -> int:
+    """Return how many images of the data are in a tensor of `count` channels; 0 if unknown.
+
+    A discriminator may take several images one after another. Where images of the data have
+    different numbers of channels, it isn't known in which order they are.
+    """
+    if count in of_fields:
+        return 1
+    if len(of_fields) != 1:
+        return 0
+    (each,) = of_fields
+    return count // each if count % each == 0 else 0
 
 
 def fit(
@@ -111,23 +154,37 @@ def _adapted(given: Tensor, shape: Shape, adapt: Channels, *, transposed: bool) 
     stands for: old channel c mod n if there are more new ones, and all old channels k with
     k mod m = c if there are fewer. So an image whose channels are all equal gives the same result
     as before, if m is a multiple of n or n of m. Output channels are the same without the factor.
+    Each of several images is adapted for itself.
     """
     if given.ndim != len(shape) or not given.ndim or not given.is_floating_point():
         return given
+    inputs, outputs = (0, 1) if transposed else (1, 0)
     if given.ndim == 1:  # a bias has only outputs
-        inputs, outputs = None, 0
-    else:
-        inputs, outputs = (0, 1) if transposed else (1, 0)
+        inputs, outputs = 1, 0
     made = given
-    if adapt.outputs is not None and (given.shape[outputs], shape[outputs]) == adapt.outputs:
-        made = _regrouped(made, outputs, shape[outputs])
-    if inputs is not None and (given.shape[inputs], shape[inputs]) == adapt.inputs:
-        made = _regrouped(made, inputs, shape[inputs]) * (given.shape[inputs] / shape[inputs])
+    if change := _change_of(given, shape, outputs, adapt.outputs):
+        made = _regrouped(made, outputs, change)
+    if change := _change_of(given, shape, inputs, adapt.inputs):
+        made = _regrouped(made, inputs, change) * (change.before / change.here)
     return made if tuple(made.shape) == shape else given
 
 
-def _regrouped(given: Tensor, axis: int, count: int) -> Tensor:
-    """Return a tensor with `count` channels: repeated, or means of those that fall together."""
+def _change_of(given: Tensor, shape: Shape, axis: int, known: Iterable[Change]) -> Change | None:
+    """Return the known change that explains how an axis of a tensor differs from a shape."""
+    if axis >= given.ndim:
+        return None
+    sizes = given.shape[axis], shape[axis]
+    return next((one for one in known if (one.before, one.here) == sizes), None)
+
+
+def _regrouped(given: Tensor, axis: int, change: Change) -> Tensor:
+    """Return a tensor with other channels: repeated, or means of those that fall together."""
+    count = change.here // change.parts
+    images = given.chunk(change.parts, axis)
+    return torch.cat([_image(one, axis, count) for one in images], axis)
+
+
+def _image(given: Tensor, axis: int, count: int) -> Tensor:
     before = given.shape[axis]
     if count >= before:
         return given.index_select(axis, torch.arange(count) % before)

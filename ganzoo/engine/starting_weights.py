@@ -161,7 +161,7 @@ def begin(
         net, chosen = networks[role], plan.chosen[role]
         with _named(recipe, role):
             card, state = load_weights(path)
-            adapt = channels(card.io, plan.io[role])
+            adapt = channels(card, plan.io[role], plan.fields)
             found, tensors = fit(state, net, adapt if recipe.start.adapt == "channels" else None)
             one = Started(role, path, card, found, tuple(_notes(card, chosen)))
             if recipe.start.strict:

@@ -6,11 +6,19 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from ganzoo.api import Options
 
 _ROLE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def _a_source(value: Any) -> Any:
+    """Say what other keys than the settings mean, since a setting may be misspelt."""
+    if not isinstance(value, str):
+        message = 'must be "FILE" or "RUN[:ROLE]"; the settings are strict, adapt and freeze'
+        raise ValueError(message)  # noqa: TRY004  # pydantic reports only a ValueError
+    return value
 
 
 class Start(Options):
@@ -21,7 +29,7 @@ class Start(Options):
 
     model_config = ConfigDict(extra="allow")
 
-    __pydantic_extra__: dict[str, Annotated[str, Field(min_length=1)]]
+    __pydantic_extra__: dict[str, Annotated[str, Field(min_length=1), BeforeValidator(_a_source)]]
 
     strict: bool = True
     """Whether every name and shape of the weights must fit the network. With `false` a network
