@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from ganzoo.cli.show import _components
 from ganzoo.data.pipeline import open_data
 from ganzoo.engine.accelerate_session import Session, resolve
 from ganzoo.engine.check import inspect_recipe
@@ -21,7 +22,10 @@ from ganzoo.errors import RecipeError
 from ganzoo.inference.evaluate import evaluate_run
 from ganzoo.inference.predict import predict
 from ganzoo.observers import Voice
-from ganzoo.recipe import load_recipe
+from ganzoo.plugin_system.registry import current
+from ganzoo.recipe import load_document, load_recipe
+from ganzoo.testing.kit import Subject
+from ganzoo.testing.tiny import shrunk
 
 RECIPE = """
 name = "roles"
@@ -39,6 +43,7 @@ use = "cyclegan/hidden_pairs"
 pairs = { use = "cyclegan/shapes", size = 16, train = 8, val = 2, test = 2 }
 """
 OWN = "networks.generator_ab={width=6, blocks=2}"
+OTHER = "networks.discriminator_a={use='pix2pix/patchgan', receptive_field=70}"
 ROLES = ("generator_ab", "generator_ba", "discriminator_a", "discriminator_b")
 
 
@@ -137,3 +142,22 @@ def test_all_roles_may_have_their_own_tables(recipe):
     plan = plan_networks(loaded, open_data(loaded, "train").fields)
     assert plan.chosen["generator_ab"].options.blocks == 9
     assert plan.chosen["generator_ba"].options.blocks == 1
+
+
+def test_the_kit_makes_the_tables_of_roles_tiny_too(recipe, tmp_path):
+    loaded = load_recipe(recipe, ["networks.generator_ab={width=32, blocks=6}", OTHER])
+    registry = current()
+    entry = registry.entry("task", "cyclegan/unpaired")
+    subject = Subject(registry, entry.record, entry, tmp_path)
+    small = load_document(shrunk(loaded, subject), registry)
+    assert small.roles["generator_ab"].chosen == small.networks["generator"]
+    assert small.roles["discriminator_a"].chosen.id == "pix2pix/patchgan"
+    plan_networks(small, open_data(small, "train").fields)
+
+
+def test_show_finds_components_that_only_a_role_uses():
+    document = {"generator": "cyclegan/resnet", "networks": {"generator_ab": "pix2pix/unet"}}
+    assert ("generator", "pix2pix/unet") in _components(document, current())
+    document["networks"]["generator_ab"] = {"width": 8}
+    used = ("generator", {"use": "cyclegan/resnet", "width": 8})
+    assert used in _components(document, current())
