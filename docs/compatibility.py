@@ -25,7 +25,7 @@ from ganzoo.engine.check import inspect_recipe
 from ganzoo.engine.plan import plan_networks
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import ExitCode, GanzooError
-from ganzoo.interfaces import Task
+from ganzoo.interfaces import Field, Task
 from ganzoo.plugin_system.discovery import CORE
 from ganzoo.plugin_system.registry import Entry, Registry, current
 from ganzoo.recipe import Recipe, load_document, load_recipe
@@ -128,7 +128,11 @@ class Host:
         recipe = self.made({})
         plan = plan_networks(recipe, open_data(recipe, "train").fields)
         ios = (plan.io[role] for role in sorted(plan.io))
-        return tuple((len(io.inputs), len(io.outputs), bool(io.classes)) for io in ios)
+        return tuple((_axes(io.inputs), _axes(io.outputs)) for io in ios)
+
+
+def _axes(fields: Mapping[str, Field]) -> tuple[int, ...]:
+    return tuple(len(field.shape) for field in fields.values())
 
 
 def hosts(task: Subject) -> list[Host]:

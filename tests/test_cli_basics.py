@@ -304,8 +304,8 @@ def test_check_without_syntax_asks_the_engine(
         network = {
             "id": "naming_toy/net",
             "parameters": 1234,
-            "input": [3, 8, 8],
-            "outputs": [[1, 2, 2]],
+            "inputs": {"source": [3, 8, 8], "label": []},
+            "outputs": {"logits": [1, 2, 2]},
             "receptive_field": 70,
         }
         problem = {"message": "no data", "where": "toys", "hint": "get it", "exit_code": 5}
@@ -319,7 +319,7 @@ def test_check_without_syntax_asks_the_engine(
     monkeypatch.setitem(sys.modules, "ganzoo.engine.check", module)
     code, out, err = ganzoo("check", "toy")
     assert code == ExitCode.DATA
-    assert "1,234 parameters  3x8x8 -> 1x2x2  receptive field 70" in out
+    assert "1,234 parameters  3x8x8 + class -> 1x2x2  receptive field 70" in out
     assert "toys: no data\n  get it" in err
     assert "note: a note" in err
     assert "A run here trains on cuda in fp16." in out

@@ -23,10 +23,11 @@ from ganzoo.inference.scores import NETWORK
 from ganzoo.inference.scoring import judge, metrics_for
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.inference.weights_file import build_network, save_weights
-from ganzoo.interfaces import Field, NetIO
+from ganzoo.interfaces import Field
 from ganzoo.metrics.image import L1
 from ganzoo.recipe import load_recipe
 from ganzoo.recipe.write import to_toml
+from ganzoo.testing.networks import io_of
 
 REAL_DATA = os.environ.get("GANZOO_DATA")
 """Read before the fixtures hide it from the tests that don't ask for it."""
@@ -69,7 +70,7 @@ def make_run(folder, text='data = "inference_toy/data"\n', trained_on="inference
         kind="generator",
         network={"use": "inference_toy/net"},
         revision=1,
-        io=NetIO(shape, shape),
+        io=io_of(shape, shape),
         task={"use": "inference_toy/task"},
         fields=fields,
         data={"use": trained_on},
@@ -183,7 +184,7 @@ def test_a_metric_that_lacks_its_field_is_left_out_and_said(tmp_path):
 def test_score_nets_leaves_training_as_it_was(tmp_path):
     recipe = make_recipe(tmp_path)
     torch.manual_seed(0)
-    net = toy().Net(None, NetIO((3, 12, 20), (3, 12, 20))).train()
+    net = toy().Net(None, io_of((3, 12, 20), (3, 12, 20))).train()
     state = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     before = (torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy())  # noqa: NPY002
     means = score_nets(recipe, {"generator": net}, "val")

@@ -14,7 +14,8 @@ from PIL import Image
 from ganzoo.errors import DataError, EnvironmentFault, ExitCode
 from ganzoo.inference import file_pipeline
 from ganzoo.inference.file_pipeline import Job, make_all, one_behind
-from ganzoo.interfaces import Field, NetIO
+from ganzoo.interfaces import Field
+from ganzoo.testing.networks import io_of
 
 WAIT = 4.0
 """Seconds after which something that should have happened counts as never happening."""
@@ -38,7 +39,7 @@ class Network:
 
 CARD = SimpleNamespace(
     fields={"source": Field((3, 4, 4), "ganzoo/image")},
-    io=NetIO((3, 4, 4), (3, 4, 4)),
+    io=io_of((3, 4, 4), (3, 4, 4)),
     recipe="tiny",
     step=1,
     sha256="",

@@ -25,9 +25,10 @@ from ganzoo.inference.report import closing
 from ganzoo.inference.scores import NETWORK, REAL
 from ganzoo.inference.scoring import judge_drawn, metrics_for
 from ganzoo.inference.trained_network import Trained
-from ganzoo.interfaces import Field, NetIO
+from ganzoo.interfaces import Field
 from ganzoo.observers import Voice
 from ganzoo.recipe import load_recipe
+from ganzoo.testing.networks import io_of
 
 TOY = "drawing_toy"
 pytestmark = pytest.mark.usefixtures("toy_plugin")
@@ -99,7 +100,7 @@ def test_classes_are_dealt_evenly_over_the_blocks():
         def draw(options, role, io, count, random):
             return {"label": torch.arange(count) % io.classes}
 
-    sampler = Sampler(torch.nn.Identity(), Task, "generator", NetIO((1,), (1,), 10), "running")
+    sampler = Sampler(torch.nn.Identity(), Task, "generator", io_of((1,), (1,), 10), "running")
     counts = sampler.draw(1000, 0)["label"].bincount()
     assert counts.tolist() == [100] * 10
 
@@ -228,7 +229,9 @@ def test_broken_networks_and_sizes_are_explained(tmp_path):
 
     recipe = recipe_of(tmp_path, DRAWS, "data.kind=image")
     data, sampler = sampler_of(recipe)
-    other = Sampler(sampler.net, sampler.task, "generator", NetIO((3,), (1, 9, 9), 2), "running")
+    larger = io_of((3,), (1, 9, 9), 2)
+    net = recipe.networks["generator"].build(larger)
+    other = Sampler(net, sampler.task, "generator", larger, "running")
     with pytest.raises(DataError, match="is 1 x 8 x 8, but the network makes 1 x 9 x 9"):
         judge_drawn(data, other, metrics_for(recipe, data))
 

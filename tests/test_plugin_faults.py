@@ -336,7 +336,10 @@ def test_numbers_of_other_libraries_are_numbers(recipe, tmp_path):
             ('augment=[{use="faulty_toy/augment", fault="target"}]',),
             "the augment Augment returns samples without target",
         ),
-        (("task.fault=none",), "faulty_toy/paired returns a NoneType as the shapes of generator"),
+        (
+            ("task.fault=none",),
+            "faulty_toy/paired returns a NoneType as the inputs and outputs of generator",
+        ),
         (("callback=faulty_toy/nobody",), "faulty_toy/nobody builds a NoneType that has no hook"),
         (('loss={use="faulty_toy/l1", fault="none"}',), "must minimise a NoneType"),
         (
@@ -376,20 +379,55 @@ def test_a_count_that_fails_is_a_missing_number(recipe):
     report = inspect_recipe(load_recipe(recipe, ("generator=faulty_toy/constant",)))
     assert not report["problems"]
     assert report["networks"]["generator"]["flops"] is None
-    assert report["networks"]["generator"]["outputs"] == [[3, 4, 4]]
+    assert report["networks"]["generator"]["outputs"] == {"target": [3, 4, 4]}
     counted = inspect_recipe(load_recipe(recipe))["networks"]["generator"]
     assert counted["flops"] == 2 * 3 * 3 * 4 * 4
 
 
-def test_a_network_of_three_inputs_is_checked_in_its_tasks_step(recipe, tmp_path, capsys):
+def test_a_network_of_three_inputs_is_called_with_all_of_them(recipe, tmp_path, capsys):
     three = ("task=faulty_toy/threefold", "generator=faulty_toy/mixing")
     report = inspect_recipe(load_recipe(recipe, three))
     assert not report["problems"]
-    assert report["networks"]["generator"]["outputs"] == []
+    shape = [3, 4, 4]
+    assert report["networks"]["generator"]["inputs"] == {"x": shape, "y": shape, "z": shape}
+    assert report["networks"]["generator"]["outputs"] == {"target": shape}
+    assert report["networks"]["generator"]["flops"] == 2 * 3 * 3 * 4 * 4
     assert go(recipe, tmp_path / "run", *three, steps=1).exit_code == 0
     sets = [part for one in three for part in ("--set", one)]
     assert main(["--plugin", str(TOY), "check", str(recipe), *sets]) == 0
-    assert "3x4x4 -> ?" in capsys.readouterr().out
+    assert "3x4x4 + 3x4x4 + 3x4x4 -> 3x4x4" in capsys.readouterr().out
     # A task that gives it one input is refused, with what the network says of it.
     (problem,) = inspect_recipe(load_recipe(recipe, three[1:]))["problems"]
-    assert problem["message"].startswith("faulty_toy/mixing can't take 3 x 4 x 4: TypeError")
+    assert problem["message"].startswith("faulty_toy/mixing can't be built: mixes three inputs")
+
+
+def test_check_takes_a_network_that_rejects_zeros(recipe, tmp_path):
+    shy = ("generator=faulty_toy/shy",)
+    report = inspect_recipe(load_recipe(recipe, shy))
+    assert not report["problems"]
+    assert report["networks"]["generator"]["outputs"] == {}
+    assert go(recipe, tmp_path / "run", *shy, steps=1).exit_code == 0
+    # Where the step fails too, the network's own words are shown.
+    (problem,) = inspect_recipe(load_recipe(recipe, (*shy, "task.fault=fail")))["problems"]
+    assert problem["message"].startswith("faulty_toy/shy can't take 3 x 4 x 4: RuntimeError: dark")
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("no inputs", "faulty_toy/paired declares what it must not: must have inputs"),
+        ("no outputs", "faulty_toy/paired declares no outputs for a generator"),
+        ("shapes", "faulty_toy/paired declares inputs that are no mapping of names to fields"),
+        ("names", "must have only letters, digits, dots, _ and -, but it is 'the source'"),
+        (
+            "untupled",
+            "faulty_toy/paired declares 'code' with the shape [4], not a text with a tuple",
+        ),
+        ("axes", "must not: code: the shape of ganzoo/points has 1 axes, but this one has 3"),
+        ("countless", "declares 'label' as a class index and doesn't say how many classes"),
+    ],
+)
+def test_a_wrong_declaration_is_the_tasks_fault(recipe, fault, said):
+    (problem,) = inspect_recipe(load_recipe(recipe, (f"task.fault={fault}",)))["problems"]
+    assert said in problem["message"]
+    assert (problem["where"], problem["exit_code"]) == ("generator", ExitCode.PLUGIN)

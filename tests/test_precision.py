@@ -19,8 +19,9 @@ from ganzoo.inference.predict import predict
 from ganzoo.inference.trained_network import as_given, load_trained
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.inference.weights_file import build_network, load_weights, save_weights
-from ganzoo.interfaces import Field, NetIO
+from ganzoo.interfaces import Field
 from ganzoo.nn.device_and_precision import pick_device, pick_precision
+from ganzoo.testing.networks import io_of
 
 TOY = "inference_toy"
 pytestmark = pytest.mark.usefixtures("toy_plugin")
@@ -36,7 +37,7 @@ def weights(tmp_path):
         kind="generator",
         network={"use": "inference_toy/net"},
         revision=1,
-        io=NetIO(shape, shape),
+        io=io_of(shape, shape),
         task={"use": "inference_toy/task"},
         fields={"source": Field(shape, "ganzoo/image"), "target": Field(shape, "ganzoo/image")},
         size_multiple=4,

@@ -22,7 +22,8 @@ from ganzoo.inference.predict import plan, predict
 from ganzoo.inference.trained_network import load_trained
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.inference.weights_file import build_network, load_weights, read_card, save_weights
-from ganzoo.interfaces import Field, NetIO
+from ganzoo.interfaces import Field
+from ganzoo.testing.networks import io_of
 
 TOY = "inference_toy"
 pytestmark = pytest.mark.usefixtures("toy_plugin")
@@ -38,7 +39,7 @@ def make_weights(path, channels=3, out_channels=3, **changes):
         kind="generator",
         network={"use": "inference_toy/net"},
         revision=1,
-        io=NetIO(fields["source"].shape, fields["target"].shape),
+        io=io_of(fields["source"].shape, fields["target"].shape),
         task={"use": "inference_toy/task"},
         fields=fields,
         size_multiple=4,
@@ -219,7 +220,8 @@ def test_command_does_the_rest_when_one_file_is_broken(tmp_path, weights):
 
 def test_command_prints_the_paths_and_notes_a_pair(tmp_path, weights, caplog):
     card, state = load_weights(weights)
-    square = dataclasses.replace(card, io=NetIO((3, 8, 8), (3, 8, 8)))
+    image = Field((3, 8, 8), "ganzoo/image")
+    square = dataclasses.replace(card, fields={"source": image, "target": image})
     save_weights(weights, state, square)
     pair = write_image(tmp_path / "pair.png", 8, 16)
     result = run_command(weights, pair, "-o", tmp_path / "o.png", "--device", "cpu")

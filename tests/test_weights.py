@@ -31,6 +31,7 @@ from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.inference.weights_file import build_network, load_weights, read_card, save_weights
 from ganzoo.interfaces import Field, NetIO
 from ganzoo.plugin_system import registry
+from ganzoo.testing.networks import io_of
 
 
 def make_card(**changes: Any) -> WeightsCard:
@@ -40,7 +41,7 @@ def make_card(**changes: Any) -> WeightsCard:
         kind="generator",
         network={"use": "toy/net"},
         revision=1,
-        io=NetIO((3, 8, 8), (3, 8, 8)),
+        io=io_of((3, 8, 8), (3, 8, 8)),
         task={"use": "toy/task"},
         fields={"source": image, "target": Field((3, 8, 8), "ganzoo/image")},
         data={"use": "toy/data", "direction": "right_to_left"},
@@ -57,8 +58,8 @@ def make_card(**changes: Any) -> WeightsCard:
 class Net(nn.Module):
     def __init__(self, options: Options, io: NetIO) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(io.inputs[0], io.outputs[0], 3, padding=1)
-        self.norm = nn.BatchNorm2d(io.outputs[0])
+        self.conv = nn.Conv2d(io.input.shape[0], io.output.shape[0], 3, padding=1)
+        self.norm = nn.BatchNorm2d(io.output.shape[0])
 
     def forward(self, x: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
         return self.norm(self.conv(x))
@@ -96,7 +97,7 @@ def test_card_round_trip():
     card = make_card(ema=True)
     again = WeightsCard.from_json(card.to_json())
     assert again == card
-    assert isinstance(again.io.inputs, tuple)
+    assert isinstance(again.io.input.shape, tuple)
     assert again.fields["source"].palette[0] == (0, 0, 222)
     assert again != make_card()  # the negative control: equality does look at the fields
 
@@ -198,7 +199,7 @@ def test_a_newer_format_says_upgrade(tmp_path):
 def test_build_network_fills_it_and_leaves_the_random_state(toy_registry):
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    state = Net(Options(), NetIO((3, 8, 8), (3, 8, 8))).state_dict()
+    state = Net(Options(), io_of((3, 8, 8), (3, 8, 8))).state_dict()
     torch.set_rng_state(before)
     net = build_network(make_card(), state)
     assert torch.equal(torch.get_rng_state(), before)
@@ -367,10 +368,85 @@ def test_a_file_without_a_manifest_is_known_by_the_hash_in_its_card(tmp_path):
     with pytest.raises(DataError, match="sha256 in its card"):
         load_weights(path)
     # a file of before there were hashes is believed, as it always was
-    card = json.loads(make_card().to_json()) | {"format": 1, "fields": of_format_2()}
+    card = json.loads(make_card().to_json()) | {"format": 1, "fields": of_format_2(), "io": OLD_IO}
     del card["sha256"]
     save_file(state, path, metadata={"ganzoo": json.dumps(card)})
-    assert load_weights(path)[0] == dataclasses.replace(make_card(), format=1)
+    assert load_weights(path)[0].format == 1
+
+
+OLD_IO = {"inputs": [3, 8, 8], "outputs": [3, 8, 8], "classes": 0}
+"""As cards of formats 1 and 2 have it."""
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize(
+    ("kind", "old", "inputs", "outputs"),
+    [
+        ("generator", OLD_IO, {"input": "image"}, {"output": "image"}),
+        (
+            "generator",
+            {"inputs": [5], "outputs": [1, 8, 8], "classes": 3},
+            {"input": "points", "label": "class"},
+            {"output": "image"},
+        ),
+        (
+            "discriminator",
+            {"inputs": [1, 8, 8], "outputs": [1], "classes": 3},
+            {"input": "image", "label": "class"},
+            {},
+        ),
+        (
+            "network",
+            {"inputs": [3, 8, 8], "outputs": [4], "classes": 0},
+            {"input": "image"},
+            {"output": "points"},
+        ),
+    ],
+)
+def test_inputs_and_outputs_of_older_cards_get_names(version, kind, old, inputs, outputs):
+    older = {"format": version, "kind": kind, "io": old, "fields": of_format_2()}
+    values = json.loads(make_card().to_json()) | older
+    io = WeightsCard.from_json(json.dumps(values)).io
+    assert {name: one.format.removeprefix("ganzoo/") for name, one in io.inputs.items()} == inputs
+    assert {name: one.format.removeprefix("ganzoo/") for name, one in io.outputs.items()} == outputs
+    assert io.input.shape == tuple(old["inputs"])
+    assert io.classes == old["classes"]
+    if outputs:
+        assert io.output.shape == tuple(old["outputs"])
+    # The control: the present format has no such inputs.
+    with pytest.raises(ValueError, match="inputs"):
+        WeightsCard.from_json(json.dumps(values | {"format": cards.FORMAT}))
+
+
+@pytest.mark.parametrize(
+    "io",
+    [
+        {},
+        [],
+        {"inputs": [3, 8], "outputs": "x", "classes": 0},
+        {"inputs": [], "outputs": [], "classes": 0},
+        {"inputs": [0, 8, 8], "outputs": [3, 8, 8], "classes": 0},
+        {"inputs": [3, 8, 8], "outputs": [3, 8, 8], "classes": -1},
+        {"inputs": [3, 8, 8], "outputs": [3, 8, 8], "classes": "2"},
+        {"inputs": {"x": 1}, "outputs": 5, "classes": None},
+    ],
+)
+def test_broken_shapes_of_older_cards_are_refused(io):
+    older = {"format": 2, "io": io, "fields": of_format_2()}
+    values = json.loads(make_card().to_json()) | older
+    with pytest.raises(ValueError, match="io"):
+        WeightsCard.from_json(json.dumps(values))
+
+
+def test_a_card_keeps_the_order_of_inputs_and_outputs():
+    fields = {"z": Field((4,), "ganzoo/points"), "a": Field((), "ganzoo/class", classes=2)}
+    several = dict(reversed([("image", Field((3, 8, 8), "ganzoo/image")), ("latent", fields["z"])]))
+    for inputs in (fields, dict(reversed(fields.items()))):
+        card = make_card(io=NetIO(inputs, several))
+        again = WeightsCard.from_json(card.to_json())
+        assert again == card
+        assert list(again.io.inputs) == list(inputs)
+        assert list(again.io.outputs) == ["latent", "image"]
 
 
 def of_format_2(**changed: Any) -> dict[str, Any]:
@@ -385,9 +461,10 @@ def of_format_2(**changed: Any) -> dict[str, Any]:
 
 def test_fields_of_older_cards_are_read(tmp_path):
     path = tmp_path / "old.safetensors"
-    card = json.loads(make_card().to_json()) | {"format": 2, "fields": of_format_2()}
+    old = {"format": 2, "fields": of_format_2(), "io": OLD_IO}
+    card = json.loads(make_card().to_json()) | old
     save_file({"a": torch.zeros(1)}, path, metadata={"ganzoo": json.dumps(card)})
-    assert read_card(path) == dataclasses.replace(make_card(), format=2)
+    assert read_card(path).fields == make_card().fields
     for wrong in (card | {"format": 3}, card | {"fields": of_format_2(low=0.0)}):
         save_file({"a": torch.zeros(1)}, path, metadata={"ganzoo": json.dumps(wrong)})
         with pytest.raises(DataError, match="card can't be read"):
@@ -399,7 +476,20 @@ WRONG = {
     "kind": ["loss", 1],
     "network": ["toy/net", [], None],
     "revision": ["1", 1.5, True],
-    "io": [{}, [], {"inputs": [3, 8], "outputs": "x", "classes": 0}],
+    "io": [
+        {},
+        [],
+        {"inputs": [3, 8], "outputs": "x"},
+        {"inputs": [], "outputs": []},
+        {"inputs": [{"shape": [3], "format": "ganzoo/points"}], "outputs": []},
+        {"inputs": [{"name": "x", "shape": [3], "format": "ganzoo/points"}] * 2, "outputs": []},
+        {"inputs": [{"name": "../x", "shape": [3], "format": "ganzoo/points"}], "outputs": []},
+        {"inputs": [{"name": "x", "shape": [3], "format": "ganzoo/image"}], "outputs": []},
+        {
+            "inputs": [{"name": "x", "shape": [], "format": "ganzoo/class", "classes": -1}],
+            "outputs": [],
+        },
+    ],
     "task": [1, None],
     "fields": [[], {"source": 1}, {"source": {"shape": [3, -8, 8], "format": "ganzoo/image"}}],
     "data": ["x"],

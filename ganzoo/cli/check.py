@@ -96,16 +96,19 @@ def _time(found: dict[str, Any], precision: str) -> str:
 
 
 def _row(role: str, network: dict[str, Any]) -> tuple[str, ...]:
-    outputs = " + ".join(_shape(shape) for shape in network["outputs"])
+    inputs, outputs = (
+        " + ".join(_shape(shape) for shape in network[side].values())
+        for side in ("inputs", "outputs")
+    )
     field = network.get("receptive_field")
     return (
         role,
         network["id"],
         f"{network['parameters']:,} parameters",
-        f"{_shape(network['input'])} -> {outputs or '?'}",
+        f"{inputs} -> {outputs or '?'}",
         "" if field is None else f"receptive field {field}",
     )
 
 
 def _shape(shape: list[int]) -> str:
-    return "x".join(map(str, shape))
+    return "x".join(map(str, shape)) or "class"

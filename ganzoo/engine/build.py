@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +15,7 @@ from ganzoo.data.rng import isolated, seed_for
 from ganzoo.engine.frozen_parameters import freeze
 from ganzoo.engine.plan import Plan
 from ganzoo.errors import GanzooError, PluginError, RecipeError
-from ganzoo.interfaces import DiffAugment, Loss, LossInputs, NetIO, Shape
+from ganzoo.interfaces import DiffAugment, Loss, LossInputs, NetIO
 from ganzoo.nn import weights_follow
 from ganzoo.recipe.model import Recipe
 
@@ -77,33 +77,12 @@ def build_network(component: Chosen, io: NetIO, seed: int, role: str) -> nn.Modu
                 where=role,
                 hint="Shapes are those of the data after [[augment]], in which a resize or a crop "
                 "changes the size (`ganzoo list augment`)."
-                if len(io.inputs) == 3 or len(io.outputs) == 3
+                if any(len(one.shape) == 3 for one in (*io.inputs.values(), *io.outputs.values()))
                 else "",
             ) from error
     if not isinstance(network, nn.Module):
         raise RecipeError(f"{component.id} built a {type(network).__name__}, not an nn.Module")
     return network
-
-
-def check_outputs(component: str, role: str, io: NetIO, outputs: Sequence[Shape]) -> None:
-    """Check that the generator's output has the declared shape.
-
-    Args:
-        component: the generator's id.
-        role: its role, which distinguishes two generators of the same component.
-        io: the shapes that it was built for.
-        outputs: the shapes of its outputs, without the batch axis.
-
-    Raises:
-        PluginError: when the shapes differ.
-    """
-    if list(outputs) != [io.outputs]:
-        given = " and ".join(" x ".join(map(str, shape)) for shape in outputs)
-        raise PluginError(
-            f"{component} returns {given}, not {' x '.join(map(str, io.outputs))}",
-            where=role,
-            hint=f"The error is in its plugin; `ganzoo show {component}` names it.",
-        )
 
 
 @dataclass(frozen=True)

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from ganzoo.api import Chosen, NetOptions
 from ganzoo.data.file_headers import try_extremes
 from ganzoo.data.pipeline import PreparedData, open_data
 from ganzoo.engine.accelerate_session import resolve
-from ganzoo.engine.build import Built, build_diffaugments, build_loss, build_network, check_outputs
-from ganzoo.engine.dry_run import parts_named, try_step
+from ganzoo.engine.build import Built, build_diffaugments, build_loss, build_network
+from ganzoo.engine.dry_run import parts_named, try_step, zeros
 from ganzoo.engine.frozen_parameters import freeze, frozen_in_words
 from ganzoo.engine.plan import Plan, plan_networks
 from ganzoo.engine.starting_weights import begin, find_files
 from ganzoo.engine.step_timing import kept_for_backward, measure, refuse_what_does_not_fit
 from ganzoo.engine.validation import open_watched
+from ganzoo.engine.wrapped_networks import Declared
 from ganzoo.errors import EnvironmentFault, GanzooError, RecipeError, error_text
-from ganzoo.interfaces import NetIO, as_output
+from ganzoo.interfaces import as_output
 from ganzoo.nn import weights_follow
 from ganzoo.recipe.model import Recipe
 
@@ -36,11 +37,11 @@ def inspect_recipe(recipe: Recipe, *, timed: bool = False) -> dict[str, Any]:
     Returns:
         A document with these keys:
 
-        - `networks`: `{ROLE: {"id", "parameters", "flops", "input", "outputs",
-          "receptive_field"?}}`. Shapes have no batch axis. `outputs` is a list of shapes, one per
-          scale. It is empty for a network that takes more than one input, because only the task's
-          step calls such a network. `flops` counts one image's forward pass; it is None where the
-          operations can't be counted.
+        - `networks`: `{ROLE: {"id", "parameters", "flops", "inputs", "outputs",
+          "receptive_field"?}}`. `inputs` and `outputs` are `{NAME: SHAPE}`, without the batch axis.
+          A discriminator's output is called `logits`, or `logits_1`, `logits_2`, ... if it has
+          several scales. `outputs` is empty for a network that can't be called with zeros.
+          `flops` counts one image's forward pass; it is None where the operations can't be counted.
         - `machine`: `{"device", "precision"}` that a run on this machine would use. It is empty,
           with a note, where the recipe requires something that this machine lacks.
         - `time`: `{"step", "steps", "whole"}`: the seconds of a step, the number of planned steps,
@@ -79,7 +80,7 @@ def inspect_recipe(recipe: Recipe, *, timed: bool = False) -> dict[str, Any]:
             with kept_for_backward() as kept:
                 try_step(built, on_meta=True)
         except GanzooError as error:
-            # Only a failed step is a problem, because a task may give its network several inputs.
+            # Only a failed step is a problem, because a network may reject zeros and take data.
             # Where the step fails, the network's own error is more informative.
             raise refusals[0] if refusals else error from error
         if timed and report["machine"]:
@@ -144,24 +145,18 @@ def _describe(
     networks: dict[str, torch.nn.Module] = {}
     refusals = []
     for role, component in plan.chosen.items():
-        io = plan.io[role]
-        outputs: list[list[int]] = []
-        flops = None
-        try:
-            with weights_follow() if role in recipe.start.replaced else nullcontext():
-                networks[role], outputs, flops = _tried(component, io, role, recipe)
-        except _NotAlone as alone:
-            networks[role] = alone.network
-            refusals.append(alone.refusal)
-        else:
-            if plan.task.roles[role] == "generator":
-                check_outputs(component.id, role, io, [tuple(shape) for shape in outputs])
+        declared = Declared(recipe.task.id, component.id, role, plan.io[role])
+        with weights_follow() if role in recipe.start.replaced else nullcontext():
+            tried = _tried(component, declared, recipe)
+        networks[role] = tried.network
+        if tried.refusal is not None:
+            refusals.append(tried.refusal)
         told[role] = {
             "id": component.id,
-            "parameters": sum(p.numel() for p in networks[role].parameters()),
-            "flops": flops,
-            "input": list(io.inputs),
-            "outputs": outputs,
+            "parameters": sum(p.numel() for p in tried.network.parameters()),
+            "flops": tried.flops,
+            "inputs": {name: list(field.shape) for name, field in declared.io.inputs.items()},
+            "outputs": tried.outputs,
         }
         options = component.options
         field = options.receptive_field() if isinstance(options, NetOptions) else None
@@ -170,80 +165,97 @@ def _describe(
     return told, networks, refusals
 
 
-class _NotAlone(Exception):  # noqa: N818  # this is an error only where the task's step fails too
-    """A network was built, but it can't be called with one input of the shape in its `io`."""
+@dataclass(frozen=True)
+class _Tried:
+    """A network, and the result of a call with zeros: `_forward`'s, or an error."""
 
-    def __init__(self, network: torch.nn.Module, refusal: RecipeError) -> None:
-        super().__init__(refusal.message)
-        self.network = network
-        self.refusal = refusal
+    network: torch.nn.Module
+    outputs: dict[str, list[int]] = field(default_factory=dict)
+    flops: int | None = None
+    refusal: RecipeError | None = None
 
 
-def _tried(
-    component: Chosen, io: NetIO, role: str, recipe: Recipe
-) -> tuple[torch.nn.Module, list[list[int]], int | None]:
-    """Return the network and the results of `_forward`.
+def _tried(component: Chosen, declared: Declared, recipe: Recipe) -> _Tried:
+    """Build a network and call it with zeros.
 
     Raises:
         RecipeError: when the network can't be built.
-        _NotAlone: when it can't be called with one input of the shape in its `io`.
+        PluginError: when it returns something else than declared.
     """
     seed = recipe.train.seed
     try:
         with torch.device("meta"):
-            network = build_network(component, io, seed, role)
+            network = build_network(component, declared.io, seed, declared.role)
         # torch's batch norm rejects a single image with a 1 x 1 feature map, so two are used.
-        return network, *_forward(network, io, max(2, recipe.train.batch_size))
+        return _Tried(network, *_forward(network, declared, max(2, recipe.train.batch_size)))
     except GanzooError:
         raise
     except Exception:  # noqa: BLE001  # a plugin's code may raise anything on the meta device
         # A network whose code reads values of tensors can't be built or called without values.
         with weights_follow():
-            network = _with_numbers(component, io, role, seed)
+            network = _with_numbers(component, declared, seed)
         try:
-            return network, *_forward(network, io, 2)
+            return _Tried(network, *_forward(network, declared, 2))
         except GanzooError:
             raise
-        except Exception as error:
-            raise _NotAlone(network, _refusal(component, io, role, error)) from error
+        except Exception as error:  # noqa: BLE001  # as above
+            return _Tried(network, refusal=_refusal(declared, error))
 
 
-def _with_numbers(component: Chosen, io: NetIO, role: str, seed: int) -> torch.nn.Module:
+def _with_numbers(component: Chosen, declared: Declared, seed: int) -> torch.nn.Module:
     try:
-        return build_network(component, io, seed, role)
+        return build_network(component, declared.io, seed, declared.role)
     except GanzooError:
         raise
     except Exception as error:
-        raise _refusal(component, io, role, error) from error
+        raise _refusal(declared, error) from error
 
 
-def _refusal(component: Chosen, io: NetIO, role: str, error: Exception) -> RecipeError:
-    shape = " x ".join(map(str, io.inputs))
+def _refusal(declared: Declared, error: Exception) -> RecipeError:
+    shapes = ", ".join(
+        " x ".join(map(str, field.shape)) or name for name, field in declared.io.inputs.items()
+    )
     return RecipeError(
-        f"{component.id} can't take {shape}: {error_text(error)}",
-        where=role,
+        f"{declared.component} can't take {shapes}: {error_text(error)}",
+        where=declared.role,
         hint="use images of another size, or another component",
     )
 
 
 def _forward(
-    network: torch.nn.Module, io: NetIO, images: int
-) -> tuple[list[list[int]], int | None]:
+    network: torch.nn.Module, declared: Declared, images: int
+) -> tuple[dict[str, list[int]], int | None]:
     """Return the outputs' shapes and the number of operations of one image's forward pass.
 
     A multiplication and an addition count as two operations. The number is None where torch's
     counter fails, which also happens with correct networks.
+
+    Raises:
+        PluginError: when the network returns something else than declared.
     """
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
-    inputs: list[Tensor] = [torch.zeros((images, *io.inputs), device=device)]
-    if io.classes:
-        inputs.append(torch.zeros(images, dtype=torch.int64, device=device))
+    inputs = [zeros(field, images, device, torch.float32) for field in declared.io.inputs.values()]
     flops: int | None = None
     with torch.no_grad():
         try:
             with FlopCounterMode(display=False) as counter:
-                output = as_output(network(*inputs))
+                output = network(*inputs)
             flops = counter.get_total_flops() // images
         except Exception:  # noqa: BLE001  # the counter failed, or the network, which fails again
-            output = as_output(network(*inputs))
-    return [list(logits.shape[1:]) for logits in output.logits], flops
+            output = network(*inputs)
+    declared.check_outputs(inputs, output)
+    return _shapes(declared, output), flops
+
+
+def _shapes(declared: Declared, output: Any) -> dict[str, list[int]]:
+    """Return the shapes of what a network returned, by name."""
+    names = list(declared.io.outputs)
+    if len(names) == 1:
+        made = {names[0]: output}
+    elif names:
+        made = {name: output[name] for name in names}
+    else:
+        logits = as_output(output).logits
+        numbered = [f"logits_{number}" for number in range(1, len(logits) + 1)]
+        made = dict(zip(numbered if len(logits) > 1 else ["logits"], logits, strict=True))
+    return {name: list(tensor.shape[1:]) for name, tensor in made.items()}

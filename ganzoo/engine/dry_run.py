@@ -20,9 +20,9 @@ from ganzoo.data.rng import isolated
 from ganzoo.engine.build import Built, parts_of, with_numbers
 from ganzoo.engine.optimize import idle, total_of, trained
 from ganzoo.engine.plan import Plan
-from ganzoo.engine.wrapped_networks import Promise
+from ganzoo.engine.wrapped_networks import Declared
 from ganzoo.errors import GanzooError, PluginError, RecipeError, error_text
-from ganzoo.interfaces import Clock, DiffAugment
+from ganzoo.interfaces import Clock, DiffAugment, Field
 from ganzoo.plugin_system.blame import last_line
 from ganzoo.recipe.model import Recipe
 
@@ -34,21 +34,19 @@ some of the steps."""
 class _Net:
     """An implementation of `ganzoo.interfaces.Net` without wrappers."""
 
-    def __init__(
-        self, raw: nn.Module, promise: Promise | None, augments: Iterable[DiffAugment]
-    ) -> None:
+    def __init__(self, raw: nn.Module, declared: Declared, augments: Iterable[DiffAugment]) -> None:
         self.module = raw
-        self.promise = promise
+        self.declared = declared
         self.augments = augments
         self.clock = Clock(0, 0, 0.0)
 
     def __call__(self, *x: Any, precise: bool = False) -> Any:  # noqa: ARG002  # no autocast here
+        self.declared.check_inputs(x)
         shown, *rest = x
         for augment in self.augments:
             shown = augment(shown, self.clock)
         output = self.module(shown, *rest)
-        if self.promise is not None:
-            self.promise.check(shown, output)
+        self.declared.check_outputs(x, output)
         return output
 
     @contextmanager
@@ -190,11 +188,10 @@ def _steps(built: Built, device: torch.device, count: int) -> None:
         trained(player, {role: built.networks[role] for role in roles})
     nets = {}
     for role, network in built.networks.items():
-        table, promise = plan.task.roles[role], Promise(plan.chosen[role].id, role, plan.io[role])
         nets[role] = _Net(
             network,
-            promise if table == "generator" else None,
-            built.diffaugments if table == "discriminator" else (),
+            Declared(recipe.task.id, plan.chosen[role].id, role, plan.io[role]),
+            built.diffaugments if plan.task.roles[role] == "discriminator" else (),
         )
     task = plan.task(recipe.task.options, nets, built.loss)
     optimize, batch = _Optimize(plan.players), _batch(plan, count, device, built.dtype)
@@ -214,10 +211,14 @@ def _batch(plan: Plan, count: int, device: torch.device, dtype: torch.dtype) -> 
     """Return a random batch with the shapes and formats of the fields."""
     batch: dict[str, Tensor] = {}
     for name, field in plan.fields.items():
-        whole = field.format in {"ganzoo/labels", "ganzoo/class"}
-        if whole:
-            batch[name] = torch.zeros((count, *field.shape), dtype=torch.int64, device=device)
-        else:
+        batch[name] = zeros(field, count, device, dtype)
+        if batch[name].is_floating_point():
             random = torch.rand((count, *field.shape), device=device, dtype=dtype)
             batch[name] = 2 * random - 1
     return batch
+
+
+def zeros(field: Field, count: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Return a batch of a field: integers for label maps and class indices, otherwise floats."""
+    whole = field.format in {"ganzoo/labels", "ganzoo/class"}
+    return torch.zeros((count, *field.shape), dtype=torch.int64 if whole else dtype, device=device)

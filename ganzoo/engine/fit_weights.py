@@ -67,17 +67,24 @@ def channels(card: WeightsCard, io: NetIO, fields: Mapping[str, Field]) -> Chann
 
     Args:
         card: the card of the file.
-        io: the shapes of this run's network.
+        io: the inputs and outputs of this run's network.
         fields: the fields of this run's data.
     """
     before, here = _channels_of(card.fields), _channels_of(fields)
 
-    def changes(theirs: Shape, mine: Shape) -> tuple[Change, ...]:
-        if len(theirs) < 3 or len(mine) < 3 or theirs[0] == mine[0]:
+    def changes(theirs: Mapping[str, Field], mine: Mapping[str, Field]) -> tuple[Change, ...]:
+        counts = [
+            [one.shape[0] for one in fields.values() if len(one.shape) >= 3]
+            for fields in (theirs, mine)
+        ]
+        if len(counts[0]) != len(counts[1]):
             return ()
-        parts = _images_in(theirs[0], before), _images_in(mine[0], here)
-        same = parts[0] == parts[1] != 0
-        return (Change(theirs[0], mine[0], parts[0]),) if same else ()
+        found = []
+        for old, new in zip(*counts, strict=True):
+            parts = _images_in(old, before), _images_in(new, here)
+            if old != new and parts[0] == parts[1] != 0:
+                found.append(Change(old, new, parts[0]))
+        return tuple(found)
 
     return Channels(changes(card.io.inputs, io.inputs), changes(card.io.outputs, io.outputs))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ganzoo.api import Chosen, NetOptions
 from ganzoo.errors import DataError, PluginError, RecipeError
+from ganzoo.inference.weights_card import checked_io
 from ganzoo.interfaces import Field, NetIO, Task
 from ganzoo.plugin_system.suggestions import did_you_mean
 from ganzoo.recipe.model import Optimizer, Recipe
@@ -24,7 +25,7 @@ class Plan:
     Args:
         task: the task's class.
         chosen: the component of each role for which the recipe has a network.
-        io: the shapes of each role.
+        io: the inputs and outputs of each role.
         players: the players that have a network, with their roles.
         fields: the fields of the data after augmentation.
         averaged: the roles whose weights are averaged, if `ema.enabled` is set.
@@ -89,6 +90,7 @@ def plan_networks(recipe: Recipe, fields: Mapping[str, Field]) -> Plan:
             hint=f"Its players are: {', '.join(task.players)}.",
         )
     io = {role: _io(recipe.task, role, fields) for role in chosen}
+    _check_augments(recipe, task, io)
     for role, component in chosen.items():
         table = f"networks.{role}" if role in recipe.roles else task.roles[role]
         _check_size(table, component, io[role])
@@ -176,18 +178,63 @@ def _check_roles(component: str, task: type[Task]) -> None:
 
 
 def _io(task: Chosen, role: str, fields: Mapping[str, Field]) -> NetIO:
-    given: Any = task.load().io(role, task.options, fields)
+    cls: type[Task] = task.load()
+    given: Any = cls.io(role, task.options, fields)
     if not isinstance(given, NetIO):
         raise PluginError(
-            f"{task.id} returns a {type(given).__name__} as the shapes of {role}",
+            f"{task.id} returns a {type(given).__name__} as the inputs and outputs of {role}",
             hint="Its `io` must return a NetIO; report this to its authors.",
         )
-    return given
+    if fault := _fault(given, cls.roles[role]):
+        raise PluginError(
+            f"{task.id} declares {fault}",
+            where=role,
+            hint="Its `io` must be corrected; report this to its authors.",
+        )
+    return NetIO(dict(given.inputs), dict(given.outputs))
+
+
+def _fault(io: NetIO, table: str) -> str:
+    """Return what is wrong with a declaration; empty if nothing is."""
+    for what, fields in (("inputs", io.inputs), ("outputs", io.outputs)):
+        if not isinstance(fields, Mapping) or not all(
+            isinstance(one, Field) for one in fields.values()
+        ):
+            return f"{what} that are no mapping of names to fields"
+        for name, field in fields.items():
+            if not isinstance(name, str) or not isinstance(field.shape, tuple):
+                return f"{name!r} with the shape {field.shape!r}, not a text with a tuple"
+            if field.format == "ganzoo/class" and not field.classes:
+                return f"{name!r} as a class index and doesn't say how many classes there are"
+    try:
+        checked_io(io)
+    except ValueError as error:
+        return f"what it must not: {error}"
+    wrong = {
+        "outputs for a discriminator, which returns logits": table == "discriminator"
+        and io.outputs,
+        "no outputs for a generator": table == "generator" and not io.outputs,
+    }
+    return next((fault for fault, found in wrong.items() if found), "")
+
+
+def _check_augments(recipe: Recipe, task: type[Task], io: Mapping[str, NetIO]) -> None:
+    """Check that no second map of a discriminator is left as it was beside an augmented one."""
+    for role, one in io.items():
+        others = [name for name, field in one.inputs.items() if len(field.shape) > 1][1:]
+        if recipe.diffaugment and task.roles[role] == "discriminator" and others:
+            raise RecipeError(
+                f"[[diffaugment]] changes only the first input of a discriminator, but "
+                f"{recipe.task.id} shows its {role} {others[0]} too, which would no longer fit",
+                where=recipe.name,
+                hint="Remove [[diffaugment]].",
+            )
 
 
 def _check_size(table: str, component: Chosen, io: NetIO) -> None:
     options = component.options
-    if len(io.inputs) != 3 or not isinstance(options, NetOptions):
+    sizes = [field.shape[1:] for field in io.inputs.values() if len(field.shape) == 3]
+    if not sizes or not isinstance(options, NetOptions):
         return
     multiple = options.size_multiple()
     if not isinstance(multiple, int) or multiple < 1:
@@ -198,8 +245,9 @@ def _check_size(table: str, component: Chosen, io: NetIO) -> None:
             hint="The `size_multiple` of its options must return 1 or more; report this to its "
             "authors.",
         )
-    height, width = io.inputs[1:]
-    if height % multiple or width % multiple:
+    for height, width in sizes:
+        if height % multiple == 0 and width % multiple == 0:
+            continue
         instead = [
             f"{table}.{option} = {json.dumps(value)}"
             for option, value in options.fitting(height, width).items()

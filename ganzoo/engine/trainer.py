@@ -20,7 +20,7 @@ from ganzoo.engine.loss_weights import weights_of
 from ganzoo.engine.optimize import Stepper, idle
 from ganzoo.engine.plan import optimizer_options, plan_networks
 from ganzoo.engine.starting_weights import begin, find_together
-from ganzoo.engine.wrapped_networks import PreparedNet, Promise
+from ganzoo.engine.wrapped_networks import Declared, PreparedNet
 from ganzoo.errors import DivergedError, PluginError
 from ganzoo.interfaces import Clock
 from ganzoo.nn import ways
@@ -92,7 +92,7 @@ class Trainer:
         return PreparedNet(
             network,
             self.session,
-            Promise(chosen.id, role, io) if table == "generator" else None,
+            Declared(self.recipe.task.id, chosen.id, role, io),
             self.diffaugments if table == "discriminator" else (),
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,48 +12,140 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo.engine.accelerate_session import Session
-from ganzoo.engine.build import check_outputs
 from ganzoo.errors import PluginError
-from ganzoo.interfaces import Clock, DiffAugment, NetIO
+from ganzoo.interfaces import Clock, DiffAugment, Field, NetIO, Shape
 
 
 @dataclass(frozen=True)
-class Promise:
-    """The declared output of a generator: its component, its role and its shapes."""
+class Declared:
+    """The inputs and outputs that a task declared for one of its networks.
 
+    Every call of the network is checked, so that an error names the task or the network, and not
+    some later operation.
+
+    Args:
+        task: the task's id.
+        component: the network's id.
+        role: its role, which distinguishes two networks of the same component.
+        io: the declaration.
+    """
+
+    task: str
     component: str
     role: str
     io: NetIO
 
-    def check(self, given: Tensor, output: Any) -> None:
-        """Check that the output of a call is a tensor of the declared shape.
+    def check_inputs(self, given: Sequence[Any]) -> None:
+        """Check that the task calls the network with what it declared.
 
-        For inputs of another shape than the declared one, the output's shape isn't checked.
+        Maps may have another size than the declared one.
 
         Raises:
-            PluginError: when it isn't; the error names component, role and shapes.
+            PluginError: when the number of inputs, their channels or their axes differ.
         """
-        if not isinstance(output, Tensor):
+        wanted = self.io.inputs
+        if len(given) != len(wanted):
             raise PluginError(
-                f"{self.component} returns a {type(output).__name__}, not a tensor", where=self.role
+                f"{self.task} calls {self.component} with {len(given)} "
+                f"input{'s' * (len(given) != 1)}, but its io() declares {_in_words(wanted)}",
+                where=self.role,
+                hint=self._blamed(self.task),
             )
-        if given.shape[1:] == self.io.inputs and output.shape[1:] != self.io.outputs:
-            check_outputs(self.component, self.role, self.io, [tuple(output.shape[1:])])
+        for (name, declared), value in zip(wanted.items(), given, strict=True):
+            if not isinstance(value, Tensor) or not _fits(value, declared):
+                raise PluginError(
+                    f"{self.task} calls {self.component} with {_shown(value)} as {name}, but its "
+                    f"io() declares {_shape(declared.shape)}",
+                    where=self.role,
+                    hint=self._blamed(self.task),
+                )
+
+    def check_outputs(self, given: Sequence[Tensor], output: Any) -> None:
+        """Check that a network returns what was declared; nothing is for a discriminator.
+
+        Where the inputs have other sizes than the declared ones, the sizes of the outputs aren't
+        checked either.
+
+        Args:
+            given: the inputs of the call.
+            output: its result.
+
+        Raises:
+            PluginError: when the type, the names or the shapes differ.
+        """
+        wanted = self.io.outputs
+        if not wanted:
+            return
+        exact = all(
+            value.shape[1:] == declared.shape
+            for value, declared in zip(given, self.io.inputs.values(), strict=True)
+        )
+        for name, value in self._by_name(output).items():
+            fits = isinstance(value, Tensor) and (
+                value.shape[1:] == wanted[name].shape if exact else _fits(value, wanted[name])
+            )
+            if not fits:
+                of = f" as {name}" if len(wanted) > 1 else ""
+                raise self._differs(f"{_shown(value)}{of}", _shape(wanted[name].shape))
+
+    def _by_name(self, output: Any) -> Mapping[str, Any]:
+        wanted = self.io.outputs
+        if len(wanted) == 1:
+            if not isinstance(output, Tensor):
+                raise self._differs(f"a {type(output).__name__}", "a tensor")
+            return {next(iter(wanted)): output}
+        if not isinstance(output, Mapping):
+            raise self._differs(f"a {type(output).__name__}", f"a mapping with {_in_words(wanted)}")
+        if output.keys() != wanted.keys():
+            raise self._differs(_in_words(output), _in_words(wanted))
+        return output
+
+    def _differs(self, given: str, wanted: str) -> PluginError:
+        return PluginError(
+            f"{self.component} returns {given}, not {wanted}",
+            where=self.role,
+            hint=self._blamed(self.component),
+        )
+
+    @staticmethod
+    def _blamed(component: str) -> str:
+        return f"The error is in its plugin; `ganzoo show {component}` names it."
+
+
+def _fits(value: Tensor, declared: Field) -> bool:
+    """Return whether a batch has the declared axes and channels; the size of maps is free."""
+    shape = tuple(value.shape[1:])
+    if len(shape) != len(declared.shape):
+        return False
+    return len(shape) == 2 or shape[:1] == declared.shape[:1]  # a label map has no channels
+
+
+def _shown(value: Any) -> str:
+    if not isinstance(value, Tensor):
+        return f"a {type(value).__name__}"
+    return _shape(tuple(value.shape[1:])) if value.ndim else "a single number"
+
+
+def _shape(shape: Shape) -> str:
+    return " x ".join(map(str, shape)) or "one number a sample"
+
+
+def _in_words(names: Iterable[Any]) -> str:
+    return " and ".join(map(str, names)) or "nothing"
 
 
 class _Shell(nn.Module):
     """The layer between the wrappers (DDP, autocast) and the raw network.
 
-    It disables autocast for calls with `precise`, augments the inputs of a discriminator, and
-    checks that the generator's output has the declared shape. Without this check, a wrong shape
-    would cause an error in some later operation of the task, which doesn't name the generator.
+    It disables autocast for calls with `precise`, augments the first input of a discriminator, and
+    checks each call against what the task declared.
     """
 
     def __init__(
         self,
         raw: nn.Module,
         device_type: str,
-        promise: Promise | None,
+        declared: Declared,
         augments: tuple[DiffAugment, ...],
         *,
         compiled: bool,
@@ -61,15 +153,15 @@ class _Shell(nn.Module):
         super().__init__()
         self.raw = raw
         self.device_type = device_type
-        self.promise = promise
+        self.declared = declared
         self.augments = augments  # in a tuple, so that they don't become submodules
         self.compiled = compiled
         self.clock = Clock(0, 0, 0.0)
 
     def forward(self, *x: Any, precise: bool = False) -> Any:
+        self.declared.check_inputs(x)
         output = self._exactly(*x) if precise else self._augmented(*x)
-        if self.promise is not None:
-            self.promise.check(x[0], output)
+        self.declared.check_outputs(x, output)
         return output
 
     def _exactly(self, *x: Any) -> Any:
@@ -100,7 +192,7 @@ class PreparedNet:
     Args:
         raw: the network, on the session's device.
         session: this process's session.
-        promise: the declared output of a generator; None for other networks.
+        declared: its declared inputs and outputs.
         augments: the augmentations of a discriminator's inputs.
     """
 
@@ -108,7 +200,7 @@ class PreparedNet:
         self,
         raw: nn.Module,
         session: Session,
-        promise: Promise | None = None,
+        declared: Declared,
         augments: tuple[DiffAugment, ...] = (),
     ) -> None:
         if session.resolved.channels_last:
@@ -121,7 +213,7 @@ class PreparedNet:
             raw.compile(mode=mode, dynamic=False)
         self._raw = raw
         self._parameters = tuple(raw.parameters())
-        self._shell = _Shell(raw, session.device.type, promise, augments, compiled=mode != "off")
+        self._shell = _Shell(raw, session.device.type, declared, augments, compiled=mode != "off")
         # Accelerate adds autocast to the shell's forward, then wraps the shell for DDP. So a call
         # of the shell itself has autocast but no gradient synchronisation, as `frozen` needs.
         with warnings.catch_warnings():

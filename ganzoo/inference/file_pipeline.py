@@ -21,6 +21,7 @@ from ganzoo.errors import DataError, DivergedError, EnvironmentFault, error_text
 from ganzoo.files import replacing
 from ganzoo.inference.trained_network import Trained
 from ganzoo.inference.weights_card import WeightsCard, source_of
+from ganzoo.interfaces import Field
 from ganzoo.process.memory import memory_for
 
 log = logging.getLogger(__name__)
@@ -85,18 +86,18 @@ def make_all(
     }
     if size is not None:
         note["size"] = size
-    watch = _SizeWatch(card)
+    watch = _SizeWatch(field)
     with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "save") as saver:
 
         def read(job: Job) -> Future[np.ndarray]:
-            return reader.submit(read_image, job.source, card.io.inputs[0])
+            return reader.submit(read_image, job.source, field.shape[0])
 
         def save(job: Job, reading: Future[np.ndarray]) -> Future[None]:
             try:
                 with _memory_for(job, "reading it"):
                     array = reading.result()
                 if job is jobs[0]:
-                    _note_pairs(jobs, card, *array.shape[:2])
+                    _note_pairs(jobs, field, *array.shape[:2])
                 height, width = array.shape[:2]
                 with _memory_for(job, f"an image of {width} x {height} pixels"):
                     image = to_tensor(array, field)
@@ -169,8 +170,8 @@ def brought_to(image: Tensor, size: int, *, coded: bool = False) -> Tensor:
 class _SizeWatch:
     """Says once when an image is far from the size that the network was trained at."""
 
-    def __init__(self, card: WeightsCard) -> None:
-        self.trained = card.io.inputs[1:]
+    def __init__(self, field: Field) -> None:
+        self.trained = field.shape[1:]
         self.said = False
 
     def look(self, job: Job, height: int, width: int) -> None:
@@ -248,8 +249,8 @@ def _save(array: np.ndarray, path: Path, note: Mapping[str, Any]) -> None:
         raise EnvironmentFault(f"can't write this array: {error}", where=str(path)) from error
 
 
-def _note_pairs(jobs: Sequence[Job], card: WeightsCard, height: int, width: int) -> None:
-    _, trained_height, trained_width = card.io.inputs
+def _note_pairs(jobs: Sequence[Job], field: Field, height: int, width: int) -> None:
+    _, trained_height, trained_width = field.shape
     if width == 2 * height and trained_width == trained_height:
         log.warning(
             "%s is twice as wide as high, like a file that holds a pair side by side; all of it is"

@@ -42,7 +42,7 @@ class Sampler:
         net: the raw network.
         task: whose `draw` and `predict` are called.
         role: the network's role in it.
-        io: shapes and classes of the network.
+        io: the inputs and outputs of the network.
         mode: see `ganzoo.inference.modes`.
         precision: see `ganzoo.inference.precision`.
     """

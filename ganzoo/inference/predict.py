@@ -250,4 +250,4 @@ def _ending(path: Path) -> str:
             raise DataError(
                 f"its network {verb} {card.fields[name].format}, not images", where=str(path)
             )
-    return ".png" if card.io.outputs[0] in PICTURE_CHANNELS else ARRAY
+    return ".png" if card.fields[name].shape[0] in PICTURE_CHANNELS else ARRAY

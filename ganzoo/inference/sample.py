@@ -154,7 +154,7 @@ def _output(out: Path, card: WeightsCard, field: str) -> _Output:
             f"samples are written as .png, .npy, or into a folder: {suffix} isn't known",
             where=str(out),
         )
-    channels = card.io.outputs[0]
+    channels = card.fields[field].shape[0]
     if field_format == "ganzoo/image" and output.form != "array" and channels not in (1, 3, 4):
         raise UsageError(
             f"its images have {channels} channels, but pictures have 1, 3 or 4",

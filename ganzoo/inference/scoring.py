@@ -15,7 +15,7 @@ from ganzoo.data.pipeline import PreparedData, collate
 from ganzoo.errors import DataError, DivergedError
 from ganzoo.inference.from_noise import CHUNK, Sampler
 from ganzoo.inference.scores import NETWORK, REAL, Judgement, built
-from ganzoo.interfaces import Field, Metric
+from ganzoo.interfaces import Field, Metric, Shape
 from ganzoo.recipe import Recipe
 
 Made = np.ndarray
@@ -170,12 +170,14 @@ def judge_drawn(
     count = max(wants, default=min(len(data), limit or len(data)))
     real_wanted = any(sampler.field in judge.needs for judge in judges)
     drawn, start = sampler.draw(count, seed), 0
+    shape: Shape = ()
     for chunk in sampler(drawn, seed):
         generated = _on_grid(finite(chunk), made_field)
-        stop = start + len(generated)
+        stop, shape = start + len(generated), tuple(generated.shape[1:])
         batch = {name: value[start:stop] for name, value in drawn.items()}
         if real_wanted:
-            real = _samples(data, sampler, [index % len(data) for index in range(start, stop)])
+            indices = [index % len(data) for index in range(start, stop)]
+            real = _samples(data, sampler.field, shape, indices)
             batch = {sampler.field: real[sampler.field]} | batch
         _update_some(judges, wants, start, batch, generated)
         for index, one in enumerate(generated, start):
@@ -189,9 +191,9 @@ def judge_drawn(
     if control and beside:
         judges = built(beside)
         wants = [_wanted(judge, data, limit) for judge in judges]
-        for indices in _chunks(min(len(data), max(wants))):
-            batch = _samples(data, sampler, indices)
-            _update_some(judges, wants, indices[0], batch, batch[sampler.field])
+        for chunk_of in _chunks(min(len(data), max(wants))):
+            batch = _samples(data, sampler.field, shape, chunk_of)
+            _update_some(judges, wants, chunk_of[0], batch, batch[sampler.field])
         judgement.score(REAL, beside, judges)
     return judgement
 
@@ -221,14 +223,26 @@ def _chunks(count: int) -> Iterator[range]:
         yield range(start, min(start + CHUNK, count))
 
 
-def _samples(data: PreparedData, sampler: Sampler, indices: Sequence[int]) -> dict[str, Tensor]:
-    """Samples of the data as a batch that metrics take."""
+def _samples(
+    data: PreparedData, field: str, made: Shape, indices: Sequence[int]
+) -> dict[str, Tensor]:
+    """Samples of the data as a batch that metrics take.
+
+    Args:
+        data: the samples.
+        field: what the network makes.
+        made: the shape of one of these that it made.
+        indices: of the samples.
+
+    Raises:
+        DataError: when a sample has another shape than what the network makes.
+    """
     samples = []
     for index in indices:
         sample = data.sample(index)
-        shape = tuple(sample[sampler.field].shape)
-        if shape != sampler.io.outputs:
-            given, wanted = (" x ".join(map(str, one)) for one in (shape, sampler.io.outputs))
+        shape = tuple(sample[field].shape)
+        if shape != made:
+            given, wanted = (" x ".join(map(str, one)) for one in (shape, made))
             raise DataError(
                 f"is {given}, but the network makes {wanted}: the two can't be compared",
                 where=data.name(index),

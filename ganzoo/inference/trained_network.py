@@ -16,10 +16,11 @@ from ganzoo.api import Chosen, Mode
 from ganzoo.data.rng import seed_for
 from ganzoo.errors import DataError, PluginError, UsageError
 from ganzoo.inference.modes import inference_mode
+from ganzoo.inference.older_cards import INPUT, OUTPUT
 from ganzoo.inference.precision import PRECISIONS, computing_in, lower_weights
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.inference.weights_file import build_network, load_weights
-from ganzoo.interfaces import Field
+from ganzoo.interfaces import Field, Shape
 from ganzoo.nn.device_and_precision import Precision, pick_device, pick_precision
 
 
@@ -159,28 +160,48 @@ def direction(task: Chosen, role: str, fields: Mapping[str, Field]) -> str:
     )
 
 
-def any_size(net: Callable[..., Tensor], multiple: int) -> Callable[..., Tensor]:
-    """The network for images of any size: what it can't take is padded, and the result cropped.
+def any_size(net: Callable[..., Any], multiple: int) -> Callable[..., Any]:
+    """The network for images of any size: what it can't take is padded, and the results cropped.
 
     Args:
-        net: takes N x C x H x W; other inputs (noise, points) are passed on as they are.
+        net: takes images N x C x H x W and label maps N x H x W; other inputs (noise, points) are
+            passed on as they are, and so are other outputs.
         multiple: number that H and W must be multiples of, in pixels.
     """
 
-    def call(images: Tensor, *rest: Any) -> Tensor:
-        if images.ndim != 4:
-            return net(images, *rest)
-        padded = _padded(images, multiple)
-        output = net(padded, *rest)
-        height, width = (
-            round(given * made / whole)
-            for given, made, whole in zip(
-                images.shape[-2:], output.shape[-2:], padded.shape[-2:], strict=True
+    def call(*given: Tensor) -> Any:
+        padded = [_padded(one, multiple) if _is_map(one) else one for one in given]
+        output = net(*padded)
+        first = next((index for index, one in enumerate(given) if _is_map(one)), None)
+        if first is None:
+            return output
+
+        def cropped(made: Any) -> Any:
+            if not _is_map(made):
+                return made
+            height, width = (
+                round(size * result / whole)
+                for size, result, whole in zip(
+                    given[first].shape[-2:],
+                    made.shape[-2:],
+                    padded[first].shape[-2:],
+                    strict=True,
+                )
             )
-        )
-        return output[..., :height, :width]
+            return made[..., :height, :width]
+
+        if isinstance(output, Mapping):
+            return {name: cropped(made) for name, made in output.items()}
+        return cropped(output)
 
     return call
+
+
+def _is_map(value: Any) -> bool:
+    """Whether a tensor is a batch of images, or of label maps."""
+    if not isinstance(value, Tensor):
+        return False
+    return value.ndim == 4 or (value.ndim == 3 and not value.is_floating_point())
 
 
 def _padded(images: Tensor, multiple: int) -> Tensor:
@@ -191,7 +212,9 @@ def _padded(images: Tensor, multiple: int) -> Tensor:
             padding = [0, 0, 0, 0]
             padding[places[1]] = missing
             kind = "reflect" if missing < size else "replicate"
-            images = functional.pad(images, padding, mode=kind)
+            # torch mirrors only floats; float64 holds every class index
+            floats = images if images.is_floating_point() else images.double()
+            images = functional.pad(floats, padding, mode=kind).to(images.dtype)
     return images
 
 
@@ -244,13 +267,22 @@ def task_of(card: WeightsCard) -> Chosen:
             f"its card doesn't say what {made!r} is, which {task.id} makes with {card.role!r}",
             hint=f"Its fields are: {', '.join(card.fields) or 'none'}.",
         )
-    for name, shape in ((taken, card.io.inputs), (made, card.io.outputs)):
-        if name in card.fields and len(shape) != len(card.fields[name].shape):
+    for name, sides, unnamed in (
+        (taken, card.io.inputs, INPUT),
+        (made, card.io.outputs, OUTPUT),
+    ):
+        declared, data = sides.get(name) or sides.get(unnamed), card.fields.get(name)
+        if declared and data and not _alike(declared.shape, data.shape):
             raise DataError(
-                f"its card says that {name!r} is of format {card.fields[name].format}, and that its"
-                f" network has the shape {list(shape)} there"
+                f"its card says that {name!r} has the shape {list(data.shape)} in the data, and"
+                f" {list(declared.shape)} in its network"
             )
     return task
+
+
+def _alike(one: Shape, other: Shape) -> bool:
+    """Whether two shapes have the same axes and channels; sizes of maps may differ."""
+    return len(one) == len(other) and (len(one) == 2 or one[:1] == other[:1])
 
 
 def load_trained(

@@ -33,7 +33,11 @@ from ganzoo.plugin_system.option_errors import explain
 
 FORMAT = 3
 """Version of the card; a file with a higher one is refused, not guessed at. In 1 there was no
-`sha256`; up to 2 fields had `kind`, `low` and `high`, see `ganzoo.inference.older_cards`."""
+`sha256`; up to 2 fields had `kind`, `low` and `high`, and inputs and outputs were shapes without
+names, see `ganzoo.inference.older_cards`."""
+
+NAMED_FROM = 3
+"""The first format in which inputs and outputs have names."""
 
 _AXES = {"ganzoo/image": 3, "ganzoo/labels": 2, "ganzoo/points": 1, "ganzoo/class": 0}
 _NAME = re.compile(r"([A-Za-z0-9_][A-Za-z0-9._-]*)?")
@@ -47,12 +51,22 @@ def _positive(shape: Shape, what: str) -> None:
         raise ValueError(message)
 
 
-def _checked_io(io: NetIO) -> NetIO:
-    _positive(io.inputs, "the sizes of its inputs")
-    _positive(io.outputs, "the sizes of its outputs")
-    if io.classes < 0:
-        message = f"classes must be at least 0, but it is {io.classes}"
+def checked_io(io: NetIO) -> NetIO:
+    """The same, if a card can hold it.
+
+    Raises:
+        ValueError: there are no inputs, or a name or a field isn't legal.
+    """
+    if not io.inputs:
+        message = "must have inputs"
         raise ValueError(message)
+    for name, one in (*io.inputs.items(), *io.outputs.items()):
+        _checked_name(name)
+        try:
+            _checked_field(one)
+        except ValueError as error:
+            message = f"{name}: {error}"
+            raise ValueError(message) from error
     return io
 
 
@@ -64,6 +78,9 @@ def _checked_field(one: Field) -> Field:
         raise ValueError(message)
     if len(one.shape) != axes:
         message = f"the shape of {one.format} has {axes} axes, but this one has {len(one.shape)}"
+        raise ValueError(message)
+    if one.classes < 0:
+        message = f"classes must be at least 0, but it is {one.classes}"
         raise ValueError(message)
     if one.range is not None:
         message = f"range must be absent, but it is {one.range}"
@@ -105,7 +122,7 @@ class WeightsCard:
         kind: the kind of its component (`Task.roles[role]`).
         network: the component's table: `use` and every option.
         revision: of the component when the weights were saved; another one is refused.
-        io: shapes the network was built for, without the batch axis.
+        io: the inputs and outputs that the network was built for.
         task: the task's table, for `Task.predict` and `Task.serves`.
         fields: the data's fields as the network saw them, after augmentation.
         data: the data component's table; of absolute paths in it only the names.
@@ -127,7 +144,7 @@ class WeightsCard:
     kind: Role
     network: Mapping[str, Any]
     revision: int
-    io: Annotated[NetIO, AfterValidator(_checked_io)]
+    io: Annotated[NetIO, AfterValidator(checked_io)]
     task: Mapping[str, Any]
     fields: Mapping[str, Annotated[Field, AfterValidator(_checked_field)]]
     data: Mapping[str, Any] = field(default_factory=dict)
@@ -144,8 +161,16 @@ class WeightsCard:
     sha256: str = field(default="", compare=False)
 
     def to_json(self) -> str:
-        """The card as JSON with sorted keys, so that equal cards give equal files."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True, separators=(",", ":"))
+        """The card as JSON with sorted keys, so that equal cards give equal files.
+
+        Inputs and outputs are lists of fields with their names, since their order matters.
+        """
+        values = dataclasses.asdict(self)
+        values["io"] = {
+            side: [{"name": name, **one} for name, one in fields.items()]
+            for side, fields in values["io"].items()
+        }
+        return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> WeightsCard:
@@ -163,13 +188,33 @@ class WeightsCard:
                     f" is ganzoo {ganzoo.__version__}, which reads format {FORMAT}",
                     hint="Upgrade ganzoo to read this file.",
                 )
-            if version.format < 3:
-                text = json.dumps(modern(pydantic_core.from_json(text)))
+            # It refuses numbers of thousands of digits, which no card may hold.
+            values = json.loads(text)
+            now = modern(values) if version.format < NAMED_FROM else _by_name(values)
+            text = json.dumps(now)
             card = TypeAdapter(cls).validate_json(text)
-            json.loads(text)  # it refuses numbers of thousands of digits, and `seal` calls it
         except pydantic.ValidationError as error:
             raise ValueError(_in_words(error, text)) from error
         return card
+
+
+def _by_name(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The lists of inputs and outputs as mappings; what is no such list stays as it is."""
+    io = values.get("io")
+    if not isinstance(io, dict):
+        return dict(values)
+    named = {}
+    for side, fields in io.items():
+        named[side] = fields
+        if not isinstance(fields, list) or not all(isinstance(one, dict) for one in fields):
+            continue
+        names = [one.get("name") for one in fields]
+        if len({name for name in names if isinstance(name, str)}) == len(fields):
+            named[side] = {
+                one["name"]: {key: value for key, value in one.items() if key != "name"}
+                for one in fields
+            }
+    return {**values, "io": named}
 
 
 def source_of(card: WeightsCard, weights: Path) -> dict[str, Any]:

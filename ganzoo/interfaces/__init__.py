@@ -17,9 +17,10 @@ What a component's target is called with:
 from __future__ import annotations
 
 from ganzoo.interfaces.data import Augment, DataSource, DiffAugment
-from ganzoo.interfaces.fields import Field, NetIO, Shape, Split, image_shape, refuse_classes
+from ganzoo.interfaces.fields import Field, Shape, Split
 from ganzoo.interfaces.losses import KnownValue, Loss, LossInputs
 from ganzoo.interfaces.metrics import Metric, Score
+from ganzoo.interfaces.network_io import NetIO, refuse_classes
 from ganzoo.interfaces.networks import (
     Discriminator,
     DiscriminatorOutput,
@@ -54,6 +55,5 @@ __all__ = [
     "Split",
     "Task",
     "as_output",
-    "image_shape",
     "refuse_classes",
 ]

@@ -1,4 +1,4 @@
-"""What the named parts of a sample are, and the shapes that networks are built for."""
+"""What the named parts of a sample are."""
 
 from __future__ import annotations
 
@@ -37,45 +37,3 @@ class Field:
     classes: int = 0
     aligned: bool = True
     called: str = ""
-
-
-@dataclass(frozen=True)
-class NetIO:
-    """Shapes that a network is built for; stored whole in the metadata of its weights.
-
-    Args:
-        inputs: shape of one input, without the batch axis.
-        outputs: shape of one output; `(1,)` for a discriminator, which chooses the size of its map.
-        classes: number of classes of a conditional network, 0 if it has none.
-    """
-
-    inputs: Shape
-    outputs: Shape
-    classes: int = 0
-
-
-def image_shape(shape: Shape, what: str = "takes") -> tuple[int, int, int]:
-    """A shape as (C, H, W), for networks whose inputs or outputs must be images.
-
-    Args:
-        shape: of `NetIO`.
-        what: the message's verb: `takes` or `makes`.
-
-    Raises:
-        ValueError: it isn't an image's; the engine shows it as a recipe's mistake.
-    """
-    if len(shape) != 3:
-        message = f"{what} images (C, H, W), not {shape}"
-        raise ValueError(message)
-    return shape
-
-
-def refuse_classes(io: NetIO) -> None:
-    """Say no to class indices, for networks that would ignore them in silence.
-
-    Raises:
-        ValueError: the network is to be conditional; the engine shows it as a recipe's mistake.
-    """
-    if io.classes:
-        message = f"doesn't use classes, but the task has {io.classes} of them"
-        raise ValueError(message)

@@ -27,21 +27,22 @@ class DiscriminatorOutput:
 
 
 class Generator(Protocol):
-    """An `nn.Module` called with an input batch and, if conditional, class indices."""
+    """An `nn.Module` called with its inputs by position, in the order of `NetIO.inputs`.
 
-    def __call__(self, x: Tensor, y: Tensor | None = None) -> Tensor: ...
+    It returns its one output as a tensor, several as a mapping by the names of `NetIO.outputs`.
+    """
+
+    def __call__(self, *inputs: Tensor) -> Tensor | Mapping[str, Tensor]: ...
 
 
 class Discriminator(Protocol):
     """An `nn.Module` that returns logits: one scale, several, or a dict with features.
 
-    The dict is `{"logits": [...], "features": [[...], ...]}`. Never a dataclass: Accelerate would
-    leave its tensors in bf16.
+    It is called as a generator is. The dict is `{"logits": [...], "features": [[...], ...]}`. Never
+    a dataclass: Accelerate would leave its tensors in bf16.
     """
 
-    def __call__(
-        self, x: Tensor, y: Tensor | None = None
-    ) -> Tensor | list[Tensor] | dict[str, Any]: ...
+    def __call__(self, *inputs: Tensor) -> Tensor | list[Tensor] | dict[str, Any]: ...
 
 
 def as_output(value: Any) -> DiscriminatorOutput:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-from ganzoo.interfaces.fields import Field, NetIO
+from ganzoo.interfaces.fields import Field
 from ganzoo.interfaces.losses import Loss, LossInputs
+from ganzoo.interfaces.network_io import NetIO
 from ganzoo.interfaces.networks import DiscriminatorOutput, Role, as_output
 from ganzoo.interfaces.training import Clock, Net, Optimize
 
@@ -50,7 +51,10 @@ class Task(ABC):
     @classmethod
     @abstractmethod
     def io(cls, role: str, options: Any, fields: Mapping[str, Field]) -> NetIO:
-        """Shapes of a role's network, from the data's fields: never repeated in a recipe.
+        """The inputs and outputs of a role's network, from the data's fields.
+
+        No recipe repeats them. `step`, `sample` and `predict` call the network with these inputs,
+        by position. A class index states its `classes`.
 
         Raises:
             DataError: when the fields don't fit the task.
@@ -101,7 +105,7 @@ class Task(ABC):
         Args:
             options: the task's.
             role: one of `serves`.
-            io: shapes and classes of its network.
+            io: the inputs and outputs of its network.
             count: samples wanted.
             random: on the CPU; the only source of numbers, so that a seed means the same anywhere.
 
@@ -126,7 +130,7 @@ class Task(ABC):
         fake: Tensor,
         see: Callable[[Tensor], Tensor] = lambda image: image,
         condition: Mapping[str, Tensor] | None = None,
-        label: Tensor | None = None,
+        beside: Sequence[Tensor] = (),
     ) -> LossInputs:
         """Show real and fake to a discriminator and gather what a loss may look at.
 
@@ -138,7 +142,7 @@ class Task(ABC):
             fake: the same; detached in the discriminator's turn.
             see: what the discriminator is shown of an image, such as the source beside it.
             condition: passed on to the loss.
-            label: class indices, N, for a discriminator that takes them.
+            beside: the discriminator's inputs after the first one, such as class indices, N.
         """
         wants_real = turn == "discriminator" or getattr(self.loss, "real_in_generator_turn", False)
         if net is None:
@@ -147,8 +151,7 @@ class Task(ABC):
             )
 
         def discriminate(x: Tensor, *, precise: bool = False) -> DiscriminatorOutput:
-            shown = (see(x),) if label is None else (see(x), label)
-            return as_output(net(*shown, precise=precise))
+            return as_output(net(see(x), *beside, precise=precise))
 
         real_output = discriminate(real) if wants_real else None
         fake_output = discriminate(fake)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -49,8 +50,8 @@ def check_unfit_shapes_are_refused(subject: Subject) -> None:
             why = error_text(trial.failed)
             faults.setdefault(why, f"it is built for {trial.rig}, and then fails: {why}")
     advice = (
-        "let __init__ raise a ValueError (`ganzoo.interfaces.image_shape` does, for images), and "
-        "forward take `y=None`, unless __init__ refuses classes"
+        "let __init__ raise a ValueError (`io.images_in()` does, for images), and call "
+        "`refuse_classes(io)` there, unless forward takes a class index after its input"
     )
     if any(word in why.lower() for why in faults for word in ("cuda", "nvidia")):
         advice = "leave the device to the engine: make tensors where the inputs are"
@@ -83,7 +84,7 @@ def check_output_shapes(subject: Subject) -> None:
                     raise
                 except Exception as error:
                     mode = "training" if training else "evaluation"
-                    error.add_note(f"given {batch} x {shape_text(io.inputs)}, in {mode} mode")
+                    error.add_note(f"given {batch} x {shape_text(io.input.shape)}, in {mode} mode")
                     raise
                 _check_outputs(rig, batch, outputs)
 
@@ -92,25 +93,29 @@ def _variations(io: NetIO) -> list[NetIO]:
     """The shapes themselves, oblong images, and another number of channels."""
     if not has_images(io):
         return [io]
-    side = (io.inputs if len(io.inputs) == 3 else io.outputs)[1]
+    shape = io.input.shape
+    side = (shape if len(shape) == 3 else io.output.shape)[1]
     found = [io, resized(io, 2 * side, side), resized(io, side, 2 * side)]
-    if len(io.inputs) == 3:
-        found.append(NetIO((io.inputs[0] + 1, side, side), io.outputs, io.classes))
+    if len(shape) == 3:
+        more = replace(io.input, shape=(shape[0] + 1, side, side))
+        found.append(replace(io, inputs={**io.inputs, next(iter(io.inputs)): more}))
     return found
 
 
 def _check_outputs(rig: Rig, batch: int, outputs: tuple[Tensor, ...]) -> None:
-    where = f"for {batch} x {shape_text(rig.io.inputs)}"
-    for output in outputs:
+    where = f"for {batch} x {shape_text(rig.io.input.shape)}"
+    judges = rig.chosen.component.kind == "discriminator"
+    wanted = [None] * len(outputs) if judges else [one.shape for one in rig.io.outputs.values()]
+    for output, one in zip(outputs, wanted, strict=True):
         shape = tuple(output.shape)
         require(output.is_floating_point(), f"{where} it gives {output.dtype}, not numbers")
         require(torch.isfinite(output).all(), f"{where} it gives values that aren't finite")
-        if rig.chosen.component.kind == "discriminator":
-            fits = shape[:1] == (batch,) and shape[1:2] in {(), rig.io.outputs[:1]}
-            expected = f"logits {batch} x {rig.io.outputs[0]} x ... (or {batch})"
+        if one is None:
+            fits = shape[:1] == (batch,) and shape[1:2] in {(), (1,)}
+            expected = f"logits {batch} x 1 x ... (or {batch})"
         else:
-            fits = shape == (batch, *rig.io.outputs)
-            expected = shape_text((batch, *rig.io.outputs))
+            fits = shape == (batch, *one)
+            expected = shape_text((batch, *one))
         require(fits, f"{where} it gives {shape_text(shape)}, not {expected}")
 
 
@@ -122,7 +127,7 @@ def check_images_are_in_range(subject: Subject) -> None:
     In evaluation mode: to a discriminator in training it may show more.
     """
     rig = rig_of(subject)
-    if len(rig.io.outputs) != 3:
+    if len(rig.io.output.shape) != 3:
         raise NotApplicable("it makes no images")
     net = rig.build().eval()
     x, *rest = rig.inputs(2)
@@ -145,9 +150,9 @@ def check_other_sizes(subject: Subject) -> None:
     `predict` gives it pictures of any size, padded to the next multiple of `size_multiple`.
     """
     rig = rig_of(subject)
-    if len(rig.io.inputs) != 3 or len(rig.io.outputs) != 3:
+    if len(rig.io.input.shape) != 3 or len(rig.io.output.shape) != 3:
         raise NotApplicable("it doesn't make images of images")
-    net, (_, height, width) = rig.build().eval(), rig.io.inputs
+    net, (_, height, width) = rig.build().eval(), rig.io.images_in()
     options = rig.chosen.options
     multiple = options.size_multiple() if isinstance(options, NetOptions) else 1
     _takes(rig, net, 2 * height, width)
@@ -156,7 +161,8 @@ def check_other_sizes(subject: Subject) -> None:
 
 def _takes(rig: Rig, net: nn.Module, height: int, width: int) -> None:
     other = Rig(rig.chosen, resized(rig.io, height, width))
-    what = f"built for {shape_text(rig.io.inputs)} and given {shape_text(other.io.inputs)}"
+    built, shown = rig.io.input.shape, other.io.input.shape
+    what = f"built for {shape_text(built)} and given {shape_text(shown)}"
     try:
         with torch.no_grad():
             (output,) = rig.outputs(net, *other.inputs(1))
@@ -168,7 +174,7 @@ def _takes(rig: Rig, net: nn.Module, height: int, width: int) -> None:
             "size_multiple(), or let forward raise a ValueError that says which it takes"
         )
         raise CheckFailed(message) from error
-    given, wanted = shape_text(tuple(output.shape[1:])), shape_text(other.io.outputs)
+    given, wanted = shape_text(tuple(output.shape[1:])), shape_text(other.io.output.shape)
     require(given == wanted, f"{what} it gives {given}, not {wanted}")
 
 
@@ -243,7 +249,8 @@ def check_weights_round_trip(subject: Subject, rig: Rig) -> None:
     card, state = load_weights(path)
     with isolated(7):
         again = build_network(card, state, where=str(path)).eval()
-    require(card.io == rig.io, f"its shapes were {rig.io}, and are {card.io} in the file")
+    kept = card.io == rig.io and list(card.io.inputs) == list(rig.io.inputs)
+    require(kept, f"its inputs and outputs were {rig.io}, and are {card.io} in the file")
     with torch.no_grad(), isolated(3):
         before = rig.outputs(net, *rig.inputs(2))
     with torch.no_grad(), isolated(3):

@@ -69,7 +69,8 @@ def check_task_predicts(subject: Subject) -> None:
         for role, (_, target) in served.items():
             io, fields = trainer.plan.io[role], trainer.plan.fields
             made = _predicted(trainer, role, 0, 1)
-            shape = (2, *(fields[target].shape if target in fields else io.outputs))
+            wanted = fields.get(target) or io.output
+            shape = (2, *wanted.shape)
             require(
                 tuple(made.shape) == shape,
                 f"{role!r} predicts {target!r} as {tuple(made.shape)}, and it should be {shape}",
@@ -199,10 +200,12 @@ def _fits(io: NetIO, role: str, source: str, count: int, drawn: Mapping[str, Any
             f"for {role!r} {name!r} isn't on the CPU; the engine moves it",
         )
     shape = tuple(drawn[source].shape[1:])
-    require(
-        shape == io.inputs,
-        f"for {role!r} {source!r} is {shape_text(shape)}, and io() says {shape_text(io.inputs)}",
-    )
+    if source in io.inputs:
+        wanted = io.inputs[source].shape
+        require(
+            shape == wanted,
+            f"for {role!r} {source!r} is {shape_text(shape)}, and io() says {shape_text(wanted)}",
+        )
     require(
         (LABEL in drawn) == bool(io.classes),
         f"for {role!r} io() says {io.classes} classes, and it draws {sorted(drawn)}: class indices "
@@ -259,18 +262,20 @@ def check_task_classes(subject: Subject) -> None:
 
 
 class _Told:
-    """Notes what the networks with classes are called with beside their input."""
+    """Notes the class indices that networks are called with, and the first input beside them."""
 
     def __init__(self, trainer: Trainer) -> None:
         self.labels: dict[str, list[Any]] = {}
         for role, net in trainer.nets.items():
-            if trainer.plan.io[role].classes:
-                self.labels[role] = []
-                net.register_forward_pre_hook(self._note(role))
+            inputs = trainer.plan.io[role].inputs
+            for place, field in enumerate(inputs.values()):
+                if field.format == "ganzoo/class":
+                    self.labels[role] = []
+                    net.register_forward_pre_hook(self._note(role, place))
 
-    def _note(self, role: str) -> Callable[..., None]:
+    def _note(self, role: str, place: int) -> Callable[..., None]:
         def note(_: Any, given: tuple[Any, ...]) -> None:
-            self.labels[role].append((given[0], given[1] if len(given) > 1 else None))
+            self.labels[role].append((given[0], given[place]))
 
         return note
 

@@ -82,17 +82,18 @@ def _fields_declared(task: Any) -> None:
 
 @check("task")
 def check_task_io(subject: Subject) -> None:
-    """`io` gives each role its shapes, the same every time, and refuses fields that don't fit."""
+    """`io` gives each role inputs and outputs, the same every time, and refuses unfit fields."""
     recipe = tiny_recipe(subject)
     task, options = recipe.task.load(), recipe.task.options
     fields = open_data(recipe, "train").fields
     for role in task.roles:
         io = task.io(role, options, fields)
         require(isinstance(io, NetIO), f"io({role!r}) is a {type(io).__name__}, not a NetIO")
-        for shape in (io.inputs, io.outputs):
+        for name, field in (*io.inputs.items(), *io.outputs.items()):
+            shape = field.shape
             require(
                 isinstance(shape, tuple) and all(isinstance(n, int) and n > 0 for n in shape),
-                f"io({role!r}) has {shape!r}: a shape is a tuple of positive integers",
+                f"io({role!r}) has {shape!r} for {name!r}: a shape is a tuple of positive integers",
             )
         require(io == task.io(role, options, fields), f"io({role!r}) isn't the same every time")
     for name in sorted(task.needs):

@@ -133,9 +133,10 @@ def check_receptive_field(subject: Subject) -> None:
     declared = options.receptive_field() if isinstance(options, NetOptions) else None
     if declared is None:
         raise NotApplicable("none is declared")
-    if len(rig.io.inputs) != 3:
+    shape = rig.io.input.shape
+    if len(shape) != 3:
         raise NotApplicable("it takes no images")
-    side = legal_side(rig.chosen, max(2 * declared + 16, rig.io.inputs[1]))
+    side = legal_side(rig.chosen, max(2 * declared + 16, shape[1]))
     if side > LARGEST:
         raise NotApplicable(f"{declared} pixels are too many to measure; take other settings")
     large = Rig(rig.chosen, resized(rig.io, side, side))
@@ -246,7 +247,7 @@ def _train(
 
 def _regression(rig: Rig) -> tuple[Objective, float]:
     """Mean squared error of two outputs, which are to become two given ones."""
-    inputs, targets = rig.inputs(2), _smooth(rig.io.outputs, (1.0, 2.0))
+    inputs, targets = rig.inputs(2), _smooth(rig.io.output.shape, (1.0, 2.0))
 
     def loss(net: nn.Module) -> Tensor:
         (made,) = rig.outputs(net, *inputs)
@@ -267,9 +268,10 @@ def _telling_apart(rig: Rig) -> tuple[Objective, float]:
     too near for a critic whose slope is limited, by spectral norms say.
     """
     _, *rest = rig.inputs(2)
-    scale = 1.0 if len(rig.io.inputs) == 3 else POINTS_SCALE
-    real = scale * (0.4 + 0.5 * _smooth(rig.io.inputs, (1.0, 2.0)))
-    fake = scale * (-0.4 + 0.5 * _smooth(rig.io.inputs, (3.0, 4.0)))
+    shape = rig.io.input.shape
+    scale = 1.0 if len(shape) == 3 else POINTS_SCALE
+    real = scale * (0.4 + 0.5 * _smooth(shape, (1.0, 2.0)))
+    fake = scale * (-0.4 + 0.5 * _smooth(shape, (3.0, 4.0)))
 
     def loss(net: nn.Module) -> Tensor:
         good, bad = rig.outputs(net, real, *rest), rig.outputs(net, fake, *rest)

@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 from ganzoo.api import Chosen, Kind, NetOptions
 from ganzoo.data.rng import get_state, isolated
 from ganzoo.errors import GanzooError, error_text
-from ganzoo.interfaces import NetIO, Shape, as_output
+from ganzoo.interfaces import Field, NetIO, Shape, as_output
 from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, require
 
 NETWORKS: tuple[Kind, ...] = ("generator", "discriminator", "network")
@@ -59,25 +59,35 @@ class Rig:
     def inputs(self, batch: int, seed: int = 1) -> tuple[Tensor, ...]:
         """Images evenly spread over [-1, 1], or normal noise; class indices if it has classes."""
         draw = torch.Generator().manual_seed(seed)
-        shape = (batch, *self.io.inputs)
-        if len(self.io.inputs) == 3:
-            x = torch.rand(shape, generator=draw) * 2 - 1
-        else:
-            x = torch.randn(shape, generator=draw)
-        if not self.io.classes:
-            return (x,)
-        return x, torch.randint(self.io.classes, (batch,), generator=draw)
+        made = []
+        for field in self.io.inputs.values():
+            shape = (batch, *field.shape)
+            if field.format == "ganzoo/image":
+                made.append(torch.rand(shape, generator=draw) * 2 - 1)
+            elif field.format == "ganzoo/points":
+                made.append(torch.randn(shape, generator=draw))
+            else:
+                made.append(torch.randint(max(field.classes, 1), shape, generator=draw))
+        return tuple(made)
 
     def outputs(self, net: Callable[..., Any], *inputs: Tensor) -> tuple[Tensor, ...]:
-        """A generator's one output, or a discriminator's logits of every scale.
+        """A network's outputs in their order, or a discriminator's logits of every scale.
 
         Raises:
             CheckFailed: it returns something else.
         """
         value = net(*inputs)
         if self.chosen.component.kind != "discriminator":
-            require(isinstance(value, Tensor), f"returns a {type(value).__name__}, not one tensor")
-            return (value,)
+            names = list(self.io.outputs)
+            if len(names) == 1:
+                value = {names[0]: value}
+            require(
+                isinstance(value, Mapping) and set(value) == set(names),
+                f"returns a {type(value).__name__}, not a mapping with {' and '.join(names)}",
+            )
+            for one in value.values():
+                require(isinstance(one, Tensor), f"returns a {type(one).__name__}, not one tensor")
+            return tuple(value[name] for name in names)
         try:
             logits = as_output(value).logits
         except (TypeError, KeyError) as error:
@@ -90,8 +100,16 @@ class Rig:
         return logits
 
     def __str__(self) -> str:
-        classes = f", {self.io.classes} classes" if self.io.classes else ""
-        return f"{shape_text(self.io.inputs)} -> {shape_text(self.io.outputs)}{classes}"
+        sides = (
+            " and ".join(
+                f"{field.classes} classes"
+                if field.format == "ganzoo/class"
+                else shape_text(field.shape)
+                for field in fields.values()
+            )
+            for fields in (self.io.inputs, self.io.outputs)
+        )
+        return " -> ".join(side or "logits" for side in sides)
 
 
 def shape_text(shape: Shape) -> str:
@@ -142,20 +160,38 @@ def legal_side(chosen: Chosen, least: int) -> int:
     return -(-least // multiple) * multiple
 
 
+def io_of(given: Shape, made: Shape | None = None, classes: int = 0) -> NetIO:
+    """What a network of one input and at most one output would be declared as.
+
+    Args:
+        given: the shape of its input `x`.
+        made: the shape of its output `made`; None for a discriminator.
+        classes: of a class index `label` behind the input; 0 for none.
+    """
+    inputs = {"x": _field(given)}
+    if classes:
+        inputs["label"] = Field((), "ganzoo/class", classes=classes)
+    return NetIO(inputs, {} if made is None else {"made": _field(made)})
+
+
+def _field(shape: Shape) -> Field:
+    return Field(shape, {3: "ganzoo/image", 2: "ganzoo/labels"}.get(len(shape), "ganzoo/points"))
+
+
 def families(kind: Kind, side: int) -> Iterator[NetIO]:
     """Shapes that some network of a kind is made for; one for each sort of input and output."""
     image: Shape = (3, side, side)
     for classes in (0, CLASSES):
         if kind == "discriminator":
-            yield NetIO(image, (1,), classes)
-            yield NetIO((POINTS,), (1,), classes)
+            yield io_of(image, None, classes)
+            yield io_of((POINTS,), None, classes)
             continue
-        yield NetIO(image, image, classes)
-        yield NetIO((NOISE,), image, classes)
-        yield NetIO((NOISE,), (POINTS,), classes)
-        yield NetIO((POINTS,), (POINTS,), classes)
+        yield io_of(image, image, classes)
+        yield io_of((NOISE,), image, classes)
+        yield io_of((NOISE,), (POINTS,), classes)
+        yield io_of((POINTS,), (POINTS,), classes)
         if kind == "network":
-            yield NetIO(image, (NOISE,), classes)
+            yield io_of(image, (NOISE,), classes)
 
 
 @dataclass(frozen=True)
@@ -208,15 +244,21 @@ def trials(subject: Subject) -> Iterator[Trial]:
 
 def has_images(io: NetIO) -> bool:
     """Whether height and width mean anything to a network."""
-    return 3 in {len(io.inputs), len(io.outputs)}
+    return any(len(field.shape) == 3 for field in (*io.inputs.values(), *io.outputs.values()))
 
 
 def resized(io: NetIO, height: int, width: int) -> NetIO:
     """The same shapes for images of another size."""
     inputs, outputs = (
-        (shape[0], height, width) if len(shape) == 3 else shape for shape in (io.inputs, io.outputs)
+        {
+            name: replace(field, shape=(field.shape[0], height, width))
+            if len(field.shape) == 3
+            else field
+            for name, field in fields.items()
+        }
+        for fields in (io.inputs, io.outputs)
     )
-    return replace(io, inputs=inputs, outputs=outputs)
+    return NetIO(inputs, outputs)
 
 
 def rig_of(subject: Subject) -> Rig:

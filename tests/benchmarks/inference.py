@@ -29,8 +29,9 @@ from ganzoo.inference.predict import plan
 from ganzoo.inference.trained_network import load_trained
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.inference.weights_file import save_weights
-from ganzoo.interfaces import Field, NetIO
+from ganzoo.interfaces import Field
 from ganzoo.recipe import load_recipe
+from ganzoo.testing.networks import io_of
 from tests.benchmarks.plain import PlainUNet, draw_weights
 from tests.benchmarks.timing import alternate, arguments, ratio, show
 
@@ -60,7 +61,7 @@ def write_weights(path: Path) -> Path:
         kind="generator",
         network=network.as_table(),
         revision=network.component.revision,
-        io=NetIO(SHAPE, SHAPE),
+        io=io_of(SHAPE, SHAPE),
         task=recipe.task.as_table(),
         fields={"source": Field(SHAPE, "ganzoo/image"), "target": Field(SHAPE, "ganzoo/image")},
         size_multiple=256,

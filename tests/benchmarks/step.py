@@ -61,7 +61,7 @@ def make_trainer(recipe: Recipe) -> Trainer:
     """A trainer that sees one batch again and again."""
     session = Session(resolve(recipe.train), accumulate=1)
     trainer = Trainer(recipe, open_data(recipe, "train"), session)
-    trainer.feed(itertools.repeat(one_batch(trainer.plan.io["generator"].inputs[1])))
+    trainer.feed(itertools.repeat(one_batch(trainer.plan.io["generator"].input.shape[1])))
     return trainer
 
 

@@ -36,7 +36,7 @@ def trainer_of(recipe: Recipe) -> Iterator[Trainer]:
     session = Session(resolve(recipe.train), accumulate=1)
     try:
         trainer = Trainer(recipe, open_data(recipe, "train"), session)
-        batch = one_batch(trainer.plan.io["generator"].inputs, recipe.train.batch_size)
+        batch = one_batch(trainer.plan.io["generator"].input.shape, recipe.train.batch_size)
         trainer._stream = itertools.repeat(
             {name: value.to(session.device) for name, value in batch.items()}
         )

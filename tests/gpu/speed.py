@@ -107,7 +107,7 @@ def _compared(size: int, setting: Setting, setup: Setup) -> Figure:
             device=setup.device,
             bf16=setting.precision != "fp32",
         )
-        shape = trainer.plan.io["generator"].inputs
+        shape = trainer.plan.io["generator"].input.shape
         batch = {name: one.to(setup.device) for name, one in one_batch(shape, size).items()}
         memory["plain"] = peak_mebibytes(lambda: yardstick(**batch), setup.device, between)
         spent = in_turns(

@@ -25,7 +25,7 @@ from torch import nn
 
 class Net(nn.Sequential):
     def __init__(self, options, io):
-        super().__init__(nn.Conv2d(io.inputs[0], io.outputs[0], 3, padding=1), nn.Tanh())
+        super().__init__(nn.Conv2d(io.images_in()[0], io.images_out()[0], 3, padding=1), nn.Tanh())
 """
 OPTIONS = "from ganzoo.api import NetOptions\n"
 WHOLE = {"": GOOD, "_net": NET, "_options": OPTIONS}
@@ -55,7 +55,8 @@ REFUSED = {
     "raises": ("raise RuntimeError('no luck today')\n", "RuntimeError: no luck today"),
     "importing": ("import no_such_module\n", "ModuleNotFoundError: No module named"),
     "quits": ("import sys\nsys.exit(0)\n", "SystemExit: 0"),
-    "newer": ("GANZOO_API_VERSION = 2\n" + GOOD, "API version 2; this ganzoo has API version 1"),
+    "newer": ("GANZOO_API_VERSION = 3\n" + GOOD, "API version 3; this ganzoo has API version 2"),
+    "older": ("GANZOO_API_VERSION = 1\n" + GOOD, 'section "From contract 1 to 2"'),
     "misspelt": (GOOD.replace("ganzoo_components", "ganzoo_componets"), "ganzoo_componets"),
     "unmarked": (GOOD.replace("@hookimpl\n", ""), "lacks @hookimpl"),
     "unkind": (GOOD.replace('"generator"', '"generater"'), 'unknown kind "generater"'),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import io
 import multiprocessing
+from dataclasses import replace
 from importlib.resources.abc import Traversable
 from math import log
 from typing import ClassVar
@@ -37,8 +38,8 @@ class Gullible(good.Duel):
 
     @classmethod
     def io(cls, role, options, fields):
-        source, target = fields["source"].shape, fields["target"].shape
-        return NetIO(source, target) if role == "generator" else NetIO(target, (1,))
+        target = {"target": fields["target"]}
+        return NetIO({"source": fields["source"]}, target) if role == "generator" else NetIO(target)
 
 
 class Leaky(good.Duel):
@@ -155,7 +156,9 @@ class ThawingCritic(nn.Sequential):
     """Statistics of its frozen norm go on being updated."""
 
     def __init__(self, options, io):
-        super().__init__(nn.BatchNorm2d(io.inputs[0]), nn.Conv2d(io.inputs[0], 1, 4, 2, 1))
+        super().__init__(
+            nn.BatchNorm2d(io.input.shape[0]), nn.Conv2d(io.input.shape[0], 1, 4, 2, 1)
+        )
         self[0].requires_grad_(False)
 
 
@@ -248,8 +251,8 @@ class ThreeClasses(good.Cloud):
 
     @classmethod
     def io(cls, role, options, fields):
-        io = super().io(role, options, fields)
-        return NetIO(io.inputs, io.outputs, 3) if io.classes else io
+        three = replace(fields["kind"], classes=3)
+        return super().io(role, options, {**fields, "kind": three})
 
 
 class OneClass(good.Cloud):

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainSe
 from torch import nn
 
 from ganzoo.api import Component, NetOptions, hookimpl
-from ganzoo.interfaces import image_shape, refuse_classes
+from ganzoo.interfaces import refuse_classes
 
 
 class Sound(nn.Module):
@@ -23,8 +23,8 @@ class Sound(nn.Module):
         super().__init__()
         if not self.takes_classes:
             refuse_classes(io)
-        self.channels = image_shape(io.inputs)[0]
-        made = io.outputs[0] if len(io.outputs) == 3 else 1
+        self.channels = io.images_in()[0]
+        made = io.output.shape[0] if io.outputs else 1
         self.first = nn.Conv2d(self.channels, 8, 3, padding=1)
         self.last = nn.Conv2d(8, made, 3, padding=1)
 
@@ -39,8 +39,8 @@ class TakesAnything(Sound):
     def __init__(self, options, io):
         nn.Module.__init__(self)
         refuse_classes(io)
-        self.first = nn.Conv2d(io.inputs[0], 8, 3, padding=1)
-        self.last = nn.Conv2d(8, io.outputs[0], 3, padding=1)
+        self.first = nn.Conv2d(io.input.shape[0], 8, 3, padding=1)
+        self.last = nn.Conv2d(8, io.output.shape[0], 3, padding=1)
 
 
 class Cropped(Sound):
@@ -58,7 +58,7 @@ class OneSize(Sound):
 
     def __init__(self, options, io):
         super().__init__(options, io)
-        self.size = io.outputs[1] * io.outputs[2]
+        self.size = io.output.shape[1] * io.output.shape[2]
         self.mix = nn.Linear(self.size, self.size)
 
     def forward(self, x, y=None):

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ganzoo.api import Component, NetOptions, Options, hookimpl
-from ganzoo.interfaces import image_shape, refuse_classes
+from ganzoo.interfaces import refuse_classes
 
 
 class Edges(Options):
@@ -45,7 +45,7 @@ class Painter(nn.Module):
     def __init__(self, options, io):
         super().__init__()
         refuse_classes(io)
-        (channels, *_), (made, *_) = image_shape(io.inputs), image_shape(io.outputs, "makes")
+        (channels, *_), (made, *_) = io.images_in(), io.images_out()
         reach, width = options.edges.reach, options.width
         self.layers = nn.Sequential(
             nn.Conv2d(channels, width, 2 * reach + 1, padding=reach),
@@ -58,14 +58,14 @@ class Painter(nn.Module):
             nn.Tanh(),
         )
 
-    def forward(self, x, y=None):
+    def forward(self, x):
         return self.layers(x)
 
 
 class Sketcher(Painter):
     """Draws noise in each call, other noise for each sample."""
 
-    def forward(self, x, y=None):
+    def forward(self, x):
         return self.layers(x + 0.1 * torch.randn_like(x))
 
 
@@ -74,11 +74,10 @@ class Dreamer(nn.Module):
 
     def __init__(self, options, io):
         super().__init__()
-        if len(io.inputs) != 1:
-            raise ValueError(f"takes vectors, not {io.inputs}")
-        self.outputs, (length,) = io.outputs, io.inputs
+        length = io.vector_in()
+        self.outputs = io.output.shape
         self.classes = nn.Embedding(io.classes, length) if io.classes else None
-        size = torch.Size(io.outputs).numel()
+        size = torch.Size(self.outputs).numel()
         self.layers = nn.Sequential(
             nn.Linear(length, options.width), nn.ReLU(), nn.Linear(options.width, size), nn.Tanh()
         )
@@ -106,12 +105,12 @@ class Critic(nn.Module):
     def __init__(self, options, io):
         super().__init__()
         refuse_classes(io)
-        channels, *_ = image_shape(io.inputs)
+        channels, *_ = io.images_in()
         self.features = Features(channels, options.width)
         self.fine = nn.Conv2d(options.width, 1, 4, 2, 1)
         self.coarse = nn.Conv2d(options.width, 1, 1)
 
-    def forward(self, x, y=None):
+    def forward(self, x):
         maps = nn.functional.leaky_relu(self.features(x), 0.2)
         return {"logits": [self.fine(maps), self.coarse(maps)], "features": [[maps], []]}
 
@@ -121,12 +120,11 @@ class Lipschitz(nn.Module):
 
     def __init__(self, options, io):
         super().__init__()
-        if len(io.inputs) != 1 or io.classes:
-            raise ValueError(f"takes points without classes, not {io.inputs}")
-        first, last = nn.Linear(io.inputs[0], 16), nn.Linear(16, 1)
+        refuse_classes(io)
+        first, last = nn.Linear(io.vector_in(), 16), nn.Linear(16, 1)
         self.layers = nn.Sequential(spectral_norm(first), nn.LeakyReLU(0.2), spectral_norm(last))
 
-    def forward(self, x, y=None):
+    def forward(self, x):
         return self.layers(x)
 
 
@@ -135,9 +133,7 @@ class Judge(nn.Module):
 
     def __init__(self, options, io):
         super().__init__()
-        if len(io.inputs) != 1:
-            raise ValueError(f"takes points, not {io.inputs}")
-        self.layers = nn.Sequential(nn.Linear(io.inputs[0], 16), nn.ReLU())
+        self.layers = nn.Sequential(nn.Linear(io.vector_in(), 16), nn.ReLU())
         self.heads = nn.Linear(16, io.classes or 1)
 
     def forward(self, x, y=None):
@@ -151,13 +147,11 @@ class Coder(nn.Module):
     def __init__(self, options, io):
         super().__init__()
         refuse_classes(io)
-        channels, *_ = image_shape(io.inputs)
-        if len(io.outputs) != 1:
-            raise ValueError(f"makes vectors, not {io.outputs}")
+        channels, *_ = io.images_in()
         self.first = nn.Conv2d(channels, 8, 3, 2, 1)
-        self.last = nn.Linear(8, io.outputs[0])
+        self.last = nn.Linear(8, io.vector_out())
 
-    def forward(self, x, y=None):
+    def forward(self, x):
         return self.last(nn.functional.relu(self.first(x)).mean((2, 3)))
 
 

@@ -45,10 +45,10 @@ class WeightOptions(Options):
 class Painter(nn.Sequential):
     def __init__(self, options, io):
         super().__init__(
-            nn.Conv2d(io.inputs[0], options.width, 3, padding=1),
+            nn.Conv2d(io.input.shape[0], options.width, 3, padding=1),
             nn.ReLU(),
             nn.Dropout(0.1),
-            nn.Conv2d(options.width, io.outputs[0], 3, padding=1),
+            nn.Conv2d(options.width, io.output.shape[0], 3, padding=1),
             nn.Tanh(),
         )
 
@@ -58,7 +58,7 @@ class Critic(nn.Sequential):
 
     def __init__(self, options, io):
         super().__init__(
-            nn.Sequential(nn.Conv2d(io.inputs[0], options.width, 3, 2, 1), nn.BatchNorm2d(8)),
+            nn.Sequential(nn.Conv2d(io.input.shape[0], options.width, 3, 2, 1), nn.BatchNorm2d(8)),
             nn.LeakyReLU(0.2),
             nn.Conv2d(options.width, 1, 4, 2, 1),
         )
@@ -91,8 +91,8 @@ class Duel(Task):
         for name in ("source", "target"):
             if fields[name].format != "ganzoo/image":
                 raise DataError("must be an image", where=name)
-        source, target = fields["source"].shape, fields["target"].shape
-        return NetIO(source, target) if role == "generator" else NetIO(target, (1,))
+        target = {"target": fields["target"]}
+        return NetIO({"source": fields["source"]}, target) if role == "generator" else NetIO(target)
 
     def from_pool(self, fake):
         if len(self.pool) < self.POOL:
@@ -135,8 +135,9 @@ class Dense(nn.Sequential):
     """Of points or noise."""
 
     def __init__(self, options, io):
-        size, width = int(np.prod(io.outputs)), getattr(options, "width", 16)
-        super().__init__(nn.Linear(io.inputs[0], width), nn.ReLU(), nn.Linear(width, size))
+        made = io.output.shape if io.outputs else (1,)
+        size, width = int(np.prod(made)), getattr(options, "width", 16)
+        super().__init__(nn.Linear(io.input.shape[0], width), nn.ReLU(), nn.Linear(width, size))
 
 
 class Labelled(nn.Module):
@@ -146,7 +147,9 @@ class Labelled(nn.Module):
         super().__init__()
         self.classes = nn.Embedding(io.classes, 4)
         self.layers = nn.Sequential(
-            nn.Linear(io.inputs[0] + 4, 16), nn.ReLU(), nn.Linear(16, io.outputs[0])
+            nn.Linear(io.input.shape[0] + 4, 16),
+            nn.ReLU(),
+            nn.Linear(16, io.vector_out() if io.outputs else 1),
         )
 
     def forward(self, x, y):
@@ -172,23 +175,24 @@ class Cloud(Task):
     def io(cls, role, options, fields):
         if fields["points"].format != "ganzoo/points" or fields["kind"].format != "ganzoo/class":
             raise DataError("must be points and their class")
-        points, classes = fields["points"].shape, fields["kind"].classes
+        points, kind = {"points": fields["points"]}, {"kind": fields["kind"]}
+        noise = {"noise": Field((4,), "ganzoo/points")}
         return {
-            "generator": NetIO((4,), points, classes),
-            "code": NetIO(points, (4,)),
-            "discriminator": NetIO(points, (1,), classes),
+            "generator": NetIO(noise | kind, points),
+            "code": NetIO(points, noise),
+            "discriminator": NetIO(points | kind),
         }[role]
 
     def step(self, batch, optimize):
         real, label, judge = batch["points"], batch["kind"], self.nets["discriminator"]
         noise = torch.randn(len(real), 4).to(real)
         fake = self.nets["generator"](noise, label)
-        seen = self.look("discriminator", judge, real, fake.detach(), label=label)
+        seen = self.look("discriminator", judge, real, fake.detach(), beside=[label])
         optimize("judge", self.loss.discriminator(seen))
         # Counted by steps, not batches: several of these may be accumulated to one.
         if self.clock.step % 2 == 0:
             with judge.frozen() as still:
-                seen = self.look("generator", still, real, fake, label=label)
+                seen = self.look("generator", still, real, fake, beside=[label])
                 code = F.mse_loss(self.nets["code"](fake), noise)
                 optimize("makers", {**self.loss.generator(seen), "code": 0.1 * code})
 
@@ -202,7 +206,7 @@ class Cloud(Task):
 
     @classmethod
     def draw(cls, options, role, io, count, random):
-        noise = torch.randn(count, *io.inputs, generator=random)
+        noise = torch.randn(count, io.vector_in(), generator=random)
         return {"noise": noise, "label": torch.arange(count) % io.classes}
 
 
@@ -221,12 +225,12 @@ class Cycle(Task):
     def io(cls, role, options, fields):
         if any(fields[name].format != "ganzoo/image" for name in "ab"):
             raise DataError("both must be images")
-        a, b = fields["a"].shape, fields["b"].shape
+        a, b = ({name: fields[name]} for name in "ab")
         return {
             "ab": NetIO(a, b),
             "ba": NetIO(b, a),
-            "judge_a": NetIO(a, (1,)),
-            "judge_b": NetIO(b, (1,)),
+            "judge_a": NetIO(a),
+            "judge_b": NetIO(b),
         }[role]
 
     def step(self, batch, optimize):

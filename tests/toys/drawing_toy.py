@@ -26,10 +26,10 @@ class Net(nn.Module):
 
     def __init__(self, options, io):
         super().__init__()
-        self.io = io
+        self.shape = io.output.shape
         self.spoilt = options.spoilt
-        size = int(np.prod(io.outputs))
-        self.body = nn.Linear(int(np.prod(io.inputs)), size)
+        size = int(np.prod(self.shape))
+        self.body = nn.Linear(io.vector_in(), size)
         self.norm = nn.BatchNorm1d(size) if options.norm else nn.Identity()
 
     def forward(self, z, y=None):
@@ -38,13 +38,13 @@ class Net(nn.Module):
             x = x + (2 * y.to(x.dtype)[:, None] - 1) * 0.5
         if self.spoilt:
             x = x / 0
-        return x.unflatten(1, self.io.outputs)
+        return x.unflatten(1, self.shape)
 
 
 class Critic(nn.Module):
     def __init__(self, options, io):
         super().__init__()
-        self.body = nn.Linear(int(np.prod(io.inputs)), 1)
+        self.body = nn.Linear(int(np.prod(io.input.shape)), 1)
 
     def forward(self, x, y=None):
         return self.body(x.flatten(1))
@@ -64,8 +64,9 @@ class Draws(Task):
 
     @classmethod
     def io(cls, role, options, fields):
-        classes = fields["label"].classes if options.conditional else 0
-        return NetIO((options.latent,), fields["real"].shape, classes)
+        label = {"label": fields["label"]} if options.conditional else {}
+        noise = Field((options.latent,), "ganzoo/points")
+        return NetIO({"noise": noise, **label}, {"real": fields["real"]})
 
     def step(self, batch, optimize):
         made = self.call(self.nets["generator"], self.noise(batch), batch)
@@ -89,7 +90,7 @@ class Draws(Task):
     @classmethod
     def draw(cls, options, role, io, count, random):
         fill = torch.rand if options.uniform else torch.randn
-        drawn = {"noise": fill((count, *io.inputs), generator=random)}
+        drawn = {"noise": fill((count, io.vector_in()), generator=random)}
         if io.classes:
             drawn["label"] = torch.arange(count) % io.classes
         return drawn
@@ -106,7 +107,7 @@ class Both(Task):
     @classmethod
     def io(cls, role, options, fields):
         goes_in, comes_out = cls.serves[role]
-        return NetIO(fields[goes_in].shape, fields[comes_out].shape)
+        return NetIO({goes_in: fields[goes_in]}, {comes_out: fields[comes_out]})
 
     def step(self, batch, optimize):
         there = (self.nets["forth"](batch["source"]) - batch["target"]).abs().mean()
@@ -125,7 +126,7 @@ class Shift(nn.Conv2d):
     """Adds one trained number to a channel: its output is its input until it has learned."""
 
     def __init__(self, options, io):
-        super().__init__(io.inputs[0], io.outputs[0], 1)
+        super().__init__(io.input.shape[0], io.output.shape[0], 1)
         nn.init.eye_(self.weight.data[:, :, 0, 0])
         nn.init.constant_(self.bias, 0.1)
 

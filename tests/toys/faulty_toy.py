@@ -15,6 +15,17 @@ from ganzoo.interfaces import Field, NetIO, Score, Task
 
 NOTHING = {"none": None, "list": [], "text": "text"}
 
+DECLARES = {
+    "no inputs": ({}, {"target": Field((3, 4, 4), "ganzoo/image")}),
+    "no outputs": ({"source": Field((3, 4, 4), "ganzoo/image")}, {}),
+    "shapes": ((3, 4, 4), (3, 4, 4)),
+    "names": ({"the source": Field((3, 4, 4), "ganzoo/image")}, {}),
+    "countless": ({"label": Field((), "ganzoo/class")}, {}),
+    "untupled": ({"code": Field([4], "ganzoo/points")}, {}),
+    "axes": ({"code": Field((4, 4, 4), "ganzoo/points")}, {}),
+}
+"""What a task may declare by mistake."""
+
 
 class Faulty(Options):
     fault: str = ""
@@ -34,7 +45,7 @@ class Wide(Options):
 
 class Net(nn.Conv2d):
     def __init__(self, options, io):
-        super().__init__(io.inputs[0], io.outputs[0], 1)
+        super().__init__(io.input.shape[0], io.output.shape[0], 1)
 
 
 class Mixing(nn.Module):
@@ -42,7 +53,10 @@ class Mixing(nn.Module):
 
     def __init__(self, options, io):
         super().__init__()
-        self.body = nn.Conv2d(io.inputs[0], io.outputs[0], 1)
+        if len(io.inputs) != 3:
+            raise ValueError(f"mixes three inputs, not {len(io.inputs)}")
+        x, _, _ = io.inputs.values()
+        self.body = nn.Conv2d(x.shape[0], io.output.shape[0], 1)
 
     def forward(self, x, y, z):
         return self.body(x + y * z)
@@ -53,11 +67,20 @@ class FromConstant(nn.Module):
 
     def __init__(self, options, io):
         super().__init__()
-        self.constant = nn.Parameter(torch.zeros(1, *io.inputs))
-        self.body = nn.Conv2d(io.inputs[0], io.outputs[0], 1)
+        self.constant = nn.Parameter(torch.zeros(1, *io.input.shape))
+        self.body = nn.Conv2d(io.input.shape[0], io.output.shape[0], 1)
 
-    def forward(self, x, y=None):
+    def forward(self, x):
         return self.body(self.constant.expand(len(x), *self.constant.shape[1:])) + x
+
+
+class Shy(Net):
+    """A sound network that fails where all numbers are 0, which no data are."""
+
+    def forward(self, x):
+        if not x.any():
+            raise RuntimeError("dark")
+        return super().forward(x)
 
 
 class Paired(Task):
@@ -70,7 +93,9 @@ class Paired(Task):
     def io(cls, role, options, fields):
         if options.fault in NOTHING:
             return NOTHING[options.fault]
-        return NetIO(fields["source"].shape, fields["target"].shape)
+        if options.fault in DECLARES:
+            return NetIO(*DECLARES[options.fault])
+        return NetIO({"source": fields["source"]}, {"target": fields["target"]})
 
     def _make(self, net, source):
         return net(source)
@@ -114,6 +139,11 @@ class Threefold(Paired):
 
     def _make(self, net, source):
         return net(source, source, source)
+
+    @classmethod
+    def io(cls, role, options, fields):
+        three = dict.fromkeys("xyz", fields["source"])
+        return NetIO(three, {"target": fields["target"]})
 
 
 class Encoding(Paired):
@@ -261,6 +291,7 @@ def ganzoo_components():
         Component(kind="generator", name="net", target=f"{here}:Net"),
         Component(kind="network", name="net", target=f"{here}:Net"),
         Component(kind="generator", name="mixing", target=f"{here}:Mixing"),
+        Component(kind="generator", name="shy", target=f"{here}:Shy"),
         Component(kind="generator", name="constant", target=f"{here}:FromConstant"),
         Component(kind="callback", name="nobody", target=f"{here}:nobody"),
     ]

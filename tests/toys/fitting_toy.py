@@ -28,10 +28,10 @@ class Critic(nn.Module):
 
     def __init__(self, options, io):
         super().__init__()
-        self.body = nn.Conv2d(io.inputs[0], 4, 4, 2, 1)
+        self.body = nn.Conv2d(io.input.shape[0], 4, 4, 2, 1)
         self.head = nn.Conv2d(4, 1, 3, 1, 1)
 
-    def forward(self, x, y=None):
+    def forward(self, x):
         features = self.body(x)
         return {"logits": [self.head(features)], "features": [[features]]}
 
@@ -48,9 +48,9 @@ class Looking(nn.Module):
 
     def __init__(self, options, io):
         super().__init__()
-        self.body = nn.Conv2d(io.inputs[0], io.outputs[0], 3, 1, 1)
+        self.body = nn.Conv2d(io.input.shape[0], io.output.shape[0], 3, 1, 1)
 
-    def forward(self, x, y=None):
+    def forward(self, x):
         return self.body(x / max(1.0, x.abs().max().item())).tanh()
 
 
@@ -58,10 +58,10 @@ class Pairs(nn.Conv2d):
     """A discriminator that judges two pairs of images at once, so that it needs batches of four."""
 
     def __init__(self, options, io):
-        self.channels = io.inputs[0]
+        self.channels = io.input.shape[0]
         super().__init__(4 * self.channels, 1, 3, 1, 1)
 
-    def forward(self, x, y=None):
+    def forward(self, x):
         return super().forward(x.reshape(-1, 4 * self.channels, *x.shape[2:]))
 
 
@@ -72,9 +72,9 @@ class Normed(nn.Module):
         super().__init__()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # torch would have its second one used
-            self.body = nn.utils.weight_norm(nn.Conv2d(io.inputs[0], 1, 3, 1, 1))
+            self.body = nn.utils.weight_norm(nn.Conv2d(io.input.shape[0], 1, 3, 1, 1))
 
-    def forward(self, x, y=None):
+    def forward(self, x):
         return self.body(x)
 
 
@@ -82,11 +82,11 @@ class Remembering(nn.Conv2d):
     """A discriminator that makes tensors and scales its weights at its first call."""
 
     def __init__(self, options, io):
-        super().__init__(io.inputs[0], 1, 3, 1, 1)
+        super().__init__(io.input.shape[0], 1, 3, 1, 1)
         self.register_buffer("mean", None)
         self.grid = None
 
-    def forward(self, x, y=None):
+    def forward(self, x):
         if self.grid is None:
             self.grid = x.new_ones(x.shape[-1])
             self.mean = x.detach().mean()

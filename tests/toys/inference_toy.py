@@ -35,14 +35,14 @@ class Net(nn.Sequential):
 
     def __init__(self, options, io):
         super().__init__(
-            nn.Conv2d(io.inputs[0], 8, 4, 2, 1),
+            nn.Conv2d(io.input.shape[0], 8, 4, 2, 1),
             BatchNorm2d(8),
             nn.ReLU(),
             nn.Dropout(0.5),
             nn.Conv2d(8, 8, 4, 2, 1),
             BatchNorm2d(8),
             nn.Upsample(scale_factor=4),
-            nn.Conv2d(8, io.outputs[0], 3, 1, 1),
+            nn.Conv2d(8, io.output.shape[0], 3, 1, 1),
             nn.Tanh(),
         )
 
@@ -55,7 +55,7 @@ class Paired(Task):
 
     @classmethod
     def io(cls, role, options, fields):
-        return NetIO(fields["source"].shape, fields["target"].shape)
+        return NetIO({"source": fields["source"]}, {"target": fields["target"]})
 
     def step(self, batch, optimize):
         optimize("generator", {"l1": (self.nets["generator"](batch["source"])).abs().mean()})

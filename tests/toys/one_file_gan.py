@@ -17,9 +17,9 @@ class WidthOptions(NetOptions):
 class Painter(nn.Sequential):
     def __init__(self, options, io):
         super().__init__(
-            nn.Conv2d(io.inputs[0], options.width, 3, padding=1),
+            nn.Conv2d(io.input.shape[0], options.width, 3, padding=1),
             nn.ReLU(),
-            nn.Conv2d(options.width, io.outputs[0], 3, padding=1),
+            nn.Conv2d(options.width, io.output.shape[0], 3, padding=1),
             nn.Tanh(),
         )
 
@@ -27,7 +27,7 @@ class Painter(nn.Sequential):
 class Critic(nn.Sequential):
     def __init__(self, options, io):
         super().__init__(
-            nn.Conv2d(io.inputs[0], options.width, 4, 2, 1),
+            nn.Conv2d(io.input.shape[0], options.width, 4, 2, 1),
             nn.LeakyReLU(0.2),
             nn.Conv2d(options.width, 1, 4, 2, 1),
         )
@@ -41,8 +41,8 @@ class Duel(Task):
 
     @classmethod
     def io(cls, role, options, fields):
-        target = fields["target"].shape
-        return NetIO(fields["source"].shape, target) if role == "generator" else NetIO(target, (1,))
+        target = {"target": fields["target"]}
+        return NetIO({"source": fields["source"]}, target) if role == "generator" else NetIO(target)
 
     def step(self, batch, optimize):
         critic, real = self.nets["discriminator"], batch["target"]

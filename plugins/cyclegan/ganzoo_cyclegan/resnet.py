@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ganzoo.errors import RecipeError
-from ganzoo.interfaces import NetIO, image_shape, refuse_classes
+from ganzoo.interfaces import NetIO, refuse_classes
 from ganzoo.nn import init_normal, norm_2d, uses_bias
 from ganzoo_cyclegan.options import ResNetOptions
 
@@ -22,7 +22,7 @@ class ResNet(nn.Module):
 
     Args:
         options: see `ResNetOptions`.
-        io: shapes (C, H, W) of input and output; H and W are multiples of 4 and at least 8.
+        io: from images (C, H, W) to images; H and W are multiples of 4 and at least 8.
 
     Raises:
         ValueError: when an input or output isn't an image, or there are classes.
@@ -35,8 +35,8 @@ class ResNet(nn.Module):
     def __init__(self, options: ResNetOptions, io: NetIO) -> None:
         super().__init__()
         refuse_classes(io)
-        channels, height, width = image_shape(io.inputs)
-        made = image_shape(io.outputs, "makes")[0]
+        channels, height, width = io.images_in()
+        made = io.images_out()[0]
         if min(height, width) < SMALLEST:
             raise RecipeError(
                 f"takes images of at least {SMALLEST} x {SMALLEST} pixels, but these are {width} "
@@ -66,12 +66,11 @@ class ResNet(nn.Module):
         self.model = nn.Sequential(*layers)
         init_normal(self, options.init_std)
 
-    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:  # noqa: ARG002
+    def forward(self, x: Tensor) -> Tensor:
         """Map images N x C x H x W in [-1, 1] to images of the same size in [-1, 1].
 
         Args:
             x: input images.
-            y: always None, since `io.classes` is refused.
         """
         image: Tensor = self.model(x)
         return image

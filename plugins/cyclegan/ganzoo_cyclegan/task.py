@@ -47,7 +47,7 @@ class Unpaired(Task):
 
     @classmethod
     def io(cls, role: str, options: UnpairedOptions, fields: Mapping[str, Field]) -> NetIO:
-        """Return the shapes: a field to the other (generators), a field to logits (discriminators).
+        """Return the inputs and outputs: a field to the other (generators), or a field to logits.
 
         Raises:
             DataError: when source and target aren't images of one size.
@@ -75,10 +75,10 @@ class Unpaired(Task):
                 hint="set task.identity = 0, or read both with the same channels",
             )
         return {
-            "generator_ab": NetIO(source.shape, target.shape),
-            "generator_ba": NetIO(target.shape, source.shape),
-            "discriminator_a": NetIO(source.shape, (1,)),
-            "discriminator_b": NetIO(target.shape, (1,)),
+            "generator_ab": NetIO({"source": source}, {"target": target}),
+            "generator_ba": NetIO({"target": target}, {"source": source}),
+            "discriminator_a": NetIO({"source": source}),
+            "discriminator_b": NetIO({"target": target}),
         }[role]
 
     def step(self, batch: Mapping[str, Tensor], optimize: Optimize) -> None:

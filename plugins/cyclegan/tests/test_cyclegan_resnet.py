@@ -7,14 +7,14 @@ import torch
 from torch import nn
 
 from ganzoo.errors import RecipeError
-from ganzoo.interfaces import NetIO
 from ganzoo.plugin_system import registry
+from ganzoo.testing.networks import io_of
 from ganzoo_cyclegan.options import ResNetOptions
 from ganzoo_cyclegan.resnet import ResNet
 
 
 def build(channels=3, made=3, side=32, **options):
-    return ResNet(ResNetOptions(**options), NetIO((channels, side, side), (made, side, side)))
+    return ResNet(ResNetOptions(**options), io_of((channels, side, side), (made, side, side)))
 
 
 def parameters(net):
@@ -48,7 +48,7 @@ def test_the_recipes_discriminator_is_the_papers():
         "discriminator", {"use": "pix2pix/patchgan", "receptive_field": 70, "norm": "instance"}
     )
     with torch.device("meta"):
-        net = chosen.build(NetIO((3, 256, 256), (1,)))
+        net = chosen.build(io_of((3, 256, 256)))
     # C64-C128-C256-C512 and one logit, 4x4 kernels, each with its biases (section 7.1).
     plan = [(3, 64), (64, 128), (128, 256), (256, 512), (512, 1)]
     assert parameters(net) == sum(16 * i * o + o for i, o in plan) == 2_764_737
@@ -78,6 +78,6 @@ def test_refusals():
     with pytest.raises(RecipeError, match="at least 8 x 8"):
         build(side=4)
     with pytest.raises(ValueError, match="images"):
-        ResNet(ResNetOptions(), NetIO((16,), (3, 8, 8)))
+        ResNet(ResNetOptions(), io_of((16,), (3, 8, 8)))
     with pytest.raises(ValueError, match="classes"):
-        ResNet(ResNetOptions(), NetIO((3, 8, 8), (3, 8, 8), 10))
+        ResNet(ResNetOptions(), io_of((3, 8, 8), (3, 8, 8), 10))

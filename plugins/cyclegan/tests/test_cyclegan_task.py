@@ -157,12 +157,12 @@ def image(channels, height, width):
 def test_shapes_come_from_the_data():
     fields = {"source": image(1, 8, 12), "target": image(3, 8, 12)}
     options = UnpairedOptions(identity=0)
-    shapes = {role: Unpaired.io(role, options, fields) for role in Unpaired.roles}
-    assert shapes == {
-        "generator_ab": NetIO((1, 8, 12), (3, 8, 12)),
-        "generator_ba": NetIO((3, 8, 12), (1, 8, 12)),
-        "discriminator_a": NetIO((1, 8, 12), (1,)),
-        "discriminator_b": NetIO((3, 8, 12), (1,)),
+    source, target = ({name: field} for name, field in fields.items())
+    assert {role: Unpaired.io(role, options, fields) for role in Unpaired.roles} == {
+        "generator_ab": NetIO(source, target),
+        "generator_ba": NetIO(target, source),
+        "discriminator_a": NetIO(source),
+        "discriminator_b": NetIO(target),
     }
 
 
@@ -171,7 +171,7 @@ def test_identity_between_other_channels_is_refused_in_words():
     with pytest.raises(RecipeError, match="1 channels and target 3") as caught:
         Unpaired.io("generator_ab", UnpairedOptions(), fields)
     assert "task.identity = 0" in caught.value.hint
-    assert Unpaired.io("generator_ab", UnpairedOptions(cycle=0), fields).inputs == (1, 8, 8)
+    assert Unpaired.io("generator_ab", UnpairedOptions(cycle=0), fields).images_in() == (1, 8, 8)
 
 
 @pytest.mark.parametrize(

@@ -5,25 +5,11 @@ from __future__ import annotations
 from torch import nn
 from torch.nn.utils import parametrizations
 
-from ganzoo.interfaces import Shape, image_shape
-
 BOTTOM = 4
 """The side of the smallest map, in cells. Generators begin and discriminators end with this map."""
 
 
-def noise_size(shape: Shape) -> int:
-    """Return the length of a generator's noise vector.
-
-    Raises:
-        ValueError: when the input isn't a vector.
-    """
-    if len(shape) != 1:
-        message = f"takes a vector of noise, not {shape}"
-        raise ValueError(message)
-    return shape[0]
-
-
-def image_of(shape: Shape, what: str) -> tuple[int, int]:
+def square(shape: tuple[int, int, int], what: str) -> tuple[int, int]:
     """Return the channels of a square image, and how many doublings lead from 4x4 to its size.
 
     Args:
@@ -33,7 +19,7 @@ def image_of(shape: Shape, what: str) -> tuple[int, int]:
     Raises:
         ValueError: when the shape is another one; the message names the nearest legal sizes.
     """
-    channels, height, width = image_shape(shape, what)
+    channels, height, width = shape
     doublings = max(1, (height // BOTTOM).bit_length() - 1)
     below = BOTTOM << doublings
     if (height, width) != (below, below):

@@ -16,7 +16,7 @@ from ganzoo.nn import (
     project_classes,
     uses_bias,
 )
-from ganzoo_gan.blocks import BOTTOM, image_of, limit_spectrum, noise_size
+from ganzoo_gan.blocks import BOTTOM, limit_spectrum, square
 from ganzoo_gan.network_options import DCGANDiscriminatorOptions, DCGANGeneratorOptions
 
 LEAK = 0.2  # slope of the leaky ReLU for negative values (section 4)
@@ -46,12 +46,12 @@ class DCGANGenerator(nn.Module):
 
     def __init__(self, options: DCGANGeneratorOptions, io: NetIO) -> None:
         super().__init__()
-        image_channels, doublings = image_of(io.outputs, "makes")
+        image_channels, doublings = square(io.images_out(), "makes")
         self.classes = io.classes
         bias = uses_bias(options.norm)
         *outputs, bottom = [image_channels, *_channels(options.width, doublings)]
         layers = nn.Sequential(
-            ConvTranspose2d(noise_size(io.inputs) + io.classes, bottom, BOTTOM, bias=bias)
+            ConvTranspose2d(io.vector_in() + io.classes, bottom, BOTTOM, bias=bias)
         )
         for out in reversed(outputs):
             layers.append(norm_2d(options.norm, bottom))
@@ -95,7 +95,7 @@ class DCGANDiscriminator(nn.Module):
 
     def __init__(self, options: DCGANDiscriminatorOptions, io: NetIO) -> None:
         super().__init__()
-        channels, doublings = image_of(io.inputs, "takes")
+        channels, doublings = square(io.images_in(), "takes")
         self.classes = io.classes
         outputs = _channels(options.width, doublings)
         # At 8 pixels there is no layer between the first and the last. Nothing is normalised then,
@@ -109,7 +109,7 @@ class DCGANDiscriminator(nn.Module):
             layers.append(nn.LeakyReLU(LEAK, inplace=True))
             channels = out
         self.features = layers
-        self.judge = Conv2d(channels, io.outputs[0], BOTTOM, bias=bias)
+        self.judge = Conv2d(channels, 1, BOTTOM, bias=bias)
         if io.classes:
             self.embedding = nn.Embedding(io.classes, channels)
             nn.init.normal_(self.embedding.weight, 0.0, options.init_std)

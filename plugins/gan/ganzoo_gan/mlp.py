@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import parametrizations
 
-from ganzoo.interfaces import NetIO, Shape
+from ganzoo.interfaces import NetIO
 from ganzoo_gan.mlp_options import MLPDiscriminatorOptions, MLPOptions
 
 
@@ -21,7 +21,7 @@ class MLP(nn.Module):
 
     Args:
         options: see `MLPOptions`.
-        io: vectors as inputs and outputs.
+        io: from a vector to a vector; a class may follow the input.
 
     Raises:
         ValueError: when inputs or outputs aren't vectors.
@@ -30,12 +30,13 @@ class MLP(nn.Module):
     def __init__(self, options: MLPOptions, io: NetIO) -> None:
         super().__init__()
         self.classes = io.classes
-        widths = [_length(io.inputs, "takes") + io.classes] + [options.width] * options.depth
+        widths = [io.vector_in() + io.classes] + [options.width] * options.depth
         self.layers = nn.Sequential()
         for before, after in itertools.pairwise(widths):
             self.layers.append(nn.Linear(before, after))
             self.layers.append(nn.LeakyReLU(options.negative_slope, inplace=True))
-        self.layers.append(nn.Linear(widths[-1], _length(io.outputs, "makes")))
+        made = io.vector_out() if io.outputs else 1  # a discriminator makes one logit
+        self.layers.append(nn.Linear(widths[-1], made))
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Map N x D to N x outputs.
@@ -61,7 +62,7 @@ class MLPDiscriminator(MLP):
 
     Args:
         options: see `MLPDiscriminatorOptions`.
-        io: vectors as inputs, `(1,)` as outputs.
+        io: from a vector; a class may follow it.
 
     Raises:
         ValueError: when the inputs aren't vectors.
@@ -73,11 +74,3 @@ class MLPDiscriminator(MLP):
             for layer in self.layers:
                 if isinstance(layer, nn.Linear):
                     parametrizations.spectral_norm(layer)
-
-
-def _length(shape: Shape, verb: str) -> int:
-    if len(shape) != 1:
-        what = f"images {shape}" if len(shape) == 3 else f"the shape {shape}"
-        message = f"{verb} points or noise (D,), not {what}"
-        raise ValueError(message)
-    return shape[0]

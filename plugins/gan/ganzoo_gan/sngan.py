@@ -15,7 +15,7 @@ from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
 from ganzoo.interfaces import NetIO
 from ganzoo.nn import class_indices, project_classes
-from ganzoo_gan.blocks import BOTTOM, image_of, limit_spectrum, noise_size
+from ganzoo_gan.blocks import BOTTOM, limit_spectrum, square
 from ganzoo_gan.network_options import SNGANDiscriminatorOptions, SNGANGeneratorOptions
 
 PLAIN_BLOCKS = 2  # at the discriminator's end, which don't halve
@@ -102,9 +102,9 @@ class SNGANGenerator(nn.Module):
 
     def __init__(self, options: SNGANGeneratorOptions, io: NetIO) -> None:
         super().__init__()
-        channels, doublings = image_of(io.outputs, "makes")
+        channels, doublings = square(io.images_out(), "makes")
         self.classes, self.width = io.classes, options.width
-        self.start = nn.Linear(noise_size(io.inputs), options.width * BOTTOM**2)
+        self.start = nn.Linear(io.vector_in(), options.width * BOTTOM**2)
         _glorot(self.start)
         self.blocks = nn.ModuleList(_UpBlock(options.width, io.classes) for _ in range(doublings))
         self.norm = nn.BatchNorm2d(options.width)
@@ -182,7 +182,7 @@ class SNGANDiscriminator(nn.Module):
 
     def __init__(self, options: SNGANDiscriminatorOptions, io: NetIO) -> None:
         super().__init__()
-        channels, doublings = image_of(io.inputs, "takes")
+        channels, doublings = square(io.images_in(), "takes")
         self.classes, width = io.classes, options.width
         self.mean = options.pooling == "mean"
         halvings = max(1, doublings - 1)  # down to a map of 8x8, as from the paper's 32 pixels
@@ -190,7 +190,7 @@ class SNGANDiscriminator(nn.Module):
         blocks += [_Block(width, halves=True) for _ in range(halvings - 1)]
         blocks += [_Block(width, halves=False) for _ in range(PLAIN_BLOCKS)]
         self.blocks = nn.Sequential(*blocks)
-        self.judge = nn.Linear(width, io.outputs[0], bias=False)
+        self.judge = nn.Linear(width, 1, bias=False)
         _glorot(self.judge)
         if io.classes:
             self.embedding = nn.Embedding(io.classes, width)

@@ -36,9 +36,9 @@ class FromNoise(Task):
 
     @classmethod
     def io(cls, role: str, options: FromNoiseOptions, fields: Mapping[str, Field]) -> NetIO:
-        """Return the shapes: noise to a sample (generator), or a sample to a logit (discriminator).
+        """Return inputs and outputs: noise to a sample (generator), or a sample to a logit.
 
-        Both have the data's classes if the task is conditional.
+        Both take the data's class too if the task is conditional.
 
         Raises:
             DataError: when `real` is neither an image nor points, or the task is conditional and
@@ -51,20 +51,22 @@ class FromNoise(Task):
                 hint="gan/from_noise generates images or points",
                 where="real",
             )
-        classes = _classes(fields) if options.conditional else 0
+        label = {"label": _class_field(fields)} if options.conditional else {}
         if role == "generator":
-            return NetIO((options.latent_size,), real.shape, classes)
-        return NetIO(real.shape, (1,), classes)
+            noise = Field((options.latent_size,), "ganzoo/points")
+            return NetIO({"noise": noise, **label}, {"real": real})
+        return NetIO({"real": real, **label})
 
     def step(self, batch: Mapping[str, Tensor], optimize: Optimize) -> None:
         """Train the discriminator, and the generator in every `critic_steps`-th step."""
         generator, discriminator = self.nets["generator"], self.nets["discriminator"]
         real, label = batch["real"], self._label(batch)
         condition = {} if label is None else {"label": label}
+        beside = tuple(condition.values())
         with torch.no_grad():
             fake = _generate(generator, self._noise(real), label)
         seen = self.look(
-            "discriminator", discriminator, real, fake, condition=condition, label=label
+            "discriminator", discriminator, real, fake, condition=condition, beside=beside
         )
         optimize("discriminator", self.loss.discriminator(seen))
         # The clock doesn't change between the batches of an accumulated step, so the generator's
@@ -73,7 +75,7 @@ class FromNoise(Task):
             return
         fake = _generate(generator, self._noise(real), label)
         with discriminator.frozen() as judge:
-            seen = self.look("generator", judge, real, fake, condition=condition, label=label)
+            seen = self.look("generator", judge, real, fake, condition=condition, beside=beside)
             optimize("generator", self.loss.generator(seen))
 
     def sample(
@@ -106,9 +108,9 @@ class FromNoise(Task):
     ) -> dict[str, Tensor]:
         """Draw `noise`, N x latent_size, and if conditional `label`, N: the classes in turn."""
         if options.latent == "uniform":
-            noise = torch.rand((count, *io.inputs), generator=random) * 2 - 1
+            noise = torch.rand((count, io.vector_in()), generator=random) * 2 - 1
         else:
-            noise = torch.randn((count, *io.inputs), generator=random)
+            noise = torch.randn((count, io.vector_in()), generator=random)
         if not io.classes:
             return {"noise": noise}
         return {"noise": noise, "label": torch.arange(count) % io.classes}
@@ -128,7 +130,7 @@ def _generate(net: Callable[..., Tensor], noise: Tensor, label: Tensor | None) -
     return net(noise) if label is None else net(noise, label)
 
 
-def _classes(fields: Mapping[str, Field]) -> int:
+def _class_field(fields: Mapping[str, Field]) -> Field:
     label = fields.get("label")
     if label is None:
         raise DataError(
@@ -148,4 +150,4 @@ def _classes(fields: Mapping[str, Field]) -> int:
             hint="Their Field for `label` needs `classes`; or set task.conditional = false.",
             where="label",
         )
-    return label.classes
+    return label

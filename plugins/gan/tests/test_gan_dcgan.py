@@ -10,8 +10,8 @@ from torch import nn
 
 from ganzoo.engine.build import build_network
 from ganzoo.errors import ExitCode, RecipeError
-from ganzoo.interfaces import NetIO
 from ganzoo.plugin_system.registry import current
+from ganzoo.testing.networks import io_of
 from ganzoo_gan.dcgan import DCGANDiscriminator, DCGANGenerator
 from ganzoo_gan.network_options import DCGANDiscriminatorOptions, DCGANGeneratorOptions
 
@@ -19,12 +19,12 @@ PAPER = 100, 3, 64  # length of the noise, channels, side
 
 
 def made(classes=0, z=16, channels=3, side=16, **options) -> DCGANGenerator:
-    io = NetIO((z,), (channels, side, side), classes)
+    io = io_of((z,), (channels, side, side), classes)
     return DCGANGenerator(DCGANGeneratorOptions(**options), io)
 
 
 def judge(classes=0, channels=3, side=16, **options) -> DCGANDiscriminator:
-    io = NetIO((channels, side, side), (1,), classes)
+    io = io_of((channels, side, side), classes=classes)
     return DCGANDiscriminator(DCGANDiscriminatorOptions(**options), io)
 
 
@@ -79,17 +79,17 @@ def test_other_sizes_are_refused_with_the_nearest(side, nearest):
 def test_a_recipe_with_another_size_ends_with_words():
     chosen = current().choose("generator", "gan/dcgan")
     with pytest.raises(RecipeError, match="16 or 32") as caught:
-        build_network(chosen, NetIO((16,), (3, 28, 28)), 0, "generator")
+        build_network(chosen, io_of((16,), (3, 28, 28)), 0, "generator")
     assert caught.value.exit_code == ExitCode.RECIPE
 
 
 def test_oblong_images_points_and_images_for_noise_are_refused():
     with pytest.raises(ValueError, match="16 x 32"):
-        DCGANDiscriminator(DCGANDiscriminatorOptions(), NetIO((3, 16, 32), (1,)))
+        DCGANDiscriminator(DCGANDiscriminatorOptions(), io_of((3, 16, 32)))
     with pytest.raises(ValueError, match="makes images"):
-        DCGANGenerator(DCGANGeneratorOptions(), NetIO((2,), (2,)))
-    with pytest.raises(ValueError, match="takes a vector of noise"):
-        DCGANGenerator(DCGANGeneratorOptions(), NetIO((3, 16, 16), (3, 16, 16)))
+        DCGANGenerator(DCGANGeneratorOptions(), io_of((2,), (2,)))
+    with pytest.raises(ValueError, match="takes points or noise"):
+        DCGANGenerator(DCGANGeneratorOptions(), io_of((3, 16, 16), (3, 16, 16)))
 
 
 def layers(network: nn.Module) -> list[str]:
@@ -190,9 +190,9 @@ def test_widths_double_up_to_eight_times():
 def test_a_wrong_size_is_told_with_where_sizes_come_from():
     chosen = current().choose("generator", "gan/dcgan")
     with pytest.raises(RecipeError, match="nearest to 50: 32 or 64") as caught:
-        build_network(chosen, NetIO((16,), (3, 50, 50)), 0, "generator")
+        build_network(chosen, io_of((16,), (3, 50, 50)), 0, "generator")
     assert "[[augment]]" in caught.value.hint
     # The control: no augment makes images of points.
     with pytest.raises(RecipeError, match="gan/dcgan can't be built") as caught:
-        build_network(chosen, NetIO((16,), (2,)), 0, "generator")
+        build_network(chosen, io_of((16,), (2,)), 0, "generator")
     assert caught.value.hint == ""

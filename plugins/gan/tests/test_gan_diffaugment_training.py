@@ -11,9 +11,10 @@ import torch
 from torch import nn
 
 from ganzoo.cli.main import main
-from ganzoo.engine.wrapped_networks import _Shell
+from ganzoo.engine.wrapped_networks import Declared, _Shell
 from ganzoo.interfaces import Clock
 from ganzoo.recipe import load_recipe
+from ganzoo.testing.networks import io_of
 from ganzoo.testing.trial import training, weights_of
 from ganzoo_gan.diffaugment import DiffAugment
 from ganzoo_gan.loss_options import DiffAugmentOptions
@@ -93,7 +94,8 @@ def test_the_generators_gradient_flows_through_it(tiny):
 def test_what_is_cut_out_gets_no_gradient():
     """Through the engine's own wrapper: the hole's pixels didn't reach the discriminator."""
     net = nn.Conv2d(1, 1, 8)
-    shell = _Shell(net, "cpu", None, (build("cutout"),), compiled=False)
+    declared = Declared("a/task", "a/net", "discriminator", io_of((1, 8, 8)))
+    shell = _Shell(net, "cpu", declared, (build("cutout"),), compiled=False)
     images = torch.ones(4, 1, 8, 8, requires_grad=True)
     torch.manual_seed(2)
     shell(images).sum().backward()

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from ganzoo.interfaces import NetIO
+from ganzoo.testing.networks import io_of
 from ganzoo_gan.mlp import MLP, MLPDiscriminator
 from ganzoo_gan.mlp_options import MLPDiscriminatorOptions, MLPOptions
 
@@ -17,9 +17,9 @@ def count(net: nn.Module) -> int:
 
 def test_parameters_are_those_of_its_matrices_and_shifts():
     """z -> w -> w -> w -> D: (z + 1) w + 2 (w + 1) w + (w + 1) D."""
-    net = MLP(MLPOptions(width=128, depth=3), NetIO((2,), (2,)))
+    net = MLP(MLPOptions(width=128, depth=3), io_of((2,), (2,)))
     assert count(net) == 3 * 128 + 2 * 129 * 128 + 129 * 2 == 33_666
-    judge = MLPDiscriminator(MLPDiscriminatorOptions(width=128, depth=3), NetIO((2,), (1,)))
+    judge = MLPDiscriminator(MLPDiscriminatorOptions(width=128, depth=3), io_of((2,)))
     assert count(judge) == 3 * 128 + 2 * 129 * 128 + 129 == 33_537
     assert net(torch.zeros(5, 2)).shape == (5, 2)
     assert judge(torch.zeros(5, 2)).shape == (5, 1)
@@ -27,7 +27,7 @@ def test_parameters_are_those_of_its_matrices_and_shifts():
 
 @pytest.mark.parametrize("slope", [0.2, 0.0])
 def test_one_hidden_layer_by_hand(slope):
-    net = MLP(MLPOptions(width=2, depth=1, negative_slope=slope), NetIO((1,), (1,)))
+    net = MLP(MLPOptions(width=2, depth=1, negative_slope=slope), io_of((1,), (1,)))
     with torch.no_grad():
         net.layers[0].weight.copy_(torch.tensor([[1.0], [-1.0]]))
         net.layers[0].bias.zero_()
@@ -38,7 +38,7 @@ def test_one_hidden_layer_by_hand(slope):
 
 
 def test_classes_are_one_hot_coordinates():
-    net = MLP(MLPOptions(width=16, depth=1), NetIO((2,), (2,), 3))
+    net = MLP(MLPOptions(width=16, depth=1), io_of((2,), (2,), 3))
     assert count(net) == (2 + 3 + 1) * 16 + 17 * 2
     x = torch.randn(4, 2)
     zeros, ones = torch.zeros(4, dtype=torch.int64), torch.ones(4, dtype=torch.int64)
@@ -54,7 +54,7 @@ def test_spectral_norm_bounds_the_slope():
     def steepest(spectral_norm: bool) -> float:
         torch.manual_seed(0)
         options = MLPDiscriminatorOptions(width=32, depth=2, spectral_norm=spectral_norm)
-        net = MLPDiscriminator(options, NetIO((2,), (1,)))
+        net = MLPDiscriminator(options, io_of((2,)))
         with torch.no_grad():
             for name, parameter in net.named_parameters():
                 if "weight" in name:
@@ -73,9 +73,9 @@ def test_spectral_norm_bounds_the_slope():
 @pytest.mark.parametrize(
     ("io", "told"),
     [
-        (NetIO((2,), (3, 8, 8)), r"makes points .* not images \(3, 8, 8\)"),
-        (NetIO((3, 8, 8), (1,)), r"takes points .* not images \(3, 8, 8\)"),
-        (NetIO((8, 8), (1,)), r"takes points .* not the shape \(8, 8\)"),
+        (io_of((2,), (3, 8, 8)), r"makes points .* not images \(3, 8, 8\)"),
+        (io_of((3, 8, 8), (1,)), r"takes points .* not images \(3, 8, 8\)"),
+        (io_of((8, 8), (1,)), r"takes points .* not the shape \(8, 8\)"),
     ],
 )
 def test_images_are_refused_in_words(io, told):

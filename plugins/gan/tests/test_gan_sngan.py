@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
-from ganzoo.interfaces import NetIO
+from ganzoo.testing.networks import io_of
 from ganzoo_gan.network_options import (
     SNGANDiscriminatorOptions,
     SNGANGeneratorOptions,
@@ -18,12 +18,12 @@ from ganzoo_gan.sngan import ClassBatchNorm, SNGANDiscriminator, SNGANGenerator
 
 
 def made(classes=0, z=16, channels=3, side=16, **options) -> SNGANGenerator:
-    io = NetIO((z,), (channels, side, side), classes)
+    io = io_of((z,), (channels, side, side), classes)
     return SNGANGenerator(SNGANGeneratorOptions(**options), io)
 
 
 def judge(classes=0, channels=3, side=16, **options) -> SNGANDiscriminator:
-    io = NetIO((channels, side, side), (1,), classes)
+    io = io_of((channels, side, side), classes=classes)
     return SNGANDiscriminator(SNGANDiscriminatorOptions(**options), io)
 
 

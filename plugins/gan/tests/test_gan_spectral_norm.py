@@ -16,10 +16,11 @@ from ganzoo.api import Scalar
 from ganzoo.engine import dry_run
 from ganzoo.engine.check import inspect_recipe
 from ganzoo.engine.ema import Ema
-from ganzoo.interfaces import Clock, NetIO
+from ganzoo.interfaces import Clock
 from ganzoo.nn import weights_follow
 from ganzoo.recipe import loads
 from ganzoo.testing.checks_task_runs import same_after_a_resume
+from ganzoo.testing.networks import io_of
 from ganzoo_gan.dcgan import DCGANDiscriminator
 from ganzoo_gan.network_options import (
     DCGANDiscriminatorOptions,
@@ -29,7 +30,7 @@ from ganzoo_gan.sngan import SNGANDiscriminator
 
 
 def judge(classes=0, channels=3, side=16, **options) -> SNGANDiscriminator:
-    io = NetIO((channels, side, side), (1,), classes)
+    io = io_of((channels, side, side), classes=classes)
     return SNGANDiscriminator(SNGANDiscriminatorOptions(**options), io)
 
 
@@ -45,7 +46,7 @@ def largest(network: nn.Module) -> list[float]:
 
 def dcgan(spectral_norm: bool) -> DCGANDiscriminator:
     options = DCGANDiscriminatorOptions(width=8, norm="none", spectral_norm=spectral_norm)
-    return DCGANDiscriminator(options, NetIO((3, 16, 16), (1,), 3))
+    return DCGANDiscriminator(options, io_of((3, 16, 16), classes=3))
 
 
 def sngan(spectral_norm: bool) -> SNGANDiscriminator:
@@ -92,7 +93,7 @@ def test_the_slope_is_limited():
     for limited in (True, False):
         network = DCGANDiscriminator(
             DCGANDiscriminatorOptions(width=8, norm="none", spectral_norm=limited, init_std=0.2),
-            NetIO((3, 16, 16), (1,)),
+            io_of((3, 16, 16)),
         )
         (slope,) = torch.autograd.grad(network(x).sum(), x)
         slopes[limited] = slope.flatten(1).norm(dim=1).max().item()

@@ -18,6 +18,7 @@ from ganzoo.errors import DataError
 from ganzoo.interfaces import Clock, Field, NetIO
 from ganzoo.plugin_system import registry
 from ganzoo.recipe import load_recipe
+from ganzoo.testing.networks import io_of
 from ganzoo_gan.losses import Vanilla
 from ganzoo_gan.task import FromNoise
 from ganzoo_gan.task_options import FromNoiseOptions
@@ -160,11 +161,12 @@ def test_shapes_follow_the_data():
     options = FromNoiseOptions(latent_size=7)
     for real in (POINTS, IMAGES):
         fields = {"real": real, "label": LABEL}
-        assert FromNoise.io("generator", options, fields) == NetIO((7,), real.shape)
-        assert FromNoise.io("discriminator", options, fields) == NetIO(real.shape, (1,))
-    options = FromNoiseOptions(latent_size=7, conditional=True)
-    assert FromNoise.io("generator", options, fields) == NetIO((7,), (1, 8, 8), 3)
-    assert FromNoise.io("discriminator", options, fields) == NetIO((1, 8, 8), (1,), 3)
+        noise, made = {"noise": Field((7,), "ganzoo/points")}, {"real": real}
+        assert FromNoise.io("generator", options, fields) == NetIO(noise, made)
+        assert FromNoise.io("discriminator", options, fields) == NetIO(made)
+    options, label = FromNoiseOptions(latent_size=7, conditional=True), {"label": LABEL}
+    assert FromNoise.io("generator", options, fields) == NetIO(noise | label, made)
+    assert FromNoise.io("discriminator", options, fields) == NetIO(made | label)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +189,7 @@ def test_data_that_do_not_fit_are_refused_with_advice(fields, told):
 
 def test_what_is_drawn_depends_on_the_seed_alone_and_deals_classes_evenly():
     options = FromNoiseOptions(latent_size=5, conditional=True)
-    io = NetIO((5,), (2,), 3)
+    io = io_of((5,), (2,), 3)
 
     def draw(seed, io=io, **changes):
         random = torch.Generator().manual_seed(seed)
@@ -201,13 +203,13 @@ def test_what_is_drawn_depends_on_the_seed_alone_and_deals_classes_evenly():
     assert not torch.equal(one["noise"], draw(2)["noise"])
     assert one["noise"].shape == (7, 5)
     assert one["label"].tolist() == [0, 1, 2, 0, 1, 2, 0]
-    assert set(draw(1, NetIO((5,), (2,)))) == {"noise"}
+    assert set(draw(1, io_of((5,), (2,)))) == {"noise"}
     assert draw(1, latent="uniform")["noise"].abs().max() <= 1 < one["noise"].abs().max()
 
 
 def test_what_is_drawn_makes_samples():
     task, nets, _ = game(conditional=True)
-    io = NetIO((2,), (2,), 3)
+    io = io_of((2,), (2,), 3)
     random = torch.Generator().manual_seed(0)
     inputs = FromNoise.draw(task.options, "generator", io, 6, random)
     net = nets["generator"].module

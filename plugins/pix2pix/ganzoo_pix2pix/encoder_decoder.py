@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
-from ganzoo.interfaces import NetIO, image_shape, refuse_classes
+from ganzoo.interfaces import NetIO, refuse_classes
 from ganzoo.nn import init_normal
 from ganzoo_pix2pix.options import EncoderDecoderOptions
 from ganzoo_pix2pix.unet import LEAK, make_decoder, make_encoder
@@ -17,7 +17,7 @@ class EncoderDecoder(nn.Module):
 
     Args:
         options: see `EncoderDecoderOptions`.
-        io: shapes (C, H, W) of input and output; H and W are multiples of 2^depth.
+        io: from images (C, H, W) to images; H and W are multiples of 2^depth.
 
     Raises:
         ValueError: when an input or output isn't an image, or there are classes.
@@ -28,16 +28,15 @@ class EncoderDecoder(nn.Module):
     def __init__(self, options: EncoderDecoderOptions, io: NetIO) -> None:
         super().__init__()
         refuse_classes(io)
-        self.encoder = make_encoder(options, image_shape(io.inputs)[0])
-        self.decoder = make_decoder(options, image_shape(io.outputs, "makes")[0], skips=False)
+        self.encoder = make_encoder(options, io.images_in()[0])
+        self.decoder = make_decoder(options, io.images_out()[0], skips=False)
         init_normal(self, options.init_std)
 
-    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:  # noqa: ARG002
+    def forward(self, x: Tensor) -> Tensor:
         """Map images N x C x H x W in [-1, 1] to images of the same size in [-1, 1].
 
         Args:
             x: input images.
-            y: always None, since `io.classes` is refused.
         """
         x = self.encoder[0](x)
         for down in self.encoder[1:]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ganzoo.errors import RecipeError
-from ganzoo.interfaces import NetIO, image_shape, refuse_classes
+from ganzoo.interfaces import NetIO, refuse_classes
 from ganzoo.nn import Conv2d, init_normal, norm_2d, uses_bias
 from ganzoo_pix2pix.options import PatchGANOptions
 
@@ -33,7 +33,7 @@ class PatchGAN(nn.Module):
     def __init__(self, options: PatchGANOptions, io: NetIO) -> None:
         super().__init__()
         refuse_classes(io)
-        channels, height, width = image_shape(io.inputs)
+        channels, height, width = io.images_in()
         if options.receptive_field() == 1:
             kernel, padding, strides = 1, 0, [1, 1]
         else:
@@ -61,14 +61,13 @@ class PatchGAN(nn.Module):
         self.model = layers
         init_normal(self, options.init_std)
 
-    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:  # noqa: ARG002
+    def forward(self, x: Tensor) -> Tensor:
         """Map N x C x H x W to logits N x 1 x h x w.
 
         h = H / 2^n - 2, rounded down, and likewise w; a receptive field of 1 gives h = H and w = W.
 
         Args:
             x: images, after the source's channels where the task adds them.
-            y: always None, since `io.classes` is refused.
         """
         logits: Tensor = self.model(x)
         return logits

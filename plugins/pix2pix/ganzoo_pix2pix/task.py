@@ -36,7 +36,7 @@ class Paired(Task):
 
     @classmethod
     def io(cls, role: str, options: PairedOptions, fields: Mapping[str, Field]) -> NetIO:
-        """Return the shapes: source to target (generator), or an image to logits (discriminator).
+        """Return inputs and outputs: source to target (generator), or an image to logits.
 
         The discriminator's image is the target, with the source's channels if the task is
         conditional.
@@ -59,9 +59,11 @@ class Paired(Task):
                 hint="resize both to one size, such as by an [[augment]] with images/resize",
             )
         if role == "generator":
-            return NetIO(source.shape, target.shape)
-        channels = target.shape[0] + (source.shape[0] if options.conditional else 0)
-        return NetIO((channels, *target.shape[1:]), (1,))
+            return NetIO({"source": source}, {"target": target})
+        if not options.conditional:
+            return NetIO({"target": target})
+        channels = source.shape[0] + target.shape[0]
+        return NetIO({"source_and_target": Field((channels, *target.shape[1:]), "ganzoo/image")})
 
     def step(self, batch: Mapping[str, Tensor], optimize: Optimize) -> None:
         """Train both networks once, or the generator alone if there is no discriminator."""

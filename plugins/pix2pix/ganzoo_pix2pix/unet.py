@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
-from ganzoo.interfaces import NetIO, image_shape, refuse_classes
+from ganzoo.interfaces import NetIO, refuse_classes
 from ganzoo.nn import Conv2d, ConvTranspose2d, init_normal, norm_2d, uses_bias
 from ganzoo_pix2pix.options import EncoderDecoderOptions, UNetOptions
 
@@ -59,7 +59,7 @@ class UNet(nn.Module):
 
     Args:
         options: see `UNetOptions`.
-        io: shapes (C, H, W) of input and output; H and W are multiples of 2^depth.
+        io: from images (C, H, W) to images; H and W are multiples of 2^depth.
 
     Raises:
         ValueError: when an input or output isn't an image, or there are classes.
@@ -71,16 +71,15 @@ class UNet(nn.Module):
         super().__init__()
         refuse_classes(io)
         self.skip_relu = options.skip_relu
-        self.encoder = make_encoder(options, image_shape(io.inputs)[0])
-        self.decoder = make_decoder(options, image_shape(io.outputs, "makes")[0], skips=True)
+        self.encoder = make_encoder(options, io.images_in()[0])
+        self.decoder = make_decoder(options, io.images_out()[0], skips=True)
         init_normal(self, options.init_std)
 
-    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:  # noqa: ARG002
+    def forward(self, x: Tensor) -> Tensor:
         """Map images N x C x H x W in [-1, 1] to images of the same size in [-1, 1].
 
         Args:
             x: input images.
-            y: always None, since `io.classes` is refused.
         """
         skips: list[Tensor] = []
         x = self.encoder[0](x)

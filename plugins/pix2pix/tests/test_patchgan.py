@@ -8,11 +8,11 @@ from pydantic import ValidationError
 from torch import nn
 
 from ganzoo.errors import ExitCode, RecipeError
-from ganzoo.interfaces import NetIO
+from ganzoo.testing.networks import io_of
 from ganzoo_pix2pix.options import PatchGANOptions
 from ganzoo_pix2pix.patchgan import PatchGAN
 
-FULL = NetIO((6, 256, 256), (1,))
+FULL = io_of((6, 256, 256))
 #        field: parameters, side of the map at 256 pixels
 TABLE = {
     1: (9_024, 256),
@@ -40,7 +40,7 @@ def test_published_parameters_and_map_sizes(field):
 
 def test_unconditional_parameters():
     with torch.device("meta"):
-        assert count(PatchGAN(PatchGANOptions(), NetIO((3, 256, 256), (1,)))) == 2_765_633
+        assert count(PatchGAN(PatchGANOptions(), io_of((3, 256, 256)))) == 2_765_633
 
 
 def test_biases_stand_in_for_batch_norm():
@@ -84,23 +84,23 @@ def test_declared_field_is_the_measured_one(field):
     assert options.receptive_field() == field
     torch.manual_seed(0)
     side = 640 if field == 286 else 320
-    network = PatchGAN(options, NetIO((2, side, side), (1,)))
+    network = PatchGAN(options, io_of((2, side, side)))
     assert measured_field(network, side) == (field, field, field**2)
 
 
 def test_the_measurement_sees_a_wrong_stride():
-    network = PatchGAN(PatchGANOptions(width=2), NetIO((2, 320, 320), (1,)))
+    network = PatchGAN(PatchGANOptions(width=2), io_of((2, 320, 320)))
     network.model[0].stride = (1, 1)
     assert measured_field(network, 320)[0] != 70
 
 
 def test_images_too_small_for_the_field_are_refused_with_what_would_do():
-    smallest = NetIO((6, 96, 128), (1,))
+    smallest = io_of((6, 96, 128))
     assert PatchGAN(PatchGANOptions(receptive_field=286, width=1), smallest)(
         torch.zeros(2, 6, 96, 128)
     ).shape == (2, 1, 1, 2)
     with pytest.raises(RecipeError, match="at least 96 x 96") as caught:
-        PatchGAN(PatchGANOptions(receptive_field=286, width=1), NetIO((6, 95, 128), (1,)))
+        PatchGAN(PatchGANOptions(receptive_field=286, width=1), io_of((6, 95, 128)))
     assert caught.value.exit_code == ExitCode.RECIPE
     assert caught.value.hint
 
@@ -110,7 +110,7 @@ def test_images_too_small_for_the_field_are_refused_with_what_would_do():
 def test_every_weight_gets_a_finite_gradient_and_the_image_stays(field, norm):
     torch.manual_seed(0)
     network = PatchGAN(
-        PatchGANOptions(receptive_field=field, width=4, norm=norm), NetIO((6, 32, 32), (1,))
+        PatchGANOptions(receptive_field=field, width=4, norm=norm), io_of((6, 32, 32))
     )
     x = torch.rand(2, 6, 32, 32)
     before = x.clone()
@@ -124,7 +124,7 @@ def test_every_weight_gets_a_finite_gradient_and_the_image_stays(field, norm):
 def test_mode_and_seed_matter():
     def built(seed: int) -> PatchGAN:
         torch.manual_seed(seed)
-        return PatchGAN(PatchGANOptions(width=4), NetIO((6, 32, 32), (1,)))
+        return PatchGAN(PatchGANOptions(width=4), io_of((6, 32, 32)))
 
     x = torch.rand(2, 6, 32, 32)
     assert torch.equal(built(1)(x), built(1)(x))
@@ -150,5 +150,5 @@ def test_options_are_written_as_a_recipe_reads_them():
 def test_classes_are_refused_since_they_would_be_ignored():
     options = PatchGANOptions(receptive_field=16, width=4)
     with pytest.raises(ValueError, match="doesn't use classes, but the task has 10"):
-        PatchGAN(options, NetIO((3, 32, 32), (1,), classes=10))
-    assert PatchGAN(options, NetIO((3, 32, 32), (1,))) is not None
+        PatchGAN(options, io_of((3, 32, 32), classes=10))
+    assert PatchGAN(options, io_of((3, 32, 32))) is not None

@@ -78,8 +78,8 @@ def test_the_paper_has_thirteen_rows():
 def test_facades_is_the_canonical_recipe():
     recipe = load_recipe(RECIPES / "pix2pix_facades.toml")
     plan = plan_networks(recipe, FACADES)
-    assert plan.io["generator"].inputs == plan.io["generator"].outputs == (3, 256, 256)
-    assert plan.io["discriminator"].inputs == (6, 256, 256)
+    assert plan.io["generator"].images_in() == plan.io["generator"].images_out() == (3, 256, 256)
+    assert plan.io["discriminator"].images_in() == (6, 256, 256)
     with torch.device("meta"):
         counts = {
             role: sum(p.numel() for p in build_network(chosen, plan.io[role], 0, role).parameters())
@@ -133,7 +133,7 @@ def test_a_row_of_the_paper_is_what_it_claims(name):
         assert "discriminator" not in plan.chosen
     else:
         channels, field = discriminator
-        assert plan.io["discriminator"].inputs == (channels, 256, 256)
+        assert plan.io["discriminator"].images_in() == (channels, 256, 256)
         assert plan.chosen["discriminator"].options.receptive_field() == field
     base = load_recipe(RECIPES / "pix2pix_facades.toml")
     assert recipe.data == base.data

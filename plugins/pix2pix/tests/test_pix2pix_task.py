@@ -215,9 +215,11 @@ def test_shapes_come_from_the_data():
     fields = {"source": image(1, 64, 96), "target": image(3, 64, 96)}
     conditional, blind = PairedOptions(), PairedOptions(conditional=False)
     for options in (conditional, blind):
-        assert Paired.io("generator", options, fields) == NetIO((1, 64, 96), (3, 64, 96))
-    assert Paired.io("discriminator", conditional, fields) == NetIO((4, 64, 96), (1,))
-    assert Paired.io("discriminator", blind, fields) == NetIO((3, 64, 96), (1,))
+        source, target = ({name: field} for name, field in fields.items())
+        assert Paired.io("generator", options, fields) == NetIO(source, target)
+    judged = Paired.io("discriminator", conditional, fields)
+    assert judged == NetIO({"source_and_target": image(4, 64, 96)})
+    assert Paired.io("discriminator", blind, fields) == NetIO(target)
 
 
 def test_images_of_two_sizes_are_refused():

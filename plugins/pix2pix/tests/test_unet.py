@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.functional import leaky_relu
 
-from ganzoo.interfaces import NetIO
+from ganzoo.testing.networks import io_of
 from ganzoo_pix2pix.encoder_decoder import EncoderDecoder
 from ganzoo_pix2pix.options import EncoderDecoderOptions, UNetOptions
 from ganzoo_pix2pix.unet import UNet
 
-FULL = NetIO((3, 256, 256), (3, 256, 256))
+FULL = io_of((3, 256, 256), (3, 256, 256))
 TINY = {"depth": 3, "width": 4}
-TINY_IO = NetIO((3, 8, 8), (3, 8, 8))
+TINY_IO = io_of((3, 8, 8), (3, 8, 8))
 
 
 def count(network: nn.Module) -> int:
@@ -43,7 +43,7 @@ def test_published_parameter_counts(network, options, expected):
 
 def test_count_follows_the_channels_of_the_data():
     with torch.device("meta"):
-        built = UNet(UNetOptions(), NetIO((12, 256, 256), (1, 256, 256)))
+        built = UNet(UNetOptions(), io_of((12, 256, 256), (1, 256, 256)))
     # e1: 9 more input channels x 64 x 16; d8: 2 fewer output channels x (128 x 16 + 1 bias)
     assert count(built) == 54_413_955 + 9 * 64 * 16 - 2 * (128 * 16 + 1)
 
@@ -115,7 +115,7 @@ def reference_key(key: str, depth: int) -> str:
 
 def with_weights_of(reference: nn.Module, options: UNetOptions) -> UNet:
     side = 2**options.depth
-    ours = UNet(options, NetIO((3, side, side), (3, side, side))).to(torch.float64)
+    ours = UNet(options, io_of((3, side, side), (3, side, side))).to(torch.float64)
     theirs = reference.state_dict()
     mapped = {key: theirs.pop(reference_key(key, options.depth)) for key in ours.state_dict()}
     assert not theirs, "weights of the reference that nothing of ours stands for"
@@ -216,7 +216,7 @@ def test_any_multiple_of_the_depths_power_keeps_its_size(
     build, make_options = network
     options = make_options(depth=depth, width=2, norm=norm)
     size = (tall * options.size_multiple(), wide * options.size_multiple())
-    net = build(options, NetIO((channels[0], *size), (channels[1], *size)))
+    net = build(options, io_of((channels[0], *size), (channels[1], *size)))
     y = net(torch.rand(2, channels[0], *size))
     assert y.shape == (2, channels[1], *size)
     assert y.abs().max() <= 1

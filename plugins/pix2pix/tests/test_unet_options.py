@@ -7,15 +7,15 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from ganzoo.interfaces import NetIO
+from ganzoo.testing.networks import io_of
 from ganzoo_pix2pix import ganzoo_components
 from ganzoo_pix2pix.encoder_decoder import EncoderDecoder
 from ganzoo_pix2pix.options import EncoderDecoderOptions, UNetOptions
 from ganzoo_pix2pix.unet import UNet
 
-FULL = NetIO((3, 256, 256), (3, 256, 256))
+FULL = io_of((3, 256, 256), (3, 256, 256))
 TINY = {"depth": 3, "width": 4}
-TINY_IO = NetIO((3, 8, 8), (3, 8, 8))
+TINY_IO = io_of((3, 8, 8), (3, 8, 8))
 
 
 @pytest.mark.parametrize(
@@ -123,4 +123,4 @@ def test_wrong_options_are_refused(wrong, reason):
 )
 def test_classes_are_refused_since_they_would_be_ignored(network, options):
     with pytest.raises(ValueError, match="doesn't use classes"):
-        network(options, NetIO(*([(3, 8, 8)] * 2), classes=10))
+        network(options, io_of(*([(3, 8, 8)] * 2), classes=10))

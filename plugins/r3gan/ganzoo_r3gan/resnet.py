@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
-from ganzoo.interfaces import NetIO, image_shape
+from ganzoo.interfaces import NetIO
 from ganzoo.nn import Double, Halve, class_indices
 from ganzoo_r3gan.options import START, GeneratorOptions, ResNetOptions
 
@@ -90,13 +90,13 @@ def transition(resample: nn.Module, inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(change, resample) if doubles else nn.Sequential(resample, change)
 
 
-def image_channels(options: ResNetOptions, shape: tuple[int, ...], what: str) -> int:
+def image_channels(options: ResNetOptions, shape: tuple[int, int, int], what: str) -> int:
     """Return the channels of an image's shape (C, H, W).
 
     Raises:
-        ValueError: when it isn't an image's shape, or has another size.
+        ValueError: when it has another size than that of the options.
     """
-    channels, height, width = image_shape(shape, what)
+    channels, height, width = shape
     side = options.side()
     if (height, width) != (side, side):
         message = (
@@ -120,7 +120,7 @@ class Generator(nn.Module):
 
     Args:
         options: see `GeneratorOptions`.
-        io: `inputs` (Z,), `outputs` (C, S, S) with S = 4 * 2^(stages - 1), and the classes.
+        io: from noise (Z,) to (C, S, S) with S = 4 * 2^(stages - 1); a class may follow the noise.
 
     Raises:
         ValueError: when the input isn't a vector, or the output isn't an image of that size.
@@ -132,14 +132,11 @@ class Generator(nn.Module):
     def __init__(self, options: GeneratorOptions, io: NetIO) -> None:
         super().__init__()
         self.output = options.output
-        if len(io.inputs) != 1:
-            message = f"takes noise, a vector (Z,), not {io.inputs}"
-            raise ValueError(message)
-        channels = image_channels(options, io.outputs, "makes")
+        features = io.vector_in()
+        channels = image_channels(options, io.images_out(), "makes")
         widths, self.classes = options.widths, io.classes
-        features = io.inputs[0]
         if io.classes:
-            size = options.class_embedding or io.inputs[0]
+            size = options.class_embedding or features
             self.embedding = embed_classes(io.classes, size)
             features += size
         self.modulate = nn.Linear(features, widths[0], bias=False)
@@ -176,7 +173,7 @@ class Discriminator(nn.Module):
 
     Args:
         options: see `ResNetOptions`.
-        io: `inputs` (C, S, S) with S = 4 * 2^(stages - 1), and the classes.
+        io: from (C, S, S) with S = 4 * 2^(stages - 1); a class may follow the image.
 
     Raises:
         ValueError: when the input isn't an image of that size.
@@ -186,7 +183,7 @@ class Discriminator(nn.Module):
 
     def __init__(self, options: ResNetOptions, io: NetIO) -> None:
         super().__init__()
-        channels = image_channels(options, io.inputs, "takes")
+        channels = image_channels(options, io.images_in(), "takes")
         widths, self.classes = options.widths, io.classes
         self.from_image = pointwise(channels, widths[-1])
         self.stages = nn.ModuleList(

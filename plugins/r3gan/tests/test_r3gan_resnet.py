@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
-from ganzoo.interfaces import NetIO
 from ganzoo.nn import Double, Halve
+from ganzoo.testing.networks import io_of
 from ganzoo_r3gan.options import GeneratorOptions
 from ganzoo_r3gan.resnet import RECTIFIED, Block, Discriminator, Generator, transition
 
@@ -23,12 +23,12 @@ NOISE, IMAGE = (5,), (3, 16, 16)
 
 def generator(classes: int = 0, options: GeneratorOptions = SMALL) -> Generator:
     torch.manual_seed(0)
-    return Generator(options, NetIO(NOISE, IMAGE, classes))
+    return Generator(options, io_of(NOISE, IMAGE, classes))
 
 
 def discriminator(classes: int = 0, options: GeneratorOptions = SMALL) -> Discriminator:
     torch.manual_seed(0)
-    return Discriminator(options, NetIO(IMAGE, (1,), classes))
+    return Discriminator(options, io_of(IMAGE, classes=classes))
 
 
 def awakened(net: nn.Module) -> nn.Module:
@@ -61,8 +61,8 @@ def test_parameters_at_the_papers_size_are_those_worked_out_by_hand(classes):
     }[classes]
     with torch.device("meta"):
         image = (3, 32, 32)
-        assert count(Generator(GeneratorOptions(), NetIO((64,), image, classes))) == made
-        assert count(Discriminator(GeneratorOptions(), NetIO(image, (1,), classes))) == judged
+        assert count(Generator(GeneratorOptions(), io_of((64,), image, classes))) == made
+        assert count(Discriminator(GeneratorOptions(), io_of(image, classes=classes))) == judged
 
 
 def test_widths_and_blocks_of_each_stage_count_as_said():
@@ -82,9 +82,9 @@ def test_the_number_of_stages_is_the_size_of_the_images(stages, side):
         widths=(4,) * stages, blocks=(1,) * stages, cardinalities=(2,) * stages
     )
     assert options.side() == side
-    made = Generator(options, NetIO((7,), (1, side, side)))(torch.randn(2, 7))
+    made = Generator(options, io_of((7,), (1, side, side)))(torch.randn(2, 7))
     assert made.shape == (2, 1, side, side)
-    assert Discriminator(options, NetIO((1, side, side), (1,)))(made).shape == (2, 1)
+    assert Discriminator(options, io_of((1, side, side)))(made).shape == (2, 1)
 
 
 # Fix-up.
@@ -178,9 +178,9 @@ def test_initial_images_are_about_as_large_as_the_noise_makes_them():
     torch.manual_seed(0)
     options = GeneratorOptions(widths=(32,) * 4, blocks=(4,) * 4, cardinalities=(8,) * 4)
     with torch.no_grad():
-        images = Generator(options, NetIO((64,), (3, 32, 32)))(torch.randn(16, 64))
+        images = Generator(options, io_of((64,), (3, 32, 32)))(torch.randn(16, 64))
         assert 0.2 < images.std().item() < 2
-        logits = Discriminator(options, NetIO((3, 32, 32), (1,)))(images)
+        logits = Discriminator(options, io_of((3, 32, 32)))(images)
         assert 0.02 < logits.std().item() < 5
 
 
@@ -226,8 +226,8 @@ def test_the_end_is_a_filter_of_4_x_4_for_each_channel():
 def test_the_ends_are_drawn_by_their_number_of_inputs():
     options = GeneratorOptions(widths=(256, 8), blocks=(1, 1), cardinalities=(2, 2))
     torch.manual_seed(0)
-    make = Generator(options, NetIO((64,), (3, 8, 8)))
-    judge = Discriminator(options, NetIO((3, 8, 8), (1,)))
+    make = Generator(options, io_of((64,), (3, 8, 8)))
+    judge = Discriminator(options, io_of((3, 8, 8)))
     assert make.start.std().item() == pytest.approx(1, rel=0.05)
     assert make.modulate.weight.std().item() == pytest.approx(1 / 8, rel=0.05)
     assert judge.end.std().item() == pytest.approx(1 / 4, rel=0.05)  # 4 x 4 inputs
@@ -278,11 +278,11 @@ def test_the_logit_of_a_class_is_an_inner_product():
 def test_class_vectors_are_drawn_like_weights_on_one_hot_vectors():
     options = GeneratorOptions(widths=(8, 64), blocks=(1, 1), cardinalities=(2, 2))
     torch.manual_seed(0)
-    make = Generator(options, NetIO((200,), (3, 8, 8), 25))
+    make = Generator(options, io_of((200,), (3, 8, 8), 25))
     assert make.embedding.weight.shape == (25, 200)
     assert make.embedding.weight.std().item() == pytest.approx(1 / 5, rel=0.05)
     wide = GeneratorOptions(widths=(100, 8), blocks=(1, 1), cardinalities=(2, 2))
-    judge = Discriminator(wide, NetIO((3, 8, 8), (1,), 25))
+    judge = Discriminator(wide, io_of((3, 8, 8), classes=25))
     assert judge.embedding.weight.shape == (25, 100)
     assert judge.embedding.weight.std().item() == pytest.approx(1 / 5 / 10, rel=0.06)
 
@@ -313,12 +313,12 @@ def test_a_penalty_on_the_slope_reaches_every_weight():
 @pytest.mark.parametrize(
     ("net", "io", "message"),
     [
-        (Generator, NetIO((3, 16, 16), (3, 16, 16)), "takes noise"),
-        (Generator, NetIO((5,), (2,)), r"makes images \(C, H, W\)"),
-        (Generator, NetIO((5,), (3, 32, 32)), "makes 16 x 16 pixels with 3 stages.*32 x 32"),
-        (Generator, NetIO((5,), (3, 16, 8)), r"are 8 x 16 \(W x H\): images are square"),
-        (Discriminator, NetIO((2,), (1,)), r"takes images \(C, H, W\)"),
-        (Discriminator, NetIO((3, 28, 28), (1,)), "takes 16 x 16 pixels with 3 stages.*28 x 28"),
+        (Generator, io_of((3, 16, 16), (3, 16, 16)), "takes points or noise"),
+        (Generator, io_of((5,), (2,)), r"makes images \(C, H, W\)"),
+        (Generator, io_of((5,), (3, 32, 32)), "makes 16 x 16 pixels with 3 stages.*32 x 32"),
+        (Generator, io_of((5,), (3, 16, 8)), r"are 8 x 16 \(W x H\): images are square"),
+        (Discriminator, io_of((2,)), r"takes images \(C, H, W\)"),
+        (Discriminator, io_of((3, 28, 28)), "takes 16 x 16 pixels with 3 stages.*28 x 28"),
     ],
 )
 def test_shapes_of_others_are_refused_in_words(net, io, message):

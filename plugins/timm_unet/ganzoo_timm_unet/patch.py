@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ganzoo.interfaces import NetIO, image_shape, refuse_classes
+from ganzoo.interfaces import NetIO, refuse_classes
 from ganzoo.nn import norm_2d, uses_bias
 from ganzoo_timm_unet.encoder import Encoder
 from ganzoo_timm_unet.options import TimmPatchOptions
@@ -33,7 +33,7 @@ class TimmPatch(nn.Module):
     def __init__(self, options: TimmPatchOptions, io: NetIO) -> None:
         super().__init__()
         refuse_classes(io)
-        self.encoder = Encoder(options, image_shape(io.inputs))
+        self.encoder = Encoder(options, io.images_in())
         self.frozen = options.frozen
         self.heads = nn.ModuleList(_head(c, options) for c in self.encoder.channels)
         if self.frozen:
@@ -47,13 +47,12 @@ class TimmPatch(nn.Module):
             self.encoder.eval()
         return self
 
-    def forward(self, x: Tensor, y: Tensor | None = None) -> list[Tensor]:  # noqa: ARG002
+    def forward(self, x: Tensor) -> list[Tensor]:
         """Map N x C x H x W in [-1, 1] to logits N x 1 x h x w, one map a level, finest first.
 
         Args:
             x: images of any size, unless the encoder has a fixed size; they come after the source's
                 channels where the task adds these.
-            y: always None, since `io.classes` is refused.
         """
         maps = self.encoder(self.encoder.pad(x))
         return [head(features) for head, features in zip(self.heads, maps, strict=True)]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
-from ganzoo.interfaces import NetIO, image_shape, refuse_classes
+from ganzoo.interfaces import NetIO, refuse_classes
 from ganzoo.nn import Conv2d, norm_2d, uses_bias
 from ganzoo_timm_unet.encoder import Encoder
 from ganzoo_timm_unet.options import TimmUNetOptions
@@ -27,7 +27,7 @@ class TimmUNet(nn.Module):
 
     Args:
         options: see `TimmUNetOptions`.
-        io: shapes (C, H, W) of input and output, of equal height and width.
+        io: from images (C, H, W) to images of equal height and width.
 
     Raises:
         ValueError: when an input or output isn't an image, their sizes differ, or there are
@@ -38,7 +38,7 @@ class TimmUNet(nn.Module):
     def __init__(self, options: TimmUNetOptions, io: NetIO) -> None:
         super().__init__()
         refuse_classes(io)
-        shape, made = image_shape(io.inputs), image_shape(io.outputs, "makes")
+        shape, made = io.images_in(), io.images_out()
         if shape[1:] != made[1:]:
             message = f"makes images of its input's size, and {shape} and {made} (C, H, W) differ"
             raise ValueError(message)
@@ -58,12 +58,11 @@ class TimmUNet(nn.Module):
         # nearly linear range.
         self.head = _conv(channels, made[0], "linear", bias=True)
 
-    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:  # noqa: ARG002
+    def forward(self, x: Tensor) -> Tensor:
         """Map images N x C x H x W in [-1, 1] to images of the same size in [-1, 1].
 
         Args:
             x: input images of any size, unless the encoder has a fixed size.
-            y: always None, since `io.classes` is refused.
         """
         height, width = x.shape[-2:]
         image = self.encoder.pad(x)

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from ganzoo.errors import DataError, RecipeError
-from ganzoo.interfaces import NetIO
+from ganzoo.testing.networks import io_of
 from ganzoo_timm_unet import encoder as encoders
 from ganzoo_timm_unet.encoder import Encoder, mirror, padded_size, survey
 from ganzoo_timm_unet.options import EncoderOptions, TimmPatchOptions, TimmUNetOptions
@@ -33,13 +33,13 @@ FAMILIES = {
 
 def unet(inputs=(3, 32, 32), outputs=3, **options):
     options = {"encoder": "test_resnet", "width": 4, **options}
-    io = NetIO(inputs, (outputs, *inputs[1:]))
+    io = io_of(inputs, (outputs, *inputs[1:]))
     return TimmUNet(TimmUNetOptions(**options), io)
 
 
 def patch(inputs=(3, 32, 32), **options):
     options = {"encoder": "test_resnet", "width": 4, **options}
-    return TimmPatch(TimmPatchOptions(**options), NetIO(inputs, (1,)))
+    return TimmPatch(TimmPatchOptions(**options), io_of(inputs))
 
 
 def without_gradient(network):
@@ -284,10 +284,10 @@ def test_options_refuse(bad):
 @pytest.mark.parametrize(
     ("io", "message"),
     [
-        (NetIO((16,), (3, 32, 32)), "takes images"),
-        (NetIO((3, 32, 32), (2,)), "makes images"),
-        (NetIO((3, 32, 32), (3, 64, 64)), "differ"),
-        (NetIO((3, 32, 32), (3, 32, 32), classes=2), "doesn't use classes"),
+        (io_of((16,), (3, 32, 32)), "takes images"),
+        (io_of((3, 32, 32), (2,)), "makes images"),
+        (io_of((3, 32, 32), (3, 64, 64)), "differ"),
+        (io_of((3, 32, 32), (3, 32, 32), classes=2), "doesn't use classes"),
     ],
 )
 def test_unet_refuses_what_is_no_image(io, message):
@@ -297,6 +297,6 @@ def test_unet_refuses_what_is_no_image(io, message):
 
 def test_patch_refuses_points_and_classes():
     with pytest.raises(ValueError, match="takes images"):
-        TimmPatch(TimmPatchOptions(), NetIO((2,), (1,)))
+        TimmPatch(TimmPatchOptions(), io_of((2,)))
     with pytest.raises(ValueError, match="doesn't use classes"):
-        TimmPatch(TimmPatchOptions(), NetIO((3, 32, 32), (1,), classes=2))
+        TimmPatch(TimmPatchOptions(), io_of((3, 32, 32), classes=2))

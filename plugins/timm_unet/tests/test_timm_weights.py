@@ -9,11 +9,11 @@ from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.errors import DataError
 from ganzoo.inference.trained_network import load_trained
-from ganzoo.interfaces import NetIO
 from ganzoo.observers import Voice
 from ganzoo.plugin_system.registry import current
 from ganzoo.recipe import load_recipe
 from ganzoo.testing import NotApplicable, cases
+from ganzoo.testing.networks import io_of
 from ganzoo_timm_unet.encoder import Encoder
 from ganzoo_timm_unet.options import EncoderOptions, TimmPatchOptions, TimmUNetOptions
 from ganzoo_timm_unet.patch import TimmPatch
@@ -146,10 +146,10 @@ def test_trained_networks_need_the_file_no_more(tiny, file, tmp_path, monkeypatc
 def test_frozen_means_weights_and_statistics_and_lets_gradients_through(file):
     network = TimmPatch(
         TimmPatchOptions(encoder=NAME, weights=str(file), frozen=True, width=4),
-        NetIO((6, 64, 64), (1,)),
+        io_of((6, 64, 64)),
     )
     trained = TimmPatch(
-        TimmPatchOptions(encoder=NAME, weights=str(file), width=4), NetIO((6, 64, 64), (1,))
+        TimmPatchOptions(encoder=NAME, weights=str(file), width=4), io_of((6, 64, 64))
     )
     for one, stays in ((network, True), (trained, False)):  # the second is the control
         before = {n: t.clone() for n, t in one.encoder.state_dict().items()}
@@ -188,7 +188,7 @@ def test_the_frozen_discriminator_passes_the_kit(file, tmp_path):
 
 
 def test_the_generator_begins_with_the_file_too(model, file):
-    io = NetIO(SHAPE, SHAPE)
+    io = io_of(SHAPE, SHAPE)
     network = TimmUNet(TimmUNetOptions(encoder=NAME, weights=str(file), width=4), io).eval()
     stem = network.encoder.model.conv_stem.weight
     assert torch.equal(stem, model.conv_stem.weight)

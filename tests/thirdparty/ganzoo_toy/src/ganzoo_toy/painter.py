@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganzoo.interfaces import NetIO, image_shape
+from ganzoo.interfaces import NetIO
 from torch import Tensor, nn
 
 from ganzoo_toy.options import PainterOptions
@@ -33,8 +33,8 @@ class Painter(nn.Sequential):
         if io.classes:
             message = "knows no classes"
             raise ValueError(message)
-        channels, _, _ = image_shape(io.inputs)
-        painted, _, _ = image_shape(io.outputs, "makes")
+        channels, _, _ = io.images_in()
+        painted, _, _ = io.images_out()
         super().__init__(
             nn.Conv2d(channels, options.width, 3, padding=1),
             *(Block(options.width) for _ in range(options.blocks)),
