@@ -1,0 +1,279 @@
+"""Named inputs and outputs: declarations, calls that keep them, and who is told of an error."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ganzoo.data.pipeline import open_data
+from ganzoo.engine.accelerate_session import Session, resolve
+from ganzoo.engine.check import inspect_recipe
+from ganzoo.engine.intervals import Limits
+from ganzoo.engine.run import run
+from ganzoo.engine.trainer import Trainer
+from ganzoo.errors import ExitCode, PluginError
+from ganzoo.inference.sample import sample
+from ganzoo.inference.trained_network import any_size
+from ganzoo.inference.weights_file import read_card
+from ganzoo.interfaces import Field, NetIO, refuse_classes
+from ganzoo.observers import Voice
+from ganzoo.plugin_system import registry
+from ganzoo.recipe import load_recipe
+
+TOY = Path(__file__).parent / "toys" / "named_toy.py"
+IMAGE, POINTS = Field((3, 8, 8), "ganzoo/image"), Field((4,), "ganzoo/points")
+CLASS = Field((), "ganzoo/class", classes=10)
+
+RECIPE = """
+task = "named_toy/named"
+data = "named_toy/data"
+generator = "named_toy/generator"
+network = "named_toy/encoder"
+discriminator = "named_toy/judge"
+loss = "gan/hinge"
+[train]
+epochs = 4
+batch_size = 2
+device = "cpu"
+precision = "fp32"
+[watch]
+log = "1 step"
+samples = "2 steps"
+[ema]
+enabled = false
+"""
+
+
+@pytest.fixture(autouse=True)
+def _toys():
+    before = registry.current()
+    registry.activate(files=[TOY])
+    yield
+    registry.activate(records=before.records)
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "named.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+def go(recipe, out=None, *, resume=None, steps=None, sets=()):
+    loaded = load_recipe(recipe, sets) if recipe else None
+    voice = Voice(quiet=True)
+    result = run(loaded, out=out, resume=resume, limits=Limits(steps), voice=voice)
+    assert result.exit_code == 0, result.error
+    return result
+
+
+def tensors(path, step):
+    from safetensors.torch import load_file
+
+    return {
+        f"{file.name}/{name}": tensor
+        for file in sorted((path / "checkpoints" / f"step_{step}").glob("*.safetensors"))
+        for name, tensor in load_file(file).items()
+    }
+
+
+# --- the declaration --------------------------------------------------------------------------
+
+
+def test_networks_of_one_input_and_output_stay_short():
+    io = NetIO({"source": IMAGE}, {"target": Field((1, 8, 8), "ganzoo/image")})
+    assert (io.input, io.output.shape, io.classes) == (IMAGE, (1, 8, 8), 0)
+    assert (io.images_in(), io.images_out()) == ((3, 8, 8), (1, 8, 8))
+    by_class = NetIO({"noise": POINTS, "label": CLASS}, {"real": POINTS})
+    assert (by_class.vector_in(), by_class.vector_out(), by_class.classes) == (4, 4, 10)
+    refuse_classes(io)
+    with pytest.raises(ValueError, match="doesn't use classes, but the task has 10"):
+        refuse_classes(by_class)
+
+
+@pytest.mark.parametrize(
+    ("io", "ask", "said"),
+    [
+        (NetIO({"a": IMAGE, "b": POINTS}), lambda io: io.input, "takes one input, .* not a and b"),
+        (NetIO({"a": CLASS, "b": IMAGE}), lambda io: io.input, "takes one input, .* not a and b"),
+        (NetIO({"a": IMAGE}), lambda io: io.output, "makes one output, not none"),
+        (
+            NetIO({"a": IMAGE}, {"b": IMAGE, "c": IMAGE}),
+            lambda io: io.output,
+            "makes one output, not b and c",
+        ),
+        (NetIO({"a": CLASS, "b": CLASS}), lambda io: io.classes, "one class index, not a and b"),
+        (NetIO({"a": POINTS}), NetIO.images_in, r"takes images \(C, H, W\), not \(4,\)"),
+        (NetIO({"a": IMAGE}), NetIO.vector_in, r"takes points .* not images \(3, 8, 8\)"),
+        (NetIO({"a": IMAGE}, {"b": POINTS}), NetIO.images_out, "makes images"),
+        (NetIO({"a": IMAGE}, {"b": IMAGE}), NetIO.vector_out, "makes points"),
+    ],
+)
+def test_what_a_network_cannot_do_is_said(io, ask, said):
+    with pytest.raises(ValueError, match=said):
+        ask(io)
+
+
+# --- several inputs, several outputs, label maps ----------------------------------------------
+
+
+def test_check_shows_every_name(recipe):
+    report = inspect_recipe(load_recipe(recipe))
+    assert not report["problems"]
+    networks = report["networks"]
+    assert networks["generator"]["inputs"] == {"image": [3, 8, 8], "kind": [], "code": [4]}
+    assert networks["generator"]["outputs"] == {"image": [3, 8, 8], "latent": [8]}
+    assert networks["encoder"]["outputs"] == {"mean": [4], "spread": [4]}
+    assert networks["discriminator"]["inputs"] == {"image": [3, 8, 8], "labels": [8, 8]}
+    assert networks["discriminator"]["outputs"] == {"logits": [1, 4, 4]}
+    assert all(network["flops"] for network in networks.values())
+
+
+def test_a_resume_equals_the_uninterrupted_run(recipe, tmp_path):
+    go(recipe, tmp_path / "whole", steps=7)
+    go(recipe, tmp_path / "parts", steps=3)
+    go(None, resume=tmp_path / "parts", steps=7)
+    whole, parts = tensors(tmp_path / "whole", 7), tensors(tmp_path / "parts", 7)
+    assert whole.keys() == parts.keys()
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    before = tensors(tmp_path / "parts", 3)  # the control: every network was trained between
+    for role in ("generator", "encoder", "discriminator"):
+        name = next(name for name in whole if name.startswith(f"{role}.") and "weight" in name)
+        assert not torch.equal(before[name], whole[name])
+
+
+def test_weights_know_their_names_and_make_samples(recipe, tmp_path):
+    go(recipe, tmp_path / "run", steps=2)
+    file = tmp_path / "run/checkpoints/step_2/generator.safetensors"
+    io = read_card(file).io
+    assert list(io.inputs) == ["image", "kind", "code"]
+    assert list(io.outputs) == ["image", "latent"]
+    sample(file, tmp_path / "out.npy", count=3, device="cpu")
+    assert np.load(tmp_path / "out.npy").shape == (3, 8, 8, 3)
+
+
+@pytest.mark.slow
+def test_two_ranks_end_with_the_weights_of_one(recipe, tmp_path):
+    import os
+    import subprocess
+    import sys
+
+    def train(name, processes, batch):
+        command = [
+            sys.executable, "-m", "ganzoo", "--plugin", str(TOY), "run", str(recipe), "--out", name,
+            "--processes", str(processes), "--device", "cpu", "--max-steps", "4", "--json",
+            "--set", f"train.batch_size={batch}", "--set", "train.precision=fp64",
+        ]  # fmt: skip
+        ended = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        assert ended.returncode == 0, ended.stderr
+        assert json.loads(ended.stdout)["step"] == 4
+        return tensors(tmp_path / name, 4)
+
+    two, again, half = train("two", 2, 1), train("again", 2, 1), train("half", 1, 1)
+    roles = [name for name in two if name.split(".")[0] in {"generator", "encoder"}]
+    assert roles
+    assert all(torch.equal(two[name], again[name]) for name in roles)
+    # The control: one process with one image a step ends elsewhere.
+    assert not all(torch.equal(two[name], half[name]) for name in roles)
+
+
+# --- errors -----------------------------------------------------------------------------------
+
+WRONG = {
+    "generator.fault=names": (
+        "named_toy/generator returns picture and latent, not image and latent",
+        "generator",
+    ),
+    "generator.fault=shape": ("named_toy/generator returns 7 as latent, not 8", "generator"),
+    "generator.fault=tuple": (
+        "named_toy/generator returns a tuple, not a mapping with image and latent",
+        "generator",
+    ),
+    "generator.fault=none": (
+        "named_toy/generator returns a NoneType as latent, not 8",
+        "generator",
+    ),
+    "task.fault=count": (
+        (
+            "named_toy/named calls named_toy/generator with 2 inputs, but its io() declares image "
+            "and kind and code"
+        ),
+        "generator",
+    ),
+    "task.fault=order": (
+        (
+            "named_toy/named calls named_toy/generator with 4 as kind, but its io() declares one "
+            "number a sample"
+        ),
+        "generator",
+    ),
+    "task.fault=judge": ("named_toy/named declares no outputs for a generator", "generator"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_call_or_result_is_named_by_check_and_run(recipe, wrong):
+    said, where = WRONG[wrong]
+    loaded = load_recipe(recipe, (wrong,))
+    (problem,) = inspect_recipe(loaded)["problems"]
+    assert (problem["message"], problem["where"]) == (said, where)
+    assert problem["exit_code"] == ExitCode.PLUGIN
+    session = Session(resolve(loaded.train), accumulate=1)
+    try:
+        with pytest.raises(PluginError) as caught:
+            Trainer(loaded, open_data(loaded, "train"), session).step()
+    finally:
+        session.close()
+    assert (caught.value.message, caught.value.where) == (said, where)
+
+
+def test_a_discriminators_second_map_is_not_left_as_it_was(recipe):
+    with recipe.open("a") as file:
+        file.write('[[diffaugment]]\nuse = "gan/diffaugment"\n')
+    (problem,) = inspect_recipe(load_recipe(recipe))["problems"]
+    assert "shows its discriminator labels too, which would no longer fit" in problem["message"]
+    assert problem["exit_code"] == ExitCode.RECIPE
+
+
+def test_other_sizes_are_taken_and_other_channels_are_not(recipe):
+    loaded = load_recipe(recipe)
+    session = Session(resolve(loaded.train), accumulate=1)
+    try:
+        trainer = Trainer(loaded, open_data(loaded, "train"), session)
+        net, kind, code = trainer.prepared["generator"], torch.zeros(2, dtype=torch.int64), None
+        code = torch.zeros(2, 4)
+        assert net(torch.zeros(2, 3, 16, 12), kind, code)["image"].shape == (2, 3, 16, 12)
+        with pytest.raises(PluginError, match="with 4 x 8 x 8 as image, but its io"):
+            net(torch.zeros(2, 4, 8, 8), kind, code)
+        with pytest.raises(PluginError, match="with a NoneType as code"):
+            net(torch.zeros(2, 3, 8, 8), kind, None)
+    finally:
+        session.close()
+
+
+# --- images of any size -----------------------------------------------------------------------
+
+
+def test_every_map_is_padded_and_every_result_cropped():
+    """Images and label maps are padded to the multiple; vectors and classes are left alone."""
+    given = {}
+
+    def net(image, labels, code):
+        given.update(image=image, labels=labels, code=code)
+        doubled = image.repeat_interleave(2, 2).repeat_interleave(2, 3)
+        return {"image": doubled, "labels": labels, "latent": code}
+
+    image, labels = torch.rand(1, 3, 5, 7), torch.arange(35).reshape(1, 5, 7)
+    made = any_size(net, 4)(image, labels, torch.rand(1, 4))
+    assert given["image"].shape == (1, 3, 8, 8)
+    assert given["labels"].shape == (1, 8, 8)
+    assert torch.equal(given["labels"][:, 5:, :7], labels[:, [3, 2, 1]])  # mirrored, still integers
+    assert made["image"].shape == (1, 3, 10, 14)
+    assert torch.equal(made["image"][..., ::2, ::2], image)
+    assert torch.equal(made["labels"], labels)
+    assert made["latent"].shape == (1, 4)
