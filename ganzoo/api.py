@@ -44,9 +44,9 @@ __all__ = [
     "set_resolver",
 ]
 
-API_VERSION = 1
+API_VERSION = 2
 """The version of this contract. A plugin module may state the one it was written for as
-`GANZOO_API_VERSION`; one that states a newer version is not loaded."""
+`GANZOO_API_VERSION`; one that states another version is not loaded."""
 
 Kind = Literal[
     "generator",

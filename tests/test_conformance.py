@@ -137,7 +137,7 @@ def outside_plugin(folder, monkeypatch, *, requires="torch-ganzoo>=0.1", **parts
     return registry.Registry([*BUILT_IN, *discovery.discover(entry_points=found)])
 
 
-API = {"before": "GANZOO_API_VERSION = 1\n"}
+API = {"before": "GANZOO_API_VERSION = 2\n"}
 
 
 def failures(made, tmp_path):

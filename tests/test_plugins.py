@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import itertools
+import re
 import sys
 import textwrap
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ganzoo.api import API_VERSION
 from ganzoo.cli import doctor
 from ganzoo.errors import UsageError
 from ganzoo.plugin_system import discovery
@@ -119,7 +121,8 @@ API = "from ganzoo.api import Component, hookimpl\n"
             'two components of kind loss called "x"',
             False,
         ),
-        ("GANZOO_API_VERSION = 99\n" + GOOD, "API version 99", False),
+        ("GANZOO_API_VERSION = 99\n" + GOOD, "API version 99; this ganzoo has", False),
+        ("GANZOO_API_VERSION = 1\n" + GOOD, '"From contract 1 to 2"', False),
         ("GANZOO_API_VERSION = '1'\n" + GOOD, "'1', which is not a whole number", False),
         ("class Stop(BaseException): pass\nraise Stop('here')", "Stop: here", True),
         ("class Mute(Exception):\n    def __str__(self): 1 / 0\nraise Mute", "Mute", True),
@@ -323,9 +326,18 @@ def test_a_slow_import_is_noted(
     assert records["toy"].notes == ()
 
 
-def test_an_older_api_version_is_fine(install: Install, find: Find) -> None:
+def test_the_present_api_version_is_loaded_stated_or_not(install: Install, find: Find) -> None:
+    assert "GANZOO_API_VERSION" not in GOOD
+    install("toy", f"GANZOO_API_VERSION = {API_VERSION}\n" + GOOD)
+    install("silent", GOOD)
+    assert {record.state for record in find().values()} == {"ok"}
+
+
+def test_the_page_that_an_older_plugin_is_sent_to_exists(install: Install, find: Find) -> None:
     install("toy", "GANZOO_API_VERSION = 1\n" + GOOD)
-    assert find()["toy"].state == "ok"
+    reason = find()["toy"].reason
+    page, section = re.search(r'(docs/\S+), section "([^"]+)"', reason).groups()
+    assert f"\n## {section}\n" in (Path(__file__).parents[1] / page).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -186,7 +186,7 @@ def test_plugins_are_installed_for_real(packaging, wheel, tmp_path):
         packaging,
         wheels,
         "raises",
-        changed("src/ganzoo_raises/__init__.py", "GANZOO_API_VERSION = 1", "raise OSError('ouch')"),
+        changed("src/ganzoo_raises/__init__.py", "GANZOO_API_VERSION = 2", "raise OSError('ouch')"),
     )
     wheel_of(
         packaging,

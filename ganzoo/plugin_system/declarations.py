@@ -37,10 +37,15 @@ def ask(plugin: Any, namespace: str) -> tuple[tuple[Component, ...], tuple[Trave
     version = getattr(plugin, "GANZOO_API_VERSION", API_VERSION)
     if not isinstance(version, int) or isinstance(version, bool):
         raise RefusedError(f"GANZOO_API_VERSION is {version!r}, which is not a whole number")
-    if version > API_VERSION:
+    if version != API_VERSION:
+        advice = (
+            "upgrade ganzoo"
+            if version > API_VERSION
+            else 'docs/plugin-authors.md, section "From contract 1 to 2", says what to change in it'
+        )
         raise RefusedError(
             f"written for API version {version}; this ganzoo has API version {API_VERSION}: "
-            "upgrade ganzoo"
+            f"{advice}"
         )
     if inspect.isclass(plugin):
         raise RefusedError(f"the entry point names the class {plugin.__name__}, not an object")

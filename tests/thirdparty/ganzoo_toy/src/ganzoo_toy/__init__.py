@@ -8,7 +8,7 @@ from importlib.resources.abc import Traversable
 
 from ganzoo.api import Component, hookimpl
 
-GANZOO_API_VERSION = 1
+GANZOO_API_VERSION = 2
 
 
 @hookimpl
