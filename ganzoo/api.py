@@ -1,4 +1,4 @@
-"""What a plugin's light module imports: the hook marker, components and their options.
+"""What a plugin's light module imports: what declares components, and their options.
 
 Nothing here imports torch, so that naming a component never costs more than reading its name. The
 options are imported when somebody asks for one of them, since pydantic takes longer to import than
@@ -8,9 +8,12 @@ options are imported when somebody asks for one of them, since pydantic takes lo
 from __future__ import annotations
 
 import importlib
+import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from types import FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import pluggy
 
@@ -39,8 +42,9 @@ __all__ = [
     "Ref",
     "Scalar",
     "TaskOptions",
+    "Target",
+    "component",
     "hookimpl",
-    "load_target",
     "set_resolver",
 ]
 
@@ -68,15 +72,21 @@ hookimpl = pluggy.HookimplMarker("ganzoo")
 """Marks a function or method as an implementation of one of ganzoo's hooks."""
 
 
+Target: TypeAlias = Callable[..., Any]
+"""The class or function that a component is; `ganzoo.interfaces` says how each kind's is called."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Component:
-    """One thing that a recipe can name.
+    """One thing that a recipe can name; `@component` makes one of a function.
 
     Args:
-        kind: what it is; decides how `target` is called (see `ganzoo.interfaces`).
+        kind: what it is; decides how its target is called (see `ganzoo.interfaces`).
         name: its name inside the plugin's namespace: `crop` becomes the id `my_plugin/crop`.
-        target: `module:attribute`, imported only when the component is used.
-        options: `module:attribute` of its `Options` class; that module must not import torch.
+        target: a function without arguments that imports the target and returns it. It is called
+            when the component is used; None only where `renamed_to` is given.
+        options: its `Options` class, or a function without arguments that imports the class and
+            returns it; None for no options. The class's module must not import torch.
         summary: one line for `ganzoo list`.
         paper: arXiv id or URL.
         revision: raised when the same options and weights would mean something else; stored in
@@ -87,26 +97,132 @@ class Component:
 
     kind: Kind
     name: str
-    target: str = ""
-    options: str = "ganzoo.api:Options"
+    target: Callable[[], Target] | None = None
+    options: Callable[[], Any] | None = None
     summary: str = ""
     paper: str = ""
     revision: int = 1
     renamed_to: str = ""
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
+    def load(self) -> Any:
+        """Return the target, imported.
 
-def load_target(target: str) -> Any:
-    """Import `module:attribute` and return the attribute.
+        Raises:
+            TypeError: there is no function, or it returned something that can't be called.
+            Exception: whatever the import raises; callers say whose component it was.
+        """
+        if self.target is None:
+            message = "it has no target"
+            raise TypeError(message)
+        target = self.target()
+        if not callable(target):
+            message = f"its function returned {target!r}, not a class or a function"
+            raise TypeError(message)
+        return target
+
+    def options_class(self) -> type[Options]:
+        """Return the class of the options, imported; whether it is one is for callers to check.
+
+        Raises:
+            Exception: whatever the import raises; callers say whose component it was.
+        """
+        if self.options is None:
+            given: Any = importlib.import_module("ganzoo.options").Options
+        else:
+            given = self.options if isinstance(self.options, type) else self.options()
+        declared: type[Options] = given
+        return declared
+
+    @property
+    def place(self) -> str:
+        """The file and line of the function that imports the target, such as `my_gan.py:12`."""
+        function = getattr(self.target, "func", self.target)  # `func` is a partial's function
+        code = getattr(function, "__code__", None)
+        return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(function)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickle a declared component as the name of its declaration: functions may be lambdas."""
+        module = getattr(self.target, "__module__", "")
+        if any(one is self for one in declared_in(sys.modules.get(module))):
+            return _declaration, (module, self.kind, self.name)
+        return super().__reduce_ex__(protocol)
+
+
+_DECLARED = "__ganzoo_components__"
+
+
+def component(
+    kind: Kind,
+    options: type[Options] | Callable[[], type[Options]] | None = None,
+    *,
+    name: str = "",
+    paper: str = "",
+    revision: int = 1,
+    presets: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Callable[[Callable[[], Target]], Component]:
+    """Declare a component by a function without arguments that imports its target and returns it.
+
+    The first paragraph of the function's docstring is the component's summary. ganzoo finds every
+    function that is decorated in the module that the plugin's entry point names.
+
+    Args:
+        kind: what it is; decides how the target is called (see `ganzoo.interfaces`).
+        options: its `Options` class, or a function that imports the class and returns it; None for
+            no options. The function keeps pydantic out of `ganzoo list`, which imports the plugin.
+        name: its name inside the plugin's namespace; the function's name if it is empty.
+        paper: arXiv id or URL.
+        revision: raised when the same options and weights would mean something else.
+        presets: named sets of options.
 
     Raises:
-        ImportError, AttributeError: as Python does; callers say whose component it was.
+        TypeError: `component` or its result decorates something other than a function.
     """
-    module, _, attribute = target.partition(":")
-    value: Any = importlib.import_module(module)
-    for part in attribute.split("."):
-        value = getattr(value, part)
-    return value
+    if not isinstance(kind, str):
+        message = '@component needs a kind: @component("loss")'
+        raise TypeError(message)
+
+    def declare(function: Callable[[], Target]) -> Component:
+        if not isinstance(function, FunctionType):
+            message = (
+                f"@component decorates {function!r}; it decorates a function that returns the "
+                "component's class"
+            )
+            raise TypeError(message)
+        declared = Component(
+            kind=kind,
+            name=name or function.__name__,
+            target=function,
+            options=options,
+            summary=" ".join(re.split(r"\n\s*\n", (function.__doc__ or "").strip())[0].split()),
+            paper=paper,
+            revision=revision,
+            presets={} if presets is None else presets,
+        )
+        # A list of the module's own, since its attributes are not enough: a submodule
+        # `resnet`, once imported, takes the place of a function `resnet` in its package.
+        function.__globals__.setdefault(_DECLARED, []).append(declared)
+        return declared
+
+    return declare
+
+
+def declared_in(module: ModuleType | None) -> tuple[Component, ...]:
+    """Return the components that functions of a module declare, in the order of the source."""
+    return tuple(getattr(module, _DECLARED, ()))
+
+
+def _declaration(module: str, kind: Kind, name: str) -> Component:
+    """Return a declared component again, for pickle.
+
+    Raises:
+        AttributeError: the module declares it no longer.
+    """
+    for one in declared_in(importlib.import_module(module)):
+        if (one.kind, one.name) == (kind, name):
+            return one
+    message = f"{module} declares no {kind} called {name!r}"
+    raise AttributeError(message)
 
 
 _resolver: Callable[[Kind, Any], Chosen] | None = None

@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
-from ganzoo.api import Component, Kind, load_target, resolved
+from ganzoo.api import Component, Kind, resolved
 from ganzoo.errors import GanzooError, PluginError, error_text
 
 Mode = Literal["paper", "deterministic", "running"]
@@ -112,13 +112,13 @@ class Chosen(BaseModel):
             PluginError: naming the component, when it can't be.
         """
         try:
-            return load_target(self.component.target)
+            return self.component.load()
         except GanzooError:
             raise
         except (Exception, SystemExit) as error:
             raise PluginError(
                 f"{self.id} can't be imported: {error_text(error)}",
-                where=self.component.target,
+                where=self.component.place,
                 hint=f'the error is in the plugin "{self.id.partition("/")[0]}": report this '
                 "to its authors, or see `ganzoo plugins`",
             ) from error

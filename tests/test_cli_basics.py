@@ -368,15 +368,13 @@ def test_a_plugins_bug_is_called_so(ganzoo: Callable, tmp_path: Path) -> None:
     faulty = tmp_path / "wordless_toy.py"
     faulty.write_text(
         "from typing import Any\n"
-        "from ganzoo.api import Component, Options, hookimpl\n"
+        "from ganzoo.api import Options, component\n"
         "class Thing:\n"
         "    def __str__(self): raise KeyError('mine')\n"
         "class Choices(Options):\n"
         "    thing: Any = Thing()\n"
-        "@hookimpl\n"
-        "def ganzoo_components():\n"
-        "    options = f'{__name__}:Choices'\n"
-        "    return [Component(kind='loss', name='x', target='a:b', options=options)]\n"
+        "@component('loss', Choices)\n"
+        "def x(): return Thing\n"
     )
     code, _, err = ganzoo("--plugin", str(faulty), "show", "wordless_toy/x")
     assert code == ExitCode.BUG

@@ -46,7 +46,7 @@ def test_a_run_leaves_what_it_says(tiny, here, capsys):
 
 NAMING = """
 from typing import Annotated, Any
-from ganzoo.api import Chosen, Component, Options, Ref, hookimpl
+from ganzoo.api import Chosen, Options, Ref, component, hookimpl
 
 class WatcherOptions(Options):
     judge: Annotated[Chosen, Ref("loss")]
@@ -60,10 +60,9 @@ class Watcher:
     def ganzoo_run_done(self):
         pass
 
-@hookimpl
-def ganzoo_components():
-    return [Component(kind="callback", name="watcher", target="naming:Watcher",
-                      options="naming:WatcherOptions")]
+@component("callback", WatcherOptions)
+def watcher():
+    return Watcher
 """
 
 

@@ -99,14 +99,16 @@ def test_a_broken_component_fails_its_check_and_no_other(name, tmp_path):
     assert failed == {broken.BREAKS[name]} | broken.FOLLOWS.get(name, set())
 
 
-PLUGIN = """
-from ganzoo.api import Component, hookimpl
+PLUGIN = '''
+from ganzoo.api import Component, component, hookimpl
 {before}
-@hookimpl
-def ganzoo_components():
-    yield Component(kind="callback", name="a", target="json:loads", summary="reads a", {more})
+@component("callback", {more})
+def a():
+    """Reads a."""
+    from json import loads
+    return loads
 {after}
-"""
+'''
 RECIPE = 'from pathlib import Path\n@hookimpl\ndef ganzoo_recipes():\n    yield Path("{}")\n'
 
 BROKEN_PLUGINS = {
@@ -114,7 +116,8 @@ BROKEN_PLUGINS = {
     "check_summaries": {"more": 'paper="a paper by somebody"'},
     "check_presets": {"more": 'presets={"tiny": {"width": 4}}'},
     "check_renames": {
-        "after": '    yield Component(kind="callback", name="b", renamed_to="outside/c")'
+        "after": "@hookimpl\ndef ganzoo_components():\n"
+        '    yield Component(kind="callback", name="b", renamed_to="outside/c")'
     },
     "check_recipes": {"after": RECIPE.format(ROOT / "pyproject.toml")},
     "check_distribution": {},

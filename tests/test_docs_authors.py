@@ -95,7 +95,7 @@ def test_every_kind_has_a_row_and_a_place():
     assert rows == list(KINDS)
     examples = GUIDE.partition("## The other kinds")[2].partition("## What the engine does")[0]
     shown = set(re.findall(r"^### (\w+)$", examples, re.MULTILINE))
-    shown |= set(re.findall(r'kind="(\w+)"', GUIDE))
+    shown |= set(re.findall(r'component\(\s*"(\w+)"', GUIDE))
     assert set(KINDS) <= shown
 
 

@@ -418,11 +418,11 @@ def test_annealing_reaches_the_optimizer_and_the_clipping(trainer_of, monkeypatc
 # --- values that are not finite -----------------------------------------------------------------
 
 POISON = '''
-from ganzoo.api import Component, hookimpl
+from ganzoo.api import component
 
-@hookimpl
-def ganzoo_components():
-    return [Component(kind="loss", name="late", target="poison:Late")]
+@component("loss")
+def late():
+    return Late
 
 class Late:
     """Fine until the third step, then not a number, in one term of one player."""

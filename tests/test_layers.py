@@ -66,16 +66,20 @@ def module_name(file: Path) -> str:
 MODULES = {module_name(file) for file in (*CORE, *PLUGINS)}
 
 
-def imports(source: str) -> Iterator[str]:
+def imports(source: str, *, declarations: bool = True) -> Iterator[str]:
     """Modules that a source imports at any depth, except for type checkers only.
 
-    Of `from a import b` it is `a.b` where that is a module of this repository, else `a`.
+    Of `from a import b` it is `a.b` where that is a module of this repository, else `a`. Without
+    `declarations`, functions that `@component` decorates are left out: what such a function imports
+    is what it names.
     """
     todo: list[ast.AST] = [ast.parse(source)]
     while todo:
         node = todo.pop()
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             todo += node.orelse
+            continue
+        if not declarations and declares(node):
             continue
         todo += ast.iter_child_nodes(node)
         if isinstance(node, ast.Import):
@@ -88,6 +92,14 @@ def imports(source: str) -> Iterator[str]:
                 yield deeper if deeper in MODULES else node.module
 
 
+def declares(node: ast.AST) -> bool:
+    """Whether a node is a function that `@component` decorates."""
+    return isinstance(node, ast.FunctionDef) and any(
+        isinstance(one, ast.Call) and ast.unparse(one.func) == "component"
+        for one in node.decorator_list
+    )
+
+
 def level(module: str) -> int:
     """The layer of one of the core's modules; the package itself is below all."""
     parts = module.split(".")
@@ -98,7 +110,7 @@ def core_faults(module: str, source: str) -> list[str]:
     """Imports that a module of the core may not have."""
     return [
         name
-        for name in imports(source)
+        for name in imports(source, declarations=False)
         if name.startswith("ganzoo_")
         or (name.split(".")[0] == "ganzoo" and level(name) > level(module))
     ]
@@ -147,7 +159,7 @@ def test_hidden_libraries_stay_in_their_homes():
 def graph(sources: Mapping[str, str]) -> dict[str, set[str]]:
     """Which of the modules imports which of the others, inside functions too."""
     return {
-        module: {name for name in imports(source) if name in sources and name != module}
+        module: set(imports(source, declarations=False)) & (sources.keys() - {module})
         for module, source in sources.items()
     }
 
@@ -250,6 +262,17 @@ def test_a_plugin_past_the_doors_is_caught(source, fault):
     assert plugin_faults("ganzoo_toy.task", "from ganzoo_toy.options import A\nimport torch") == []
 
 
+def test_what_a_declaration_imports_is_no_fault():
+    plain = "def l1():\n    from ganzoo.metrics.image import L1\n    return L1"
+    module, imported = "ganzoo.plugin_system.builtin", "ganzoo.metrics.image"
+    sources = {module: f'@component("metric")\n{plain}', imported: f"import {module}"}
+    assert core_faults(module, sources[module]) == []
+    assert circle(graph(sources)) == []
+    sources[module] = f'@cache("metric")\n{plain}'  # the control
+    assert core_faults(module, sources[module]) == [imported]
+    assert set(circle(graph(sources))) == {module, imported}
+
+
 def test_a_stray_library_is_caught():
     source = "def f():\n    from accelerate.utils import set_seed"
     assert strays("ganzoo/cli/run.py", source) == ["accelerate"]
@@ -280,12 +303,11 @@ for module in light:
     importlib.import_module(module)
     look(module)
 if "ganzoo.plugin_system.discovery" in light:
-    from ganzoo.api import load_target
     from ganzoo.plugin_system.discovery import discover
     for record in discover():
         for component in record.components:
-            load_target(component.options)
-            look(f"{component.options} of {record.namespace}/{component.name}")
+            component.options_class()
+            look(f"the options of {record.namespace}/{component.name}")
     print(sum(len(record.components) for record in discover()))
 """
 
@@ -379,12 +401,12 @@ FIRST_STEP = """
 import os
 import sys
 
-from ganzoo.api import Component, hookimpl
+from ganzoo.api import component, hookimpl
 
 
-@hookimpl
-def ganzoo_components():
-    return [Component(kind="callback", name="tell", target="telling:Tell")]
+@component("callback")
+def tell():
+    return Tell
 
 
 class Tell:

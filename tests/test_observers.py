@@ -142,11 +142,11 @@ def test_tensorboard_that_is_missing_is_explained(tiny, tmp_path, monkeypatch):
 
 
 CALLBACK = """
-from ganzoo.api import Component, hookimpl
+from ganzoo.api import component, hookimpl
 
-@hookimpl
-def ganzoo_components():
-    return [Component(kind="callback", name="diary", target="diary:Diary")]
+@component("callback")
+def diary():
+    return Diary
 
 class Diary:
     lines = []

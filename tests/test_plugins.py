@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import itertools
+import pickle
 import re
 import sys
 import textwrap
@@ -12,15 +13,17 @@ import pytest
 
 from ganzoo.api import API_VERSION
 from ganzoo.cli import doctor
-from ganzoo.errors import UsageError
+from ganzoo.errors import PluginError, UsageError
 from ganzoo.plugin_system import discovery
+from ganzoo.plugin_system.component_choice import ChoiceError
 from ganzoo.plugin_system.discovery import CORE, PluginRecord, discover
+from ganzoo.plugin_system.registry import Registry
 
 GOOD = """
-from ganzoo.api import Component, hookimpl
-@hookimpl
-def ganzoo_components():
-    return [Component(kind="loss", name="good", target="x:y")]
+from ganzoo.api import component
+@component("loss")
+def good():
+    import no_such_module_at_all
 """
 numbers = itertools.count()
 
@@ -80,7 +83,7 @@ def test_a_good_plugin_is_ok(install: Install, find: Find) -> None:
     assert [component.name for component in record.components] == ["good"]
 
 
-API = "from ganzoo.api import Component, hookimpl\n"
+API = "from ganzoo.api import Component, component, hookimpl\n"
 
 
 @pytest.mark.parametrize(
@@ -99,28 +102,42 @@ API = "from ganzoo.api import Component, hookimpl\n"
         (API + "@hookimpl\ndef ganzoo_recipes(): return ['x.toml']", "not a readable file", False),
         (
             API + "@hookimpl\ndef ganzoo_components():\n"
-            "    yield Component(kind='los', name='x', target='a:b')",
+            "    yield Component(kind='los', name='x', target=lambda: print)",
             'unknown kind "los"',
             False,
         ),
         (
             API + "@hookimpl\ndef ganzoo_components():\n"
-            "    yield Component(kind='loss', name='X Y', target='a:b')",
+            "    yield Component(kind='loss', name='X Y', target=lambda: print)",
             '"X Y"',
             False,
         ),
         (
             API + "@hookimpl\ndef ganzoo_components():\n"
-            "    yield Component(kind='loss', name='x', target='a.b')",
-            '"a.b" is not like "module:attribute"',
-            False,
-        ),
-        (
-            API + "@hookimpl\ndef ganzoo_components():\n"
-            "    return [Component(kind='loss', name='x', target='a:b')] * 2",
+            "    return [Component(kind='loss', name='x', target=lambda: print)] * 2",
             'two components of kind loss called "x"',
             False,
         ),
+        (
+            API + "@component('loss')\ndef x(): pass\n@hookimpl\ndef ganzoo_components():\n"
+            "    yield Component(kind='loss', name='x', target=lambda: print)",
+            'two components of kind loss called "x"',
+            False,
+        ),
+        (API + "@component('los')\ndef x(): pass", 'unknown kind "los"', False),
+        (
+            API + "@component('loss')\ndef x(options, io=1): pass",
+            'component "x": the function of its target is called without arguments, but needs opt',
+            False,
+        ),
+        (
+            API + "@component('loss', lambda this: this)\ndef x(): pass",
+            'component "x": the function of its options is called without arguments, but needs th',
+            False,
+        ),
+        (API + "@component('loss', 'a:b')\ndef x(): pass", "options is 'a:b', not a func", False),
+        (API + "@component('loss')\nclass X: pass", "decorates a function that returns", True),
+        (API + "@component\ndef x(): pass", '@component needs a kind: @component("loss")', True),
         ("GANZOO_API_VERSION = 99\n" + GOOD, "API version 99; this ganzoo has", False),
         ("GANZOO_API_VERSION = 1\n" + GOOD, '"From contract 1 to 2"', False),
         ("GANZOO_API_VERSION = '1'\n" + GOOD, "'1', which is not a whole number", False),
@@ -152,6 +169,9 @@ def test_a_broken_plugin_is_quarantined_and_the_rest_works(
         ("summary='\\x1b[31mred'", "not one line of text"),
         ("summary='\\ud800'", "not one line of text"),
         ("target=None", "target is None"),
+        ("target='a:b'", "target is 'a:b', not a function"),
+        ("target=list", "target is <class 'list'>, not a function"),
+        ("options=3", "options is 3, not a function"),
         ("revision='2'", "revision is '2'"),
         ("presets=['tiny']", "presets must be tables"),
         ("presets={'tiny': 3}", "presets must be tables"),
@@ -166,7 +186,9 @@ def test_a_broken_plugin_is_quarantined_and_the_rest_works(
 def test_a_component_of_wrong_types_is_refused(
     install: Install, find: Find, arguments: str, reason: str
 ) -> None:
-    good = "kind='loss', name='x', target='a:b', presets={'tiny': {'on': [{'a': 1.5}, True]}}"
+    good = (
+        "kind='loss', name='x', target=lambda: print, presets={'tiny': {'on': [{'a': 1.5}, True]}}"
+    )
     code = (
         API + "@hookimpl\ndef ganzoo_components(): return [Component(**{**dict(%s), **dict(%s)})]"
     )
@@ -210,7 +232,7 @@ def test_recipes_are_files(
 
 def test_an_entry_point_may_name_an_object_but_no_class(install: Install, find: Find) -> None:
     source = API + "class Door:\n    @hookimpl\n    def ganzoo_components(self):\n"
-    source += "        return [Component(kind='loss', name='x', target='a:b')]\n"
+    source += "        return [Component(kind='loss', name='x', target=lambda: print)]\n"
     source += "door, number = Door(), 3\n"
     for namespace, attribute in (
         ("it", "door"),
@@ -224,6 +246,91 @@ def test_an_entry_point_may_name_an_object_but_no_class(install: Install, find: 
     assert "the class Door" in records["its"].reason
     assert "AttributeError" in records["no"].reason
     assert records["n"].notes == ("contains neither components nor recipes",)
+
+
+DECLARING = """
+from ganzoo.api import component, Options
+class Choices(Options):
+    number: int = 3
+class Loss: pass
+@component("loss", Choices, paper="1234.5678", revision=2, presets={"tiny": {"number": 1}})
+def plain():
+    \"\"\"One line,
+    and the next.
+
+    What a reader of the source sees.
+    \"\"\"
+    return Loss
+@component("metric", lambda: Choices, name="plain")
+def another():
+    return Loss
+def forgotten(): return Loss
+"""
+
+
+def test_decorated_functions_are_components(install: Install, find: Find) -> None:
+    install("toy", DECLARING)
+    record = find()["toy"]
+    loss, metric = record.components
+    assert (loss.kind, loss.name, loss.summary) == ("loss", "plain", "One line, and the next.")
+    assert (loss.paper, loss.revision, loss.presets) == ("1234.5678", 2, {"tiny": {"number": 1}})
+    assert (metric.kind, metric.name, metric.summary, metric.presets) == ("metric", "plain", "", {})
+    module = sys.modules[record.module]
+    assert loss.load() is metric.load() is module.Loss
+    assert loss.options_class() is metric.options_class() is module.Choices
+    assert loss.place == f"{module.__file__}:6"
+    for one in record.components:
+        assert pickle.loads(pickle.dumps(one)) is one
+
+
+def test_a_submodule_of_the_functions_name_takes_nothing_away(
+    install: Install, find: Find, tmp_path: Path
+) -> None:
+    """Python makes a submodule an attribute of its package, in place of the function."""
+    package = f"package_under_test_{next(numbers)}"
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "unet.py").write_text("class UNet: pass\n")
+    source = f"from {package}.unet import UNet\n    return UNet"
+    (tmp_path / package / "__init__.py").write_text(
+        f"from ganzoo.api import component\n@component('generator')\ndef unet():\n    {source}\n"
+    )
+    install("toy")
+    file = tmp_path / "site0" / "ganzoo_toy-1.0.dist-info" / "entry_points.txt"
+    file.write_text(f"[ganzoo.plugins]\ntoy = {package}\n")
+    (one,) = find()["toy"].components
+    assert one.load().__name__ == "UNet"
+    assert sys.modules[package].unet is not one  # the submodule is there now
+    assert find()["toy"].components == (one,)
+    assert pickle.loads(pickle.dumps(one)) is one
+
+
+def test_an_object_as_a_plugin_has_the_decorated_functions_of_its_module(
+    install: Install, find: Find
+) -> None:
+    install("toy", GOOD + "class Door: pass\ndoor = Door()\n", attribute="door")
+    assert [one.name for one in find()["toy"].components] == ["good"]
+
+
+def test_a_body_that_fails_takes_down_the_use_of_its_component_alone(
+    install: Install, find: Find
+) -> None:
+    source = API + "@component('loss')\ndef empty(): pass\n@component('loss')\ndef lost():\n"
+    source += "    import no_such_module_at_all\n@component('loss', lambda: empty)\ndef odd(): "
+    install("toy", source + "return print")
+    records = find()
+    assert records["toy"].state == "ok"
+    registry = Registry(records.values())
+    for name, reason in (
+        ("empty", "TypeError: its function returned None, not a class or a function"),
+        ("lost", "ModuleNotFoundError: No module named 'no_such_module_at_all'"),
+    ):
+        chosen = registry.choose("loss", f"toy/{name}")
+        with pytest.raises(PluginError) as caught:
+            chosen.load()
+        assert caught.value.message == f"toy/{name} can't be imported: {reason}"
+        assert caught.value.where == chosen.component.place
+    with pytest.raises(ChoiceError, match=r"not a subclass of ganzoo\.api\.Options"):
+        registry.choose("loss", "toy/odd")
 
 
 def test_half_removed_metadata_take_nobody_down(

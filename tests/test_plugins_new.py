@@ -337,7 +337,7 @@ def test_a_broken_template_would_be_caught(loaded, tmp_path):
 
     def misspelt(package):
         place = "src/ganzoo_new_misspelt/__init__.py"
-        return package | {place: package[place].replace("ganzoo_components", "ganzoo_componets")}
+        return package | {place: package[place].replace("ganzoo_recipes", "ganzoo_recipse")}
 
     def heavy(package):
         place = "src/ganzoo_new_heavy/options.py"

@@ -20,7 +20,7 @@ COUNTING = '''
 import json
 from pathlib import Path
 
-from ganzoo.api import Component, hookimpl
+from ganzoo.api import component, hookimpl
 from ganzoo_gan.losses import LSGAN, _logits
 
 RIGHT = []
@@ -46,10 +46,14 @@ class Tell:
         (Path(run.path) / "accuracy.json").write_text(json.dumps(document))
 
 
-@hookimpl
-def ganzoo_components():
-    yield Component(kind="loss", name="lsgan", target=f"{__name__}:Counting")
-    yield Component(kind="callback", name="tell", target=f"{__name__}:Tell")
+@component("loss")
+def lsgan():
+    return Counting
+
+
+@component("callback")
+def tell():
+    return Tell
 '''
 
 

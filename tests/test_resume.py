@@ -203,7 +203,7 @@ def test_when_all_checkpoints_are_damaged_nothing_is_started_over(tiny, tmp_path
 
 BUILDING = """
 from torch import nn
-from ganzoo.api import Component, hookimpl
+from ganzoo.api import component
 from ganzoo.nn import weights_follow_now
 
 built = []
@@ -225,12 +225,14 @@ class Distance:
         return {"distance": (inputs.real - inputs.fake).abs().mean()}
 
 
-@hookimpl
-def ganzoo_components():
-    return [
-        Component(kind="generator", name="painter", target="building:Painter"),
-        Component(kind="loss", name="distance", target="building:Distance"),
-    ]
+@component("generator")
+def painter():
+    return Painter
+
+
+@component("loss")
+def distance():
+    return Distance
 """
 
 

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -29,7 +30,7 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from ganzoo import api
-from ganzoo.api import Chosen, Component, Options, Ref, Scalar
+from ganzoo.api import Chosen, Options, Ref, Scalar
 from ganzoo.cli import main as cli
 from ganzoo.errors import GanzooError
 from ganzoo.plugin_system import registry
@@ -138,7 +139,7 @@ def test_every_key_and_option_is_explained() -> None:
 def test_ids_carry_their_summaries() -> None:
     text = SCHEMA["definitions"]["metric"]["anyOf"][0]
     notes = dict(zip(text["enum"], text["x-taplo"]["docs"]["enumValues"], strict=True))
-    assert notes["ganzoo/psnr"] == "peak signal-to-noise ratio in dB"
+    assert notes["ganzoo/psnr"] == "Peak signal-to-noise ratio in dB."
 
 
 # The shipped one.
@@ -396,13 +397,8 @@ def test_former_names_are_admitted_and_say_the_present_one() -> None:
 
 
 def test_a_preset_may_bring_what_is_required() -> None:
-    sized = Component(
-        kind="data",
-        name="sized",
-        target="naming_toy:Data",
-        options="naming_toy:DataToyOptions",
-        presets={"small": {"size": 8}, "strict": {"strict": True}},
-    )
+    presets = {"small": {"size": 8}, "strict": {"strict": True}}
+    sized = replace(TOYS.find("data", "naming_toy/data"), name="sized", presets=presets)
     record = PluginRecord(
         namespace="p", distribution="ganzoo-p", version="1", module="p", components=(sized,)
     )

@@ -24,23 +24,21 @@ PLUGIN = '''
 import time
 from pathlib import Path
 
-from ganzoo.api import Component, Options, hookimpl
+from ganzoo.api import Options, component, hookimpl
 
 
 class Choices(Options):
     in_a_worker: bool = False
 
 
-def _component(kind, target, **more):
-    return Component(kind=kind, name=kind, target=f"endless_toy:{target}", **more)
+@component("data", Choices)
+def data():
+    return Data
 
 
-@hookimpl
-def ganzoo_components():
-    return [
-        _component("data", "Data", options="endless_toy:Choices"),
-        _component("callback", "Callback"),
-    ]
+@component("callback")
+def callback():
+    return Callback
 
 
 class Data:

@@ -489,7 +489,7 @@ def test_a_role_stands_after_the_last_colon(tmp_path):
 
 PAINTING = """
 from torch import nn
-from ganzoo.api import Component, hookimpl
+from ganzoo.api import component
 from ganzoo.nn import weights_follow_now
 
 built = []
@@ -501,9 +501,9 @@ class Painter(nn.Conv2d):
         built.append(weights_follow_now())
 
 
-@hookimpl
-def ganzoo_components():
-    return [Component(kind="generator", name="painter", target="painting:Painter")]
+@component("generator")
+def painter():
+    return Painter
 """
 
 

@@ -12,15 +12,16 @@ from ganzoo.cli.main import main
 from ganzoo.process.streams import lasting_streams
 from tests.faults.forks import Child, to, warm
 
-PLUGIN = """
-from ganzoo.api import Component, hookimpl
+PLUGIN = '''
+from ganzoo.api import component, hookimpl
 
-@hookimpl
-def ganzoo_components():
-    return [
-        Component(kind="loss", name="x", target="a:b", summary="it \\u540d \\U0001f600 \\u00e9"),
-        Component(kind="callback", name="loud", target=f"{__name__}:Loud"),
-    ]
+@component("loss")
+def x():
+    """it \\u540d \\U0001f600 \\u00e9"""
+
+@component("callback")
+def loud():
+    return Loud
 
 class Loud:
     def __init__(self, options):
@@ -29,7 +30,7 @@ class Loud:
     @hookimpl
     def ganzoo_step_done(self, step):
         print("a plugin's own words", step, flush=True)
-"""
+'''
 
 
 @pytest.fixture

@@ -73,8 +73,8 @@ class ToyTask:
 def toy_registry(monkeypatch):
     """A registry of two components, so that these tests need no plugin."""
     parts = {
-        "generator": Component(kind="generator", name="net", target=f"{__name__}:Net"),
-        "task": Component(kind="task", name="task", target=f"{__name__}:ToyTask"),
+        "generator": Component(kind="generator", name="net", target=lambda: Net),
+        "task": Component(kind="task", name="task", target=lambda: ToyTask),
     }
     targets = {"generator": Net, "task": ToyTask}
 

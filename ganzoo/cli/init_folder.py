@@ -75,14 +75,13 @@ def _proposals(folder: Path) -> tuple[dict[str, Proposal], dict[str, Proposal]]:
     The first has the components that recognise the folder. The second has those that can read it
     only if the user chooses them by `--use`.
     """
-    from ganzoo.api import load_target
     from ganzoo.plugin_system.registry import current
 
     known: dict[str, Proposal] = {}
     anyway: dict[str, Proposal] = {}
     for entry in current().components("data"):
         try:
-            target = load_target(entry.component.target)
+            target = entry.component.load()
         except Exception as error:  # noqa: BLE001  # other plugins work if one is broken
             click.echo(
                 f"{entry.id} can't be imported and is left out: {error_text(error)}", err=True

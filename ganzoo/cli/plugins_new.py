@@ -174,7 +174,7 @@ def render(namespace: str, kinds: list[str], url: str) -> dict[str, str]:
         "first": kinds[0],
         "example": fragment(kinds[0], "recipe"),
         "imports": _imports(options),
-        "components": "\n".join(fragment(kind, "component") for kind in kinds),
+        "components": "\n\n\n".join(fragment(kind, "component") for kind in kinds),
         "options": options,
         "tables": "\n\n".join(tables),
         "rows": "\n".join(
@@ -207,7 +207,7 @@ def _filled(file: Traversable, values: dict[str, str]) -> str:
 
 def _summary(component: str) -> str:
     """Return the summary in the source of a component."""
-    (summary,) = re.findall(r'summary="(.*)"', component)
+    (summary,) = re.findall(r'"""(.*)"""', component)
     return str(summary)
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import ast
-import importlib.util
 import json
 import shutil
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from importlib.machinery import PathFinder
-from pathlib import Path
 from typing import Any
 
 import click
 
 from ganzoo.api import KINDS, Kind
+from ganzoo.cli.component_source import source_of
 from ganzoo.cli.console import print_json
 from ganzoo.errors import GanzooError
 from ganzoo.plugin_system.registry import CORE_KEYS, Entry, Registry, current
@@ -52,7 +49,7 @@ def _document(
     registry: Registry, entry: Entry, used: Mapping[str, set[tuple[str, str]]]
 ) -> dict[str, Any]:
     component, record = entry.component, entry.record
-    source, line = _source(component.target)
+    source, line = source_of(component)
     return {
         "id": entry.id,
         "kind": component.kind,
@@ -123,63 +120,6 @@ def _components(recipe: Mapping[str, Any], registry: Registry) -> Iterator[tuple
         for role, table in plain(whole)["networks"].items():
             if role in kinds:
                 yield kinds[role], table
-
-
-def _source(target: str) -> tuple[str, int | None]:
-    """Return the file and line of a target without an import of it or of its parent packages."""
-    module, _, attribute = target.partition(":")
-    file = _file_of(module)
-    try:
-        tree = ast.parse(Path(file).read_bytes())
-    except (OSError, SyntaxError, ValueError):
-        return file, None
-    return file, _line(tree, attribute.split("."))
-
-
-def _file_of(module: str) -> str:
-    """Return the source file of a module, or an empty string if there is none.
-
-    `importlib.util.find_spec("a.b")` would import `a`, so it is called for the top-level name only.
-    """
-    first, *others = module.split(".")
-    try:
-        spec = importlib.util.find_spec(first)
-    except (ImportError, ValueError):
-        return ""
-    name = first
-    for part in others:
-        if spec is None:
-            return ""
-        name = f"{name}.{part}"
-        spec = PathFinder.find_spec(name, spec.submodule_search_locations)
-    return (spec.origin or "") if spec else ""
-
-
-def _line(tree: ast.Module | ast.stmt, names: list[str]) -> int | None:
-    """Return the line of the last definition of a name in a module or in one of its classes."""
-    found: ast.stmt | None = None
-    for node in ast.iter_child_nodes(tree):
-        if not isinstance(node, ast.stmt):
-            continue
-        if names[0] in _defined(node):
-            found = node
-        elif isinstance(node, ast.If | ast.Try):  # the definition may stand in one of the branches
-            line = _line(node, names)
-            if line is not None:
-                return line
-    if found is None:
-        return None
-    inner = _line(found, names[1:]) if names[1:] else None
-    return inner or found.lineno
-
-
-def _defined(node: ast.AST) -> set[str]:
-    if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-        return {node.name}
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        return {alias.asname or alias.name for alias in node.names}
-    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-    return {target.id for target in targets if isinstance(target, ast.Name)}
 
 
 def _print(document: dict[str, Any]) -> None:

@@ -1,34 +1,35 @@
-"""The declarations of a plugin: the results of its discovery hooks, and their checks."""
+"""The declarations of a plugin: its decorated functions, the results of its hooks, their checks."""
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.resources.abc import Traversable
 from typing import Any
 from unicodedata import category
 
 import pluggy
 
-from ganzoo.api import API_VERSION, KINDS, Component
+from ganzoo.api import API_VERSION, KINDS, Component, declared_in
 from ganzoo.plugin_system.hookspecs import DiscoverySpecs
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 _ID = re.compile(r"[a-z][a-z0-9_]*/[a-z0-9][a-z0-9_.-]*")
-_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
 class RefusedError(Exception):
     """A plugin breaks a rule; the message becomes the reason in its record."""
 
 
-def ask(plugin: Any, namespace: str) -> tuple[tuple[Component, ...], tuple[Traversable, ...]]:
-    """Call a plugin's discovery hooks, and return its components and recipes after a check.
+def ask(plugin: Any, module: str) -> tuple[tuple[Component, ...], tuple[Traversable, ...]]:
+    """Return a plugin's components and recipes after a check; its discovery hooks are called.
 
     Args:
         plugin: what the entry point names: a module, or an object with hookimpls as methods.
-        namespace: the entry point's name.
+        module: the name of the module that the entry point names, which is imported; functions
+            that are decorated in it declare components.
 
     Raises:
         RefusedError: the plugin breaks a rule.
@@ -60,19 +61,25 @@ def ask(plugin: Any, namespace: str) -> tuple[tuple[Component, ...], tuple[Trave
     # Each plugin has its own manager: in a shared one, a fault of one plugin would fail them all.
     manager = pluggy.PluginManager("ganzoo")
     manager.add_hookspecs(DiscoverySpecs)
-    manager.register(plugin, name=namespace)
+    manager.register(plugin)
     manager.check_pending()
-    return tuple(_components(manager)), tuple(_recipes(manager))
+    returned = tuple(_flat(manager.hook.ganzoo_components(), "ganzoo_components"))
+    components = _checked((*declared_in(sys.modules.get(module)), *returned))
+    return tuple(components), tuple(_recipes(manager))
 
 
-def _components(manager: pluggy.PluginManager) -> Iterator[Component]:
+def _checked(components: Iterable[Any]) -> Iterator[Component]:
     seen = set()
-    for component in _flat(manager.hook.ganzoo_components(), "ganzoo_components"):
+    for component in components:
         if not isinstance(component, Component):
             raise RefusedError(
                 f"ganzoo_components returned {component!r}, which is not a Component"
             )
-        if fault := _fault_of_types(component) or _fault_of_words(component):
+        if fault := (
+            _fault_of_types(component)
+            or _fault_of_words(component)
+            or _fault_of_functions(component)
+        ):
             raise RefusedError(f'component "{component.name}": {fault}')
         key = (component.kind, component.name)
         if key in seen:
@@ -106,7 +113,7 @@ def _fault_of_types(component: Component) -> str:
 
     Python doesn't check the types of a dataclass.
     """
-    for what in ("kind", "name", "target", "options", "summary", "paper", "renamed_to"):
+    for what in ("kind", "name", "summary", "paper", "renamed_to"):
         text: Any = getattr(component, what)
         if not isinstance(text, str) or any(category(sign) in {"Cc", "Cs"} for sign in text):
             return f"{what} is {text!r}, not one line of text"
@@ -128,18 +135,35 @@ def _fault_of_words(component: Component) -> str:
         return f'unknown kind "{component.kind}"'
     if not _NAME.fullmatch(component.name):
         return "a name has lower-case letters, digits, _ . and -"
-    if component.renamed_to:
-        known = _ID.fullmatch(component.renamed_to)
-        return (
-            ""
-            if known
-            else f'renamed_to "{component.renamed_to}" must have the form namespace/name'
-        )
-    for what in ("target", "options"):
-        target = getattr(component, what)
-        if not _TARGET.fullmatch(target):
-            return f'{what} "{target}" is not like "module:attribute"'
+    if component.renamed_to and not _ID.fullmatch(component.renamed_to):
+        return f'renamed_to "{component.renamed_to}" must have the form namespace/name'
     return ""
+
+
+def _fault_of_functions(component: Component) -> str:
+    """Return why the target or the options can't be asked for, or an empty string.
+
+    Neither function is called here, since that would import torch or pydantic.
+    """
+    if component.renamed_to:
+        return ""
+    for what, function in (("target", component.target), ("options", component.options)):
+        if what == "options" and (function is None or inspect.isclass(function)):
+            continue
+        if not callable(function) or inspect.isclass(function):
+            return f"{what} is {function!r}, not a function that returns it"
+        if needed := _arguments(function):
+            return f"the function of its {what} is called without arguments, but needs {needed}"
+    return ""
+
+
+def _arguments(function: Callable[..., Any]) -> str:
+    """Return the names of the arguments that a function can't be called without."""
+    return ", ".join(
+        name
+        for name, one in inspect.signature(function).parameters.items()
+        if one.default is one.empty and one.kind not in {one.VAR_POSITIONAL, one.VAR_KEYWORD}
+    )
 
 
 def _is_table(value: Any) -> bool:

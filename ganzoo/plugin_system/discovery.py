@@ -262,7 +262,7 @@ def _load(known: _Known, load: Callable[[], Any]) -> PluginRecord:
     """Import a plugin and call its hooks; any error becomes the reason in its record."""
     try:
         with contextlib.redirect_stdout(sys.stderr):  # stdout is reserved for the command's result
-            components, recipes = ask(load(), known["namespace"])
+            components, recipes = ask(load(), known["module"].partition(":")[0])
     except RefusedError as error:
         return PluginRecord(**known, state="quarantined", reason=str(error))
     except KeyboardInterrupt as error:  # the message tells the user which plugin is slow

@@ -28,7 +28,7 @@ class DiscoverySpecs:
 
     @hookspec
     def ganzoo_components(self) -> Iterable[Component]:
-        """Components that the plugin brings."""
+        """Components that no decorated function declares: a loop makes them, or they were renamed."""
         return ()
 
     @hookspec

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganzoo import api
-from ganzoo.api import KINDS, Component, Kind, load_target, set_resolver
+from ganzoo.api import KINDS, Component, Kind, set_resolver
 from ganzoo.errors import GanzooError, PluginError, RecipeError, error_text
 from ganzoo.plugin_system import discovery
 from ganzoo.plugin_system.discovery import Entry
@@ -192,9 +192,9 @@ class Registry:
             PluginError: the class can't be imported, isn't a subclass of `Options`, or has an
                 option whose key belongs to the core.
         """
-        where = f"{entry.record.distribution}, {entry.component.options}"
+        where = f"{entry.record.distribution}, {entry.component.place}"
         try:
-            model = load_target(entry.component.options)
+            model = entry.component.options_class()
         except (Exception, SystemExit) as error:
             raise PluginError(
                 f"the options of {entry.id} can't be imported: {error_text(error)}",

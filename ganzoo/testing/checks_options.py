@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from ganzoo import DISTRIBUTION
-from ganzoo.api import KINDS, Chosen, Scalar, load_target
+from ganzoo.api import KINDS, Chosen, Scalar
 from ganzoo.errors import EnvironmentFault, error_text
 from ganzoo.plugin_system.component_choice import ChoiceError
 from ganzoo.plugin_system.option_errors import key_of
@@ -56,13 +56,11 @@ def _choices(subject: Subject) -> Iterator[tuple[str, Chosen]]:
 @check(*KINDS)
 def check_target(subject: Subject) -> None:
     """The component's target can be imported, and called."""
-    place = subject.component.component.target
     try:
-        target = load_target(place)
+        subject.component.component.load()
     except Exception as error:
-        message = f"{place} can't be imported: {error_text(error)}"
+        message = f"{subject.component.component.place}: {error_text(error)}"
         raise CheckFailed(message) from error
-    require(callable(target), f"{place} can't be called")
 
 
 @check(*KINDS)
@@ -164,11 +162,14 @@ def check_options_schema(subject: Subject) -> None:
 
 @check(*KINDS)
 def check_options_pickle(subject: Subject) -> None:
-    """Options pickle: loaders' worker processes get them that way."""
-    options = subject.choose().options
+    """The component with its options pickles: loaders' worker processes get it that way."""
+    chosen = subject.choose()
     try:
-        again = pickle.loads(pickle.dumps(options))  # noqa: S301  # our own bytes
+        again = pickle.loads(pickle.dumps(chosen))  # noqa: S301  # our own bytes
     except Exception as error:  # pickle raises what it likes
-        message = f"can't be pickled: {error_text(error)}; is the class at the top of its module?"
+        message = (
+            f"can't be pickled: {error_text(error)}; are the class of its options and the "
+            "function of its target at the top of their modules?"
+        )
         raise CheckFailed(message) from error
-    require(again == options, "not the same after pickling")
+    require(again.options == chosen.options, "not the same after pickling")

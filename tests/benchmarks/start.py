@@ -27,12 +27,12 @@ MARKER = '''"""A plugin whose callback tells when the first step begins, and lea
 import os
 import time
 
-from ganzoo.api import Component, hookimpl
+from ganzoo.api import component, hookimpl
 
 
-@hookimpl
-def ganzoo_components():
-    return [Component(kind="callback", name="leave", target="first_step:Leave")]
+@component("callback")
+def leave():
+    return Leave
 
 
 class Leave:

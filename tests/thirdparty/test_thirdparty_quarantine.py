@@ -7,18 +7,12 @@ import json
 import pytest
 
 GOOD = """
-from ganzoo.api import Component, hookimpl
+from importlib import import_module
+from ganzoo.api import component, hookimpl
 
-@hookimpl
-def ganzoo_components():
-    return [
-        Component(
-            kind="generator",
-            name="net",
-            target=f"{__name__}_net:Net",
-            options=f"{__name__}_options:NetOptions",
-        )
-    ]
+@component("generator", lambda: import_module(f"{__name__}_options").NetOptions)
+def net():
+    return import_module(f"{__name__}_net").Net
 """
 NET = """
 from torch import nn
@@ -57,10 +51,10 @@ REFUSED = {
     "quits": ("import sys\nsys.exit(0)\n", "SystemExit: 0"),
     "newer": ("GANZOO_API_VERSION = 3\n" + GOOD, "API version 3; this ganzoo has API version 2"),
     "older": ("GANZOO_API_VERSION = 1\n" + GOOD, 'section "From contract 1 to 2"'),
-    "misspelt": (GOOD.replace("ganzoo_components", "ganzoo_componets"), "ganzoo_componets"),
-    "unmarked": (GOOD.replace("@hookimpl\n", ""), "lacks @hookimpl"),
+    "misspelt": (GOOD + "@hookimpl\ndef ganzoo_recipse(): return []", "ganzoo_recipse"),
+    "unmarked": (GOOD + "def ganzoo_recipes(): return []", "lacks @hookimpl"),
     "unkind": (GOOD.replace('"generator"', '"generater"'), 'unknown kind "generater"'),
-    "dotted": (GOOD.replace("_net:Net", "_net.Net"), 'is not like "module:attribute"'),
+    "needy": (GOOD.replace("net()", "net(options, io)"), "but needs options, io"),
     "lost_recipe": (
         GOOD + "\nfrom pathlib import Path\n@hookimpl\ndef ganzoo_recipes():\n"
         "    return [Path(__file__).parent / 'forgotten.toml']\n",

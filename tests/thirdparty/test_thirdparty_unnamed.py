@@ -11,15 +11,15 @@ pytestmark = pytest.mark.slow  # two runs, and torch at every start
 MEDDLER = """
 import random
 import numpy, torch
-from ganzoo.api import Component, hookimpl
+from ganzoo.api import component
 
 random.seed(1), numpy.random.seed(1), torch.manual_seed(1)
 torch.set_num_threads(3)
 print("meddling")
 
-@hookimpl
-def ganzoo_components():
-    return [Component(kind="loss", name="lost", target=f"{__name__}:Lost")]
+@component("loss")
+def lost():
+    return Lost
 """
 RECIPE = """
 extends = "quickstart"

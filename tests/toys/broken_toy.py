@@ -75,23 +75,27 @@ class Misspelt:
         """Never called."""
 
 
+def _missing():
+    return NotThere  # noqa: F821
+
+
 def _one(kind, name, target):
-    return Component(kind=kind, name=name, target=f"{__name__}:{target}")
+    return Component(kind=kind, name=name, target=lambda: target)
 
 
 @hookimpl
 def ganzoo_components():
     missing = [
-        _one(kind, "missing", "NotThere")
+        Component(kind=kind, name="missing", target=_missing)
         for kind in ("generator", "loss", "task", "data", "augment", "metric", "callback")
     ]
     return [
         *missing,
-        _one("generator", "half", "Half"),
-        _one("generator", "identity", "Identity"),
-        _one("loss", "counting", "Counting"),
-        _one("loss", "vector", "Vector"),
-        _one("loss", "number", "Number"),
-        _one("loss", "detached", "Detached"),
-        _one("callback", "misspelt", "Misspelt"),
+        _one("generator", "half", Half),
+        _one("generator", "identity", Identity),
+        _one("loss", "counting", Counting),
+        _one("loss", "vector", Vector),
+        _one("loss", "number", Number),
+        _one("loss", "detached", Detached),
+        _one("callback", "misspelt", Misspelt),
     ]

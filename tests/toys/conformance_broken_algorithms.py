@@ -9,6 +9,7 @@ import copy
 import io
 import multiprocessing
 from dataclasses import replace
+from functools import partial
 from importlib.resources.abc import Traversable
 from math import log
 from typing import ClassVar
@@ -19,7 +20,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from ganzoo.api import Component, hookimpl
+from ganzoo.api import Component, Options, hookimpl
 from ganzoo.interfaces import Field, KnownValue, NetIO, Score
 
 HERE = __name__
@@ -868,11 +869,11 @@ def _name(toy):
 
 def _options(kind, toy):
     if kind == "data":
-        return f"{good.KIT}:CountOptions"
+        return good.CountOptions
     if issubclass(toy, good.Heaps):
-        return f"{good.KIT}:NearOptions"
+        return good.NearOptions
     annealed = issubclass(toy, good.Steepness | good.Dim)
-    return f"{good.KIT}:WeightOptions" if annealed else "ganzoo.api:Options"
+    return good.WeightOptions if annealed else Options
 
 
 BREAKS = {
@@ -936,7 +937,7 @@ def ganzoo_components():
         Component(
             kind=kind,
             name=_name(toy),
-            target=f"{HERE}:{toy.__name__}",
+            target=partial(good.given, toy),
             summary=_name(toy),
             options=_options(kind, toy),
             presets={"tiny": {"count": 8}} if kind == "data" else {},
@@ -945,7 +946,10 @@ def ganzoo_components():
         for toy in toys
     ]
     thawing = Component(
-        kind="discriminator", name="thawing_critic", target=f"{HERE}:ThawingCritic", summary="-"
+        kind="discriminator",
+        name="thawing_critic",
+        target=partial(good.given, ThawingCritic),
+        summary="-",
     )
     whole = [
         one for one in good.good_components() if one.name not in {"cloud", "cycle"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from pydantic import Field
 from torch import nn
@@ -155,26 +157,29 @@ class Coder(nn.Module):
         return self.last(nn.functional.relu(self.first(x)).mean((2, 3)))
 
 
+def given(target):
+    return target
+
+
 @hookimpl
 def ganzoo_components():
-    def component(kind, name, target, options="ganzoo.api:NetOptions", **presets):
+    def component(kind, name, target, options=NetOptions, **presets):
         return Component(
             kind=kind,
             name=name,
-            target=f"{__name__}:{target}",
+            target=partial(given, target),
             options=options,
             summary=f"a small {name}",
             presets=presets,
         )
 
-    here = f"{__name__}:"
     return (
-        component("generator", "painter", "Painter", here + "PainterOptions", tiny={"width": 4}),
-        component("generator", "sketcher", "Sketcher", here + "PainterOptions", tiny={"width": 8}),
-        component("generator", "dreamer", "Dreamer", here + "DreamerOptions", tiny={"width": 16}),
-        component("discriminator", "critic", "Critic", here + "CriticOptions"),
-        component("discriminator", "judge", "Judge"),
-        component("discriminator", "lipschitz", "Lipschitz"),
-        component("network", "coder", "Coder"),
+        component("generator", "painter", Painter, PainterOptions, tiny={"width": 4}),
+        component("generator", "sketcher", Sketcher, PainterOptions, tiny={"width": 8}),
+        component("generator", "dreamer", Dreamer, DreamerOptions, tiny={"width": 16}),
+        component("discriminator", "critic", Critic, CriticOptions),
+        component("discriminator", "judge", Judge),
+        component("discriminator", "lipschitz", Lipschitz),
+        component("network", "coder", Coder),
         Component(kind="generator", name="painting", renamed_to="conformance_good/painter"),
     )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import exp, log
 from pathlib import Path
 from typing import ClassVar
@@ -613,46 +614,50 @@ class Diary:
         self.steps += 1
 
 
-KIT = __name__
-"""Where the targets are; an heir says so too."""
+def given(target):
+    return target
 
 
-def component(kind, name, target, options="ganzoo.api:Options", **more):
+def component(kind, name, target, options=Options, **more):
     return Component(
-        kind=kind, name=name, target=f"{KIT}:{target}", options=options, summary=name, **more
+        kind=kind,
+        name=name,
+        target=partial(given, target),
+        options=options,
+        summary=name,
+        **more,
     )
 
 
 def good_components():
-    width, count = f"{KIT}:WidthOptions", f"{KIT}:CountOptions"
     tiny = {"tiny": {"count": 8}}
     return [
-        component("generator", "painter", "Painter", width),
+        component("generator", "painter", Painter, WidthOptions),
         # Others of this name have no option `width`: what is meant for one kind isn't for them.
-        component("generator", "dense", "Dense", width, presets={"tiny": {"width": 12}}),
-        component("network", "dense", "Dense"),
-        component("generator", "labelled", "Labelled"),
-        component("discriminator", "labelled", "Labelled"),
-        component("discriminator", "critic", "Critic", width),
-        component("discriminator", "dense", "Dense"),
-        component("task", "duel", "Duel"),
-        component("task", "cloud", "Cloud"),
-        component("task", "cycle", "Cycle"),
-        component("loss", "cross_entropy", "CrossEntropy"),
-        component("loss", "penalised", "Penalised"),
-        component("loss", "relativistic", "Relativistic"),
-        component("loss", "features", "Features"),
-        component("loss", "drift", "Drift"),
-        component("loss", "steepness", "Steepness", f"{KIT}:WeightOptions"),
-        component("data", "squares", "Squares", count, presets=tiny),
-        component("data", "points", "Points", count, presets=tiny),
-        component("data", "unpaired", "Unpaired", count, presets=tiny),
-        component("augment", "mirror", "Mirror"),
-        component("diffaugment", "dim", "Dim", f"{KIT}:WeightOptions"),
-        component("data", "spots", "Spots", count, presets=tiny),
-        component("metric", "distance", "Distance"),
-        component("metric", "heaps", "Heaps", f"{KIT}:NearOptions"),
-        component("callback", "diary", "Diary"),
+        component("generator", "dense", Dense, WidthOptions, presets={"tiny": {"width": 12}}),
+        component("network", "dense", Dense),
+        component("generator", "labelled", Labelled),
+        component("discriminator", "labelled", Labelled),
+        component("discriminator", "critic", Critic, WidthOptions),
+        component("discriminator", "dense", Dense),
+        component("task", "duel", Duel),
+        component("task", "cloud", Cloud),
+        component("task", "cycle", Cycle),
+        component("loss", "cross_entropy", CrossEntropy),
+        component("loss", "penalised", Penalised),
+        component("loss", "relativistic", Relativistic),
+        component("loss", "features", Features),
+        component("loss", "drift", Drift),
+        component("loss", "steepness", Steepness, WeightOptions),
+        component("data", "squares", Squares, CountOptions, presets=tiny),
+        component("data", "points", Points, CountOptions, presets=tiny),
+        component("data", "unpaired", Unpaired, CountOptions, presets=tiny),
+        component("augment", "mirror", Mirror),
+        component("diffaugment", "dim", Dim, WeightOptions),
+        component("data", "spots", Spots, CountOptions, presets=tiny),
+        component("metric", "distance", Distance),
+        component("metric", "heaps", Heaps, NearOptions),
+        component("callback", "diary", Diary),
     ]
 
 

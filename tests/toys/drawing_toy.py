@@ -265,21 +265,18 @@ class Seen:
 
 @hookimpl
 def ganzoo_components():
-    me = __name__
-
-    def one(kind, name, target, options="ganzoo.api:Options"):
-        options = options if ":" in options else f"{me}:{options}"
-        return Component(kind=kind, name=name, target=f"{me}:{target}", options=options)
+    def one(kind, name, target, options=Options):
+        return Component(kind=kind, name=name, target=lambda: target, options=options)
 
     return (
-        one("generator", "net", "Net", "NetSettings"),
-        one("generator", "shift", "Shift"),
-        one("task", "draws", "Draws", "DrawOptions"),
-        one("task", "both", "Both"),
-        one("loss", "loss", "Loss"),
-        one("data", "data", "Data", "DataOptions"),
-        one("data", "pairs", "Pairs", "PairOptions"),
-        one("metric", "level", "Level"),
-        one("metric", "gap", "Gap"),
-        one("metric", "seen", "Seen"),
+        one("generator", "net", Net, NetSettings),
+        one("generator", "shift", Shift),
+        one("task", "draws", Draws, DrawOptions),
+        one("task", "both", Both),
+        one("loss", "loss", Loss),
+        one("data", "data", Data, DataOptions),
+        one("data", "pairs", Pairs, PairOptions),
+        one("metric", "level", Level),
+        one("metric", "gap", Gap),
+        one("metric", "seen", Seen),
     )

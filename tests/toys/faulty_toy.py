@@ -271,27 +271,26 @@ def nobody(options):
 
 @hookimpl
 def ganzoo_components():
-    here = __name__
     options = {
-        ("task", "paired"): "Paired",
-        ("task", "threefold"): "Threefold",
-        ("task", "encoding"): "Encoding",
-        ("task", "two"): "Two",
-        ("loss", "l1"): "L1",
-        ("augment", "augment"): "Augment",
-        ("metric", "figure"): "Metric",
-        ("callback", "callback"): "Callback",
+        ("task", "paired"): Paired,
+        ("task", "threefold"): Threefold,
+        ("task", "encoding"): Encoding,
+        ("task", "two"): Two,
+        ("loss", "l1"): L1,
+        ("augment", "augment"): Augment,
+        ("metric", "figure"): Metric,
+        ("callback", "callback"): Callback,
     }
     return [
         *(
-            Component(kind=kind, name=name, target=f"{here}:{target}", options=f"{here}:Faulty")
+            Component(kind=kind, name=name, target=lambda target=target: target, options=Faulty)
             for (kind, name), target in options.items()
         ),
-        Component(kind="data", name="data", target=f"{here}:Data", options=f"{here}:Wide"),
-        Component(kind="generator", name="net", target=f"{here}:Net"),
-        Component(kind="network", name="net", target=f"{here}:Net"),
-        Component(kind="generator", name="mixing", target=f"{here}:Mixing"),
-        Component(kind="generator", name="shy", target=f"{here}:Shy"),
-        Component(kind="generator", name="constant", target=f"{here}:FromConstant"),
-        Component(kind="callback", name="nobody", target=f"{here}:nobody"),
+        Component(kind="data", name="data", target=lambda: Data, options=Wide),
+        Component(kind="generator", name="net", target=lambda: Net),
+        Component(kind="network", name="net", target=lambda: Net),
+        Component(kind="generator", name="mixing", target=lambda: Mixing),
+        Component(kind="generator", name="shy", target=lambda: Shy),
+        Component(kind="generator", name="constant", target=lambda: FromConstant),
+        Component(kind="callback", name="nobody", target=lambda: nobody),
     ]

@@ -95,17 +95,17 @@ class Remembering(nn.Conv2d):
 
 
 def _one(kind, name, target):
-    return Component(kind=kind, name=name, target=f"{__name__}:{target}")
+    return Component(kind=kind, name=name, target=lambda: target)
 
 
 @hookimpl
 def ganzoo_components():
     return [
-        _one("loss", "features", "Features"),
-        _one("discriminator", "critic", "Critic"),
-        _one("discriminator", "narrow", "Narrow"),
-        _one("discriminator", "pairs", "Pairs"),
-        _one("discriminator", "normed", "Normed"),
-        _one("discriminator", "remembering", "Remembering"),
-        _one("generator", "looking", "Looking"),
+        _one("loss", "features", Features),
+        _one("discriminator", "critic", Critic),
+        _one("discriminator", "narrow", Narrow),
+        _one("discriminator", "pairs", Pairs),
+        _one("discriminator", "normed", Normed),
+        _one("discriminator", "remembering", Remembering),
+        _one("generator", "looking", Looking),
     ]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ganzoo.api import Component, NetOptions, Options, TaskOptions, hookimpl
+from ganzoo.api import NetOptions, Options, TaskOptions, component
 from ganzoo.errors import DataMissing
 from ganzoo.interfaces import Field, NetIO, Score, Task
 from ganzoo.nn.norm import BatchNorm2d
@@ -143,17 +143,36 @@ class Unfit(Recovery):
     needs = frozenset({"depth"})
 
 
-@hookimpl
-def ganzoo_components():
-    me = "inference_toy"
-    return (
-        Component(kind="generator", name="net", target=f"{me}:Net", options=f"{me}:ToyNetOptions"),
-        Component(kind="task", name="task", target=f"{me}:Paired", options=f"{me}:PairedOptions"),
-        Component(kind="loss", name="loss", target=f"{me}:Loss"),
-        Component(kind="data", name="data", target=f"{me}:Data", options=f"{me}:ToyDataOptions"),
-        Component(
-            kind="data", name="stand_in", target=f"{me}:Data", options=f"{me}:ToyDataOptions"
-        ),
-        Component(kind="metric", name="recovery", target=f"{me}:Recovery"),
-        Component(kind="metric", name="unfit", target=f"{me}:Unfit"),
-    )
+@component("generator", ToyNetOptions)
+def net():
+    return Net
+
+
+@component("task", PairedOptions)
+def task():
+    return Paired
+
+
+@component("loss")
+def loss():
+    return Loss
+
+
+@component("data", ToyDataOptions)
+def data():
+    return Data
+
+
+@component("data", ToyDataOptions)
+def stand_in():
+    return Data
+
+
+@component("metric")
+def recovery():
+    return Recovery
+
+
+@component("metric")
+def unfit():
+    return Unfit

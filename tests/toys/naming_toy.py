@@ -74,14 +74,20 @@ class TakenOptions(Options):
     name: str = "x"
 
 
-def here(name):
-    return f"naming_toy:{name}"
+def lost_options():
+    from naming_toy_missing import Options as Lost
+
+    return Lost
+
+
+def unused():
+    raise NotImplementedError
 
 
 @hookimpl
 def ganzoo_components():
-    net = {"target": here("Net"), "options": here("NetToyOptions")}
-    loss = {"kind": "loss", "target": here("Loss")}
+    net = {"target": unused, "options": NetToyOptions}
+    loss = {"kind": "loss", "target": unused}
     return [
         Component(
             kind="generator",
@@ -95,21 +101,16 @@ def ganzoo_components():
         Component(kind="generator", name="circle", renamed_to="naming_toy/circle2"),
         Component(kind="generator", name="circle2", renamed_to="naming_toy/circle"),
         Component(kind="discriminator", name="judge", **net),
-        Component(name="hinge", options=here("PlainLossOptions"), **loss),
-        Component(name="square", options=here("PlainLossOptions"), **loss),
-        Component(name="main", options=here("LossToyOptions"), **loss),
-        Component(name="lost", options="naming_toy_missing:Options", **loss),
-        Component(name="odd", options="naming_toy:here", **loss),
-        Component(name="taken", options=here("TakenOptions"), **loss),
-        Component(name="rude", options=here("RudeOptions"), **loss),
-        Component(kind="task", name="task", target=here("Task")),
-        Component(
-            kind="task",
-            name="paper_task",
-            target=here("Task"),
-            options=here("PaperTaskOptions"),
-        ),
-        Component(kind="data", name="data", target=here("Data"), options=here("DataToyOptions")),
-        Component(kind="augment", name="flip", target=here("F"), options=here("FlipOptions")),
-        Component(kind="metric", name="distance", target=here("Distance")),
+        Component(name="hinge", options=PlainLossOptions, **loss),
+        Component(name="square", options=PlainLossOptions, **loss),
+        Component(name="main", options=LossToyOptions, **loss),
+        Component(name="lost", options=lost_options, **loss),
+        Component(name="odd", options=lambda: lost_options, **loss),
+        Component(name="taken", options=TakenOptions, **loss),
+        Component(name="rude", options=RudeOptions, **loss),
+        Component(kind="task", name="task", target=unused),
+        Component(kind="task", name="paper_task", target=unused, options=PaperTaskOptions),
+        Component(kind="data", name="data", target=unused, options=DataToyOptions),
+        Component(kind="augment", name="flip", target=unused, options=FlipOptions),
+        Component(kind="metric", name="distance", target=unused),
     ]

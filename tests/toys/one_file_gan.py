@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from ganzoo.api import Component, NetOptions, hookimpl
+from ganzoo.api import NetOptions, component
 from ganzoo.interfaces import NetIO, Task
 
 
@@ -61,13 +61,19 @@ class Duel(Task):
         return net(inputs["source"])
 
 
-@hookimpl
-def ganzoo_components():
-    options = f"{__name__}:WidthOptions"
-    return (
-        Component(kind="generator", name="painter", target=f"{__name__}:Painter", options=options),
-        Component(
-            kind="discriminator", name="critic", target=f"{__name__}:Critic", options=options
-        ),
-        Component(kind="task", name="duel", target=f"{__name__}:Duel"),
-    )
+@component("generator", WidthOptions)
+def painter():
+    """Two convolutions."""
+    return Painter
+
+
+@component("discriminator", WidthOptions)
+def critic():
+    """Three convolutions; each cell judges a patch."""
+    return Critic
+
+
+@component("task")
+def duel():
+    """Any image from any image of its size."""
+    return Duel

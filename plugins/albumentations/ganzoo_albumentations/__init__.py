@@ -6,16 +6,12 @@ OpenCV nor numpy is imported here.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from functools import cache
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-from ganzoo.api import Component, hookimpl
-
-SCHEMAS = Path(__file__).with_name("schemas.json")
-"""The file that `write_schemas.py` writes."""
+from ganzoo.api import Component, Target, hookimpl
+from ganzoo_albumentations.read_schemas import schemas
 
 _SUMMARIES = {
     "spatial": "{} of albumentations {}; the same for all images and label maps of a sample",
@@ -37,16 +33,16 @@ _TINY: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-@cache
-def schemas() -> dict[str, Any]:
-    """Return the content of `schemas.json`.
+def _transform() -> Target:
+    from ganzoo_albumentations.augment import Transform
 
-    `transforms` has an entry for each id: the name of its `class`, its `kind` ("spatial" or
-    "pixel"), the JSON `schema` with which albumentations checks its arguments, the names of its
-    `required` arguments, and the `defaults` of the others.
-    """
-    content: dict[str, Any] = json.loads(SCHEMAS.read_bytes())
-    return content
+    return Transform
+
+
+def _options(name: str) -> Any:
+    from ganzoo_albumentations import options
+
+    return getattr(options, name)
 
 
 @hookimpl
@@ -56,8 +52,8 @@ def ganzoo_components() -> Iterable[Component]:
         Component(
             kind="augment",
             name=name,
-            target="ganzoo_albumentations.augment:Transform",
-            options=f"ganzoo_albumentations.options:{entry['class']}",
+            target=_transform,
+            options=partial(_options, entry["class"]),
             summary=_SUMMARIES[entry["kind"]].format(entry["class"], schemas()["albumentations"]),
             presets={"tiny": _TINY[name]} if name in _TINY else {},
         )

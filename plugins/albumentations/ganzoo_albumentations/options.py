@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Optional, U
 from pydantic import ConfigDict, Field, Strict, create_model, model_validator
 
 from ganzoo.api import Options
-from ganzoo_albumentations import schemas
+from ganzoo_albumentations.read_schemas import schemas
 
 _INTERPOLATIONS = "nearest linear cubic area lanczos4 linear_exact nearest_exact"
 INTERPOLATIONS = {name: code for code, name in enumerate(_INTERPOLATIONS.split())}

@@ -14,7 +14,7 @@ import warnings
 from importlib.metadata import version
 from typing import Any
 
-from ganzoo_albumentations import SCHEMAS
+from ganzoo_albumentations.read_schemas import SCHEMAS
 
 LEFT_OUT = {
     # They are the bases of the others.

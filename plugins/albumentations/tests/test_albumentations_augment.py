@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from ganzoo.errors import DataError, RecipeError
-from ganzoo_albumentations import schemas
 from ganzoo_albumentations.augment import EIGHT_BIT, Transform
 from ganzoo_albumentations.options import make
+from ganzoo_albumentations.read_schemas import schemas
 
 # Some transforms advise against themselves.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:albumentations")

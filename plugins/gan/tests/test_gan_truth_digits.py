@@ -17,7 +17,8 @@ SHUFFLED = '''
 
 import numpy as np
 
-from ganzoo.api import Component, hookimpl
+from ganzoo.api import component
+from ganzoo_gan.data_options import DigitsOptions
 from ganzoo_gan.digits import Digits
 
 
@@ -33,10 +34,9 @@ class Shuffled(Digits):
         return {name: np.asarray(array[index]) for name, array in self.arrays.items()}
 
 
-@hookimpl
-def ganzoo_components():
-    options = "ganzoo_gan.data_options:DigitsOptions"
-    yield Component(kind="data", name="digits", target=f"{__name__}:Shuffled", options=options)
+@component("data", DigitsOptions)
+def digits():
+    return Shuffled
 '''
 
 

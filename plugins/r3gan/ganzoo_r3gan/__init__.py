@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ganzoo.api import Component, hookimpl
+from ganzoo.api import Target, component
 
 _PAPER = "2501.05441"
-_OPTIONS = "ganzoo_r3gan.options:"
 _PRESETS: Mapping[str, Mapping[str, Any]] = {
     "cifar10": {  # 32 x 32
         "widths": [768] * 4,
@@ -24,26 +23,28 @@ _PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-@hookimpl
-def ganzoo_components() -> Iterable[Component]:
-    """Return R3GAN's two networks; other plugins have the losses, the task and the data."""
-    return (
-        Component(
-            kind="generator",
-            name="resnet",
-            target="ganzoo_r3gan.resnet:Generator",
-            options=_OPTIONS + "GeneratorOptions",
-            summary="Noise (and class) to image: grouped residual blocks, no normalisation.",
-            paper=_PAPER,
-            presets=_PRESETS,
-        ),
-        Component(
-            kind="discriminator",
-            name="resnet",
-            target="ganzoo_r3gan.resnet:Discriminator",
-            options=_OPTIONS + "ResNetOptions",
-            summary="The generator's mirror image: one logit an image, classes by inner product.",
-            paper=_PAPER,
-            presets=_PRESETS,
-        ),
-    )
+def _options() -> Any:
+    """Import options, and pydantic with them, when somebody asks for a component's."""
+    from ganzoo_r3gan import options
+
+    return options
+
+
+@component(
+    "generator", lambda: _options().GeneratorOptions, name="resnet", paper=_PAPER, presets=_PRESETS
+)
+def resnet_generator() -> Target:
+    """Noise (and class) to image: grouped residual blocks, no normalisation."""
+    from ganzoo_r3gan.resnet import Generator
+
+    return Generator
+
+
+@component(
+    "discriminator", lambda: _options().ResNetOptions, name="resnet", paper=_PAPER, presets=_PRESETS
+)
+def resnet_discriminator() -> Target:
+    """The generator's mirror image: one logit an image, classes by inner product."""
+    from ganzoo_r3gan.resnet import Discriminator
+
+    return Discriminator

@@ -5,33 +5,41 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from typing import Any
 
-from ganzoo.api import Component, hookimpl
+from ganzoo.api import Target, component, hookimpl
 
 GANZOO_API_VERSION = 2
 
 
-@hookimpl
-def ganzoo_components() -> Iterable[Component]:
-    """Return the toy's generator and loss."""
-    return (
-        Component(
-            kind="generator",
-            name="painter",
-            target="ganzoo_toy.painter:Painter",
-            options="ganzoo_toy.options:PainterOptions",
-            summary="A few residual blocks at full resolution.",
-            presets={"tiny": {"width": 4, "blocks": 1}},
-        ),
-        Component(
-            kind="loss",
-            name="charbonnier",
-            target="ganzoo_toy.loss:Charbonnier",
-            options="ganzoo_toy.options:CharbonnierOptions",
-            summary="Distance to the real image, quadratic near 0 and linear beyond.",
-            paper="https://doi.org/10.1109/ICIP.1994.413553",
-        ),
-    )
+def _options() -> Any:
+    from ganzoo_toy import options
+
+    return options
+
+
+@component(
+    "generator",
+    lambda: _options().PainterOptions,
+    presets={"tiny": {"width": 4, "blocks": 1}},
+)
+def painter() -> Target:
+    """A few residual blocks at full resolution."""
+    from ganzoo_toy.painter import Painter
+
+    return Painter
+
+
+@component(
+    "loss",
+    lambda: _options().CharbonnierOptions,
+    paper="https://doi.org/10.1109/ICIP.1994.413553",
+)
+def charbonnier() -> Target:
+    """Distance to the real image, quadratic near 0 and linear beyond."""
+    from ganzoo_toy.loss import Charbonnier
+
+    return Charbonnier
 
 
 @hookimpl
