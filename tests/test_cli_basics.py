@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import json
 import re
@@ -15,7 +16,9 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from ganzoo import api
+from ganzoo.api import declared_in
 from ganzoo.cli import main as cli
+from ganzoo.cli.component_source import source_of
 from ganzoo.errors import DataMissing, ExitCode
 from ganzoo.plugin_system import registry
 from ganzoo.recipe import RecipeProblems
@@ -157,7 +160,9 @@ def test_show_json(ganzoo: Callable) -> None:
     assert options["weight"]["type"] == "number or { from, to, until, shape }"
     assert options["weight"]["default"] == 1.0
     assert (document["kind"], document["revision"]) == ("loss", 1)
-    assert (document["source"], document["line"]) == (str(TOYS / "naming_toy.py"), None)
+    source = (TOYS / "naming_toy.py").read_text().splitlines()
+    assert document["source"] == str(TOYS / "naming_toy.py")
+    assert source[document["line"] - 1] == "def unused():"
     assert document["recipes"] == []
 
 
@@ -177,30 +182,50 @@ def Outer2(): ...
 """
 
 
+DECLARING = """\
+from ganzoo.api import Component, component
+@component("loss")
+def one():
+    {body}
+class Here: ...
+"""
+
+
 @pytest.mark.parametrize(
-    ("attribute", "line"),
+    ("body", "file", "line"),
     [
-        ("Net", 7),
-        ("other", 5),
-        ("Joined", 3),
-        ("Outer", 8),
-        ("Outer.size", 9),
-        ("Outer.Inner.method", 11),
-        ("Outer.gone", 8),  # of a base class, perhaps
-        ("Outer2", 12),
-        ("nothing", None),
+        *(
+            (f"from source_toy import {name}; return {name}", "source_toy", line)
+            for name, line in (("Net", 7), ("other", 5), ("Joined", 3), ("Outer2", 12))
+        ),
+        *(
+            (f"from source_toy import Outer; return Outer.{name}", "source_toy", line)
+            for name, line in (("size", 9), ("Inner.method", 11), ("gone", 8))  # `gone`: of a base
+        ),
+        ("from source_toy import Net as Other; return Other", "source_toy", 7),
+        ("from source_package import toy; return toy.Net", "source_package/toy", 1),
+        ("from source_toy import nothing; return nothing", "source_toy", None),
+        ("return Here", "declaring_toy", 5),
+        # What isn't read from the body: the line of the declaration.
+        ("from no_such_module import A; return A", "declaring_toy", 2),
+        ("from no_such_package.module import A; return A", "declaring_toy", 2),
+        ("return lambda options: 3", "declaring_toy", 2),
+        ("return Nowhere", "declaring_toy", 2),
+        ("pass", "declaring_toy", 2),
     ],
 )
 def test_show_finds_a_targets_line_without_importing_it(
-    attribute: str, line: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    body: str, file: str, line: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ganzoo.cli.show import _source
-
     (tmp_path / "source_toy.py").write_text(SOURCE)
+    (tmp_path / "source_package").mkdir()
+    (tmp_path / "source_package" / "__init__.py").write_text("import sys; sys.exit('imported')")
+    (tmp_path / "source_package" / "toy.py").write_text("class Net: ...")
+    (tmp_path / "declaring_toy.py").write_text(DECLARING.format(body=body))
     monkeypatch.syspath_prepend(tmp_path)
-    assert _source(f"source_toy:{attribute}") == (str(tmp_path / "source_toy.py"), line)
-    assert _source(f"no_such_module:{attribute}") == ("", None)
-    assert _source(f"no_such_package.module:{attribute}") == ("", None)
+    monkeypatch.delitem(sys.modules, "declaring_toy", raising=False)
+    (one,) = declared_in(importlib.import_module("declaring_toy"))
+    assert source_of(one) == (str(tmp_path / f"{file}.py"), line)
 
 
 def test_show_names_the_recipes_that_use_it(ganzoo: Callable) -> None:
@@ -248,7 +273,7 @@ def test_plugins(ganzoo: Callable, tmp_path: Path) -> None:
     broken.write_text("1 / 0\n")
     code, out, err = ganzoo("--plugin", str(broken), "plugins")
     assert code == 0
-    assert re.search(r"^naming_toy .* ok +17 components$", out, re.MULTILINE)
+    assert re.search(r"^naming_toy .* ok +18 components$", out, re.MULTILINE)
     assert re.search(r"^broken_toy_plugin .* quarantined +ZeroDivisionError", out, re.MULTILINE)
     assert "Traceback" not in out
     assert "warning" not in err

@@ -28,7 +28,7 @@ class DiscoverySpecs:
 
     @hookspec
     def ganzoo_components(self) -> Iterable[Component]:
-        """Components that no decorated function declares: a loop makes them, or they were renamed."""
+        """Components without a decorated function: those that a loop makes, and former names."""
         return ()
 
     @hookspec

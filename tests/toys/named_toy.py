@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from ganzoo.api import Component, Options, hookimpl
+from ganzoo.api import Options, component
 from ganzoo.interfaces import Field, NetIO, Task
 
 SIDE, CODE, CLASSES, MAPS = 8, 4, 3, 5
@@ -162,16 +162,26 @@ class Data:
         return f"{self.first + index:06d}"
 
 
-@hookimpl
-def ganzoo_components():
-    def one(kind, name, target, options="ganzoo.api:Options"):
-        return Component(kind=kind, name=name, target=f"{__name__}:{target}", options=options)
+@component("generator", NamedOptions)
+def generator():
+    return Generator
 
-    own = f"{__name__}:NamedOptions"
-    return (
-        one("generator", "generator", "Generator", own),
-        one("network", "encoder", "Encoder"),
-        one("discriminator", "judge", "Discriminator"),
-        one("task", "named", "Named", own),
-        one("data", "data", "Data"),
-    )
+
+@component("network")
+def encoder():
+    return Encoder
+
+
+@component("discriminator")
+def judge():
+    return Discriminator
+
+
+@component("task", NamedOptions)
+def named():
+    return Named
+
+
+@component("data")
+def data():
+    return Data

@@ -14,15 +14,10 @@ from pydantic import ValidationError
 
 from ganzoo.cli.main import main
 from ganzoo.errors import ExitCode
+from ganzoo_albumentations import ganzoo_components, options, write_schemas
 from ganzoo_albumentations.augment import EIGHT_BIT
 from ganzoo_albumentations.options import make
-from ganzoo_albumentations.read_schemas import (
-    SCHEMAS,
-    ganzoo_components,
-    options,
-    schemas,
-    write_schemas,
-)
+from ganzoo_albumentations.read_schemas import SCHEMAS, schemas
 
 SIZE = {"height": 8, "width": 8}
 TRANSFORMS = schemas()["transforms"]

@@ -7,9 +7,10 @@ import pytest
 import torch
 from safetensors import safe_open
 
+import ganzoo_facades.label_recovery as label_recovery
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Score
-from ganzoo_facades import label_recovery, segmenter
+from ganzoo_facades import segmenter
 from ganzoo_facades.label_recovery import LabelRecovery, cache_file, confusion, trained
 from ganzoo_facades.options import LabelRecoveryOptions, ProceduralFacadesOptions
 from ganzoo_facades.procedural import REVISION, ProceduralFacades

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+import ganzoo_gan.class_accuracy as class_accuracy
+import ganzoo_gan.classifier as classifier
+import ganzoo_gan.digit_modes as digit_modes
 from ganzoo.errors import DataError
-from ganzoo_gan import class_accuracy, classifier, digit_modes
 from ganzoo_gan.class_accuracy import ClassAccuracy
 from ganzoo_gan.classifier import cache_file, classify, digits_of, train, trained
 from ganzoo_gan.data_options import (

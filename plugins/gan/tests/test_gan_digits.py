@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch.nn import functional as F  # noqa: N812
 
+import ganzoo_gan.digits as module
 from ganzoo.errors import EnvironmentFault, ExitCode
-from ganzoo_gan import digits as module
 from ganzoo_gan.data_options import SIZES, DigitsOptions, MnistOptions
 from ganzoo_gan.digits import Digits, Mnist, labelled
 

@@ -15,8 +15,8 @@ from contextlib import suppress
 
 import pytest
 
+import ganzoo_images.download as module
 from ganzoo.errors import DataError, DataMissing
-from ganzoo_images import download as module
 from ganzoo_images.download import download, fetch
 
 

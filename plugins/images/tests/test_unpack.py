@@ -9,8 +9,8 @@ import tarfile
 
 import pytest
 
+import ganzoo_images.unpack as module
 from ganzoo.errors import DataError
-from ganzoo_images import unpack as module
 from ganzoo_images.unpack import unpack
 
 

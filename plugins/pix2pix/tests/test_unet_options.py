@@ -7,14 +7,15 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
+from ganzoo.plugin_system.registry import current
 from ganzoo.testing.networks import io_of
-from ganzoo_pix2pix import ganzoo_components
 from ganzoo_pix2pix.encoder_decoder import EncoderDecoder
 from ganzoo_pix2pix.options import EncoderDecoderOptions, UNetOptions
 from ganzoo_pix2pix.unet import UNet
 
 FULL = io_of((3, 256, 256), (3, 256, 256))
 TINY = {"depth": 3, "width": 4}
+NETS = {"unet": UNetOptions, "encoder_decoder": EncoderDecoderOptions}
 TINY_IO = io_of((3, 8, 8), (3, 8, 8))
 
 
@@ -83,8 +84,8 @@ def test_bottleneck_has_a_norm_only_on_request():
 
 
 def test_presets_are_legal_options():
-    by_name = {component.name: component for component in ganzoo_components()}
-    for name, options in (("unet", UNetOptions), ("encoder_decoder", EncoderDecoderOptions)):
+    by_name = {one: current().find("generator", f"pix2pix/{one}") for one in NETS}
+    for name, options in NETS.items():
         presets = by_name[name].presets
         assert presets.keys() == {"torch7", "tensorflow", "tiny"}
         for preset in ("torch7", "tensorflow"):
