@@ -154,6 +154,12 @@ def test_weights_know_their_names_and_make_samples(recipe, tmp_path):
     assert np.load(tmp_path / "out.npy").shape == (3, 8, 8, 3)
 
 
+@pytest.mark.parametrize("mode", ["paper", "deterministic"])
+def test_grids_show_such_networks_in_every_mode(recipe, tmp_path, mode):
+    go(recipe, tmp_path / "run", steps=2, sets=(f"inference.mode={mode}",))
+    assert [one.suffix for one in (tmp_path / "run" / "samples").iterdir()] == [".png"]
+
+
 @pytest.mark.slow
 def test_two_ranks_end_with_the_weights_of_one(recipe, tmp_path):
     import os

@@ -118,12 +118,15 @@ def _in_words(caption: str, data: PreparedData) -> str:
     return re.sub(r"\w+", lambda word: called.get(word[0], word[0]), caption)
 
 
-def _one_by_one(net: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def _one_by_one(net: Callable[..., Any]) -> Callable[..., Any]:
     """Return a network that computes normalisation statistics for each sample separately."""
 
-    def call(*inputs: Any) -> Tensor:
+    def call(*inputs: Any) -> Any:
         count = len(inputs[0])
-        return torch.cat([net(*(one[i : i + 1] for one in inputs)) for i in range(count)])
+        made = [net(*(one[i : i + 1] for one in inputs)) for i in range(count)]
+        if isinstance(made[0], Mapping):
+            return {name: torch.cat([one[name] for one in made]) for name in made[0]}
+        return torch.cat(made)
 
     return call
 
