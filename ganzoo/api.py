@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         HasProgress,
         Mode,
         NetOptions,
+        OptimizerOptions,
         Options,
         Ref,
         Scalar,
@@ -38,6 +39,7 @@ __all__ = [
     "Kind",
     "Mode",
     "NetOptions",
+    "OptimizerOptions",
     "Options",
     "Ref",
     "Scalar",
@@ -63,6 +65,8 @@ Kind = Literal[
     "diffaugment",
     "metric",
     "callback",
+    "optimizer",
+    "schedule",
 ]
 """What a component can be; `ganzoo.interfaces` says what the target of each is called with."""
 KINDS: tuple[Kind, ...] = get_args(Kind)

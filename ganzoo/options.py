@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, get_args
+from typing import Annotated, Any, ClassVar, Literal, Protocol, get_args
 
 from pydantic import (
     BaseModel,
@@ -198,6 +198,10 @@ class Scalar(BaseModel):
     """Shape of the curve between both values; `log` is linear in the logarithm and needs two
     positive values."""
 
+    def __init__(self, value: float | None = None, /, **table: Any) -> None:
+        """Make a number that stays as it is, as `Scalar(10.0)`, or one of the keys of a table."""
+        super().__init__(**({} if value is None else {"from": value, "to": value}), **table)
+
     @classmethod
     def __get_pydantic_json_schema__(
         cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler, /
@@ -263,3 +267,34 @@ class HasProgress(Protocol):
     @property
     def progress(self) -> float:
         """Images seen divided by images planned."""
+
+
+class OptimizerOptions(Options):
+    """Base of an optimizer's options; torch-free.
+
+    The engine writes what `settings` returns into the optimizer's parameter groups before each
+    step, with `lr` multiplied by the schedule's factor.
+    """
+
+    lr: Annotated[Scalar, Field(gt=0)] = Scalar(2e-4)
+    """Learning rate, before the schedule's factor."""
+
+    def settings(self, clock: HasProgress) -> dict[str, Any]:
+        """Settings of the parameter groups in the step that starts at `clock`, by torch's names.
+
+        They are the options that may change with training: each `Scalar`, and each array of them,
+        under its own name. Another class may return other settings; `lr` must be among them.
+        """
+        return {
+            name: _at(value, clock)
+            for name, value in ((name, getattr(self, name)) for name in type(self).model_fields)
+            if isinstance(value, Scalar)
+            or (isinstance(value, tuple) and any(isinstance(one, Scalar) for one in value))
+        }
+
+
+def _at(value: Any, clock: HasProgress) -> Any:
+    """Return an option's value at a clock: of a number that may change, or of each in an array."""
+    if isinstance(value, tuple):
+        return tuple(_at(one, clock) for one in value)
+    return value.at(clock) if isinstance(value, Scalar) else value

@@ -33,9 +33,9 @@ from ganzoo.errors import (
 )
 from ganzoo.interfaces import Clock
 from ganzoo.observers import Voice
-from ganzoo.plugin_system.registry import activate
+from ganzoo.plugin_system.registry import activate, current
 from ganzoo.recipe import load_recipe
-from ganzoo.recipe.model import Optimizer, Train
+from ganzoo.recipe.model import Optimizer, OptimizerKeys, Train
 
 QUIET = Voice(quiet=True)
 
@@ -180,15 +180,26 @@ def test_no_duration_is_explained(text):
         parse_duration(text)
 
 
+def optimizer(name: str, schedule: str = "constant", lr=2e-4, betas=None, **shape) -> Optimizer:
+    """One of the core's optimizers with one of its schedules."""
+    options = {"use": f"ganzoo/{name}", "lr": lr}
+    if betas is not None and name.startswith("adam"):
+        options["betas"] = betas
+    elif betas is not None:
+        options |= dict(
+            zip(("momentum", "alpha"), betas if name == "rmsprop" else betas[:1], strict=False)
+        )
+    keys = current().choose("schedule", {"use": f"ganzoo/{schedule}", **shape})
+    return Optimizer(current().choose("optimizer", options), OptimizerKeys(schedule=keys))
+
+
 @pytest.mark.parametrize(
     ("epoch", "rate"),
     # REFERENCE: epoch e (from 1) has lr * (1 - max(0, e - 100) / 101)
     [(1, 2e-4), (100, 2e-4), (101, 2e-4 * 100 / 101), (200, 2e-4 * 1 / 101)],
 )
 def test_the_reference_schedule(epoch, rate):
-    options = Optimizer.model_validate(
-        {"lr": 2e-4, "schedule": {"shape": "linear", "hold": 0.5, "every": "epoch"}}
-    )
+    options = optimizer("adam", "linear", lr=2e-4, hold=0.5, every="epoch")
     images = (epoch - 1) * 400
     clock = Clock(step=images, images=images, progress=images / 80_000, epoch=epoch - 1)
     assert learning_rate(options, clock, 200) == pytest.approx(rate, rel=1e-12)
@@ -199,31 +210,27 @@ def test_the_reference_schedule(epoch, rate):
 
 
 def test_the_published_rates_of_the_reference():
-    options = Optimizer.model_validate(
-        {"lr": 2e-4, "schedule": {"shape": "linear", "hold": 0.5, "every": "epoch"}}
-    )
+    options = optimizer("adam", "linear", lr=2e-4, hold=0.5, every="epoch")
     rates = [learning_rate(options, Clock(0, 0, 0.0, epoch=e - 1), 200) for e in (101, 200)]
     assert [f"{rate:.4e}" for rate in rates] == ["1.9802e-04", "1.9802e-06"]
 
 
 def test_smooth_schedules_end_at_nothing():
     for shape in ("linear", "cosine"):
-        options = Optimizer.model_validate({"lr": 1.0, "schedule": {"shape": shape, "hold": 0.5}})
+        options = optimizer("adam", shape, lr=1.0, hold=0.5)
         rate = [learning_rate(options, Clock(0, 0, p), 10) for p in (0, 0.5, 0.75, 1)]
         assert rate == pytest.approx([1, 1, 0.5, 0], abs=1e-12)
-    warm = Optimizer.model_validate({"lr": 1.0, "schedule": {"warmup": 0.1}})
+    warm = optimizer("adam", "constant", lr=1.0, warmup=0.1)
     assert learning_rate(warm, Clock(0, 0, 0.05), 10) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "rmsprop"])
 def test_each_optimizer_is_the_one_named_and_moves(name):
     weight = nn.Parameter(torch.ones(3))
-    optimizer = build_optimizer(
-        Optimizer.model_validate({"name": name, "lr": 0.1}), [weight], torch.device("cpu")
-    )
-    assert type(optimizer).__name__.lower() == name
+    made = build_optimizer(optimizer(name, lr=0.1), [weight])
+    assert type(made).__name__.lower() == name
     weight.sum().backward()
-    optimizer.step()
+    made.step()
     assert (weight < 1).all()
 
 
@@ -354,34 +361,28 @@ def test_a_half_life_follows_the_clock():
 )
 def test_groups_hold_what_the_clock_says(name, expected):
     """Halfway from 0.03 to 0.01, from 0 to 0.5, from 0.9 to 1."""
-    options = Optimizer.model_validate(
-        {
-            "name": name,
-            "lr": {"from": 0.03, "to": 0.01},
-            "betas": [{"from": 0, "to": 0.5}, {"from": 0.92, "to": 0.98}],
-        }
-    )
+    lr, betas = {"from": 0.03, "to": 0.01}, [{"from": 0, "to": 0.5}, {"from": 0.92, "to": 0.98}]
+    options = optimizer(name, lr=lr, betas=betas)
     held = at_clock(options, Clock(1, 1, 0.5), epochs=1)
     assert held.keys() == expected.keys()
     assert all(held[key] == pytest.approx(value) for key, value in expected.items())
-    optimizer = build_optimizer(options, [nn.Parameter(torch.zeros(2))], torch.device("cpu"))
-    known = set(optimizer.param_groups[0])
+    made = build_optimizer(options, [nn.Parameter(torch.zeros(2))])
+    known = set(made.param_groups[0])
     assert set(expected) <= known  # or torch would ignore what is written into the groups
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "rmsprop"])
 @pytest.mark.parametrize(("first", "last"), [(0, 0), (0, 0.5), (0.5, 0)])
 def test_every_optimizer_takes_a_momentum_that_comes_or_goes(name, first, last):
-    table = {"name": name, "lr": 0.1, "betas": [{"from": first, "to": last}, 0.9]}
-    options = Optimizer.model_validate(table)
+    options = optimizer(name, lr=0.1, betas=[{"from": first, "to": last}, 0.9])
     weight = nn.Parameter(torch.ones(2))
-    optimizer = build_optimizer(options, [weight], torch.device("cpu"))
+    made = build_optimizer(options, [weight])
     moved = []
     for progress in (0.0, 0.5, 1.0):
         held = at_clock(options, Clock(0, 0, progress), epochs=1)
-        optimizer.param_groups[0].update(held | {"lr": 0.1})
+        made.param_groups[0].update(held | {"lr": 0.1})
         weight.grad, before = torch.ones(2), weight.detach().clone()
-        optimizer.step()
+        made.step()
         moved.append((before - weight.detach())[0].item())
     if name == "sgd":  # 1, then 1 + momentum * 1, ...
         momenta = [first, (first + last) / 2, last]

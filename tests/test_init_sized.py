@@ -227,7 +227,7 @@ def test_a_wanted_size_is_obeyed_and_said(step_seconds):
     assert recipe.networks["generator"].options.depth == 5
     # Narrow networks have a higher rate than the published one of 2e-4, which is of width 64.
     width = recipe.networks["generator"].options.width
-    assert recipe.optimizer.lr.start == pytest.approx(2e-4 * 64 / width)
+    assert recipe.optimizer.chosen.options.lr.start == pytest.approx(2e-4 * 64 / width)
     assert "enlarged" not in answer.stderr
     with pytest.raises(UsageError, match="--size 100: pix2pix/unet") as caught:
         init("--size", "100", "--overwrite")

@@ -21,7 +21,7 @@ LAYERS = (
     ("plugin_system",),
     ("recipe",),
     ("interfaces", "run_files"),
-    ("data", "metrics", "nn"),
+    ("data", "metrics", "nn", "optimizers"),
     ("inference",),
     ("observers",),
     ("engine",),

@@ -1,4 +1,4 @@
-"""Optimizers without their guards against torch.compile make the same numbers."""
+"""The optimizers and schedules of the core."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from ganzoo.engine.optimizers import eager
+from ganzoo.optimizers.torch_optimizers import eager
 
 OPTIMIZERS = [
     (torch.optim.Adam, {"betas": (0.5, 0.999), "fused": True}),
@@ -57,7 +57,7 @@ def test_it_is_still_torchs_class_and_leaves_that_alone():
 
 USE = """
 import sys, torch
-from ganzoo.engine.optimizers import eager
+from ganzoo.optimizers.torch_optimizers import eager
 weight = torch.nn.Parameter(torch.ones(3))
 optimizer = {kind}([weight], 0.1)
 weight.sum().backward()

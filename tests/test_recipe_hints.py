@@ -54,7 +54,7 @@ def hint_of(setting: str, base: str = "pix2pix_facades") -> str:
         ("train.epoch=3", 'did you mean "epochs"?'),
         ("trian.lr=3", 'did you mean "train"?'),
         ("train.nonsense_of_mine=3", "known: accumulate, batch_size, "),
-        ("optimizer.start=3", "known: betas, clip"),  # no option, but the end of a number
+        ("optimizer.start=3", "known: betas, eps"),  # no option, but the end of a number
     ],
 )
 def test_a_key_in_the_wrong_table(setting: str, hint: str) -> None:

@@ -12,9 +12,10 @@ from ganzoo.plugin_system.discovery import discover
 from ganzoo.plugin_system.registry import Registry
 from ganzoo.recipe import Recipe, RecipeProblems, load_document, loads
 from ganzoo.recipe.write import to_toml
+from tests.core_only import CORE_ONLY
 
 TOY = Path(__file__).parent / "toys" / "naming_toy.py"
-TOYS = Registry(discover(files=[TOY], environ={}, entry_points=[]))
+TOYS = Registry([*CORE_ONLY, *discover(files=[TOY], environ={}, entry_points=[])])
 
 BASE = """\
 task = "naming_toy/task"

@@ -42,10 +42,11 @@ from ganzoo.recipe.model import SETTINGS
 from ganzoo.recipe.option_schema import demands_of, table_of
 from ganzoo.recipe.resolved import KEYS
 from ganzoo.recipe.schema import FILE, HELP, component_schema, recipe_schema, schema_text
+from tests.core_only import CORE_ONLY
 
 ROOT = Path(__file__).parents[1]
 TOY = Path(__file__).parent / "toys" / "naming_toy.py"
-TOYS = Registry(discover(files=[TOY], environ={}, entry_points=[]))
+TOYS = Registry([*CORE_ONLY, *discover(files=[TOY], environ={}, entry_points=[])])
 BUILT_IN = Registry(discover(environ={"GANZOO_PLUGIN_AUTOLOAD": "0"}))
 NEWER = {
     *("dependentRequired", "dependentSchemas", "prefixItems", "unevaluatedItems"),

@@ -109,7 +109,7 @@ def _components(recipe: Mapping[str, Any], registry: Registry) -> Iterator[tuple
             if kind in NETWORKS and one in ("none", {"use": "none"}):
                 continue
             if isinstance(one, Mapping) and kind in CORE_KEYS:
-                own = {key: item for key, item in one.items() if key != CORE_KEYS[kind]}
+                own = {key: item for key, item in one.items() if key not in CORE_KEYS[kind]}
                 yield kind, own
                 if kind == "data" and one.get("fallback", "none") != "none":
                     yield kind, one["fallback"]

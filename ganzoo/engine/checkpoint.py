@@ -73,7 +73,7 @@ class _Stepper(BaseModel):
 
     window_counts: dict[str, PositiveInt]
     turns: dict[str, NonNegativeInt] = {}
-    optimizer_tensors: NonNegativeInt = 0
+    optimizer_layout: str = ""
     scaler: dict[str, float] = {}
 
 

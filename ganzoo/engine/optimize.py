@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo.engine.accelerate_session import Session
-from ganzoo.engine.optimizers import at_clock, build_optimizer, learning_rate
+from ganzoo.engine.optimizers import at_clock, build_optimizer, learning_rate, load_state, state_of
 from ganzoo.engine.wrapped_networks import PreparedNet
 from ganzoo.errors import DivergedError, GanzooError, PluginError, RecipeError
 from ganzoo.interfaces import Clock
@@ -57,9 +58,7 @@ class Stepper:
             self._parameters[player] = [p for _, p in named]
             # Accelerate doesn't prepare the optimizer: its wrapper searches sys.path twice in
             # every step.
-            self.optimizers[player] = build_optimizer(
-                options[player], self._parameters[player], session.device
-            )
+            self.optimizers[player] = build_optimizer(options[player], self._parameters[player])
         self._waiting: list[tuple[int, str, tuple[str, ...], Tensor]] = []
         self._sums: dict[str, float] = {}
         self._counts: dict[str, int] = {}
@@ -101,10 +100,11 @@ class Stepper:
             )
         self.moves[player] += 1
         options, scaler = self.options[player], self.session.accelerator.scaler
-        if options.clip is not None:
+        clip = options.keys.clip
+        if clip is not None:
             if scaler is not None:
                 scaler.unscale_(optimizer)
-            torch.nn.utils.clip_grad_norm_(parameters, options.clip.at(self.clock))
+            torch.nn.utils.clip_grad_norm_(parameters, clip.at(self.clock))
         settings = at_clock(options, self.clock, self.epochs)
         for group in optimizer.param_groups:
             group.update(settings)
@@ -191,14 +191,12 @@ class Stepper:
         self._read()
         tensors: dict[str, Tensor] = {}
         for player, optimizer in self.optimizers.items():
-            for name, parameter in self.names[player]:
-                for key, value in optimizer.state.get(parameter, {}).items():
-                    if isinstance(value, Tensor):
-                        tensors[f"optimizer/{player}/{name}/{key}"] = value
+            mine = state_of(optimizer, self.names[player], self.options[player].chosen.id)
+            tensors |= {f"optimizer/{player}/{name}": value for name, value in mine.items()}
         for key, value in self._sums.items():
             tensors[f"window/{key}"] = torch.tensor(value, dtype=torch.float64)
         plain: dict[str, Any] = {"window_counts": dict(self._counts), "turns": dict(self.moves)}
-        plain["optimizer_tensors"] = sum(name.startswith("optimizer/") for name in tensors)
+        plain["optimizer_layout"] = _layout(tensors)
         scaler = self.session.accelerator.scaler
         if scaler is not None:
             plain["scaler"] = scaler.state_dict()
@@ -210,30 +208,12 @@ class Stepper:
         Raises:
             GanzooError: when an optimizer's tensors don't fit the networks.
         """
-        left = {name for name in tensors if name.startswith("optimizer/")}
-        if plain.get("optimizer_tensors", len(left)) != len(left):  # absent from older runs
-            raise GanzooError(f"{plain['optimizer_tensors']} tensors of optimizers were saved")
+        if plain.get("optimizer_layout", _layout(tensors)) != _layout(tensors):  # older: absent
+            raise GanzooError("the tensors of optimizers aren't those that were saved")
         for player, optimizer in self.optimizers.items():
-            state: dict[int, dict[str, Tensor]] = {}
-            for index, (name, parameter) in enumerate(self.names[player]):
-                prefix = f"optimizer/{player}/{name}/"
-                entry = {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
-                left -= {prefix + key for key in entry}
-                for key, value in entry.items():
-                    shape = torch.Size() if key == "step" else parameter.shape
-                    if value.shape != shape or not value.is_floating_point():
-                        raise GanzooError(f"{prefix}{key} is {value.dtype}, {tuple(value.shape)}")
-                if entry:
-                    state[index] = entry
-            if len({frozenset(entry) for entry in state.values()}) > 1:
-                raise GanzooError(
-                    f"the optimizer's state has different entries for different weights of {player}"
-                )
-            optimizer.load_state_dict(
-                {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
-            )
-        if left:
-            raise GanzooError(f"there are no weights for {min(left)}")
+            start = f"optimizer/{player}/"
+            mine = {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}
+            load_state(optimizer, self.names[player], mine)
         counts = plain["window_counts"]
         # Old checkpoints don't contain the number of turns; one turn per player is assumed then.
         known = plain.get("turns", dict.fromkeys(self.moves, 1))
@@ -244,6 +224,16 @@ class Stepper:
         scaler = self.session.accelerator.scaler
         if scaler is not None and "scaler" in plain:
             scaler.load_state_dict(plain["scaler"])
+
+
+def _layout(tensors: Mapping[str, Tensor]) -> str:
+    """Return a hash of names, types and shapes of the tensors of optimizers."""
+    rows = sorted(
+        f"{name} {value.dtype} {tuple(value.shape)}"
+        for name, value in tensors.items()
+        if name.startswith("optimizer/")
+    )
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
 def idle(task: str, step: int) -> PluginError:

@@ -5,56 +5,81 @@ Settings that change during training are a pure function of the clock.
 
 from __future__ import annotations
 
-import inspect
 import math
-import sys
-from collections.abc import Iterable
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from ganzoo.errors import GanzooError, PluginError, RecipeError, error_text
 from ganzoo.interfaces import Clock
+from ganzoo.plugin_system.suggestions import with_article
 from ganzoo.recipe.model import Optimizer
-
-Kind = TypeVar("Kind", bound=torch.optim.Optimizer)
-
-_GUARDED = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
 
 
 def build_optimizer(
-    options: Optimizer, parameters: Iterable[nn.Parameter], device: torch.device
+    options: Optimizer, parameters: Sequence[nn.Parameter]
 ) -> torch.optim.Optimizer:
-    """Build an optimizer of torch.optim; it is fused where torch has a fused kernel.
+    """Build a player's optimizer, and check that the engine can set what it needs to.
 
-    Torch has one for all kinds but RMSprop, on the CPU and on CUDA.
+    Raises:
+        RecipeError: when the optimizer refuses its options.
+        PluginError: when it isn't an optimizer of torch, changes other parameters, or has no group
+            setting for an option that may change.
     """
-    fused = device.type in ("cpu", "cuda")
-    start = Clock(0, 0, 0.0)
-    rate = options.lr.at(start)
-    first, second = (beta.at(start) for beta in options.betas)
-    if options.name == "sgd":
-        return eager(torch.optim.SGD)(
-            parameters, rate, momentum=first, weight_decay=options.weight_decay, fused=fused
+    chosen = options.chosen
+    try:
+        optimizer = chosen.build(list(parameters))
+    except GanzooError:
+        raise
+    except Exception as error:
+        raise RecipeError(
+            f"{chosen.id} can't be built: {error_text(error)}",
+            where="optimizer",
+            hint=f"`ganzoo show {chosen.id}` lists its options and names its plugin.",
+        ) from error
+    fault = _fault_of(optimizer, parameters, settings_of(options, Clock(0, 0, 0.0)))
+    if fault:
+        raise PluginError(
+            f"{chosen.id} {fault}",
+            where="optimizer",
+            hint=f"The error is in its plugin; `ganzoo show {chosen.id}` names it.",
         )
-    if options.name == "rmsprop":
-        return eager(torch.optim.RMSprop)(
-            parameters,
-            rate,
-            alpha=second,
-            eps=options.eps,
-            momentum=first,
-            weight_decay=options.weight_decay,
+    made: torch.optim.Optimizer = optimizer
+    return made
+
+
+def _fault_of(
+    optimizer: object, parameters: Sequence[nn.Parameter], settings: dict[str, Any]
+) -> str:
+    """Return what is wrong with an optimizer that was built; "" if nothing is."""
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        return f"built {with_article(type(optimizer).__name__)}, not a torch.optim.Optimizer"
+    held = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    if len(held) != len(parameters) or {*map(id, held)} != {*map(id, parameters)}:
+        return "doesn't have exactly the parameters in its groups that it was given"
+    unknown = {name for group in optimizer.param_groups for name in settings if name not in group}
+    if unknown:
+        return f"has no setting {min(unknown)!r} in its parameter groups, so it can't follow it"
+    return ""
+
+
+def settings_of(options: Optimizer, clock: Clock) -> dict[str, Any]:
+    """Return the settings of the parameter groups at a clock, before the schedule's factor.
+
+    Raises:
+        PluginError: when the learning rate isn't among them.
+    """
+    settings: Any = options.chosen.options.settings(clock)  # type: ignore[attr-defined]
+    if not isinstance(settings, dict) or "lr" not in settings:
+        raise PluginError(
+            f"the settings of {options.chosen.id} have no learning rate",
+            where="optimizer",
+            hint="The `settings` of its options must return a dict with `lr`; report this to its "
+            "authors.",
         )
-    kind = torch.optim.AdamW if options.name == "adamw" else torch.optim.Adam
-    return eager(kind)(
-        parameters,
-        rate,
-        betas=(first, second),
-        eps=options.eps,
-        weight_decay=options.weight_decay,
-        fused=fused,
-    )
+    return settings
 
 
 def at_clock(options: Optimizer, clock: Clock, epochs: int) -> dict[str, Any]:
@@ -65,61 +90,77 @@ def at_clock(options: Optimizer, clock: Clock, epochs: int) -> dict[str, Any]:
         clock: the clock before the step.
         epochs: the planned number of passes over the data.
     """
-    first, second = (beta.at(clock) for beta in options.betas)
-    # Torch has no momentum buffer where momentum is 0, and RMSprop creates one in the first step
-    # or never. So a momentum that changes never becomes exactly 0.
-    momentum = max(first, sys.float_info.min) if options.betas[0].end else first
-    held: dict[str, dict[str, Any]] = {
-        "adam": {"betas": (first, second)},
-        "adamw": {"betas": (first, second)},
-        "sgd": {"momentum": momentum},
-        "rmsprop": {"momentum": momentum, "alpha": second},
-    }
-    return {"lr": learning_rate(options, clock, epochs), **held[options.name]}
+    settings = settings_of(options, clock)
+    return {**settings, "lr": settings["lr"] * factor(options, clock, epochs)}
 
 
 def learning_rate(options: Optimizer, clock: Clock, epochs: int) -> float:
-    """Return the learning rate of the step that starts at `clock`.
+    """Return the learning rate of the step that starts at `clock`; arguments as in `at_clock`."""
+    rate: float = at_clock(options, clock, epochs)["lr"]
+    return rate
 
-    With `every = "epoch"` and `shape = "linear"` the factor in epoch e (from 1) of E is
-    1 - max(0, e - hold * E) / (E - hold * E + 1). This is the rule of the training code published
-    with arXiv 1611.07004; the factor never reaches 0.
+
+def factor(options: Optimizer, clock: Clock, epochs: int) -> float:
+    """Return the factor of the schedule in the step that starts at `clock`.
+
+    Raises:
+        PluginError: when it isn't a finite number from 0 on.
+    """
+    schedule = options.keys.schedule
+    value: Any = schedule.build(clock, epochs)
+    if isinstance(value, int | float) and math.isfinite(value) and value >= 0:
+        return value
+    raise PluginError(
+        f"{schedule.id} gives the factor {value!r} at progress {clock.progress:g}",
+        where="optimizer.schedule",
+        hint="It must be a finite number that isn't negative; report this to its authors.",
+    )
+
+
+Named = Sequence[tuple[str, nn.Parameter]]
+"""The parameters of an optimizer with their names, in the order in which it got them."""
+
+
+def state_of(optimizer: torch.optim.Optimizer, named: Named, component: str) -> dict[str, Tensor]:
+    """Return the state of an optimizer: its tensors for each weight, as `NAME/KEY`.
 
     Args:
-        options: the player's optimizer table.
-        clock: the clock before the step.
-        epochs: the planned number of passes over the data (E).
+        optimizer: the optimizer.
+        named: its parameters.
+        component: its id, for the error.
+
+    Raises:
+        PluginError: when a part of the state isn't a tensor.
     """
-    schedule = options.schedule
-    if schedule.every == "epoch":
-        held = schedule.hold * epochs
-        epoch = min(clock.epoch + 1, epochs)
-        share = max(0.0, epoch - held) / (epochs - held + 1)
-    else:
-        share = max(0.0, clock.progress - schedule.hold) / (1 - schedule.hold)
-    share = min(share, 1.0)
-    factor = 1.0
-    if schedule.shape == "linear":
-        factor = 1 - share
-    elif schedule.shape == "cosine":
-        factor = (1 + math.cos(math.pi * share)) / 2
-    if schedule.warmup and clock.progress < schedule.warmup:
-        factor *= clock.progress / schedule.warmup
-    return options.lr.at(clock) * factor
+    tensors: dict[str, Tensor] = {}
+    for name, parameter in named:
+        for key, value in optimizer.state.get(parameter, {}).items():
+            if isinstance(value, Tensor):
+                tensors[f"{name}/{key}"] = value
+            elif value is not None:
+                raise PluginError(
+                    f"{component} keeps {key!r} of a weight as "
+                    f"{with_article(type(value).__name__)}, which can't be saved",
+                    hint="An optimizer keeps its state as tensors in `self.state[parameter]`; "
+                    "report this to its authors.",
+                )
+    return tensors
 
 
-def eager(kind: type[Kind]) -> type[Kind]:
-    """Return a subclass of an optimizer that is independent of torch.compile.
+def load_state(
+    optimizer: torch.optim.Optimizer, named: Named, tensors: Mapping[str, Tensor]
+) -> None:
+    """Restore what `state_of` returned.
 
-    It computes the same numbers. Torch wraps an optimizer's methods so that they aren't compiled.
-    The first call of a wrapped method imports all of torch._dynamo, with sympy, triton and
-    torch.distributed, which takes 0.8 s and 150 MB. Runs compile only networks, so they don't need
-    the wrappers.
-
-    Args:
-        kind: a class of torch.optim, to be used without `differentiable=True`.
+    Raises:
+        GanzooError: when there is no weight for a tensor.
     """
-    bare: dict[str, Any] = {name: inspect.unwrap(getattr(kind, name)) for name in _GUARDED}
-    # The wrapper of `step` also disables gradients.
-    bare["step"] = torch.no_grad()(inspect.unwrap(kind.step))
-    return type(kind.__name__, (kind,), bare)
+    places = {name: index for index, (name, _) in enumerate(named)}
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        weight, _, key = name.rpartition("/")
+        if weight not in places:
+            raise GanzooError(f"there are no weights for {name}")
+        state.setdefault(places[weight], {})[key] = tensor
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})

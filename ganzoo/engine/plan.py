@@ -51,7 +51,7 @@ def plan_networks(recipe: Recipe, fields: Mapping[str, Field]) -> Plan:
         PluginError: when a component can't be imported, including metrics and callbacks; or when a
             component returns something else than shapes or sizes where these are required.
     """
-    for other in (*recipe.metrics, *recipe.callbacks):
+    for other in (*recipe.metrics, *recipe.callbacks, *recipe.optimizing()):
         other.load()
     task: type[Task] = recipe.task.load()
     _check_roles(recipe.task.id, task)

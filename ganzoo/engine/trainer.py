@@ -233,20 +233,14 @@ class Trainer:
     def checkpoint_bytes(self) -> int:
         """Return the size of a checkpoint on disk: weights, EMA and the optimizers' moments.
 
-        Adam has two moments per weight.
+        Every optimizer is counted as Adam, which has two moments per weight.
         """
         total = 0
         for role, net in self.nets.items():
             weights = sum(t.numel() * t.element_size() for t in net.state_dict().values())
             moments = sum(p.numel() * p.element_size() for p in net.parameters())
-            moments *= {"adam": 2, "adamw": 2, "rmsprop": 2, "sgd": 1}[self._optimizer_of(role)]
-            total += weights * (2 if role in self.ema else 1) + moments
+            total += weights * (2 if role in self.ema else 1) + 2 * moments
         return total
-
-    def _optimizer_of(self, role: str) -> str:
-        players = (player for player, roles in self.plan.players.items() if role in roles)
-        player = next(players, None)
-        return self.stepper.options[player].name if player else self.recipe.optimizer.name
 
     def fast_paths(self) -> dict[str, Any]:
         """Return the faster implementations that the last step used in place of plain PyTorch."""

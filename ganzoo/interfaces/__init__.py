@@ -12,6 +12,8 @@ What a component's target is called with:
 | diffaugment | `target(options) -> DiffAugment` (an `nn.Module` is moved; its buffers are saved) |
 | metric | `target(options) -> Metric` |
 | callback | `target(options) -> object with ganzoo_* run hooks` |
+| optimizer | `target(options, parameters: list[nn.Parameter]) -> torch.optim.Optimizer` |
+| schedule | `target(options, clock: Clock, epochs: int) -> float`, a factor of the learning rate |
 """
 
 from __future__ import annotations

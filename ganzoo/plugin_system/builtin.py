@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ganzoo.api import Target, component
+
+
+def _options() -> Any:
+    from ganzoo.plugin_system import builtin_options  # imports pydantic
+
+    return builtin_options
 
 
 @component("metric")
@@ -43,3 +51,67 @@ def own_other() -> Target:
     from ganzoo.metrics.image import OwnOther
 
     return OwnOther
+
+
+@component("optimizer", lambda: _options().AdamOptions, paper="1412.6980")
+def adam() -> Target:
+    """Adam; the default of every recipe."""
+    from ganzoo.optimizers.torch_optimizers import adam
+
+    return adam
+
+
+@component("optimizer", lambda: _options().AdamWOptions, paper="1711.05101")
+def adamw() -> Target:
+    """Adam with decoupled weight decay."""
+    from ganzoo.optimizers.torch_optimizers import adamw
+
+    return adamw
+
+
+@component("optimizer", lambda: _options().SGDOptions)
+def sgd() -> Target:
+    """Stochastic gradient descent with momentum."""
+    from ganzoo.optimizers.torch_optimizers import sgd
+
+    return sgd
+
+
+@component("optimizer", lambda: _options().RMSpropOptions)
+def rmsprop() -> Target:
+    """RMSprop with momentum."""
+    from ganzoo.optimizers.torch_optimizers import rmsprop
+
+    return rmsprop
+
+
+@component("schedule", lambda: _options().WarmUp)
+def constant() -> Target:
+    """The same learning rate in the whole training; the default."""
+    from ganzoo.optimizers.schedules import constant
+
+    return constant
+
+
+@component("schedule", lambda: _options().DecreaseOptions)
+def linear() -> Target:
+    """The rate decreases linearly towards 0."""
+    from ganzoo.optimizers.schedules import linear
+
+    return linear
+
+
+@component("schedule", lambda: _options().DecreaseOptions)
+def cosine() -> Target:
+    """The rate decreases towards 0 along a cosine."""
+    from ganzoo.optimizers.schedules import cosine
+
+    return cosine
+
+
+@component("schedule", lambda: _options().StepsOptions, presets={"tiny": {"at": [0.5]}})
+def steps() -> Target:
+    """The rate is multiplied by a factor at given points."""
+    from ganzoo.optimizers.schedules import steps
+
+    return steps

@@ -16,7 +16,7 @@ from ganzoo.errors import ExitCode, GanzooError, error_text
 from ganzoo.plugin_system.discovery import Entry
 from ganzoo.plugin_system.option_errors import Loc, OptionProblem, explain, key_of
 from ganzoo.plugin_system.option_types import OptionType, option_type
-from ganzoo.plugin_system.suggestions import did_you_mean, quoted
+from ganzoo.plugin_system.suggestions import did_you_mean, quoted, with_article
 
 
 class Components(Protocol):
@@ -84,7 +84,7 @@ class _Chooser:
                 return None
             name = use
         else:
-            self.complain(loc, f"must be the id of a {kind}, or a table with `use`")
+            self.complain(loc, f"must be the id of {with_article(kind)}, or a table with `use`")
             return None
         try:
             entry = self.components.entry(kind, name)

@@ -19,7 +19,7 @@ from ganzoo.api import KINDS, Component, Kind, set_resolver
 from ganzoo.errors import GanzooError, PluginError, RecipeError, error_text
 from ganzoo.plugin_system import discovery
 from ganzoo.plugin_system.discovery import Entry
-from ganzoo.plugin_system.suggestions import did_you_mean, quoted
+from ganzoo.plugin_system.suggestions import did_you_mean, quoted, with_article
 
 if TYPE_CHECKING:
     from ganzoo.api import Chosen, Options
@@ -27,9 +27,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Entry", "Registry", "activate", "current"]
 
-CORE_KEYS: dict[Kind, str] = {"augment": "on", "data": "fallback", "loss": "name"}
-"""For each kind, the key of a component's table, besides `use`, that isn't an option of the
+CORE_KEYS: dict[Kind, tuple[str, ...]] = {
+    "augment": ("on",),
+    "data": ("fallback",),
+    "loss": ("name",),
+    "optimizer": ("clip", "schedule"),
+}
+"""For each kind, the keys of a component's table, besides `use`, that aren't options of the
 component."""
+SHORT_KEYS: dict[Kind, str] = {"optimizer": "name", "schedule": "shape"}
+"""For each kind, the key that is short for `use` with a component of the core: `name = "sgd"` for
+`use = "ganzoo/sgd"`."""
+DEFAULTS: dict[Kind, str] = {"optimizer": "ganzoo/adam", "schedule": "ganzoo/constant"}
+"""For each kind, the component of a table that names none, where a recipe may leave it out."""
 
 log = logging.getLogger(__name__)
 
@@ -162,7 +172,8 @@ class Registry:
         nearest = _nearest(name, ids)
         if "/" not in name:
             return RecipeError(
-                f"{quoted(name)} is not the id of a {noun}: ids have the form namespace/name",
+                f"{quoted(name)} is not the id of {with_article(noun)}: ids have the form "
+                "namespace/name",
                 hint=nearest or f"`{command}` lists them",
             )
         try:
@@ -177,7 +188,7 @@ class Registry:
         kinds = [its_kind for its_kind, its_id in self._entries if its_id == name]
         if kinds:
             return RecipeError(
-                f"{quoted(name)} is a {kinds[0]}, not a {noun}",
+                f"{quoted(name)} is {with_article(kinds[0])}, not {with_article(noun)}",
                 hint=f"`{command}` lists what fits",
             )
         return RecipeError(
@@ -189,8 +200,9 @@ class Registry:
         """Import and return the options class of a component.
 
         Raises:
-            PluginError: the class can't be imported, isn't a subclass of `Options`, or has an
-                option whose key belongs to the core.
+            PluginError: the class can't be imported, isn't a subclass of `Options` (of
+                `OptimizerOptions` for an optimizer), or has an option whose key belongs to the
+                core.
         """
         where = f"{entry.record.distribution}, {entry.component.place}"
         try:
@@ -201,11 +213,14 @@ class Registry:
                 where=where,
                 hint=f"reinstall {entry.record.distribution}, or report this to its authors",
             ) from error
-        if not (isinstance(model, type) and issubclass(model, api.Options)):
+        base = api.OptimizerOptions if entry.component.kind == "optimizer" else api.Options
+        if not (isinstance(model, type) and issubclass(model, base)):
             raise PluginError(
-                f"the options of {entry.id} are not a subclass of ganzoo.api.Options", where=where
+                f"the options of {entry.id} are not a subclass of ganzoo.api.{base.__name__}",
+                where=where,
             )
-        taken = {"use", CORE_KEYS.get(entry.component.kind)}
+        kind = entry.component.kind
+        taken = {"use", *CORE_KEYS.get(kind, ()), SHORT_KEYS.get(kind)}
         for key in (info.alias or name for name, info in model.model_fields.items()):
             if key in taken:
                 raise PluginError(

@@ -25,3 +25,8 @@ def nearest_folder(folder: Path) -> str:
 def quoted(name: str) -> str:
     """Return a name in double quotes, as TOML writes it."""
     return f'"{name}"'
+
+
+def with_article(noun: str) -> str:
+    """Return `a task` or `an optimizer`."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"

@@ -24,28 +24,34 @@ from typing import Any, get_args
 
 from ganzoo.api import KINDS, Component, Kind, Options
 from ganzoo.errors import PluginError
-from ganzoo.plugin_system.registry import CORE_KEYS, Entry, Registry
+from ganzoo.plugin_system.registry import CORE_KEYS, DEFAULTS, SHORT_KEYS, Entry, Registry
+from ganzoo.recipe.model import OptimizerKeys
 from ganzoo.recipe.option_schema import Schema, demands_of, pointer, table_of
 from ganzoo.recipe.resolved import NETWORKS
 from ganzoo.recipe.validate import On
 
-_CORE_SCHEMAS: dict[Kind, Schema] = {
-    "augment": {
-        "description": "Samples to which it is applied: those of training, those evaluated or "
-        "shown, or both.",
-        "enum": list(get_args(On)),
-        "default": "train",
-    },
-    "data": {
-        "description": "Data that are used only if these data are missing; the log says so.",
-        "anyOf": [pointer("data.nested"), {"enum": ["none"]}],
-        "default": "none",
-    },
-    "loss": {
-        "description": "With several losses, terms are logged as name/term.",
-        "type": "string",
-    },
+_ON: Schema = {
+    "description": "Samples to which it is applied: those of training, those evaluated or shown, "
+    "or both.",
+    "enum": list(get_args(On)),
+    "default": "train",
 }
+_FALLBACK: Schema = {
+    "description": "Data that are used only if these data are missing; the log says so.",
+    "anyOf": [pointer("data.nested"), {"enum": ["none"]}],
+    "default": "none",
+}
+_NAME: Schema = {
+    "description": "With several losses, terms are logged as name/term.",
+    "type": "string",
+}
+_CORE_SCHEMAS: dict[Kind, Schema] = {
+    "augment": {"on": _ON},
+    "data": {"fallback": _FALLBACK},
+    "loss": {"name": _NAME},
+    "optimizer": table_of(OptimizerKeys)["properties"],
+}
+"""For each kind, the schemas of the core's keys in a component's table."""
 
 _USES_NONE: Schema = {
     "type": "object",
@@ -139,19 +145,24 @@ class Definitions:
                     properties[key] = {"enum": _distinct(names)}
                 else:
                     properties[key] = {"anyOf": list(targets)}
+        if kind in SHORT_KEYS:
+            core = [entry.component.name for entry, _ in self.models(kind) if _of_core(entry)]
+            about = f"Short for `use`, with the core's own {kind}s."
+            properties[SHORT_KEYS[kind]] = {"enum": core, "description": about}
         closed = all("additionalProperties" in table for table in self.tables(kind).values())
         return {"properties": properties} | ({"additionalProperties": False} if closed else {})
 
     def nested(self, kind: Kind) -> Schema:
         refused = []
         if kind in CORE_KEYS:
-            refused.append({"type": "object", "required": [CORE_KEYS[kind]]})
+            refused += [{"type": "object", "required": [key]} for key in CORE_KEYS[kind]]
         if kind in NETWORKS:
             refused += [{"enum": ["none"]}, _USES_NONE]
         return {"allOf": [pointer(kind)]} | ({"not": {"anyOf": refused}} if refused else {})
 
     def complete(self, kind: Kind) -> Schema:
-        schema: Schema = {"required": ["use"]}
+        default = DEFAULTS.get(kind)
+        schema: Schema = {} if default else {"required": ["use"]}
         not_bare, rules = [], []
         for entry, model in self.models(kind):
             ways = complete_ways(entry.component, model)
@@ -160,7 +171,10 @@ class Definitions:
             names = self.names(entry)
             if "required" in ways[0]:
                 not_bare += names
-            other = {"not": {"properties": {"use": {"enum": names}}}}
+            this: Schema = {"properties": {"use": {"enum": names}}}
+            if default and entry.id != default:
+                this["required"] = ["use"]
+            other = {"not": this}
             rules.append({"anyOf": [{"type": "string"}, other, *ways]})
         if not_bare:
             schema["not"] = {"enum": not_bare}
@@ -170,6 +184,10 @@ class Definitions:
 def _distinct(values: list[Any]) -> list[Any]:
     """Return values without duplicates; `true` and 1 are different values."""
     return [json.loads(one) for one in dict.fromkeys(map(json.dumps, values))]
+
+
+def _of_core(entry: Entry) -> bool:
+    return entry.id.startswith("ganzoo/")
 
 
 def _kind(name: str) -> Kind:
@@ -196,7 +214,7 @@ def component_table(entry: Entry, model: type[Options], names: list[str]) -> Sch
         text = "A named set of options, which the table's own keys override."
         properties["preset"] = {"enum": presets, "description": text}
     if component.kind in CORE_KEYS:
-        properties[CORE_KEYS[component.kind]] = _CORE_SCHEMAS[component.kind]
+        properties |= _CORE_SCHEMAS[component.kind]
     paper = f" ({component.paper})" if component.paper else ""
     about = {"title": entry.id, "description": f"{component.summary}{paper}"}
     return {**table, **about, "properties": properties | table["properties"], "required": ["use"]}

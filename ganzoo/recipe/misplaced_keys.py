@@ -18,6 +18,11 @@ from ganzoo.recipe.toml_positions import Keys
 
 Settings = Mapping[str, type[Options]]
 
+_NESTED: dict[Kind, dict[str, Kind]] = {
+    "data": {"fallback": "data"},
+    "optimizer": {"schedule": "schedule"},
+}
+"""For each kind, the core's keys in its table that name a component, with that one's kind."""
 _TEXTS = ("name", "summary", "extends", "out")
 """The top-level keys of a recipe that aren't tables."""
 
@@ -94,14 +99,14 @@ def _places(tree: Node, registry: Registry, settings: Settings) -> Iterator[Keys
     defaults: set[Keys] = set()
     for kind in KINDS:
         for path, node in _tables(kind, tree):
-            if kind in CORE_KEYS:
-                yield (*path, CORE_KEYS[kind])
+            for key in CORE_KEYS.get(kind, ()):
+                yield (*path, key)
             for option in _options_of(kind, node, path, registry):
                 defaults.add(option)
                 yield option
-            if kind == "data" and isinstance(node.value, dict) and "fallback" in node.value:
-                inner = (*path, "fallback")
-                yield from _options_of(kind, node.value["fallback"], inner, registry)
+            for key, inner_kind in _NESTED.get(kind, {}).items():
+                if isinstance(node.value, dict) and key in node.value:
+                    yield from _options_of(inner_kind, node.value[key], (*path, key), registry)
     for role, kind in kinds_of_roles(tree, registry).items():
         table = tree.value["networks"].value[role]
         for option in _options_of(kind, table, ("networks", role), registry):

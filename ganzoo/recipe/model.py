@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
-from ganzoo.api import Chosen, Kind, Mode, Options, Scalar
+from ganzoo.api import Chosen, Kind, Mode, Options, Ref, Scalar
 from ganzoo.recipe.start import Start
 
 Unit = Literal["steps", "images", "epochs", "minutes"]
@@ -68,44 +68,13 @@ Every = Annotated[
 ]
 
 
-def _always(value: float) -> Scalar:
-    return Scalar.model_validate(value)
+class OptimizerKeys(Options):
+    """Keys of the engine in `[optimizer]` and `[players.NAME]`, beside the optimizer's options."""
 
-
-Beta = Annotated[Scalar, Field(ge=0, lt=1)]
-
-
-class Schedule(Options):
-    """How the learning rate decreases; it depends only on the number of images seen."""
-
-    shape: Literal["constant", "linear", "cosine"] = "constant"
-    """`linear` and `cosine` decrease the rate towards 0 at the end of the planned training."""
-    hold: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the planned training at the full rate, before the rate decreases."""
-    every: Literal["epoch", "step"] = "step"
-    """`epoch`: the rate is constant within an epoch; with `linear`, epoch e of E (from 1) has the
-    factor 1 - max(0, e - hold*E) / (E - hold*E + 1)."""
-    warmup: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the planned training in which the rate rises from 0."""
-
-
-class Optimizer(Options):
-    """Adam or a similar optimizer; each player has its own."""
-
-    name: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
-    """The algorithm; all come from torch.optim."""
-    lr: Annotated[Scalar, Field(gt=0)] = _always(2e-4)
-    """Learning rate, before the schedule's factor."""
-    betas: tuple[Beta, Beta] = (_always(0.5), _always(0.999))
-    """Adam's decay rates. For SGD and RMSprop the first is momentum, the second RMSprop's alpha."""
-    eps: float = Field(default=1e-8, gt=0)
-    """Added to the denominator (not for SGD)."""
-    weight_decay: float = Field(default=0.0, ge=0)
-    """L2 penalty (adam, sgd, rmsprop) or decoupled decay (adamw)."""
     clip: Annotated[Scalar, Field(gt=0)] | None = None
     """Largest norm of a player's whole gradient; absent: no clipping."""
-    schedule: Schedule = Schedule()
-    """How the learning rate decreases."""
+    schedule: Annotated[Chosen, Ref("schedule")] = Field(default="ganzoo/constant")  # type: ignore[assignment]
+    """How the learning rate changes; it depends only on the number of images seen."""
 
 
 class Train(Options):
@@ -153,7 +122,7 @@ class Ema(Options):
 
     enabled: bool = False
     """Keep an average, and use it for samples, evaluation and prediction."""
-    half_life: Annotated[Scalar, Field(gt=0)] = _always(10_000)
+    half_life: Annotated[Scalar, Field(gt=0)] = Scalar(10_000)
     """Number of images after which the old value of a weight counts half."""
     roles: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """The roles whose weights are averaged; absent: those that the task uses after training."""
@@ -204,7 +173,6 @@ class Inference(Options):
 SETTINGS: dict[str, type[Options]] = {
     "start": Start,
     "train": Train,
-    "optimizer": Optimizer,
     "ema": Ema,
     "watch": Watch,
     "checkpoints": Checkpoints,
@@ -227,6 +195,23 @@ class LossEntry:
 
     chosen: Chosen
     name: str = ""
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """How a player's weights are changed: `[optimizer]`, or `[players.NAME]` laid over it.
+
+    Args:
+        chosen: the optimizer.
+        keys: what the engine does for any optimizer.
+    """
+
+    chosen: Chosen
+    keys: OptimizerKeys
+
+    def as_table(self) -> dict[str, Any]:
+        """Return the table as a recipe would spell it out."""
+        return {**self.chosen.as_table(), **self.keys.model_dump(mode="json", by_alias=True)}
 
 
 @dataclass(frozen=True)
@@ -297,7 +282,7 @@ class Recipe:
     callbacks: tuple[Chosen, ...] = ()
     start: Start = field(default_factory=Start)
     train: Train = Train()
-    optimizer: Optimizer = Optimizer()
+    optimizer: Optimizer
     players: Mapping[str, Optimizer] = field(default_factory=dict)
     """The optimizer of each player named in `[players.NAME]`: `optimizer` with the player's
     changes."""
@@ -320,6 +305,11 @@ class Recipe:
         """Yield the network of every table, those of single roles last."""
         named = [*self.networks.values(), *(entry.chosen for entry in self.roles.values())]
         yield from (network for network in named if network is not None)
+
+    def optimizing(self) -> Iterator[Chosen]:
+        """Yield the optimizer and the schedule of every table."""
+        for one in (self.optimizer, *self.players.values()):
+            yield from (one.chosen, one.keys.schedule)
 
     @property
     def sha256(self) -> str:

@@ -47,7 +47,7 @@ def document_of(recipe: Recipe) -> dict[str, Any]:
         "metric": [chosen.as_table() for chosen in recipe.metrics],
         "callback": [chosen.as_table() for chosen in recipe.callbacks],
         "train": dump(recipe.train),
-        "optimizer": dump(recipe.optimizer),
+        "optimizer": recipe.optimizer.as_table(),
         "ema": dump(recipe.ema),
         "watch": dump(recipe.watch),
         "checkpoints": dump(recipe.checkpoints),
@@ -62,7 +62,7 @@ def document_of(recipe: Recipe) -> dict[str, Any]:
     if len(recipe.loss) == 1:
         document["loss"] = document["loss"][0]
     if recipe.players:
-        document["players"] = {name: dump(player) for name, player in recipe.players.items()}
+        document["players"] = {name: player.as_table() for name, player in recipe.players.items()}
     return {key: _whole(document[key]) for key in KEYS if key in document}
 
 
@@ -103,8 +103,6 @@ def origins_of(document: Mapping[str, Any], tree: Node, registry: Registry) -> d
 
 def _origin(leaf: Keys, tree: Node, registry: Registry) -> Origin:
     node, depth = descend(tree, leaf)
-    if leaf[0] == "players" and depth < len(leaf):
-        return _origin(("optimizer", *leaf[2:]), tree, registry)
     rest = leaf[depth:]
     if not rest or (rest == ("use",) and isinstance(node.value, str)):
         return node.mark.origin()

@@ -35,7 +35,7 @@ def with_whole_roles(tree: Node, registry: Registry) -> tuple[Node, dict[str, Ki
         return tree, {}
     node = tree.value["networks"]
     whole = {
-        role: _laid_over(_default(kind, tree), node.value[role], kind, registry)
+        role: laid_over(_default(kind, tree), node.value[role], kind, registry)
         for role, kind in kinds.items()
     }
     networks = Node({**node.value, **whole}, node.mark)
@@ -110,7 +110,15 @@ def _kind_of(role: str, own: Node, tree: Node, registry: Registry) -> Kind | Non
     return same[0] if len(same) == 1 else None
 
 
-def _laid_over(default: Node | None, own: Node, kind: Kind, registry: Registry) -> Node:
+def laid_over(default: Node | None, own: Node, kind: Kind, registry: Registry) -> Node:
+    """Return the table of a component laid over another one of its kind.
+
+    Args:
+        default: the table below, with `use`; None if there is none.
+        own: the table above, whose preset has priority over the table below.
+        kind: the kind of both components.
+        registry: the registry of components.
+    """
     if default is None or not _same(use_of(own), use_of(default), kind, registry):
         return own
     if isinstance(own.value, str):

@@ -41,6 +41,7 @@ HELP = {
     "metric": "The metrics of an evaluation; with an empty array, only those that the data "
     "propose.",
     "callback": "Components whose hooks are called during the run.",
+    "optimizer": "How weights are changed; by default with Adam. Each player has its own.",
     "players": "Changes of [optimizer] for single players of the task: [players.NAME].",
 }
 """The description of each top-level key, except settings, which are described by their models."""
@@ -72,7 +73,8 @@ def component_schema(registry: Registry, entry: Entry) -> Schema:
     model = registry.options_model(entry)
     table = component_table(entry, model, [entry.id])
     if kind in CORE_KEYS:
-        del table["properties"][CORE_KEYS[kind]]
+        for key in CORE_KEYS[kind]:
+            del table["properties"][key]
     return _document(registry, table | {"anyOf": complete_ways(component, model) or [{}]})
 
 
@@ -108,7 +110,7 @@ def _top(key: str) -> Schema:
     if key in SETTINGS:
         return table_of(SETTINGS[key])
     if key == "players":
-        return {"type": "object", "additionalProperties": table_of(SETTINGS["optimizer"])}
+        return {"type": "object", "additionalProperties": pointer("optimizer")}
     if key == "networks":
         any_kind: Schema = {"anyOf": [pointer(kind) for kind in NETWORKS]}
         return {"type": "object", "additionalProperties": any_kind}
@@ -124,9 +126,9 @@ def _complete_recipe() -> Schema:
     """Return a schema of the keys that a recipe must have if it extends no other."""
     demands = {key: demands_of(model) for key, model in SETTINGS.items()}
     demands |= {key: pointer(f"{key}.complete") for key in KEYS if key in KINDS}
-    demands["data"] = {
-        "allOf": [demands["data"], {"properties": {"fallback": pointer("data.complete")}}]
-    }
+    for key, inner, kind in (("data", "fallback", "data"), ("optimizer", "schedule", "schedule")):
+        inside = {"properties": {inner: pointer(f"{kind}.complete")}}
+        demands[key] = {"allOf": [demands[key], inside]}
     return {
         "required": ["task", "data", "loss"],
         "properties": {key: demand for key, demand in demands.items() if demand},

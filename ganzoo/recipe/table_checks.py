@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -11,11 +12,13 @@ from ganzoo.api import Chosen, Kind, Options
 from ganzoo.errors import ExitCode
 from ganzoo.plugin_system.component_choice import ChoiceError
 from ganzoo.plugin_system.option_errors import QUOTES, UNKNOWN, OptionProblem, explain
-from ganzoo.plugin_system.registry import Registry
+from ganzoo.plugin_system.registry import CORE_KEYS, Registry
+from ganzoo.plugin_system.suggestions import did_you_mean
 from ganzoo.recipe.control_characters import quotes_for
 from ganzoo.recipe.merge import Node, descend, plain
 from ganzoo.recipe.misplaced_keys import belongs, options_of_others
 from ganzoo.recipe.model import SETTINGS
+from ganzoo.recipe.optimizer_tables import with_whole_optimizers
 from ganzoo.recipe.problems import Problem, at
 from ganzoo.recipe.role_tables import with_whole_roles
 from ganzoo.recipe.toml_positions import Keys
@@ -28,12 +31,14 @@ class TableChecks:
 
     Args:
         tree: the recipe, merged and normalised. In the attribute `tree`, the tables of roles are
-            laid over the default tables of their kinds, which `kinds` has.
+            laid over the default tables of their kinds, which `kinds` has, and those of players
+            over `[optimizer]`.
         registry: the registry of components.
         problems: the problems so far; those found here are added.
     """
 
     def __init__(self, tree: Node, registry: Registry, problems: list[Problem]) -> None:
+        tree = with_whole_optimizers(tree, registry)
         self.tree, self.kinds = with_whole_roles(tree, registry)
         self.table: dict[str, Node] = self.tree.value
         self.registry = registry
@@ -55,8 +60,10 @@ class TableChecks:
         at_table = depth < len(loc) and isinstance(node.value, dict | list)
         key = ".".join(map(str, loc))
         problem = at(node.mark, key, message, hint, on_key=on_key or at_table, exit_code=exit_code)
-        # A role's table has the values of the default table, so it has their problems too.
-        if loc[0] != "networks" or not any(problem.repeats(one) for one in self.problems):
+        # A role's table has the values of the default table, so it has their problems too, and a
+        # player's has those of [optimizer].
+        known = any(problem.repeats(one) for one in self.problems)
+        if not known or loc[0] not in {"networks", "players"}:
             self.problems.append(problem)
 
     def choose(self, kind: Kind, value: Any, loc: Keys) -> Chosen | None:
@@ -64,7 +71,10 @@ class TableChecks:
             return self.registry.choose(kind, value, loc)
         except ChoiceError as error:
             for one in error.problems:
-                self.tell(one)
+                near = ""
+                if one.message == UNKNOWN and one.loc[:-1] == loc:
+                    near = did_you_mean(str(one.loc[-1]), CORE_KEYS.get(kind, ()))
+                self.tell(replace(one, hint=near or one.hint))
             return None
 
     def tell(self, one: OptionProblem, table: Keys = ()) -> None:

@@ -10,23 +10,25 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from ganzoo.api import Chosen, Kind, TaskOptions
-from ganzoo.plugin_system.registry import Registry
+from ganzoo.plugin_system.registry import CORE_KEYS, SHORT_KEYS, Registry
 from ganzoo.plugin_system.suggestions import did_you_mean
 from ganzoo.recipe.control_characters import unusable_texts
-from ganzoo.recipe.merge import Node, build, descend, merge, plain
+from ganzoo.recipe.merge import Node, descend, plain
 from ganzoo.recipe.model import (
     SETTINGS,
     AugmentEntry,
     Inference,
     LossEntry,
     Optimizer,
+    OptimizerKeys,
     Recipe,
     RoleEntry,
 )
 from ganzoo.recipe.problems import Problem, RecipeProblems
-from ganzoo.recipe.resolved import KEYS, NETWORKS, document_of, dump, mistyped, origins_of
+from ganzoo.recipe.resolved import KEYS, NETWORKS, document_of, mistyped, origins_of
 from ganzoo.recipe.role_tables import is_none, no_kind
 from ganzoo.recipe.table_checks import Model, TableChecks
+from ganzoo.recipe.toml_positions import Keys
 
 DEFAULT_METRICS = (
     "ganzoo/l1",
@@ -120,8 +122,9 @@ class _Check(TableChecks):
         callbacks = tuple(self.listed("callback", ()))
         settings = {key: self.settings(key, model, task) for key, model in SETTINGS.items()}
         self.best(settings)
-        players = self.players(cast("Optimizer | None", settings["optimizer"]))
-        if self.problems or task is None or data is None:
+        optimizer = self.optimizer(("optimizer",))
+        players = self.players()
+        if self.problems or task is None or data is None or optimizer is None:
             return None
         return Recipe(
             name=name,
@@ -137,6 +140,7 @@ class _Check(TableChecks):
             loss=loss,
             metrics=metrics,
             callbacks=callbacks,
+            optimizer=optimizer,
             players=players,
             **cast("dict[str, Any]", settings),
         )
@@ -234,7 +238,26 @@ class _Check(TableChecks):
             message = "has no effect, because nothing is validated"
             self.complain(("checkpoints", "best"), message, 'set watch.validate, as "5 epochs"')
 
-    def players(self, optimizer: Optimizer | None) -> dict[str, Optimizer]:
+    def optimizer(self, loc: Keys) -> Optimizer | None:
+        """Return the optimizer of a table, which `tree` has as a whole."""
+        node, _ = descend(self.tree, loc)
+        if not isinstance(node.value, dict):
+            self.choose("optimizer", plain(node), loc)
+            return None
+        core = CORE_KEYS["optimizer"]
+        places: dict[Kind, Keys] = {"optimizer": loc, "schedule": (*loc, "schedule")}
+        for kind, place in places.items():
+            if descend(self.tree, (*place, SHORT_KEYS[kind]))[1] > len(place):
+                message = "is short for `use`, which this table has too"
+                hint = "leave it out, and write the whole id, such as ganzoo/NAME, as `use`"
+                self.complain((*place, SHORT_KEYS[kind]), message, hint, on_key=True)
+        chosen = self.component(loc, "optimizer", (*core, SHORT_KEYS["optimizer"]))
+        schedule = self.component((*loc, "schedule"), "schedule", (SHORT_KEYS["schedule"],))
+        given = {key: plain(item) for key, item in node.value.items() if key in core}
+        keys = schedule and self.model(loc, OptimizerKeys, {**given, "schedule": schedule})
+        return Optimizer(chosen, keys) if chosen and keys else None
+
+    def players(self) -> dict[str, Optimizer]:
         """Return the optimizer of each player: `[optimizer]` with changes of `[players.NAME]`."""
         node = self.table.get("players")
         if node is None:
@@ -242,10 +265,5 @@ class _Check(TableChecks):
         if not isinstance(node.value, dict):
             self.complain(("players",), "must be a table with a table for each player")
             return {}
-        base = build(dump(optimizer or Optimizer()), node.mark.source, {})
-        players = {}
-        for name, changes in node.value.items():
-            player = self.model(("players", name), Optimizer, plain(merge(base, changes)))
-            if player is not None:
-                players[name] = player
-        return players
+        found = {name: self.optimizer(("players", name)) for name in node.value}
+        return {name: optimizer for name, optimizer in found.items() if optimizer is not None}

@@ -16,6 +16,7 @@ from ganzoo.plugin_system.component_choice import ChoiceError
 from ganzoo.plugin_system.option_errors import key_of
 from ganzoo.plugin_system.option_types import option_type
 from ganzoo.recipe import Recipe
+from ganzoo.recipe.model import Optimizer, OptimizerKeys
 from ganzoo.recipe.schema import component_schema
 from ganzoo.recipe.write import to_toml
 from ganzoo.testing.kit import CheckFailed, Subject, check, require
@@ -119,7 +120,9 @@ def check_options_round_trip(subject: Subject) -> None:
     kind = subject.component.component.kind
     for what, chosen in _choices(subject):
         table = _without_none(chosen.as_table())
-        recipe = Recipe(name="", task=chosen, data=chosen, document={"component": table})
+        optimizer = Optimizer(chosen, OptimizerKeys(schedule=chosen))  # neither is looked at
+        document = {"component": table}
+        recipe = Recipe(name="", task=chosen, data=chosen, optimizer=optimizer, document=document)
         read = tomllib.loads(to_toml(recipe))["component"]
         try:
             again = subject.registry.choose(kind, read)

@@ -46,10 +46,10 @@ def check_task_resume(subject: Subject) -> None:
         document["ema"] = {"enabled": True, "half_life": {"from": 2, "to": 20}}
         document["players"] = {
             player: {
-                "name": "adam",
+                "use": "ganzoo/adam",
                 "lr": {"from": 1e-3 * 2**place, "to": 1e-4},
                 "betas": [0.5, {"from": 0.9, "to": 0.99}],
-                "schedule": {"shape": "cosine"},
+                "schedule": "ganzoo/cosine",
             }
             for place, player in enumerate(players)
         }
@@ -184,7 +184,7 @@ def _overfit(
     """
 
     def put(document: dict[str, Any]) -> None:
-        document["optimizer"] = {"name": "adam", "lr": rate, "betas": [0.9, 0.999]}
+        document["optimizer"] = {"use": "ganzoo/adam", "lr": rate, "betas": [0.9, 0.999]}
         document.pop("players", None)
         document["diffaugment"] = []
 

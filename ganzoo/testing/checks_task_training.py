@@ -122,10 +122,10 @@ def check_task_players_follow_their_tables(subject: Subject) -> None:
             players = subject.choose().load().players
             document["players"] = {
                 player: {
-                    "name": "sgd",
+                    "use": "ganzoo/sgd",
                     "lr": 1e-2,
-                    "betas": [0.0, 0.0],
-                    "schedule": {"shape": "linear" if player == still else "constant"},
+                    "momentum": 0.0,
+                    "schedule": "ganzoo/linear" if player == still else "ganzoo/constant",
                 }
                 for player in players
             }

@@ -35,6 +35,7 @@ MODULES: tuple[str, ...] = (
     "checks_task_runs",
     "checks_metrics",
     "checks_callbacks",
+    "checks_optimizers",
 )
 """Modules of this package with checks, in the order in which these are made. They are imported when
 checks are asked for, since some import torch, and a pytest plugin has to be light."""

@@ -67,10 +67,10 @@ def test_a_recipe_is_what_it_claims(name):
             assert sum(one.numel() for one in network.parameters()) == number
     text = (PAPER / f"{name}.toml").read_text()
     assert all(f"# {number:,} parameters" in text for number in parameters)
-    optimizer = recipe.optimizer
+    optimizer = recipe.optimizer.chosen
     start = Clock(0, 0, 0.0)
-    assert (optimizer.name, optimizer.lr.at(start)) == ("adam", 2e-4)
-    assert tuple(beta.at(start) for beta in optimizer.betas) == betas
+    assert (optimizer.id, optimizer.options.lr.at(start)) == ("ganzoo/adam", 2e-4)
+    assert tuple(beta.at(start) for beta in optimizer.options.betas) == betas
     assert recipe.players == {}
     assert recipe.train.batch_size == batch_size
     assert recipe.task.options.critic_steps == critic_steps

@@ -108,8 +108,8 @@ def test_facades_is_the_canonical_recipe():
 def test_facades_schedule_is_the_references():
     recipe = load_recipe(RECIPES / "pix2pix_facades.toml")
     optimizer = recipe.optimizer
-    betas = tuple(beta.at(Clock(0, 0, 0.0)) for beta in optimizer.betas)
-    assert (optimizer.name, betas, optimizer.clip) == ("adam", (0.5, 0.999), None)
+    betas = tuple(beta.at(Clock(0, 0, 0.0)) for beta in optimizer.chosen.options.betas)
+    assert (optimizer.chosen.id, betas, optimizer.keys.clip) == ("ganzoo/adam", (0.5, 0.999), None)
 
     def rate(epoch: int) -> float:  # counted from 1, as the reference does
         done = epoch - 1
