@@ -19,6 +19,7 @@ MINE = {
     "data_repeats",
     "augments",
     "diffaugments",
+    "adaptive_diffaugments",
     "tasks",
     "task_use",
     "task_training",
@@ -53,6 +54,10 @@ def caught(namespace):
 
 
 NOTHING_TO_SEE = {
+    **{
+        f"check_diffaugment_{name}:diffaugment dim": "doesn't adapt to answers"
+        for name in ("hears_answers", "learns_in_buffers", "hears_without_waiting")
+    },
     "check_task_keeps_frozen_parts:task cloud": "no network has frozen weights",
     "check_data_classes:data squares": "no field of it has classes",
     "check_data_classes:data unpaired": "no field of it has classes",
@@ -178,6 +183,11 @@ SAYS = {
     "unread_dim": "weight may be set, and changes nothing: read it, as `options.weight.at(clock)`",
     "rooted_dim": "on another device than the CPU it would fail",
     "late_buffer": "after a resume",
+    "counts_answers_for_itself": "it keeps what no checkpoint holds",
+    "waits_for_answers": "`observe` reads a tensor's value",
+    "hears_the_first": "in another order of the samples it learns something else",
+    "says_nothing": "`observe` returns a NoneType",
+    "draws_at_answers": "`observe` draws from the global generator of torch",
     "without_protocol": "`protocol` is ''",
     "constant": "noise scores as a perfect copy of 'target' does",
     "mean_of_means": "in batches of 3",

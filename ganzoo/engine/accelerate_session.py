@@ -171,6 +171,17 @@ class Session:
         torch.distributed.all_reduce(total)
         return total / self.world
 
+    def joined(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return the samples of all processes along the first axis, in the order of ranks.
+
+        The shape must be the same in every process. This doesn't wait for the device.
+        """
+        if self.world == 1:
+            return tensor
+        parts = [torch.empty_like(tensor) for _ in range(self.world)]
+        torch.distributed.all_gather(parts, tensor.contiguous())
+        return torch.cat(parts)
+
     def any(self, flag: bool) -> bool:  # noqa: FBT001  # one value, as of torch's any
         """Return whether the flag is set in any process."""
         if self.world == 1:

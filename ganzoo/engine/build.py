@@ -15,7 +15,7 @@ from ganzoo.data.rng import isolated, seed_for
 from ganzoo.engine.frozen_parameters import freeze
 from ganzoo.engine.plan import Plan
 from ganzoo.errors import GanzooError, PluginError, RecipeError
-from ganzoo.interfaces import DiffAugment, Loss, LossInputs, NetIO
+from ganzoo.interfaces import AdaptiveDiffAugment, DiffAugment, Loss, LossInputs, NetIO
 from ganzoo.nn import weights_follow
 from ganzoo.recipe.model import Recipe
 
@@ -192,9 +192,21 @@ def build_loss(recipe: Recipe, plan: Plan, device: torch.device, dtype: torch.dt
 def build_diffaugments(
     recipe: Recipe, device: torch.device, dtype: torch.dtype
 ) -> tuple[DiffAugment, ...]:
-    """Build the differentiable augmentations of the discriminators' inputs, on the device."""
+    """Build the differentiable augmentations of the discriminators' inputs, on the device.
+
+    Raises:
+        PluginError: when one adapts to answers and isn't an nn.Module.
+    """
     built = tuple(chosen.build() for chosen in recipe.diffaugment)
-    for one in built:
+    for chosen, one in zip(recipe.diffaugment, built, strict=True):
         if isinstance(one, nn.Module):
             one.to(device=device, dtype=dtype)
+        elif isinstance(one, AdaptiveDiffAugment):
+            raise PluginError(
+                f"{chosen.id} has `observe` and isn't an nn.Module, so that no checkpoint would "
+                "keep what it learns from the answers",
+                where="diffaugment",
+                hint="Its state must be in buffers (`register_buffer`); report this to its "
+                "authors.",
+            )
     return built

@@ -18,6 +18,7 @@ from torch.func import functional_call
 
 from ganzoo.data.rng import isolated
 from ganzoo.engine.build import Built, parts_of, with_numbers
+from ganzoo.engine.discriminator_answers import Answers
 from ganzoo.engine.optimize import idle, total_of, trained
 from ganzoo.engine.plan import Plan
 from ganzoo.engine.wrapped_networks import Declared
@@ -96,7 +97,8 @@ def try_step(built: Built, *, on_meta: bool) -> None:
     Raises:
         RecipeError: when networks, loss and task don't fit together; the error contains the cause.
         PluginError: when a term isn't a single number or doesn't depend on its player's weights,
-            or when a step gives no player a turn.
+            when a step gives no player a turn, or when an augmentation adapts to answers that
+            the task doesn't give.
     """
     count = built.recipe.train.batch_size
     with isolated(0), parts_named(built.recipe, built.plan):
@@ -193,7 +195,8 @@ def _steps(built: Built, device: torch.device, count: int) -> None:
             Declared(recipe.task.id, plan.chosen[role].id, role, plan.io[role]),
             built.diffaugments if plan.task.roles[role] == "discriminator" else (),
         )
-    task = plan.task(recipe.task.options, nets, built.loss)
+    answers = Answers(recipe, built.loss, built.diffaugments)
+    task = plan.task(recipe.task.options, nets, answers.loss)
     optimize, batch = _Optimize(plan.players), _batch(plan, count, device, built.dtype)
     for step in range(_STEPS):
         task.clock = optimize.clock = Clock(step, 0, 0.0)
@@ -201,9 +204,11 @@ def _steps(built: Built, device: torch.device, count: int) -> None:
             net.clock = task.clock
         before = optimize.turns
         task.step(batch, optimize)
+        answers.tell(task.clock)
         if optimize.turns == before:
             raise idle(recipe.task.id, step + 1)
         if optimize.moved.issuperset(plan.players):
+            answers.check_any()
             break
 
 

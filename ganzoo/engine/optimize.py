@@ -76,7 +76,7 @@ class Stepper:
             raise PluginError(f"the task optimises {player!r}, and its players are: {known}")
         total = total_of(player, terms)
         accelerator = self.session.accelerator
-        self._note(player, terms, total)
+        self.note(player, terms)
         try:
             accelerator.backward(total)
         except RuntimeError as error:
@@ -125,10 +125,19 @@ class Stepper:
         """Return the player's learning rate at the present clock."""
         return learning_rate(self.options[player], self.clock, self.epochs)
 
-    def _note(self, player: str, terms: Mapping[str, Tensor], total: Tensor) -> None:
-        values = [value.detach().to(total.device).reshape(()) for value in terms.values()]
-        # The values are copied, because the loss may change its tensors later.
-        self._waiting.append((self.clock.step + 1, player, tuple(terms), torch.stack(values)))
+    def note(self, source: str, values: Mapping[str, Tensor]) -> None:
+        """Keep values for the log, where they are called `source/name`.
+
+        Args:
+            source: the player whose terms these are, or another part of the run.
+            values: tensors of one value, by name; they stay on the device until they are read.
+        """
+        if not values:
+            return
+        device = self.session.device
+        kept = [value.detach().to(device).reshape(()) for value in values.values()]
+        # The values are copied, because their owner may change its tensors later.
+        self._waiting.append((self.clock.step + 1, source, tuple(values), torch.stack(kept)))
         if len(self._waiting) >= _HELD:
             self._read()
 
@@ -181,8 +190,10 @@ class Stepper:
         if everywhere:
             key, step = min(everywhere, key=lambda item: item[1])
             player, _, term = key.partition("/")
+            known = player in self.optimizers
+            what = f"term {term!r} of player {player!r}" if known else f"the logged value {key!r}"
             raise DivergedError(
-                f"term {term!r} of player {player!r} was not finite at step {step}",
+                f"{what} was not finite at step {step}",
                 hint="Lower optimizer.lr, set optimizer.clip, or use train.precision = fp32.",
             )
 

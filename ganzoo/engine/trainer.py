@@ -15,6 +15,7 @@ from ganzoo.data.pipeline import PreparedData
 from ganzoo.data.sampler import StreamSampler
 from ganzoo.engine.accelerate_session import Session
 from ganzoo.engine.build import build
+from ganzoo.engine.discriminator_answers import Answers
 from ganzoo.engine.ema import Ema
 from ganzoo.engine.loss_weights import weights_of
 from ganzoo.engine.optimize import Stepper, idle
@@ -68,7 +69,8 @@ class Trainer:
                 role: Ema(self.prepared[role].module, recipe.ema.half_life)
                 for role in self.plan.averaged
             }
-        self.task = self.plan.task(recipe.task.options, self.prepared, self.loss)
+        self.answers = Answers(recipe, self.loss, self.diffaugments)
+        self.task = self.plan.task(recipe.task.options, self.prepared, self.answers.loss)
         train = recipe.train
         self.images_per_batch = train.batch_size * session.world
         self.images_per_step = self.images_per_batch * train.accumulate
@@ -134,6 +136,8 @@ class Trainer:
             self.between_steps = False
             with accelerator.accumulate(*wrapped):
                 self.task.step(batch, self.stepper)
+            for name, values in self.answers.tell(clock, self.session.joined).items():
+                self.stepper.note(name, values)
         if sum(self.stepper.moves.values()) == before:
             raise idle(self.recipe.task.id, self.steps + 1)
         self.steps += 1

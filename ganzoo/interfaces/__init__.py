@@ -18,7 +18,7 @@ What a component's target is called with:
 
 from __future__ import annotations
 
-from ganzoo.interfaces.data import Augment, DataSource, DiffAugment
+from ganzoo.interfaces.data import AdaptiveDiffAugment, Augment, DataSource, DiffAugment
 from ganzoo.interfaces.fields import Field, Shape, Split
 from ganzoo.interfaces.losses import KnownValue, Loss, LossInputs
 from ganzoo.interfaces.metrics import Metric, Score
@@ -34,6 +34,7 @@ from ganzoo.interfaces.task import Task
 from ganzoo.interfaces.training import Clock, Net, Optimize, Outcome, RunView
 
 __all__ = [
+    "AdaptiveDiffAugment",
     "Augment",
     "Clock",
     "DataSource",

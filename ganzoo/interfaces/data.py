@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
 from ganzoo.interfaces.fields import Field
+from ganzoo.interfaces.networks import DiscriminatorOutput
 from ganzoo.interfaces.training import Clock
 
 
@@ -73,7 +74,8 @@ class DiffAugment(Protocol):
 
     The engine calls it inside every discriminator in training, in both players' turns, so that
     tasks and losses know nothing of it. It draws from torch's global generator, which checkpoints
-    keep, anew for each image; gradients pass through it.
+    keep, anew for each image; gradients pass through it. One that adapts to what discriminators
+    answer is an `AdaptiveDiffAugment`.
     """
 
     def __call__(self, images: Tensor, clock: Clock) -> Tensor:
@@ -86,5 +88,35 @@ class DiffAugment(Protocol):
 
         Raises:
             ValueError: the input is no batch of images.
+        """
+        ...
+
+
+@runtime_checkable
+class AdaptiveDiffAugment(DiffAugment, Protocol):
+    """A differentiable augmentation that adapts to what discriminators answer; an `nn.Module`.
+
+    Its state is in buffers, which checkpoints keep and a resume restores. It must be a function of
+    what was observed: then it is the same in every process.
+    """
+
+    def observe(
+        self, real: DiscriminatorOutput, fake: DiscriminatorOutput, clock: Clock
+    ) -> Mapping[str, Tensor]:
+        """Hear the answers of discriminators, once for each batch in which one had its turn.
+
+        The engine calls it when all turns of the batch are over, without gradients. It must not
+        wait for the device: no `item()`, and no `if` on a tensor's value.
+
+        Args:
+            real: logits for the real images of all processes' batches, in no particular order;
+                their first axis is that of samples. There is one tensor for each scale of each
+                discriminator. `features` are empty.
+            fake: the same for generated images.
+            clock: that of the step.
+
+        Returns:
+            Tensors of one value, by name: logs show their means as `COMPONENT/NAME`, next to the
+            terms of losses. It may be empty.
         """
         ...

@@ -29,6 +29,7 @@ MODULES: tuple[str, ...] = (
     "checks_data_repeats",
     "checks_augments",
     "checks_diffaugments",
+    "checks_adaptive_diffaugments",
     "checks_tasks",
     "checks_task_use",
     "checks_task_training",

@@ -663,6 +663,46 @@ class LateBuffer(good.Dim):
         return super().forward(images, clock) + 0.1 * self.first
 
 
+class CountsAnswersForItself(good.Wary):
+    """Its memory of answers is no buffer."""
+
+    heard = 0
+
+    def observe(self, real, fake, clock):
+        self.heard += 1
+        self.learn(1 - 0.5**self.heard)
+        return {}
+
+    def learn(self, sure):
+        self.sure.fill_(sure)
+
+
+class WaitsForAnswers(good.Wary):
+    def learn(self, sure):
+        if sure > 0.5:
+            super().learn(sure)
+
+
+class HearsTheFirst(good.Wary):
+    """Which sample is the first depends on the number of processes."""
+
+    def observe(self, real, fake, clock):
+        self.learn(real.logits[0][0].sigmoid().mean())
+        return {}
+
+
+class SaysNothing(good.Wary):
+    def observe(self, real, fake, clock):
+        super().observe(real, fake, clock)
+
+
+class DrawsAtAnswers(good.Wary):
+    """Every process draws something else."""
+
+    def learn(self, sure):
+        super().learn(sure + torch.rand(()).to(sure))
+
+
 # --- metrics and callbacks --------------------------------------------------------------------
 
 
@@ -833,6 +873,11 @@ _DIFFAUGMENTS = {
     UnreadDim: "check_diffaugment_anneals",
     RootedDim: "check_diffaugment_follows_its_device",
     LateBuffer: "check_diffaugment_in_a_run",
+    CountsAnswersForItself: "check_diffaugment_learns_in_buffers",
+    WaitsForAnswers: "check_diffaugment_hears_without_waiting",
+    HearsTheFirst: "check_diffaugment_hears_answers",
+    SaysNothing: "check_diffaugment_hears_answers",
+    DrawsAtAnswers: "check_diffaugment_hears_answers",
 }
 _METRICS = {
     WithoutProtocol: "check_metric_declarations",

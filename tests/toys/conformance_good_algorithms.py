@@ -565,6 +565,25 @@ class Dim(nn.Module):
         return self.options.weight.at(clock)
 
 
+class Wary(Dim):
+    """Darkens the more, the surer discriminators are of real images."""
+
+    def __init__(self, options):
+        super().__init__(options)
+        self.register_buffer("sure", torch.zeros(()))
+
+    def weight(self, clock):
+        return super().weight(clock) * (1 + self.sure)
+
+    def observe(self, real, fake, clock):
+        """Learn from real images alone."""
+        self.learn(torch.stack([logits.sigmoid().mean() for logits in real.logits]).mean())
+        return {"sure": self.sure}
+
+    def learn(self, sure):
+        self.sure.copy_(0.5 * self.sure + 0.5 * sure)
+
+
 class Distance:
     """Mean absolute difference."""
 
@@ -654,6 +673,7 @@ def good_components():
         component("data", "unpaired", Unpaired, CountOptions, presets=tiny),
         component("augment", "mirror", Mirror),
         component("diffaugment", "dim", Dim, WeightOptions),
+        component("diffaugment", "wary", Wary, WeightOptions),
         component("data", "spots", Spots, CountOptions, presets=tiny),
         component("metric", "distance", Distance),
         component("metric", "heaps", Heaps, NearOptions),

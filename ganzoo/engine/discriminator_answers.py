@@ -1,0 +1,133 @@
+"""Pass the answers of discriminators on to the differentiable augmentations that observe them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganzoo.errors import PluginError
+from ganzoo.interfaces import (
+    AdaptiveDiffAugment,
+    Clock,
+    DiffAugment,
+    DiscriminatorOutput,
+    Loss,
+    LossInputs,
+)
+from ganzoo.recipe.model import Recipe
+
+
+class HeardLoss:
+    """A loss that keeps what it is given in the turns of discriminators.
+
+    Every task asks its loss for the terms of a discriminator's turn, also a task that doesn't use
+    `Task.look`. So answers are found here, where it is known which images were real.
+    """
+
+    def __init__(self, loss: Loss) -> None:
+        self.loss = loss
+        self.real_in_generator_turn = getattr(loss, "real_in_generator_turn", False)
+        self.answers: list[tuple[DiscriminatorOutput, DiscriminatorOutput]] = []
+
+    def discriminator(self, inputs: LossInputs) -> dict[str, Tensor]:
+        """Return the loss's terms, and keep the answers."""
+        if inputs.real_output is not None and inputs.fake_output is not None:
+            self.answers.append((inputs.real_output, inputs.fake_output))
+        return self.loss.discriminator(inputs)
+
+    def generator(self, inputs: LossInputs) -> dict[str, Tensor]:
+        """Return the loss's terms."""
+        return self.loss.generator(inputs)
+
+
+class Answers:
+    """The answers of a batch, and the augmentations that observe them.
+
+    Args:
+        recipe: the recipe, which names the augmentations.
+        loss: the recipe's loss.
+        augments: the recipe's augmentations, in the order of the recipe.
+    """
+
+    def __init__(self, recipe: Recipe, loss: Loss, augments: Sequence[DiffAugment]) -> None:
+        self.task = recipe.task.id
+        self.observers: dict[str, AdaptiveDiffAugment] = {}
+        """By the name in logs: the component's, with a number if it is there twice."""
+        self.ids: list[str] = []
+        for chosen, augment in zip(recipe.diffaugment, augments, strict=True):
+            if isinstance(augment, AdaptiveDiffAugment):
+                same = self.ids.count(chosen.id)
+                name = chosen.component.name + (f"_{same + 1}" if same else "")
+                self.observers[name] = augment
+                self.ids.append(chosen.id)
+        self._heard = HeardLoss(loss) if self.observers else None
+        self.loss: Loss = self._heard or loss
+        """The loss for the task."""
+        self.any = False
+        """Whether there has been an answer."""
+
+    def tell(
+        self, clock: Clock, joined: Callable[[Tensor], Tensor] = lambda tensor: tensor
+    ) -> dict[str, Mapping[str, Tensor]]:
+        """Let the augmentations observe the answers of the last batch, if there were any.
+
+        This is done when all turns of a batch are over: the backward pass of a turn may need a
+        value that an augmentation changes.
+
+        Args:
+            clock: the progress of the training.
+            joined: returns the samples of all processes for those of this one.
+
+        Returns:
+            What each augmentation logs, by its name.
+
+        Raises:
+            PluginError: when an augmentation returns anything else than a mapping of numbers.
+        """
+        if self._heard is None or not self._heard.answers:
+            return {}
+        answers, self._heard.answers = self._heard.answers, []
+        self.any = True
+        real, fake = (
+            DiscriminatorOutput(
+                tuple(
+                    joined(logits.detach()) for answer in answers for logits in answer[side].logits
+                )
+            )
+            for side in (0, 1)
+        )
+        with torch.no_grad():
+            return {
+                name: _numbers(name, observer.observe(real, fake, clock))
+                for name, observer in self.observers.items()
+            }
+
+    def check_any(self) -> None:
+        """Check that augmentations have observed an answer, after steps with every player.
+
+        Raises:
+            PluginError: when none has, so that they never adapt.
+        """
+        if self.observers and not self.any:
+            raise PluginError(
+                f"{', '.join(self.ids)} adapts to what discriminators answer, but {self.task} "
+                "asks its loss for the terms of no discriminator",
+                where="diffaugment",
+                hint="Use an augmentation that doesn't adapt, or a task and networks with a "
+                "discriminator.",
+            )
+
+
+def _numbers(name: str, logged: Any) -> Mapping[str, Tensor]:
+    if isinstance(logged, Mapping) and all(
+        isinstance(value, Tensor) and value.numel() == 1 for value in logged.values()
+    ):
+        return logged
+    raise PluginError(
+        f"`observe` of the augmentation {name!r} doesn't return what to log: a dict of tensors of "
+        "one value",
+        hint="It may be empty; report this to its authors.",
+    )
