@@ -67,6 +67,7 @@ Kind = Literal[
     "callback",
     "optimizer",
     "schedule",
+    "format",
 ]
 """What a component can be; `ganzoo.interfaces` says what the target of each is called with."""
 KINDS: tuple[Kind, ...] = get_args(Kind)

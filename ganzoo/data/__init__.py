@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ganzoo.data.array_files import read_array, write_array
 from ganzoo.data.convert import to_tensor, to_uint8
 from ganzoo.data.dataset_paths import cache_folder, data_cache, find_data, places
 from ganzoo.data.proposal import Proposal, Proposes, Scale, Sizing
@@ -31,8 +32,10 @@ __all__ = [
     "image_size",
     "isolated",
     "places",
+    "read_array",
     "replacing",
     "save_image",
     "to_tensor",
     "to_uint8",
+    "write_array",
 ]

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any
 
 from ganzoo.api import Chosen
-from ganzoo.errors import PluginError
-from ganzoo.interfaces import Field
+from ganzoo.data.formats import check_masks, checked_formats, with_masks
+from ganzoo.errors import GanzooError, PluginError
+from ganzoo.interfaces import Field, Format
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
 
 
-def fields_of(data: Chosen, given: Any) -> Mapping[str, Field]:
-    """Return the fields that a data component declares, after checking them.
+def fields_of(data: Chosen, given: Any) -> tuple[dict[str, Field], dict[str, Format]]:
+    """Return the fields that a data component declares, and their formats, after checking both.
 
     Args:
         data: the data component.
         given: the value of its `fields`.
 
+    Returns:
+        Fields and formats by name; with the masks that are made of `nodata`.
+
     Raises:
-        PluginError: when the value isn't a mapping of names to fields, when it is empty, or when an
-            field has a range of its own.
+        PluginError: when the value isn't a mapping of names to fields, when it is empty, or when a
+            field can't be as it is declared.
     """
     whole = isinstance(given, Mapping) and all(isinstance(one, Field) for one in given.values())
     if not whole or not given:
@@ -27,16 +35,16 @@ def fields_of(data: Chosen, given: Any) -> Mapping[str, Field]:
             f"the `fields` of {data.id} must be a dict of Field objects by name",
             hint=f"`ganzoo show {data.id}` names its plugin.",
         )
-    for name, field in given.items():
-        if field.range is not None:
-            raise PluginError(
-                f"{data.id} has values from {field.range[0]:g} to {field.range[1]:g} as {name!r}, "
-                "but ganzoo shows, saves and scores only the whole range of a file's type",
-                hint="Its `fields` must have no `range`, and its floats must be scaled to -1 to 1. "
-                f"`ganzoo show {data.id}` names its plugin.",
-            )
-    fields: Mapping[str, Field] = given
-    return fields
+    fields = with_masks(given)
+    try:
+        formats = checked_formats(fields)
+        check_masks(fields, formats)
+    except (ValueError, GanzooError) as error:
+        raise PluginError(
+            f"{data.id} declares a field that can't be used: {error}",
+            hint=f"`ganzoo show {data.id}` names its plugin.",
+        ) from error
+    return fields, formats
 
 
 def no_sample(made: Any, maker: object, names: Collection[str], data: str) -> PluginError:
@@ -57,3 +65,38 @@ def no_sample(made: Any, maker: object, names: Collection[str], data: str) -> Pl
         hint=f"A sample must have an array for each field: {', '.join(sorted(names))}. Report "
         "this to its authors.",
     )
+
+
+def check_arrays(
+    data: Chosen,
+    held: Mapping[str, np.ndarray],
+    count: int,
+    first: Mapping[str, Tensor],
+    to_tensor: Callable[[str, np.ndarray], Tensor],
+) -> None:
+    """Compare a source's `arrays` with its first sample; the conformance checks compare all.
+
+    Args:
+        data: the data component.
+        held: its arrays by field, one row a sample.
+        count: the number of samples.
+        first: the first sample's tensors.
+        to_tensor: converts the array of a field with a name.
+
+    Raises:
+        PluginError: when they don't contain it.
+    """
+    import torch
+
+    for name, expected in first.items():
+        rows = held.get(name)
+        if (
+            rows is None
+            or len(rows) != count
+            or not torch.equal(to_tensor(name, rows[0]), expected)
+        ):
+            raise PluginError(
+                f"{data.id} has `arrays` that don't contain what it returns as {name!r}",
+                hint="They need a row for each sample, equal to what `load` returns; report "
+                "this to its authors.",
+            )

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, get_args
 import numpy as np
 from PIL import Image
 
-from ganzoo.data.contact_sheet import grid, notice, scatter
-from ganzoo.data.convert import to_uint8
+from ganzoo.data.contact_sheet import grid, notice
+from ganzoo.data.formats import described
 from ganzoo.data.pipeline import PreparedData, open_data, unreadable
 from ganzoo.data.value_ranges import Span, dark, span_of_dark
 from ganzoo.errors import DataError, DataMissing, printable
@@ -190,7 +190,7 @@ def _times(shape: tuple[int, ...]) -> str:
 
 def _becomes(one: Field) -> str:
     """Return the format and shape of a field after augmentation, as text."""
-    words = f"{one.format.removeprefix('ganzoo/')} {_times(one.shape)}"
+    words = described(one)
     if one.classes:
         words += f", {one.classes} classes"
     return words if one.aligned else f"{words}, no pair with the others"
@@ -201,11 +201,13 @@ def contact_sheet(
 ) -> Image.Image | None:
     """Draw samples from all parts of a split after augmentation.
 
-    Images and label maps are drawn in one row per sample, and points in one scatter plot.
+    What is drawn sample by sample, such as images, is in one row per sample. Where there is nothing
+    of this sort, the first field of which many samples are drawn together, such as points, is
+    plotted.
 
     Args:
         data: the split.
-        rows: the largest number of samples with images or label maps.
+        rows: the largest number of samples in rows.
         caption: the text below them.
         broken: the errors of samples that can't be used, by index. At most `rows` of them are shown
             too, as a row with the error.
@@ -214,18 +216,27 @@ def contact_sheet(
         The picture, or None where there is nothing to be drawn.
     """
     broken = broken or {}
-    clouds = [name for name, one in data.fields.items() if one.format == "ganzoo/points"]
-    if any(one.format in {"ganzoo/image", "ganzoo/labels"} for one in data.fields.values()):
+    if _drawn(data):
         if len(broken) > rows:
             caption += f" · {rows} of {len(broken)} samples that can't be used"
         return grid(contact_sheet_rows(data, rows, broken), caption)
     usable = [int(index) for index in _spread(data, MOST_POINTS) if index not in broken]
-    if not clouds or not usable:
+    plotted = [name for name, one in data.formats.items() if one.shown == "together"]
+    if not plotted or not usable:
         return None
     samples = [data.sample(index) for index in usable]
-    return scatter(
-        {name: np.stack([one[name].numpy() for one in samples]) for name in clouds}, caption
-    )
+    its_format, its_field = data.formats[plotted[0]], data.fields[plotted[0]]
+    alike = [name for name in plotted if data.fields[name].format == its_field.format]
+    groups = {
+        name: np.stack([its_format.to_array(one[name], data.fields[name]) for one in samples])
+        for name in alike
+    }
+    return Image.fromarray(its_format.plot(groups, its_field, caption))
+
+
+def _drawn(data: PreparedData) -> list[str]:
+    """Names of the fields that are drawn sample by sample."""
+    return [name for name, one in data.formats.items() if one.shown == "each"]
 
 
 def _spread(data: PreparedData, most: int) -> np.ndarray:
@@ -252,40 +263,37 @@ def contact_sheet_rows(
         said = broken.get(index, "")
         if not said:
             try:
-                pictures = _pictures(data.sample(index), data.fields)
+                pictures = _pictures(data, index)
             except DataError as error:
                 said = printable(str(error))
             else:
                 table.append({name: _reduced(one, largest) for name, one in pictures.items()})
         if said:
-            drawn = [
-                name
-                for name, one in data.fields.items()
-                if one.format in {"ganzoo/image", "ganzoo/labels"}
-            ]
-            square = notice(said)
+            drawn, square = _drawn(data), notice(said)
             table.append(dict.fromkeys(drawn, np.full_like(square, 235)) | {drawn[0]: square})
     return table
 
 
-def _pictures(sample: Mapping[str, Tensor], fields: Mapping[str, Field]) -> dict[str, np.ndarray]:
-    found: dict[str, np.ndarray] = {}
-    for name, one in fields.items():
-        if one.format == "ganzoo/image":
-            found[name] = to_uint8(sample[name])
-        elif one.format == "ganzoo/labels":
-            found[name] = _coloured(sample[name].numpy(), one)
-    return found
+def _pictures(data: PreparedData, index: int) -> dict[str, np.ndarray]:
+    """The picture of each field of a sample that is drawn by itself."""
+    sample = data.sample(index)
+    return {name: picture_of(name, sample[name], sample, data) for name in _drawn(data)}
 
 
-def _coloured(labels: np.ndarray, labels_field: Field) -> np.ndarray:
-    """Draw classes in the colours of the field, or as grays if it has none."""
-    if labels_field.palette:
-        colours = np.array(labels_field.palette, np.uint8)
-        coloured: np.ndarray = colours[labels.clip(0, len(colours) - 1)]
-        return coloured
-    grays = labels * (255 // max(1, int(labels.max())))
-    return grays.clip(0, 255).astype(np.uint8)[:, :, None]
+def picture_of(
+    name: str, value: Tensor, sample: Mapping[str, Tensor], data: PreparedData
+) -> np.ndarray:
+    """Draw one value of a field, with its places without data made visible: H x W x 3 uint8.
+
+    Args:
+        name: the field.
+        value: its tensor, or one that a network made in its place.
+        sample: the sample that it belongs to, which has the mask.
+        data: whose fields and formats these are.
+    """
+    field, its_format = data.fields[name], data.formats[name]
+    mask = sample[field.mask].cpu().numpy() if field.mask in sample else None
+    return its_format.picture(its_format.to_array(value, field), field, mask)
 
 
 def _reduced(image: np.ndarray, largest: int) -> np.ndarray:

@@ -68,7 +68,7 @@ def image_info(path: Path | str) -> ImageInfo:
         DataError: when the file can't be read as one picture; the error names it.
     """
     path = Path(path)
-    with _opened(path) as image:
+    with opened(path) as image:
         bits = _bits(image, path)
         stored = image.size
         if image.format == "TIFF":  # image.size is after the rotation only in newer Pillow versions
@@ -112,7 +112,7 @@ def decode_image(path: Path | str, channels: Channels = "rgb") -> np.ndarray:
             file and the reason.
     """
     path = Path(path)
-    with _opened(path) as image:
+    with opened(path) as image:
         bits = _bits(image, path)
         image.load()
         pixels = _sixteen_bits(image, path) if bits == 16 else _eight_bits(image, path)
@@ -122,7 +122,7 @@ def decode_image(path: Path | str, channels: Channels = "rgb") -> np.ndarray:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def opened(path: Path) -> Iterator[Image.Image]:
     """Open one picture, and replace its errors by a DataError that names the file."""
     try:
         _check_not_empty(path)

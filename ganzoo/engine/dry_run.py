@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ganzoo.data.formats import format_of
 from ganzoo.data.rng import isolated
 from ganzoo.engine.build import Built, parts_of, with_numbers
 from ganzoo.engine.discriminator_answers import Answers
@@ -224,6 +225,6 @@ def _batch(plan: Plan, count: int, device: torch.device, dtype: torch.dtype) -> 
 
 
 def zeros(field: Field, count: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Return a batch of a field: integers for label maps and class indices, otherwise floats."""
-    whole = field.format in {"ganzoo/labels", "ganzoo/class"}
+    """Return a batch of a field: integers for indices, otherwise floats."""
+    whole = format_of(field).indices
     return torch.zeros((count, *field.shape), dtype=torch.int64 if whole else dtype, device=device)

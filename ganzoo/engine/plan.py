@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ganzoo.api import Chosen, NetOptions
-from ganzoo.errors import DataError, PluginError, RecipeError
+from ganzoo.data.formats import checked_formats
+from ganzoo.errors import DataError, GanzooError, PluginError, RecipeError
 from ganzoo.inference.weights_card import checked_io
 from ganzoo.interfaces import Field, NetIO, Task
 from ganzoo.plugin_system.suggestions import did_you_mean
@@ -61,6 +62,13 @@ def plan_networks(recipe: Recipe, fields: Mapping[str, Field]) -> Plan:
             f"{recipe.task.id} needs {', '.join(sorted(task.needs))}, but {recipe.data.id} has no "
             f"{', '.join(missing)}",
             hint=f"Its fields are: {', '.join(fields)}.",
+        )
+    masked = sorted(name for name in task.needs if fields[name].mask)
+    if masked and not task.honours_masks:
+        raise DataError(
+            f"the {masked[0]} of {recipe.data.id} has places without data (its mask is "
+            f"{fields[masked[0]].mask!r}), and {recipe.task.id} would learn from them",
+            hint="Use a task that honours masks, or data without a mask.",
         )
     apart = sorted(name for name in task.needs if not fields[name].aligned)
     if task.needs_aligned and apart:
@@ -208,7 +216,9 @@ def _fault(io: NetIO, table: str) -> str:
                 return f"{name!r} as a class index and doesn't say how many classes there are"
     try:
         checked_io(io)
-    except ValueError as error:
+        for fields in (io.inputs, io.outputs):
+            checked_formats(fields)
+    except (ValueError, GanzooError) as error:
         return f"what it must not: {error}"
     wrong = {
         "outputs for a discriminator, which returns logits": table == "discriminator"

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ganzoo.data.convert import to_uint8
+from ganzoo.data.formats import is_8_bit_image
 from ganzoo.data.pipeline import PreparedData
 
 MOST_IMAGES = 1000
@@ -82,7 +83,8 @@ def fit_controls(train: PreparedData, source: str, target: str) -> Controls:
     """
     channels = train.fields[target].shape[0]
     paired = train.fields[source].aligned and train.fields[target].aligned
-    coded = paired and train.fields[source].shape[0] == 3
+    pictures = is_8_bit_image(train.fields[source], train.formats[source])
+    coded = paired and pictures and train.fields[source].shape[0] == 3
     palette = np.array(train.fields[source].palette if coded else (), np.uint8).reshape(-1, 3)
     total = np.zeros(_height_width_channels(train.fields[target].shape))
     sums, counts = np.zeros((len(palette), channels)), np.zeros(len(palette))
@@ -108,7 +110,7 @@ def fit_controls(train: PreparedData, source: str, target: str) -> Controls:
         mean=np.rint(mean).astype(np.uint8),
         palette=palette,
         colours=np.rint(colours).astype(np.uint8),
-        identity=not paired,
+        identity=not paired and pictures,
     )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ganzoo.api import Mode, NetOptions
 from ganzoo.data.fingerprint import difference, identity_of
+from ganzoo.data.formats import is_8_bit_image
 from ganzoo.data.pipeline import PreparedData, open_for_evaluation
 from ganzoo.data.rng import isolated
 from ganzoo.errors import DataError, UsageError
@@ -20,7 +21,7 @@ from ganzoo.inference.find_weights import find_weights
 from ganzoo.inference.from_noise import Sampler, load_sampler
 from ganzoo.inference.report import Gallery, results_of, together
 from ganzoo.inference.scores import NETWORK, means, without_bounds
-from ganzoo.inference.scoring import Made, as_made, judge, judge_drawn, metrics_for
+from ganzoo.inference.scoring import Made, as_file, judge, judge_drawn, metrics_for
 from ganzoo.inference.trained_network import Trained, direction, draws, load_trained, task_of
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.inference.weights_file import read_card
@@ -106,8 +107,9 @@ def _contestants(
         inputs = {key: value for key, value in sample.items() if key != made_field}
         hint = "Use --device cpu, or data of smaller images (an [[augment]] that resizes)."
         with memory_for("a sample of this size", hint=hint, where=name):
-            made = as_made(trained(inputs, name), data.fields[made_field])
-            keep(name, made)
+            result = trained(inputs, name)
+            made = data.formats[made_field].to_array(result, data.fields[made_field])
+            keep(name, as_file(made, made_field, sample, data))
             return {NETWORK: made, **(fitted.images(sample) if fitted else {})}
 
     return make
@@ -259,7 +261,8 @@ def _evaluate_weights(
     if draws(task_of(card), card.role, data.fields):
         card, sampler = load_sampler(weights, mode=mode, device=device)
         used = sampler.mode
-        gallery = Gallery(folder, MOST_PICTURES)
+        made = sampler.field
+        gallery = Gallery(folder, data.formats[made], data.fields[made], MOST_PICTURES)
         judgement = judge_drawn(
             data, sampler, metrics, seed=seed, limit=limit, keep=gallery.add, done=done
         )
@@ -267,7 +270,8 @@ def _evaluate_weights(
         card, trained = load_trained(weights, mode=mode, seed=seed, device=device)
         used = trained.mode
         fitted = _fit_controls(recipe, card, data, trained.fields, notes)
-        gallery = Gallery(folder)
+        made = trained.fields[1]
+        gallery = Gallery(folder, data.formats[made], data.fields[made])
         make = _contestants(trained, data, fitted, gallery.add)
         judgement = judge(data, make, metrics, fields=trained.fields, limit=limit, done=done)
     gallery.finish()
@@ -294,11 +298,14 @@ def _fit_controls(
     fields: tuple[str, str],
     notes: list[str],
 ) -> baselines.Controls | None:
-    """The controls; None where the fields aren't images.
+    """The controls; None for what isn't an 8-bit image, and without the training data.
 
-    Also without the training data, which is said: those held out may be there without them.
+    That is said, since those held out may be there without the training data.
     """
-    if any(data.fields[name].format != "ganzoo/image" for name in fields):
+    made, made_format = data.fields[fields[1]], data.formats[fields[1]]
+    if made.mask or not is_8_bit_image(made, made_format):
+        if made_format.pixels:
+            notes.append("No controls: they are made for 8-bit images without a mask.")
         return None
     try:
         train = trained_data(recipe, card, "train")

@@ -14,28 +14,18 @@ import numpy as np
 from torch import Tensor
 from torch.nn import functional
 
-from ganzoo.data.convert import to_tensor, to_uint8
-from ganzoo.data.read_image import Channels, decode_image
-from ganzoo.data.write_image import save_image
-from ganzoo.errors import DataError, DivergedError, EnvironmentFault, error_text
-from ganzoo.files import replacing
+from ganzoo.data.convert import to_tensor
+from ganzoo.data.formats import split_no_data, with_no_data
+from ganzoo.errors import DataError, DivergedError
+from ganzoo.inference.card_formats import card_formats
 from ganzoo.inference.trained_network import Trained
 from ganzoo.inference.weights_card import WeightsCard, source_of
-from ganzoo.interfaces import Field
+from ganzoo.interfaces import Field, Format
 from ganzoo.process.memory import memory_for
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-PICTURE_CHANNELS: dict[int, Channels] = {1: "gray", 3: "rgb", 4: "rgba"}
-"""How pictures of so many channels are read."""
-
-ARRAY = ".npy"
-"""NumPy's file of one array, for channel counts that no picture has: H x W x C."""
-
-FLOAT_LIMIT = 1 + 1e-4
-"""Floats of an array may be as large: what was rounded on the way counts as 1."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +67,8 @@ def make_all(
         DivergedError: what the network makes isn't finite. Those before have been saved, and
             threads have ended.
     """
-    field = card.fields[trained.fields[0]]
+    (taken, made), formats = trained.fields, card_formats(card)
+    field, reads = card.fields[taken], formats[taken]
     note = {
         **source_of(card, weights),
         "mode": trained.mode,
@@ -86,31 +77,29 @@ def make_all(
     }
     if size is not None:
         note["size"] = size
-    watch = _SizeWatch(field)
+    note |= _unit(card.fields[made])
+    watch = _SizeWatch(field) if reads.pixels else None
     with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "save") as saver:
 
         def read(job: Job) -> Future[np.ndarray]:
-            return reader.submit(read_image, job.source, field.shape[0])
+            return reader.submit(reads.read, job.source, field)
 
         def save(job: Job, reading: Future[np.ndarray]) -> Future[None]:
             try:
                 with _memory_for(job, "reading it"):
                     array = reading.result()
-                if job is jobs[0]:
+                if job is jobs[0] and reads.pixels:
                     _note_pairs(jobs, field, *array.shape[:2])
-                height, width = array.shape[:2]
-                with _memory_for(job, f"an image of {width} x {height} pixels"):
-                    image = to_tensor(array, field)
-                    if size is None:
-                        watch.look(job, height, width)
-                    else:
-                        image = brought_to(image, size, coded=bool(field.palette))
-                    made = _run(trained, image, job)
+                with _memory_for(job, _size_of(array, reads)):
+                    inputs = _inputs(array, taken, card, formats, size)
+                    if size is None and watch is not None:
+                        watch.look(job, *array.shape[:2])
+                    result = _run(trained, inputs, job, formats[made], card.fields[made])
             except DataError as error:
                 refused: Future[None] = Future()
                 refused.set_exception(error)
                 return refused
-            return saver.submit(_save, made, job.output, note)
+            return saver.submit(formats[made].write, result, job.output, card.fields[made], note)
 
         read_ones = one_behind((job, read(job)) for job in jobs)
         for job, saving in one_behind((job, save(job, reading)) for job, reading in read_ones):
@@ -141,9 +130,60 @@ def _memory_for(job: Job, what: str) -> AbstractContextManager[None]:
     return memory_for(what, where=str(job.source), hint=hint)
 
 
-def _run(trained: Trained, image: Tensor, job: Job) -> np.ndarray:
+def _inputs(
+    array: np.ndarray,
+    taken: str,
+    card: WeightsCard,
+    formats: Mapping[str, Format],
+    size: int | None,
+) -> dict[str, Tensor]:
+    """What a file gives a network: its field, and its mask if the field has a value for "no data".
+
+    Args:
+        array: what the file holds.
+        taken: its field.
+        card: of the weights.
+        formats: of the card's fields.
+        size: see `make_all`.
+    """
+    arrays = split_no_data({taken: array}, {taken: card.fields[taken]})
+    inputs = {
+        name: to_tensor(one, card.fields[name], formats[name]) for name, one in arrays.items()
+    }
+    if size is None:
+        return inputs
+    return {
+        name: brought_to(one, size, coded=_is_coded(card.fields[name], one))
+        for name, one in inputs.items()
+    }
+
+
+def _size_of(array: np.ndarray, its_format: Format) -> str:
+    if its_format.pixels:
+        return f"an image of {array.shape[1]} x {array.shape[0]} pixels"
+    return f"an input of {' x '.join(map(str, array.shape))} values"
+
+
+def _unit(field: Field) -> dict[str, Any]:
+    """What the values in a file mean, for its note; nothing where they use the whole type."""
+    if field.range is None:
+        return {}
+    return {"range": list(field.range), "unit": field.unit}
+
+
+def _is_coded(field: Field, tensor: Tensor) -> bool:
+    """Whether values stand for classes, of which none is mixed from two others."""
+    return bool(field.palette) or not tensor.is_floating_point()
+
+
+def _run(
+    trained: Trained, inputs: Mapping[str, Tensor], job: Job, its_format: Format, field: Field
+) -> np.ndarray:
+    """What the network makes of a file; without data where the file had none."""
     try:
-        return to_uint8(trained({trained.fields[0]: image}, job.source.stem))
+        made = its_format.to_array(trained(inputs, job.source.stem), field)
+        mask = inputs[field.mask].numpy() if field.mask in inputs else None
+        return with_no_data(made, field, mask)
     except DivergedError as error:
         error.where = str(job.source)
         if trained.precision != "fp32":
@@ -155,15 +195,18 @@ def brought_to(image: Tensor, size: int, *, coded: bool = False) -> Tensor:
     """An image whose longer side has `size` pixels, in its own proportions.
 
     Args:
-        image: C x H x W.
+        image: C x H x W, or H x W.
         size: at least 1.
-        coded: the colours stand for classes: none is mixed from two.
+        coded: the values stand for classes: none is mixed from two.
     """
+    if image.ndim == 2:
+        return brought_to(image[None], size, coded=coded)[0]
     height, width = image.shape[-2:]
     scale = size / max(height, width)
     shape = max(1, round(height * scale)), max(1, round(width * scale))
     if coded:
-        return functional.interpolate(image[None], shape, mode="nearest-exact")[0]
+        values = image if image.is_floating_point() else image.double()
+        return functional.interpolate(values[None], shape, mode="nearest-exact")[0].to(image.dtype)
     return functional.interpolate(image[None], shape, mode="bilinear", antialias=True)[0]
 
 
@@ -171,7 +214,7 @@ class _SizeWatch:
     """Says once when an image is far from the size that the network was trained at."""
 
     def __init__(self, field: Field) -> None:
-        self.trained = field.shape[1:]
+        self.trained = field.shape[-2:]
         self.said = False
 
     def look(self, job: Job, height: int, width: int) -> None:
@@ -192,65 +235,8 @@ class _SizeWatch:
         )
 
 
-def read_image(path: Path, channels: int) -> np.ndarray:
-    """Read a file with the number of channels that a network takes.
-
-    Returns:
-        H x W x C: uint8 or uint16 from a picture, and also floats in [-1, 1] from a `.npy` file.
-
-    Raises:
-        DataError: naming the file, when it can't be read or hasn't so many channels.
-    """
-    if path.suffix.lower() == ARRAY:
-        return _read_array(path, channels)
-    if channels not in PICTURE_CHANNELS:
-        raise DataError(
-            f"the network takes {channels} channels; pictures have 1, 3 or 4, so give it {ARRAY} "
-            f"files of H x W x {channels}",
-            where=str(path),
-        )
-    return decode_image(path, PICTURE_CHANNELS[channels])
-
-
-def _read_array(path: Path, channels: int) -> np.ndarray:
-    try:
-        # Mapped first: a header that promises more than the file holds is noticed before memory
-        # is asked for.
-        mapped: Any = np.load(path, mmap_mode="r", allow_pickle=False)
-    # What a forged header leads to may be anything: RecursionError, SyntaxError, MemoryError.
-    except Exception as error:
-        reason = error_text(error, kind=False)
-        raise DataError(f"can't read this array: {reason}", where=str(path)) from error
-    if not isinstance(mapped, np.ndarray):
-        raise DataError(
-            "can't read this array: it is an archive of several arrays", where=str(path)
-        )
-    array = np.array(mapped)
-    if array.ndim != 3 or array.shape[2] != channels or not array.size:
-        shape = " x ".join(map(str, array.shape)) or "a single number"
-        raise DataError(f"must be H x W x {channels}, but it is {shape}", where=str(path))
-    if array.dtype.kind == "f" and (np.abs(array) > FLOAT_LIMIT).any():
-        low, high = array.min(), array.max()
-        raise DataError(
-            f"floats must lie between -1 and 1, but these go from {low:g} to {high:g}",
-            where=str(path),
-        )
-    return array
-
-
-def _save(array: np.ndarray, path: Path, note: Mapping[str, Any]) -> None:
-    if path.suffix.lower() != ARRAY:
-        save_image(array, path, note=note)
-        return
-    try:
-        with replacing(path) as temporary, temporary.open("wb") as file:
-            np.save(file, array, allow_pickle=False)
-    except OSError as error:
-        raise EnvironmentFault(f"can't write this array: {error}", where=str(path)) from error
-
-
 def _note_pairs(jobs: Sequence[Job], field: Field, height: int, width: int) -> None:
-    _, trained_height, trained_width = field.shape
+    trained_height, trained_width = field.shape[-2:]
     if width == 2 * height and trained_width == trained_height:
         log.warning(
             "%s is twice as wide as high, like a file that holds a pair side by side; all of it is"

@@ -16,7 +16,14 @@ from ganzoo.data.rng import seed_for
 from ganzoo.errors import PluginError, UsageError
 from ganzoo.inference.modes import inference_mode
 from ganzoo.inference.precision import computing_in
-from ganzoo.inference.trained_network import as_given, draws, load_network, predicted, served
+from ganzoo.inference.trained_network import (
+    as_given,
+    as_result,
+    draws,
+    load_network,
+    predicted,
+    served,
+)
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.interfaces import NetIO
 from ganzoo.nn.device_and_precision import Precision
@@ -120,7 +127,7 @@ class Sampler:
                         where=self.role,
                         hint="It uses the statistics of each single sample; use the mode running.",
                     ) from error
-            yield made.float().cpu()
+            yield as_result(made)
 
 
 def load_sampler(

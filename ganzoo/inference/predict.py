@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ganzoo.api import Mode
-from ganzoo.data.read_image import IMAGE_SUFFIXES
 from ganzoo.errors import DataError, UsageError
 from ganzoo.files import remove_leftovers
-from ganzoo.inference.file_pipeline import ARRAY, PICTURE_CHANNELS, Job, make_all
+from ganzoo.inference.card_formats import card_formats
+from ganzoo.inference.file_pipeline import Job, make_all
 from ganzoo.inference.find_weights import find_weights
 from ganzoo.inference.trained_network import (
     direction,
@@ -24,9 +24,6 @@ from ganzoo.inference.trained_network import (
 )
 from ganzoo.inference.weights_file import read_card
 
-SUFFIXES = IMAGE_SUFFIXES | {ARRAY}
-
-
 Unread = Callable[[Path, str], None]
 """Told of what can't be looked at, and why."""
 
@@ -35,6 +32,7 @@ def plan(
     inputs: Sequence[Path],
     out: Path,
     *,
+    suffixes: Sequence[str],
     overwrite: bool = False,
     ending: str = ".png",
     unread: Unread = lambda *_: None,
@@ -49,6 +47,7 @@ def plan(
     Args:
         inputs: files and folders.
         out: see above.
+        suffixes: in lower case, of the files that are taken as inputs.
         overwrite: let results replace what exists.
         ending: of the results.
         unread: told of each folder that can't be looked into; the others are read.
@@ -57,7 +56,8 @@ def plan(
         UsageError: an input doesn't exist, nothing is found, two results would have one name, a
             result would replace an input, or one that exists without `overwrite`.
     """
-    if len(inputs) == 1 and inputs[0].is_file() and out.suffix.lower() in SUFFIXES:
+    known = {*suffixes, ending}
+    if len(inputs) == 1 and inputs[0].is_file() and out.suffix.lower() in known:
         if out.suffix.lower() != ending:
             raise UsageError(
                 f"results are written as {ending[1:]} files: give it a name that ends in {ending}",
@@ -65,15 +65,17 @@ def plan(
             )
         jobs = [Job(inputs[0], out)]
     else:
-        jobs = _into_folder(inputs, out, ending, unread)
+        jobs = _into_folder(inputs, out, ending, suffixes, unread)
     _check_free(jobs, overwrite=overwrite)
     return jobs
 
 
-def _into_folder(inputs: Sequence[Path], out: Path, ending: str, unread: Unread) -> list[Job]:
-    if not out.is_dir() and (out.exists() or out.suffix.lower() in SUFFIXES):
+def _into_folder(
+    inputs: Sequence[Path], out: Path, ending: str, suffixes: Sequence[str], unread: Unread
+) -> list[Job]:
+    if not out.is_dir() and (out.exists() or out.suffix.lower() in {*suffixes, ending}):
         raise UsageError(
-            "the results of several images need a folder, but this is the name of a file",
+            "the results of several files need a folder, but this is the name of a file",
             where=str(out),
             hint=f"Give a folder: -o {shlex.quote(str(out.with_suffix('')))}",
         )
@@ -83,12 +85,12 @@ def _into_folder(inputs: Sequence[Path], out: Path, ending: str, unread: Unread)
         refused.append(path)
         unread(path, reason)
 
-    found = [pair for path in inputs for pair in _images(path, out, told)]
+    found = [pair for path in inputs for pair in _files(path, out, suffixes, told)]
     if not found and not refused:
         raise UsageError(
-            "no images found",
+            "no files found that the network takes",
             where=", ".join(map(str, inputs)),
-            hint=f"Files are taken for images by their ending: {' '.join(sorted(SUFFIXES))}.",
+            hint=f"Files are taken by their ending: {' '.join(sorted(suffixes))}.",
         )
     unique = {source.resolve(): (source, kept) for source, kept in found}  # a file named twice
     stems = Counter(kept.with_suffix("") for _, kept in unique.values())
@@ -107,7 +109,9 @@ def _into_folder(inputs: Sequence[Path], out: Path, ending: str, unread: Unread)
     return jobs
 
 
-def _images(path: Path, out: Path, unread: Unread) -> Iterable[tuple[Path, Path]]:
+def _files(
+    path: Path, out: Path, suffixes: Sequence[str], unread: Unread
+) -> Iterable[tuple[Path, Path]]:
     """(file, the part of its path that is kept); earlier results in `out` are left out."""
     try:
         if path.is_file():
@@ -121,7 +125,7 @@ def _images(path: Path, out: Path, unread: Unread) -> Iterable[tuple[Path, Path]
     return [
         (file, file.relative_to(path))
         for file in sorted(_visible(path, unread))
-        if file.suffix.lower() in SUFFIXES
+        if file.suffix.lower() in suffixes
         and file.is_file()
         and earlier not in file.resolve().parents
     ]
@@ -202,11 +206,12 @@ def predict(
             EnvironmentFault when a result can't be written or the device has no memory for it.
     """
     path = find_weights(run_or_weights, role, ema=ema)
-    ending = _ending(path)
+    suffixes, ending = _endings(path, size)
     failed: list[dict[str, str]] = []
     jobs = plan(
         inputs,
         out,
+        suffixes=suffixes,
         overwrite=overwrite,
         ending=ending,
         unread=lambda path, reason: failed.append({"input": str(path), "reason": reason}),
@@ -235,19 +240,24 @@ def predict(
     }
 
 
-def _ending(path: Path) -> str:
-    """What results are called, by the card alone.
+def _endings(path: Path, size: int | None) -> tuple[Sequence[str], str]:
+    """Suffixes of what is taken, and that of the results, by the card alone.
 
     Raises:
-        UsageError: the network takes no files.
-        DataError: it takes something else than images, or makes it.
+        UsageError: the network takes no files, or `size` is for something without pixels.
+        DataError: it takes what no file holds, or makes it.
     """
     card = read_card(path)
     task = task_of(card)
     refuse_drawing(card, task, path)
-    for verb, name in zip(("takes", "makes"), served(task, card.role), strict=True):
-        if card.fields[name].format != "ganzoo/image":
+    formats = card_formats(card)
+    taken, made = served(task, card.role)
+    for verb, name in (("takes", taken), ("makes", made)):
+        if not formats[name].suffixes:
             raise DataError(
-                f"its network {verb} {card.fields[name].format}, not images", where=str(path)
+                f"its network {verb} {card.fields[name].format}, which has no files",
+                where=str(path),
             )
-    return ".png" if card.fields[name].shape[0] in PICTURE_CHANNELS else ARRAY
+    if size is not None and not formats[taken].pixels:
+        raise UsageError(f"--size is for images, not for {card.fields[taken].format}")
+    return formats[taken].suffixes, formats[made].suffix(card.fields[made])

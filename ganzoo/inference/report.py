@@ -10,48 +10,56 @@ from typing import Any
 import numpy as np
 
 from ganzoo.api import Chosen
-from ganzoo.data.write_image import save_image
-from ganzoo.files import remove_leftovers, replacing
+from ganzoo.data.array_files import write_array
+from ganzoo.files import remove_leftovers
 from ganzoo.inference import baselines
 from ganzoo.inference.scores import BOUNDS, NETWORK, Judgement, means, without_bounds
 from ganzoo.inference.scoring import Made
 from ganzoo.inference.trained_network import draws
-from ganzoo.interfaces import Field
+from ganzoo.interfaces import Field, Format
 
 
 class Gallery:
-    """What a network made, as files of one folder: a PNG an image, `samples.npy` of all else.
+    """What a network made, as files of one folder: one a sample, or `samples.npy`.
 
     Args:
         folder: earlier results in it go.
-        pictures: images that are kept at most; None: all.
+        its_format: the format of what is made. If samples are shown together, such as points, all
+            are in one array.
+        field: what is made.
+        pictures: files of single samples that are kept at most; None: all.
     """
 
-    def __init__(self, folder: Path, pictures: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, its_format: Format, field: Field, pictures: int | None = None
+    ) -> None:
         self.folder = folder
+        self.format = its_format
+        self.field = field
         self.pictures = pictures
         self.rows: list[np.ndarray] = []
         self.files: set[Path] = set()
 
     def add(self, name: str, made: Made) -> None:
         """Keep one."""
-        if made.dtype != np.uint8:
+        if self.format.shown == "together" or not self.format.suffixes:
             self.rows.append(made)
         elif self.pictures is None or len(self.files) < self.pictures:
-            path = self.folder / f"{name}.png"
-            save_image(made, path)
+            path = self.folder / f"{name}{self.format.suffix(self.field)}"
+            self.format.write(made, path, self.field)
             self.files.add(path)
 
     def finish(self) -> None:
         """Write what goes into one file, and drop files of an earlier evaluation."""
         if self.rows:
             path = self.folder / "samples.npy"
-            with replacing(path) as temporary, temporary.open("wb") as file:
-                np.save(file, np.stack(self.rows))
+            write_array(np.stack(self.rows), path)
             self.files.add(path)
         remove_leftovers(self.folder, self.folder.parent)
-        for stale in {*self.folder.glob("*.png"), *self.folder.glob("*.npy")} - self.files:
-            stale.unlink()
+        own = {self.format.suffix(self.field)} if self.format.suffixes else set()
+        for stale in {one for end in {".png", ".npy", *own} for one in self.folder.glob(f"*{end}")}:
+            if stale not in self.files:
+                stale.unlink()
 
 
 def results_of(judgement: Judgement, metrics: Sequence[Chosen]) -> dict[str, Any]:

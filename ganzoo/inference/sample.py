@@ -12,17 +12,19 @@ import torch
 from torch import Tensor
 
 from ganzoo.api import Mode
-from ganzoo.data.contact_sheet import block, grid, scatter
-from ganzoo.data.convert import to_uint8
+from ganzoo.data.array_files import write_array
+from ganzoo.data.contact_sheet import block, grid
+from ganzoo.data.formats import described, is_8_bit_image
 from ganzoo.data.write_image import save_image
-from ganzoo.errors import EnvironmentFault, UsageError
-from ganzoo.files import replacing
+from ganzoo.errors import UsageError
 from ganzoo.inference import nearest_neighbours as near
+from ganzoo.inference.card_formats import card_formats
 from ganzoo.inference.evaluate import run_recipe, trained_data
 from ganzoo.inference.find_weights import find_weights
 from ganzoo.inference.from_noise import LABEL, STEPS, Sampler, load_sampler, walk
 from ganzoo.inference.scoring import finite
 from ganzoo.inference.weights_card import WeightsCard, source_of
+from ganzoo.interfaces import Field, Format
 from ganzoo.process.memory import memory_for
 from ganzoo.run_files import RESOLVED
 
@@ -38,7 +40,8 @@ class _Output:
 
     path: Path
     form: Literal["picture", "array", "folder"]
-    format: str
+    field: Field
+    format: Format
 
     def file(self, name: str) -> Path:
         return self.path / name if self.form == "folder" else self.path
@@ -103,7 +106,7 @@ def sample(
         raise UsageError(
             "--neighbours and --interpolate make different pictures: use only one of them"
         )
-    run = _run_of(path, output.format) if neighbours else None
+    run = _run_of(path, output) if neighbours else None
     _check_free(output, count, overwrite=overwrite)
     hint = "Make fewer at once: lower -n, with another --seed for more."
     with memory_for(f"making {count} samples at once", hint=hint):
@@ -111,7 +114,7 @@ def sample(
         if label is not None:
             _set_label(drawn, label, sampler, path)
         made = finite(torch.cat(list(sampler(drawn, seed))))
-        shown = to_uint8(made) if output.format == "ganzoo/image" else made.numpy()
+        shown = np.stack([output.format.to_array(one, output.field) for one in made])
     labels = drawn[LABEL].tolist() if LABEL in drawn else None
     note = {
         **source_of(card, path),
@@ -141,25 +144,22 @@ def sample(
 
 
 def _output(out: Path, card: WeightsCard, field: str) -> _Output:
-    field_format = card.fields[field].format
+    its_format = card_formats(card)[field]
     forms: dict[str, Literal["picture", "array"]] = {".png": "picture", ".npy": "array"}
     suffix = out.suffix.lower()
-    output = _Output(out, forms.get(suffix, "folder"), field_format)
-    if field_format not in ("ganzoo/image", "ganzoo/points"):
+    output = _Output(out, forms.get(suffix, "folder"), card.fields[field], its_format)
+    if its_format.shown == "never":
+        raise UsageError(f"its network makes {card.fields[field].format}, which can't be shown")
+    if output.form == "folder" and its_format.shown == "each" and not its_format.suffixes:
         raise UsageError(
-            f"its network makes {field_format}, but only images and points can be shown"
+            f"{card.fields[field].format} has no files",
+            where=str(out),
+            hint="Give the output a name that ends in .png or .npy.",
         )
     if output.form == "folder" and suffix and not out.is_dir():
         raise UsageError(
             f"samples are written as .png, .npy, or into a folder: {suffix} isn't known",
             where=str(out),
-        )
-    channels = card.fields[field].shape[0]
-    if field_format == "ganzoo/image" and output.form != "array" and channels not in (1, 3, 4):
-        raise UsageError(
-            f"its images have {channels} channels, but pictures have 1, 3 or 4",
-            where=str(out),
-            hint="Give the output a name that ends in .npy.",
         )
     return output
 
@@ -176,8 +176,9 @@ def _check_free(output: _Output, count: int, *, overwrite: bool) -> None:
     files = [output.path]
     if output.form == "folder":
         names = ["samples.npy", "scatter.png"]
-        if output.format == "ganzoo/image":
-            names = ["grid.png", *(f"{index:06d}.png" for index in range(count))]
+        if output.format.shown == "each":
+            ending = output.format.suffix(output.field)
+            names = ["grid.png", *(f"{index:06d}{ending}" for index in range(count))]
         files = [output.path / name for name in names]
     there = [file for file in files if file.exists()]
     if there and not overwrite:
@@ -188,14 +189,15 @@ def _check_free(output: _Output, count: int, *, overwrite: bool) -> None:
         )
 
 
-def _run_of(path: Path, field_format: str) -> Path:
+def _run_of(path: Path, output: _Output) -> Path:
     """The run directory that weights lie in, for images' neighbours.
 
     Raises:
-        UsageError: there's none, or these are no images.
+        UsageError: there's none, or these are no 8-bit images.
     """
-    if field_format != "ganzoo/image":
-        raise UsageError(f"--neighbours works for images, not for {field_format}", where=str(path))
+    if not is_8_bit_image(output.field, output.format):
+        what = described(output.field)
+        raise UsageError(f"--neighbours works for 8-bit images, not for {what}", where=str(path))
     for folder in path.resolve().parents:
         if (folder / RESOLVED).is_file():
             return folder
@@ -277,24 +279,21 @@ def _write(
     columns: int | None,
     found: _Found | None,
 ) -> None:
-    if output.form == "array" or (output.form == "folder" and output.format == "ganzoo/points"):
-        path = output.file("samples.npy")
-        try:
-            with replacing(path) as temporary, temporary.open("wb") as file:
-                np.save(file, shown)
-        except OSError as error:
-            raise EnvironmentFault(f"can't write this array: {error}", where=str(path)) from error
+    together = output.format.shown == "together"
+    if output.form == "array" or (output.form == "folder" and together):
+        write_array(shown, output.file("samples.npy"))
     if output.form == "array":
         return
-    if output.format == "ganzoo/points":
-        picture = np.asarray(scatter(_clouds(shown, labels), caption))
+    if together:
+        picture = output.format.plot(_clouds(shown, labels), output.field, caption)
         save_image(picture, output.file("scatter.png"), note=note)
         return
     if output.form == "folder":
         for index, image in enumerate(shown):
             own = {**note, "index": index, "label": None if labels is None else labels[index]}
-            save_image(image, output.path / f"{index:06d}.png", note=own)
-    picture = block(list(shown), columns)
+            path = output.path / f"{index:06d}{output.format.suffix(output.field)}"
+            output.format.write(image, path, output.field, own)
+    picture = block([output.format.picture(one, output.field) for one in shown], columns)
     if found is not None:
         picture = _beside(shown, found, caption)
     save_image(picture, output.file("grid.png"), note=note)

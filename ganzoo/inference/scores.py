@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ganzoo.api import Chosen
-from ganzoo.errors import PluginError
-from ganzoo.interfaces import Metric, Score
+from ganzoo.errors import DataError, PluginError
+from ganzoo.interfaces import Field, Metric, Score
 
 BOUNDS = ("ceiling", "floor")
 """A metric's values `ceiling_NAME` and `floor_NAME` are shown beside NAME, as controls."""
@@ -80,13 +80,19 @@ def scores_of(metric: str, given: Any) -> dict[str, Score]:
     return scores
 
 
-def built(metrics: Sequence[Chosen]) -> list[Metric]:
-    """Build metrics.
+def built(metrics: Sequence[Chosen], fields: Mapping[str, Field], made: Field) -> list[Metric]:
+    """Build metrics, and tell them what they are going to judge.
+
+    Args:
+        metrics: the metrics.
+        fields: of the batches, by name; with `source` and `target` where a network has them.
+        made: what is generated.
 
     Raises:
         PluginError: one of them lacks what a metric must have.
+        DataError: one of them can't judge this.
     """
-    made: list[Metric] = []
+    ready: list[Metric] = []
     for chosen in metrics:
         metric = chosen.build()
         missing = [
@@ -97,8 +103,13 @@ def built(metrics: Sequence[Chosen]) -> list[Metric]:
                 f"{chosen.id} builds a {type(metric).__name__} without `{missing[0]}`",
                 hint=f"It is not a metric. `ganzoo show {chosen.id}` names its plugin.",
             )
-        made.append(metric)
-    return made
+        prepare = getattr(metric, "prepare", None)
+        if prepare is not None:
+            prepare(fields, made)
+        elif made.mask:
+            raise DataError("it has no `prepare`, so that it would judge places without data")
+        ready.append(metric)
+    return ready
 
 
 def without_bounds(scores: Mapping[str, Score]) -> dict[str, Score]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ganzoo.api import Chosen
-from ganzoo.data.convert import to_tensor, to_uint8
+from ganzoo.data.formats import with_no_data
 from ganzoo.data.pipeline import PreparedData, collate
 from ganzoo.errors import DataError, DivergedError
 from ganzoo.inference.from_noise import CHUNK, Sampler
@@ -19,7 +19,7 @@ from ganzoo.interfaces import Field, Metric, Shape
 from ganzoo.recipe import Recipe
 
 Made = np.ndarray
-"""What was made of or for one sample: an image H x W x C uint8, or points of float32."""
+"""What was made of or for one sample, as files hold it: see `Format.to_array`."""
 Make = Callable[[Mapping[str, Tensor], str], Mapping[str, Made]]
 """From a sample and its name to what each contestant makes of it."""
 
@@ -44,15 +44,19 @@ def _fitting(
     metrics: Sequence[Chosen],
     there: Collection[str],
     judgement: Judgement,
+    fields: Mapping[str, Field],
+    made: Field,
     why: str,
     lack: str = "the data have no field",
 ) -> list[Chosen]:
-    """The metrics whose fields are all there; of the others it is said why they're left out.
+    """The metrics that can judge this; of the others it is said why they're left out.
 
     Args:
         metrics: all of them.
-        there: names of the fields.
+        there: names of the fields that metrics may read.
         judgement: whose notes say it.
+        fields: of the batches, see `built`.
+        made: what is generated.
         why: the reason where it is the target alone that is missing.
         lack: the beginning of the reason where others are.
     """
@@ -63,6 +67,13 @@ def _fitting(
         if missing:
             lacks = f"{lack} {', '.join(missing)}"
             left_out.setdefault(why if missing == ["target"] else lacks, []).append(metric.id)
+            continue
+        try:
+            target = metric.load()
+            if made.mask or not isinstance(target, type) or hasattr(target, "prepare"):
+                built([metric], fields, made)
+        except DataError as error:
+            left_out.setdefault(error.message, []).append(metric.id)
         else:
             fitting.append(metric)
     for reason, ids in left_out.items():
@@ -85,8 +96,7 @@ def judge(
     Args:
         data: the samples, in the order of their names. Of fields that aren't aligned, each item
             of what goes in is taken once, under its own name.
-        make: gives what each contestant makes; an image is put into metrics as its 8-bit file is
-            read.
+        make: gives what each contestant makes; it is put into metrics as its file is read.
         metrics: those whose fields the data lack are left out, which is said; so are those that
             compare with a target which isn't the sample's own.
         fields: what went in, and what should come out; metrics see them as source and target.
@@ -102,7 +112,9 @@ def judge(
     if not aligned:
         there.remove("target")
     why = f"the {fields[1]} of a sample doesn't belong to its {fields[0]}"
-    usable = _fitting(metrics, there, judgement, why)
+    known = {**data.fields, "source": data.fields[fields[0]], "target": data.fields[fields[1]]}
+    its_field, its_format = data.fields[fields[1]], data.formats[fields[1]]
+    usable = _fitting(metrics, there, judgement, known, its_field, why)
     judges: dict[str, list[Metric]] = {}
     # by name as text (1, 10, 100, 2): an order of the files, not of the data component, so that
     # figures which compare neighbours can be computed from the saved files alone
@@ -111,12 +123,12 @@ def judge(
     for count, index in enumerate(order, 1):
         name = names[index]
         sample = data.sample(index)
-        batch = {key: _on_grid(value, data.fields[key])[None] for key, value in sample.items()}
+        batch = {key: as_in_files(value[None], key, data) for key, value in sample.items()}
         batch |= {"source": batch[fields[0]], "target": batch[fields[1]]}
         for contestant, made in make(sample, name).items():
             if contestant not in judges:
-                judges[contestant] = built(usable)
-            shown = _as_tensor(made)[None]
+                judges[contestant] = built(usable, known, its_field)
+            shown = its_format.to_tensors([made], its_field)
             for instance in judges[contestant]:
                 _update(instance, batch, shown, name)
         judgement.names.append(name)
@@ -162,17 +174,24 @@ def judge_drawn(
     made_field = data.fields[sampler.field]
     there = {sampler.field, *sampler.draw(1, seed)} - {"target"}
     why = "generated samples have no target"
+    if made_field.mask:
+        judgement.notes.append(
+            f"All metrics are left out: generated samples have no {made_field.mask!r}, which says "
+            "where there are data."
+        )
+        metrics = ()
     usable = _fitting(
-        metrics, there, judgement, why, "no drawn input and no generated sample is called"
+        *(metrics, there, judgement, data.fields, made_field, why),
+        "no drawn input and no generated sample is called",
     )
-    judges = built(usable)
+    judges = built(usable, data.fields, made_field)
     wants = [_wanted(judge, data, limit) for judge in judges]
     count = max(wants, default=min(len(data), limit or len(data)))
     real_wanted = any(sampler.field in judge.needs for judge in judges)
     drawn, start = sampler.draw(count, seed), 0
     shape: Shape = ()
     for chunk in sampler(drawn, seed):
-        generated = _on_grid(finite(chunk), made_field)
+        generated = as_in_files(finite(chunk), sampler.field, data)
         stop, shape = start + len(generated), tuple(generated.shape[1:])
         batch = {name: value[start:stop] for name, value in drawn.items()}
         if real_wanted:
@@ -183,13 +202,13 @@ def judge_drawn(
         for index, one in enumerate(generated, start):
             name = f"{index:06d}"
             judgement.names.append(name)
-            keep(name, as_made(one, made_field))
+            keep(name, data.formats[sampler.field].to_array(one, made_field))
         start = stop
         done(stop, count)
     judgement.score(NETWORK, usable, judges)
     beside = [metric for metric in usable if not metric.load().needs - set(data.fields)]
     if control and beside:
-        judges = built(beside)
+        judges = built(beside, data.fields, made_field)
         wants = [_wanted(judge, data, limit) for judge in judges]
         for chunk_of in _chunks(min(len(data), max(wants))):
             batch = _samples(data, sampler.field, shape, chunk_of)
@@ -248,7 +267,9 @@ def _samples(
                 where=data.name(index),
                 hint='Set `on = "always"` in the [[augment]] table of the resize.',
             )
-        samples.append({name: _on_grid(value, data.fields[name]) for name, value in sample.items()})
+        samples.append(
+            {name: as_in_files(value[None], name, data)[0] for name, value in sample.items()}
+        )
     return collate(samples)
 
 
@@ -274,23 +295,24 @@ def _update(metric: Metric, batch: Mapping[str, Tensor], made: Tensor, name: str
         raise
 
 
-def _on_grid(value: Tensor, its_field: Field) -> Tensor:
-    """An image, or several, on the 8-bit grid; all else as it is."""
-    if its_field.format != "ganzoo/image":
-        return value
-    return _from_levels(to_uint8(value))
+def as_in_files(values: Tensor, name: str, data: PreparedData) -> Tensor:
+    """Values of a field, N x ..., as they are after they have been written to files and read."""
+    its_format, its_field = data.formats[name], data.fields[name]
+    if its_format.indices:
+        return values
+    arrays = [its_format.to_array(one, its_field) for one in values]
+    return its_format.to_tensors(arrays, its_field)
 
 
-def _from_levels(levels: np.ndarray) -> Tensor:
-    if levels.ndim == 3:
-        return to_tensor(levels, Field(levels.shape, "ganzoo/image"))
-    return torch.stack([_from_levels(one) for one in levels])
+def as_file(made: Made, name: str, sample: Mapping[str, Tensor], data: PreparedData) -> Made:
+    """What was made in the place of a field, with its value for "no data" where there are none.
 
-
-def as_made(made: Tensor, its_field: Field) -> Made:
-    """What a network gave for one sample, as files hold it."""
-    return to_uint8(made) if its_field.format == "ganzoo/image" else made.numpy()
-
-
-def _as_tensor(made: Made) -> Tensor:
-    return _from_levels(made) if made.dtype == np.uint8 else torch.from_numpy(made)
+    Args:
+        made: as `Format.to_array` returns it.
+        name: the field.
+        sample: the sample without a batch axis, which has the mask.
+        data: whose field it is.
+    """
+    field = data.fields[name]
+    mask = sample[field.mask].numpy() if field.mask in sample else None
+    return with_no_data(made, field, mask)

@@ -15,6 +15,7 @@ from torch.nn import functional
 from ganzoo.api import Chosen, Mode
 from ganzoo.data.rng import seed_for
 from ganzoo.errors import DataError, PluginError, UsageError
+from ganzoo.inference.card_formats import card_formats
 from ganzoo.inference.modes import inference_mode
 from ganzoo.inference.older_cards import INPUT, OUTPUT
 from ganzoo.inference.precision import PRECISIONS, computing_in, lower_weights
@@ -62,8 +63,8 @@ class Trained:
                 depends on neither the other samples nor their order.
 
         Returns:
-            In float32 on the CPU. An image is C' x H' x W'; H' and W' are H and W times the
-            network's scale.
+            On the CPU, in float32 or int64. An image is C' x H' x W'; H' and W' are H and W times
+            the network's scale.
 
         Raises:
             UsageError: the task wants a field that `inputs` lacks.
@@ -75,7 +76,7 @@ class Trained:
         ):
             net = any_size(self.net, self.size_multiple)
             output = predicted(self.task, self.role, net, given)
-        return output[0].float().cpu()
+        return as_result(output)[0]
 
 
 class _Inputs(dict[str, Tensor]):
@@ -107,6 +108,11 @@ def predicted(
             "to its authors.",
         )
     return output
+
+
+def as_result(output: Tensor) -> Tensor:
+    """What a network made, on the CPU: floats as float32, and indices as they are."""
+    return (output.float() if output.is_floating_point() else output).cpu()
 
 
 def as_given(value: Tensor, net: nn.Module) -> Tensor:
@@ -241,10 +247,11 @@ def load_network(
     card, state = load_weights(path)
     task = task_of(card)
     place = pick_device(device)
-    made = card.fields[served(task, card.role)[1]]
-    # Pictures are put on the 8-bit grid, which is about as coarse as 16-bit floats; points are
-    # kept as they come out, and bf16 has three digits.
-    used = pick_precision(precision, place, auto=None if made.format == "ganzoo/image" else "fp32")
+    made = served(task, card.role)[1]
+    # The 8-bit grid is about as coarse as 16-bit floats. All else is kept as it comes out, and
+    # bf16 has three digits.
+    coarse = card_formats(card)[made].dtype(card.fields[made]) == "uint8"
+    used = pick_precision(precision, place, auto=None if coarse else "fp32")
     net = build_network(card, state, where=str(path)).to(place)
     lower_weights(net, used)
     return card, task, net, used

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import field
@@ -39,7 +40,7 @@ names, see `ganzoo.inference.older_cards`."""
 NAMED_FROM = 3
 """The first format in which inputs and outputs have names."""
 
-_AXES = {"ganzoo/image": 3, "ganzoo/labels": 2, "ganzoo/points": 1, "ganzoo/class": 0}
+_ID = re.compile(r"[a-z][a-z0-9_]*/[a-z0-9][a-z0-9_.-]*")
 _NAME = re.compile(r"([A-Za-z0-9_][A-Za-z0-9._-]*)?")
 _SHOWN = 5
 """Faults of a card that are named."""
@@ -72,19 +73,17 @@ def checked_io(io: NetIO) -> NetIO:
 
 def _checked_field(one: Field) -> Field:
     _positive(one.shape, "the sizes of its shape")
-    axes = _AXES.get(one.format)
-    if axes is None:
-        message = f"the format must be one of {', '.join(_AXES)}, but it is {one.format[:80]!r}"
-        raise ValueError(message)
-    if len(one.shape) != axes:
-        message = f"the shape of {one.format} has {axes} axes, but this one has {len(one.shape)}"
+    if not _ID.fullmatch(one.format):
+        message = f"the format must be an id such as ganzoo/image, but it is {one.format[:80]!r}"
         raise ValueError(message)
     if one.classes < 0:
         message = f"classes must be at least 0, but it is {one.classes}"
         raise ValueError(message)
-    if one.range is not None:
-        message = f"range must be absent, but it is {one.range}"
+    if one.range is not None and not all(map(math.isfinite, one.range)):
+        message = f"range must be finite, but it is {one.range}"
         raise ValueError(message)
+    if one.mask:
+        _checked_name(one.mask)
     return one
 
 
@@ -112,7 +111,7 @@ class Inference(TypedDict):
 @dataclass(
     frozen=True,
     kw_only=True,
-    config=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False),
+    config=ConfigDict(strict=True, extra="forbid"),
 )
 class WeightsCard:
     """Everything that is needed to use a weights file, and where it came from.

@@ -14,12 +14,14 @@ What a component's target is called with:
 | callback | `target(options) -> object with ganzoo_* run hooks` |
 | optimizer | `target(options, parameters: list[nn.Parameter]) -> torch.optim.Optimizer` |
 | schedule | `target(options, clock: Clock, epochs: int) -> float`, a factor of the learning rate |
+| format | `target(options) -> Format` |
 """
 
 from __future__ import annotations
 
 from ganzoo.interfaces.data import AdaptiveDiffAugment, Augment, DataSource, DiffAugment
 from ganzoo.interfaces.fields import Field, Shape, Split
+from ganzoo.interfaces.formats import Format
 from ganzoo.interfaces.losses import KnownValue, Loss, LossInputs
 from ganzoo.interfaces.metrics import Metric, Score
 from ganzoo.interfaces.network_io import NetIO, refuse_classes
@@ -42,6 +44,7 @@ __all__ = [
     "Discriminator",
     "DiscriminatorOutput",
     "Field",
+    "Format",
     "Generator",
     "KnownValue",
     "Loss",

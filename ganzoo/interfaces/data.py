@@ -36,8 +36,10 @@ class DataSource(Protocol):
     def __len__(self) -> int: ...
 
     def load(self, index: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
-        """Sample `index`: images as H x W x C uint8, uint16 or float32 (already in [-1, 1]),
-        labels as H x W integers, points as D float32, a class as a 0-d integer.
+        """Sample `index`, as arrays in the fields' units: images as H x W x C of 8 or 16 bits or
+        float32, labels as H x W integers, points as D float32, a class as a 0-d integer.
+
+        Floats of an image without a range are in [-1, 1] already.
 
         A sample that draws nothing from `rng` must depend on `index` alone as long as the run
         lasts: training keeps it from one epoch to the next (`train.cache`). Drawing is calling

@@ -18,7 +18,8 @@ class LossInputs:
     """All that a loss may look at in one player's turn.
 
     Args:
-        real, fake: N x C x H x W in [-1, 1], or N x D points, as the data's `Field` says.
+        real, fake: N x C x H x W in [-1, 1], or N x D points, as the data's `Field` says. Where
+            there are no data, a task has given both the same value (`Task.honours_masks`).
         clock: for lazy intervals and annealed weights.
         real_output: None in the generator's turn unless the loss has `real_in_generator_turn`,
             and where the recipe has no discriminator.

@@ -19,7 +19,7 @@ class Score:
 
 
 class Metric(Protocol):
-    """Judges generated images or points against the data.
+    """Judges generated samples against the data.
 
     Attributes:
         needs: names of the fields it reads from a batch. One that reads `target` is left out where
@@ -29,21 +29,28 @@ class Metric(Protocol):
     Optional attributes: `samples: int`, how many it wants of a network that draws its inputs (as
     many as the split has, unless it says); `headline(scores) -> str`, a sentence for the end of a
     run; `better`, of the class: which way each value is better, `{"l1": "lower"}`: `lower`,
-    `higher`, or what it should be near, `near 1`.
+    `higher`, or what it should be near, `near 1`; `prepare(fields, made)`, called once before the
+    first `update` with the `Field` of each part of a batch by name (`source` and `target` too,
+    where a network has them) and of what is generated. From these a metric knows units, ranges and
+    masks, and may set `protocol`. If it raises a `DataError`, the metric is left out, and the
+    message says why. A metric without `prepare` is left out where what is generated has a mask.
     """
 
     needs: frozenset[str]
     protocol: str
 
     def update(self, batch: Mapping[str, Tensor], generated: Tensor) -> None:
-        """Take a batch in; images are on the 8-bit grid of [-1, 1], on the CPU.
+        """Take a batch in, on the CPU.
+
+        Its values are those that files hold: images of 8 bits are on the 8-bit grid of [-1, 1]. A
+        value x of a field with a range is low + (x + 1) / 2 * (high - low) in its unit.
 
         Args:
-            batch: a sample's fields; `source` and `target` are what the network got and should
-                have made, whatever the data call them. Of a network that draws its inputs
-                (`Task.draw`): what it drew, beside samples of the data that have nothing to do
-                with what was generated.
-            generated: N x C x H x W, or N x D points.
+            batch: a sample's fields, masks among them; `source` and `target` are what the network
+                got and should have made, whatever the data call them. Of a network that draws its
+                inputs (`Task.draw`): what it drew, beside samples of the data that have nothing to
+                do with what was generated.
+            generated: N x C x H x W images, N x D points, or what the field's format says.
         """
         ...
 

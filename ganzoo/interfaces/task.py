@@ -38,6 +38,9 @@ class Task(ABC):
     `ganzoo predict` does."""
     needs_aligned: ClassVar[bool] = False
     """Whether the fields in `needs` must belong together: unpaired data are then refused."""
+    honours_masks: ClassVar[bool] = False
+    """Whether `step` keeps places without data (`Field.mask`) out of its terms, for example by
+    `ganzoo.nn.fill_no_data`. Otherwise data with masks in the fields of `needs` are refused."""
     optional: ClassVar[frozenset[str]] = frozenset()
     """Roles that a recipe may set to "none": then not in `nets`, and their player doesn't exist."""
     clock: Clock
@@ -70,7 +73,9 @@ class Task(ABC):
     ) -> dict[str, Tensor]:
         """What to show for a batch, by caption, in the order of the sample grid's columns.
 
-        Images N x C x H x W in [-1, 1]; or points N x 2, which are drawn in one picture.
+        Each is a batch of one of the data's fields, such as images N x C x H x W in [-1, 1]: of the
+        last field that its caption names, or else of what the task makes. Points are drawn in one
+        picture.
         """
 
     @classmethod

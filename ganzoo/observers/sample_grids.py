@@ -13,31 +13,29 @@ import torch
 from torch import Tensor
 
 from ganzoo.api import NetOptions
-from ganzoo.data.contact_sheet import block, grid, scatter
-from ganzoo.data.convert import to_uint8
+from ganzoo.data.contact_sheet import block, grid
+from ganzoo.data.inspect import picture_of
 from ganzoo.data.pipeline import PreparedData, collate, open_data
 from ganzoo.data.rng import isolated
 from ganzoo.data.write_image import save_image
 from ganzoo.errors import PluginError
 from ganzoo.inference.modes import inference_mode
-from ganzoo.inference.trained_network import any_size, draws
+from ganzoo.inference.trained_network import any_size, as_result, draws
 from ganzoo.observers.base import Observer
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from ganzoo.engine.run_view import Run
 
-MOST_POINTS = 1000
-"""The largest number of points of each cloud in a scatter plot."""
+MOST_TOGETHER = 1000
+"""The largest number of samples of each group, such as points, that are drawn in one picture."""
 
 
 class SampleGrids(Observer):
     """Write `samples/step_N.png` with samples of the `val` split.
 
-    Images are shown in one row per sample, with a column for each caption of the task. For networks
-    that draw random inputs, there is a block of images for each caption. Points are shown in one
-    scatter plot.
+    Samples such as images are shown in one row each, with a column for each caption of the task.
+    For networks that draw random inputs, there is a block of them for each caption. Samples such as
+    points are shown together in one plot.
     """
 
     def __init__(self) -> None:
@@ -57,36 +55,48 @@ class SampleGrids(Observer):
                 caption += f" · STAND-IN DATA {self.data.chosen.id}"
             picture = _picture(run, self.data, caption)
         path = run.path / "samples" / f"step_{trainer.steps:09d}.png"
-        save_image(np.asarray(picture), path, caption=caption)
+        save_image(picture, path, caption=caption)
         return [path]
 
 
-def _picture(run: Run, data: PreparedData, caption: str) -> Image.Image:
+def _picture(run: Run, data: PreparedData, caption: str) -> np.ndarray:
     recipe = run.recipe
     serves = recipe.task.load().serves
     count = min(recipe.watch.sample_count, len(data))
-    if all(data.fields[made].format == "ganzoo/points" for _, made in serves.values()):
-        shown = _shown(run, data, range(min(MOST_POINTS, len(data))))
-        return scatter(
-            {name: _points(run, name, value) for name, value in shown.items()},
+    if all(data.formats[made].shown == "together" for _, made in serves.values()):
+        _, shown = _shown(run, data, range(min(MOST_TOGETHER, len(data))))
+        first = next(iter(serves.values()))[1]
+        return data.formats[first].plot(
+            {name: _arrays(run, data, name, value) for name, value in shown.items()},
+            data.fields[first],
             caption,
             behind=[name for name in shown if name in data.fields],
         )
     if any(draws(recipe.task, role, data.fields) for role in serves):
-        shown = _shown(run, data, range(count))
-        blocks = {_in_words(n, data): block(_images(run, n, v)) for n, v in shown.items()}
-        return grid([blocks], caption)
+        batch, shown = _shown(run, data, range(count))
+        blocks = {
+            _titled(name, value, run, data): block(_pictures(run, data, name, value, batch))
+            for name, value in shown.items()
+        }
+        return np.asarray(grid([blocks], caption))
     table = []
     for index in range(count):  # images of the split may differ in size
-        shown = _shown(run, data, range(index, index + 1))
-        table.append({_in_words(n, data): _images(run, n, v)[0] for n, v in shown.items()})
-    return grid(table, caption)
+        batch, shown = _shown(run, data, range(index, index + 1))
+        table.append(
+            {
+                _titled(name, value, run, data): _pictures(run, data, name, value, batch)[0]
+                for name, value in shown.items()
+            }
+        )
+    return np.asarray(grid(table, caption))
 
 
-def _shown(run: Run, data: PreparedData, indices: range) -> dict[str, Tensor]:
-    """Return the task's tensors for some samples, by caption.
+def _shown(
+    run: Run, data: PreparedData, indices: range
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return some samples as a batch, and the task's tensors for them by caption.
 
-    Their random numbers depend only on the index of the first sample.
+    The random numbers of the latter depend only on the index of the first sample.
     """
     trainer = run.trainer
     batch = trainer.session.move(collate([data.sample(index) for index in indices]))
@@ -109,13 +119,33 @@ def _shown(run: Run, data: PreparedData, indices: range) -> dict[str, Tensor]:
                 hint="its `sample` must return a dict of tensors by caption; report this to its "
                 "authors",
             )
-    return {name: value.float().cpu() for name, value in shown.items()}
+    return batch, {name: as_result(value) for name, value in shown.items()}
 
 
 def _in_words(caption: str, data: PreparedData) -> str:
     """Return a caption with the user's names of the fields, such as `cats to dogs`."""
     called = {name: one.called for name, one in data.fields.items() if one.called}
     return re.sub(r"\w+", lambda word: called.get(word[0], word[0]), caption)
+
+
+def _titled(caption: str, value: Tensor, run: Run, data: PreparedData) -> str:
+    """Return a caption in the user's words, with the range and the unit that a picture shows."""
+    field = data.fields[_field_of(caption, value, run, data)]
+    words = _in_words(caption, data)
+    if field.range is None:
+        return words
+    return f"{words}: {field.range[0]:g} to {field.range[1]:g} {field.unit}".rstrip()
+
+
+def _field_of(caption: str, value: Tensor, run: Run, data: PreparedData) -> str:
+    """Return the field that a caption of the task is about.
+
+    It is the last field that the caption names, such as `target` of `source to target`, and that
+    has as many axes; otherwise the one that the task's first network makes.
+    """
+    words = [word for word in re.findall(r"\w+", caption) if word in data.fields]
+    named = [name for name in words if len(data.fields[name].shape) == value.ndim - 1]
+    return named[-1] if named else next(iter(run.trainer.task.serves.values()))[1]
 
 
 def _one_by_one(net: Callable[..., Any]) -> Callable[..., Any]:
@@ -131,20 +161,31 @@ def _one_by_one(net: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _images(run: Run, name: str, value: Tensor) -> list[Any]:
-    _require(run, name, value, 4, "not N x C x H x W")
-    return list(to_uint8(value))
+def _pictures(
+    run: Run, data: PreparedData, caption: str, value: Tensor, batch: Mapping[str, Tensor]
+) -> list[np.ndarray]:
+    name = _required(run, data, caption, value)
+    samples = ({key: one[index] for key, one in batch.items()} for index in range(len(value)))
+    return [picture_of(name, one, sample, data) for one, sample in zip(value, samples, strict=True)]
 
 
-def _points(run: Run, name: str, value: Tensor) -> Any:
-    _require(run, name, value, 2, "not points, N x D")
-    return value.numpy()
+def _arrays(run: Run, data: PreparedData, caption: str, value: Tensor) -> np.ndarray:
+    name = _required(run, data, caption, value)
+    return np.stack([data.formats[name].to_array(one, data.fields[name]) for one in value])
 
 
-def _require(run: Run, name: str, value: Tensor, axes: int, what: str) -> None:
-    if value.ndim != axes:
+def _required(run: Run, data: PreparedData, caption: str, value: Tensor) -> str:
+    """Return the field that a value is about, which must have as many axes.
+
+    Raises:
+        PluginError: it has others.
+    """
+    name = _field_of(caption, value, run, data)
+    if value.ndim != len(data.fields[name].shape) + 1:
         shape = " x ".join(map(str, value.shape))
         raise PluginError(
-            f"{run.recipe.task.id} shows {shape} as {name!r}, which is {what}",
-            hint="its `sample` must return images or points; report this to its authors",
+            f"{run.recipe.task.id} shows {shape} as {caption!r}, which is no batch of "
+            f"{data.fields[name].format}",
+            hint="its `sample` must return tensors as the fields say; report this to its authors",
         )
+    return name

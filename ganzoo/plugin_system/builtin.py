@@ -13,6 +13,38 @@ def _options() -> Any:
     return builtin_options
 
 
+@component("format")
+def image() -> Target:
+    """Images of 8 or 16 bits or float32, with any number of channels."""
+    from ganzoo.formats.image import ImageFormat
+
+    return ImageFormat
+
+
+@component("format")
+def labels() -> Target:
+    """Maps of class indices, with a palette."""
+    from ganzoo.formats.labels import LabelsFormat
+
+    return LabelsFormat
+
+
+@component("format")
+def points() -> Target:
+    """Points and noise: vectors of float32."""
+    from ganzoo.formats.points import PointsFormat
+
+    return PointsFormat
+
+
+@component("format", name="class")
+def class_index() -> Target:
+    """One class index for each sample."""
+    from ganzoo.formats.classes import ClassFormat
+
+    return ClassFormat
+
+
 @component("metric")
 def l1() -> Target:
     """Mean absolute difference of 8-bit images, in units of half their range."""

@@ -1,0 +1,164 @@
+"""The formats of fields, as components, and what the fields of a sample say of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ganzoo.errors import PluginError
+from ganzoo.interfaces import Field, Format
+
+
+def format_of(field: Field) -> Format:
+    """Build the format that a field names.
+
+    Resolve it once for many samples: the registry is asked, and the component is imported.
+
+    Raises:
+        PluginError: its plugin builds something else.
+        GanzooError: there is no such format, or its plugin is missing (exit code 3 or 4).
+    """
+    from ganzoo.plugin_system import registry
+
+    built: Any = registry.current().choose("format", field.format).build()
+    if not isinstance(built, Format):
+        raise PluginError(
+            f"{field.format} builds a {type(built).__name__}, not a ganzoo.interfaces.Format",
+            hint=f"`ganzoo show {field.format}` names its plugin.",
+        )
+    return built
+
+
+def checked_formats(fields: Mapping[str, Field]) -> dict[str, Format]:
+    """Build the formats of all fields, and check that these can be as they are declared.
+
+    Raises:
+        ValueError: a field can't be as it is declared; the message begins with its name.
+        GanzooError: as `format_of`.
+    """
+    made: dict[str, Format] = {}
+    formats: dict[str, Format] = {}
+    for name, field in fields.items():
+        if field.format not in made:
+            made[field.format] = format_of(field)
+        try:
+            made[field.format].check(field)
+        except ValueError as error:
+            message = f"{name}: {error}"
+            raise ValueError(message) from error
+        formats[name] = made[field.format]
+    return formats
+
+
+def check_masks(fields: Mapping[str, Field], formats: Mapping[str, Format]) -> None:
+    """Check that the fields of a sample have the masks that they name.
+
+    Raises:
+        ValueError: one hasn't; the message begins with its name.
+    """
+    for name, field in fields.items():
+        _check_mask(name, field, fields, formats)
+
+
+def _check_mask(
+    name: str, field: Field, fields: Mapping[str, Field], formats: Mapping[str, Format]
+) -> None:
+    if field.nodata is not None and not field.mask:
+        message = f"{name}: nodata needs a mask: the name of the field that is 0 where it stands"
+        raise ValueError(message)
+    if not field.mask:
+        return
+    mask = fields.get(field.mask)
+    if mask is None or not formats[field.mask].indices or mask.mask or field.mask == name:
+        message = (
+            f"{name}: mask must name a field of class indices without a mask of its own, such as "
+            f"one of ganzoo/labels, but it is {field.mask!r}"
+        )
+        raise ValueError(message)
+    if mask.shape != field.shape[len(field.shape) - len(mask.shape) :]:
+        message = (
+            f"{name}: its mask {field.mask!r} is {list(mask.shape)}, which doesn't fit "
+            f"{list(field.shape)}"
+        )
+        raise ValueError(message)
+
+
+def with_masks(fields: Mapping[str, Field]) -> dict[str, Field]:
+    """The fields, and those masks that are made of `nodata` because the data don't have them.
+
+    A mask that isn't among the fields has the last two axes of its field, those of its pixels.
+    """
+    known = dict(fields)
+    for field in fields.values():
+        if field.nodata is not None and field.mask and field.mask not in known:
+            known[field.mask] = Field(
+                field.shape[-2:], "ganzoo/labels", classes=2, aligned=field.aligned
+            )
+    return known
+
+
+def split_no_data(
+    sample: Mapping[str, np.ndarray], fields: Mapping[str, Field]
+) -> dict[str, np.ndarray]:
+    """Replace the values that stand for "no data", and make the masks that are missing.
+
+    Networks see the lower end of the range in their place, so that no augmentation mixes a value
+    such as -9999, or NaN, with its neighbours.
+
+    Args:
+        sample: arrays by field. Of several channels, a pixel has no data if one of them has none.
+        fields: what they are.
+    """
+    split = dict(sample)
+    for name, field in fields.items():
+        if field.nodata is None:
+            continue
+        array = np.asarray(sample[name])
+        absent = np.isnan(array) if np.isnan(field.nodata) else array == field.nodata
+        pixels = absent.any(2) if absent.ndim == 3 else absent
+        before = split.get(field.mask)
+        there = ~pixels if before is None else (np.asarray(before) != 0) & ~pixels
+        split[field.mask] = there.astype(np.uint8)
+        low = field.range[0] if field.range else _lowest(array.dtype)
+        split[name] = np.where(absent, np.asarray(low, array.dtype), array)
+    return split
+
+
+def _lowest(dtype: np.dtype) -> float:
+    return -1.0 if dtype.kind == "f" else float(np.iinfo(dtype).min)
+
+
+def with_no_data(array: np.ndarray, field: Field, mask: np.ndarray | None) -> np.ndarray:
+    """The array with the field's `nodata` where the mask is 0, as files hold it.
+
+    Args:
+        array: as `Format.to_array` returns it.
+        field: what it is.
+        mask: H x W; None, or a mask of another size: nothing is known of it.
+    """
+    if field.nodata is None or mask is None or mask.shape != array.shape[: mask.ndim]:
+        return array
+    absent = (mask == 0).reshape(mask.shape + (1,) * (array.ndim - mask.ndim))
+    return np.where(absent, np.asarray(field.nodata, array.dtype), array)
+
+
+def is_8_bit_image(field: Field, its_format: Format) -> bool:
+    """Whether arrays of a field are pictures as they are: H x W x C, 0 to 255."""
+    pixels = its_format.pixels and not its_format.indices
+    return pixels and its_format.dtype(field) == "uint8" and field.range is None
+
+
+def described(field: Field) -> str:
+    """What a field is, in words: `image 1 x 8 x 8 from -1000 to 2000 HU`."""
+    words = field.format.removeprefix("ganzoo/")
+    shape = " x ".join(map(str, field.shape)) or "one number"
+    words = f"{words} {shape}"
+    if field.dtype:
+        words += f" {field.dtype}"
+    if field.range is not None:
+        words += f" from {field.range[0]:g} to {field.range[1]:g}"
+    if field.unit:
+        words += f" {field.unit}"
+    return words

@@ -1,0 +1,1 @@
+"""The core's formats: image, labels, points and class, and what they have in common."""
