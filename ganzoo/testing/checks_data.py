@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ganzoo.data.convert import to_tensor
+from ganzoo.data.formats import format_of, split_no_data
 from ganzoo.data.rng import drawn, generator_for
 from ganzoo.errors import DataError, DataMissing, GanzooError
 from ganzoo.interfaces import DataSource, Field, Split
@@ -16,7 +17,6 @@ from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, requi
 
 Sample = Mapping[str, np.ndarray]
 
-_FORMATS = ("ganzoo/image", "ganzoo/labels", "ganzoo/points", "ganzoo/class")
 _CLASSES_OF = 256
 """Samples whose classes are looked at, at most."""
 
@@ -59,14 +59,16 @@ def check_data_fields(subject: Subject) -> None:
 
 
 def _fits(what: str, array: Any, field: Field, *, shape: bool) -> None:
-    require(field.format in _FORMATS, f"{what} is of the unknown format {field.format!r}")
+    its_format = format_of(field)
     require(
-        isinstance(array, np.ndarray) or (field.format == "ganzoo/class" and np.ndim(array) == 0),
+        isinstance(array, np.ndarray) or (not field.shape and np.ndim(array) == 0),
         f"{what} is a {type(array).__name__}, not an array",
     )
     array = np.asarray(array)
+    if field.nodata is not None:
+        array = split_no_data({what: array}, {what: field})[what]
     try:
-        tensor = to_tensor(array, field)
+        tensor = to_tensor(array, field, its_format)
     except DataError as error:
         message = f"{what}: {error.message}"
         raise CheckFailed(message) from error
@@ -78,17 +80,17 @@ def _fits(what: str, array: Any, field: Field, *, shape: bool) -> None:
         )
     if array.dtype.kind == "f":
         require(np.isfinite(array).all(), f"{what} has values that aren't finite")
-        require(
-            field.format != "ganzoo/points" or array.dtype == np.float32,
-            f"{what} is {array.dtype}: points are float32",
-        )
-    if field.format == "ganzoo/image" and array.dtype.kind == "f":
         require(array.dtype == np.float32, f"{what} is {array.dtype}: floats are float32")
-        slack = 2e-6
-        require(
-            -1 - slack <= array.min() and array.max() <= 1 + slack,
-            f"{what} has values from {array.min():.4g} to {array.max():.4g}, not from -1 to 1",
-        )
+        limits = field.range or ((-1, 1) if its_format.pixels else None)
+        if limits is not None:
+            slack = 1e-6 * (limits[1] - limits[0])
+            require(
+                limits[0] - slack <= array.min() and array.max() <= limits[1] + slack,
+                f"{what} has values from {array.min():.4g} to {array.max():.4g}, not from "
+                f"{limits[0]:g} to {limits[1]:g}",
+            )
+    elif field.dtype:
+        require(array.dtype == field.dtype, f"{what} is {array.dtype}, not {field.dtype}")
 
 
 @check("data")
@@ -96,7 +98,9 @@ def check_data_classes(subject: Subject) -> None:
     """A field of classes says how many there are, and no sample has another one."""
     source = opened(subject)
     counted = {
-        n: one for n, one in source.fields.items() if one.format == "ganzoo/class" or one.classes
+        name: one
+        for name, one in source.fields.items()
+        if one.classes or (format_of(one).indices and not one.shape)
     }
     if not counted:
         raise NotApplicable("no field of it has classes")

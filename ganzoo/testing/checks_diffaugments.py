@@ -327,7 +327,8 @@ def check_diffaugment_in_a_run(subject: Subject) -> None:
 
 
 def _judges_images(recipe: Recipe) -> bool:
-    plan = plan_networks(recipe, open_data(recipe, "train").fields)
+    data = open_data(recipe, "train")
+    plan, formats = plan_networks(recipe, data.fields), data.formats
     return any(plan.task.roles[role] == "discriminator" for role in plan.chosen) and any(
-        plan.fields[name].format == "ganzoo/image" for name in plan.task.needs
+        formats[name].pixels and not formats[name].indices for name in plan.task.needs
     )

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from ganzoo.api import Chosen
-from ganzoo.data.convert import to_tensor, to_uint8
-from ganzoo.data.pipeline import collate, open_data
+from ganzoo.data.pipeline import PreparedData, collate, open_data
 from ganzoo.data.rng import isolated
-from ganzoo.interfaces import DataSource, Field, Score
+from ganzoo.inference.scores import built
+from ganzoo.inference.scoring import as_in_files
+from ganzoo.interfaces import DataSource, Field, Format, Metric, Score
 from ganzoo.recipe.model import Recipe
 from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
 from ganzoo.testing.networks import generators
@@ -94,7 +95,7 @@ def check_metric_leaves_images(subject: Subject) -> None:
     )
     batch, made = collate(material.rows), torch.stack(material.noise)
     before = {"generated": made.clone(), **{name: one.clone() for name, one in batch.items()}}
-    material.metric.build().update(batch, made)
+    material.build().update(batch, made)
     other = changed(before, {"generated": made, **batch})
     require(not other, f"update() changes {other}, which other metrics are given too")
 
@@ -120,11 +121,19 @@ class _Material:
         metric: with its options, as the data propose it if they do.
         rows: samples of the data.
         made: the field that a network makes.
+        fields: of the data.
+        its_format: the format of what a network makes.
     """
 
     metric: Chosen
     rows: Rows
     made: str
+    fields: Mapping[str, Field]
+    its_format: Format
+
+    def build(self) -> Metric:
+        """A new one, which knows what it judges."""
+        return built([self.metric], self.fields, self.fields[self.made])[0]
 
     @property
     def perfect(self) -> list[Tensor]:
@@ -133,17 +142,13 @@ class _Material:
 
     @property
     def noise(self) -> list[Tensor]:
-        """Even noise for images; for points, far from where these lie."""
+        """Even noise where there is a range, such as that of images; else far from the data."""
         draw = np.random.Generator(np.random.PCG64(0))
-        made = []
-        for own in self.perfect:
-            if own.ndim == 3:
-                channels, height, width = own.shape
-                pixels = draw.integers(256, size=(height, width, channels), dtype=np.uint8)
-                made.append(_image(pixels))
-            else:
-                made.append(torch.from_numpy(draw.uniform(20, 30, own.shape)).float())
-        return made
+        field, bounded = self.fields[self.made], self.its_format.shown != "together"
+        low, high = (-1, 1) if bounded else (20, 30)
+        noise = [torch.from_numpy(draw.uniform(low, high, own.shape)) for own in self.perfect]
+        arrays = [self.its_format.to_array(one.float(), field) for one in noise]
+        return list(self.its_format.to_tensors(arrays, field))
 
 
 def _material(subject: Subject) -> _Material:
@@ -161,16 +166,20 @@ def _material(subject: Subject) -> _Material:
     def proposes(recipe: Recipe) -> bool:
         return _proposed(subject, open_data(recipe, "train").source) is not None
 
-    def makes(wanted: str) -> Callable[[Recipe], bool]:
+    def makes(shown: str) -> Callable[[Recipe], bool]:
         def fits(recipe: Recipe) -> bool:
-            fields = open_data(recipe, "train").fields
-            made = _made(recipe, fields)
-            return needs <= fields.keys() and made is not None and fields[made].format == wanted
+            data = open_data(recipe, "train")
+            made = _made(recipe, data)
+            return (
+                needs <= data.fields.keys()
+                and made is not None
+                and data.formats[made].shown == shown
+            )
 
         return fits
 
     refused: list[Exception] = []
-    for fits in (proposes, makes("ganzoo/image"), makes("ganzoo/points")):
+    for fits in (proposes, makes("each"), makes("together")):
         try:
             recipe = tiny_host(subject, put, fits)
         except NotApplicable:
@@ -178,19 +187,22 @@ def _material(subject: Subject) -> _Material:
         data = open_data(recipe, "val")
         count = min(len(data), _IMAGES)
         rows = [
-            {name: _on_grid(value, data.fields[name]) for name, value in data.sample(index).items()}
+            {
+                name: as_in_files(one[None], name, data)[0]
+                for name, one in data.sample(index).items()
+            }
             for index in range(count)
         ]
-        made = _made(recipe, data.fields)
+        made = _made(recipe, data)
         if made is None or count < 2:
             continue
         metric = _proposed(subject, data.source) or subject.choose()
-        material = _Material(metric, rows, made)
+        material = _Material(metric, rows, made, data.fields, data.formats[made])
         if made in needs:
             return material
         try:
             with isolated(0):
-                metric.build().update(collate(rows), torch.stack(material.perfect))
+                material.build().update(collate(rows), torch.stack(material.perfect))
         except Exception as error:  # noqa: BLE001  # it may judge the other kind alone
             refused.append(error)
             continue
@@ -211,24 +223,16 @@ def _proposed(subject: Subject, source: DataSource) -> Chosen | None:
     return None
 
 
-def _made(recipe: Recipe, fields: Mapping[str, Field]) -> str | None:
-    """The field of images or points that the recipe's task makes."""
+def _made(recipe: Recipe, data: PreparedData) -> str | None:
+    """The field of floats, such as images or points, that the recipe's task makes."""
     made = (target for _, target in recipe.task.load().serves.values())
-    formats = {"ganzoo/image", "ganzoo/points"}
-    return next((name for name in made if name in fields and fields[name].format in formats), None)
-
-
-def _on_grid(value: Tensor, field: Field) -> Tensor:
-    return _image(to_uint8(value)) if field.format == "ganzoo/image" else value
-
-
-def _image(pixels: np.ndarray) -> Tensor:
-    return to_tensor(pixels, Field(pixels.shape, "ganzoo/image"))
+    floats = [name for name, one in data.formats.items() if not one.indices]
+    return next((name for name in made if name in floats), None)
 
 
 def _scores(material: _Material, made: Sequence[Tensor], *, size: int = 1) -> Scores:
     """What the metric makes of samples, each of its figures known to be sound."""
-    metric, rows = material.metric.build(), material.rows
+    metric, rows = material.build(), material.rows
     for at in range(0, len(rows), size):
         batch = collate(rows[at : at + size])
         try:

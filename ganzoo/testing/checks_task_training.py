@@ -34,7 +34,7 @@ def check_task_compares_only_pairs(subject: Subject) -> None:
 
     with training(tiny_recipe(subject, put)) as trainer:
         task, fields = trainer.plan.task, trainer.plan.fields
-        names = sorted(name for name in task.needs if fields[name].format != "ganzoo/class")
+        names = sorted(name for name in task.needs if fields[name].shape)
         if len(names) < 2:
             raise NotApplicable("it needs no two fields that could be compared")
         if task.needs_aligned:

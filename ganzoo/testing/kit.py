@@ -37,6 +37,7 @@ MODULES: tuple[str, ...] = (
     "checks_metrics",
     "checks_callbacks",
     "checks_optimizers",
+    "checks_formats",
 )
 """Modules of this package with checks, in the order in which these are made. They are imported when
 checks are asked for, since some import torch, and a pytest plugin has to be light."""

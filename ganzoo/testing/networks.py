@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from ganzoo.api import Chosen, Kind, NetOptions
+from ganzoo.data.formats import format_of
 from ganzoo.data.rng import get_state, isolated
 from ganzoo.errors import GanzooError, error_text
 from ganzoo.interfaces import Field, NetIO, Shape, as_output
@@ -57,17 +58,18 @@ class Rig:
         return module
 
     def inputs(self, batch: int, seed: int = 1) -> tuple[Tensor, ...]:
-        """Images evenly spread over [-1, 1], or normal noise; class indices if it has classes."""
+        """What its formats say: values spread evenly over [-1, 1], normal noise, or indices."""
         draw = torch.Generator().manual_seed(seed)
         made = []
         for field in self.io.inputs.values():
             shape = (batch, *field.shape)
-            if field.format == "ganzoo/image":
-                made.append(torch.rand(shape, generator=draw) * 2 - 1)
-            elif field.format == "ganzoo/points":
+            its_format = format_of(field)
+            if its_format.indices:
+                made.append(torch.randint(max(field.classes, 1), shape, generator=draw))
+            elif its_format.shown == "together":
                 made.append(torch.randn(shape, generator=draw))
             else:
-                made.append(torch.randint(max(field.classes, 1), shape, generator=draw))
+                made.append(torch.rand(shape, generator=draw) * 2 - 1)
         return tuple(made)
 
     def outputs(self, net: Callable[..., Any], *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -102,9 +104,7 @@ class Rig:
     def __str__(self) -> str:
         sides = (
             " and ".join(
-                f"{field.classes} classes"
-                if field.format == "ganzoo/class"
-                else shape_text(field.shape)
+                f"{field.classes} classes" if not field.shape else shape_text(field.shape)
                 for field in fields.values()
             )
             for fields in (self.io.inputs, self.io.outputs)
