@@ -9,11 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
-from ganzoo.data.convert import to_tensor, to_tensors, to_uint8
+from ganzoo.data.convert import to_tensor, to_uint8
+from ganzoo.data.formats import format_of
 from ganzoo.data.write_image import save_image
 from ganzoo.errors import DataError, DivergedError, EnvironmentFault
 from ganzoo.interfaces import Field
 
+to_tensors = format_of(Field((3, 1, 1), "ganzoo/image")).to_tensors
 IMAGE = Field((1, 16, 16), "ganzoo/image")
 LEVELS = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
 

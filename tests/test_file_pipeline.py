@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from ganzoo.errors import DataError, EnvironmentFault, ExitCode
-from ganzoo.inference import file_pipeline
+from ganzoo.formats.image import ImageFormat
 from ganzoo.inference.file_pipeline import Job, make_all, one_behind
 from ganzoo.interfaces import Field
 from ganzoo.testing.networks import io_of
@@ -38,7 +38,7 @@ class Network:
 
 
 CARD = SimpleNamespace(
-    fields={"source": Field((3, 4, 4), "ganzoo/image")},
+    fields=dict.fromkeys(("source", "target"), Field((3, 4, 4), "ganzoo/image")),
     io=io_of((3, 4, 4), (3, 4, 4)),
     recipe="tiny",
     step=1,
@@ -98,19 +98,19 @@ def test_broken_inputs_keep_their_place(jobs, broken):
 
 def test_the_next_is_read_and_the_last_saved_meanwhile(jobs, monkeypatch):
     read, saved = ({job.source.stem: threading.Event() for job in jobs} for _ in range(2))
-    read_image, save = file_pipeline.read_image, file_pipeline._save
+    read_image, save = ImageFormat.read, ImageFormat.write
 
-    def reading(path, channels):
-        array = read_image(path, channels)
+    def reading(self, path, field):
+        array = read_image(self, path, field)
         read[path.stem].set()
         return array
 
-    def saving(array, path, note):
-        save(array, path, note)
+    def saving(self, array, path, field, note):
+        save(self, array, path, field, note)
         saved[path.stem].set()
 
-    monkeypatch.setattr(file_pipeline, "read_image", reading)
-    monkeypatch.setattr(file_pipeline, "_save", saving)
+    monkeypatch.setattr(ImageFormat, "read", reading)
+    monkeypatch.setattr(ImageFormat, "write", saving)
 
     def meanwhile(name):
         index = int(name)
@@ -126,14 +126,14 @@ def test_the_next_is_read_and_the_last_saved_meanwhile(jobs, monkeypatch):
 
 
 def test_a_full_disk_ends_it_and_keeps_what_was_saved(jobs, monkeypatch):
-    save = file_pipeline._save
+    save = ImageFormat.write
 
-    def full(array, path, note):
+    def full(self, array, path, field, note):
         if path.stem >= "2":
             raise EnvironmentFault("no space left", where=str(path))
-        save(array, path, note)
+        save(self, array, path, field, note)
 
-    monkeypatch.setattr(file_pipeline, "_save", full)
+    monkeypatch.setattr(ImageFormat, "write", full)
     network, told = Network(), []
     with pytest.raises(EnvironmentFault, match="no space") as caught:
         run_into(told, network, jobs)

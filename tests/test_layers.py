@@ -22,6 +22,7 @@ LAYERS = (
     ("recipe",),
     ("interfaces", "run_files"),
     ("data", "metrics", "nn", "optimizers"),
+    ("formats",),
     ("inference",),
     ("observers",),
     ("engine",),

@@ -329,7 +329,7 @@ def test_numbers_of_other_libraries_are_numbers(recipe, tmp_path):
         ),
         (
             ("data.ranged=true",),
-            "values from 0 to 1 as 'source', but ganzoo shows, saves and scores",
+            "declares a field that can't be used: source: range must be two finite numbers",
         ),
         (('augment=[{use="faulty_toy/augment", fault="none"}]',), "the augment Augment returns"),
         (
@@ -423,7 +423,7 @@ def test_check_takes_a_network_that_rejects_zeros(recipe, tmp_path):
             "untupled",
             "faulty_toy/paired declares 'code' with the shape [4], not a text with a tuple",
         ),
-        ("axes", "must not: code: the shape of ganzoo/points has 1 axes, but this one has 3"),
+        ("axes", "must not: code: shape of points must be (D,), but it is [4, 4, 4]"),
         ("countless", "declares 'label' as a class index and doesn't say how many classes"),
     ],
 )

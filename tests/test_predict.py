@@ -16,6 +16,7 @@ from PIL import Image
 
 from ganzoo.data.convert import to_tensor, to_uint8
 from ganzoo.errors import DataError, ExitCode, UsageError
+from ganzoo.formats.image import ImageFormat
 from ganzoo.inference import modes
 from ganzoo.inference.file_pipeline import brought_to
 from ganzoo.inference.predict import plan, predict
@@ -139,20 +140,24 @@ def test_nothing_is_lost(tmp_path, weights):
     assert read(out).shape == (12, 20, 3)
 
 
+def planned(inputs, out):
+    return plan(inputs, out, suffixes=ImageFormat.suffixes)
+
+
 def test_a_plan_that_cannot_be_meant_is_refused(tmp_path):
     first, second = write_image(tmp_path / "a" / "1.png"), write_image(tmp_path / "b" / "1.png")
     with pytest.raises(UsageError, match="same output name"):
-        plan([first, second], tmp_path / "out")
-    assert len(plan([tmp_path], tmp_path / "out")) == 2  # the folder above keeps them apart
+        planned([first, second], tmp_path / "out")
+    assert len(planned([tmp_path], tmp_path / "out")) == 2  # the folder above keeps them apart
     with pytest.raises(UsageError, match="no such file"):
-        plan([tmp_path / "nowhere"], tmp_path / "out")
+        planned([tmp_path / "nowhere"], tmp_path / "out")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UsageError, match="no images"):
-        plan([tmp_path / "empty"], tmp_path / "out")
+    with pytest.raises(UsageError, match="no files"):
+        planned([tmp_path / "empty"], tmp_path / "out")
     with pytest.raises(UsageError, match="need a folder"):
-        plan([first, second], first)
+        planned([first, second], first)
     with pytest.raises(UsageError, match=r"a name that ends in \.png"):
-        plan([first], tmp_path / "out.jpg")
+        planned([first], tmp_path / "out.jpg")
 
 
 def test_a_result_depends_on_neither_the_others_nor_their_order(tmp_path, weights):

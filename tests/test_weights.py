@@ -484,7 +484,7 @@ WRONG = {
         {"inputs": [{"shape": [3], "format": "ganzoo/points"}], "outputs": []},
         {"inputs": [{"name": "x", "shape": [3], "format": "ganzoo/points"}] * 2, "outputs": []},
         {"inputs": [{"name": "../x", "shape": [3], "format": "ganzoo/points"}], "outputs": []},
-        {"inputs": [{"name": "x", "shape": [3], "format": "ganzoo/image"}], "outputs": []},
+        {"inputs": [{"name": "x", "shape": [3], "format": "image"}], "outputs": []},
         {
             "inputs": [{"name": "x", "shape": [], "format": "ganzoo/class", "classes": -1}],
             "outputs": [],

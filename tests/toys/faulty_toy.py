@@ -191,7 +191,7 @@ class Data:
     def fields(self):
         if self.options.fault == "fields":
             return None
-        field = Field((3, 4, 4), "ganzoo/image", range=(0, 1) if self.options.ranged else None)
+        field = Field((3, 4, 4), "ganzoo/image", range=(1, 0) if self.options.ranged else None)
         return {"source": field, "target": field}
 
     def __len__(self):
