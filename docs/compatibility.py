@@ -26,7 +26,7 @@ from ganzoo.engine.plan import plan_networks
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import ExitCode, GanzooError
 from ganzoo.interfaces import Field, Task
-from ganzoo.plugin_system.discovery import CORE
+from ganzoo.plugin_system.installed_plugins import CORE
 from ganzoo.plugin_system.registry import Entry, Registry, current
 from ganzoo.recipe import Recipe, load_document, load_recipe
 from ganzoo.recipe.find_recipe import shipped_recipes

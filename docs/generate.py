@@ -23,8 +23,8 @@ import click
 from ganzoo.api import KINDS, Options
 from ganzoo.cli.main import cli
 from ganzoo.cli.plugins_new import render
-from ganzoo.plugin_system.discovery import CORE
 from ganzoo.plugin_system.hookspecs import DiscoverySpecs, RunSpecs
+from ganzoo.plugin_system.installed_plugins import CORE
 from ganzoo.plugin_system.registry import current
 from ganzoo.recipe.describe_options import describe
 from ganzoo.recipe.find_recipe import shipped_recipes

@@ -8,6 +8,7 @@ import pytest
 
 from ganzoo import api
 from ganzoo.plugin_system import discovery, registry
+from ganzoo.plugin_system.installed_plugins import CORE
 from ganzoo.plugin_system.registry import current
 from ganzoo.recipe import load_recipe
 
@@ -36,7 +37,7 @@ def _activate(monkeypatch):
     monkeypatch.setattr(api, "_resolver", api._resolver)
     toys = (TOYS / "fitting_toy.py", TOYS / "broken_toy.py")
     installed = [one for one in discovery.discover(files=toys) if one.distribution.endswith(".py")]
-    own = [one for one in discovery.discover() if one.distribution == discovery.CORE]
+    own = [one for one in discovery.discover() if one.distribution == CORE]
     registry.activate(records=[*own, *installed])
 
 
@@ -58,7 +59,7 @@ def test_every_task_network_and_loss_is_in_the_document():
     """A new component has no row until `python docs/compatibility.py` is run."""
     for kind in ("task", "generator", "discriminator", "network", "loss"):
         for entry in current().components(kind):
-            if entry.record.distribution == discovery.CORE:
+            if entry.record.distribution == CORE:
                 assert f"`{entry.id}`" in DOCUMENT, "run `python docs/compatibility.py`"
 
 

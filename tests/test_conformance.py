@@ -14,6 +14,7 @@ import pytest
 from ganzoo.cli.main import main
 from ganzoo.errors import PluginError, UsageError
 from ganzoo.plugin_system import discovery, registry
+from ganzoo.plugin_system.installed_plugins import CORE, GROUP
 from ganzoo.testing import CheckFailed, NotApplicable, all_checks, cases, parametrize_with_checks
 
 ROOT = Path(__file__).parents[1]
@@ -22,7 +23,7 @@ GOOD, BROKEN = TOYS / "conformance_good.py", TOYS / "conformance_broken_networks
 MINE = {"plugin", "options", "networks", "inference", "precision", "training"}
 """Modules `ganzoo.testing.checks_...` whose checks are tried here; the others have their own."""
 
-BUILT_IN = [one for one in discovery.discover() if one.distribution == discovery.CORE]
+BUILT_IN = [one for one in discovery.discover() if one.distribution == CORE]
 REGISTRY = registry.Registry(
     [*BUILT_IN, *discovery.discover(entry_points=(), files=[GOOD, BROKEN])]
 )
@@ -133,7 +134,7 @@ def outside_plugin(folder, monkeypatch, *, requires="torch-ganzoo>=0.1", **parts
     (info / "METADATA").write_text(
         f"Name: ganzoo-outside\nVersion: 1.0\nRequires-Dist: {requires}\n"
     )
-    (info / "entry_points.txt").write_text(f"[{discovery.GROUP}]\noutside = outside\n")
+    (info / "entry_points.txt").write_text(f"[{GROUP}]\noutside = outside\n")
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.delitem(sys.modules, "outside", raising=False)
     found = importlib.metadata.distribution("ganzoo-outside").entry_points

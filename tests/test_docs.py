@@ -17,6 +17,7 @@ from ganzoo.cli.main import COMMANDS, cli
 from ganzoo.errors import ExitCode, UsageError
 from ganzoo.plugin_system import discovery, registry
 from ganzoo.plugin_system.hookspecs import DiscoverySpecs, RunSpecs
+from ganzoo.plugin_system.installed_plugins import CORE
 from ganzoo.recipe import find_recipe, load_recipe, loads
 from ganzoo.recipe.resolved import KEYS
 
@@ -36,7 +37,7 @@ def _generator():
 
 
 generate = _generator()
-RECORDS = [one for one in discovery.discover() if one.distribution == discovery.CORE]
+RECORDS = [one for one in discovery.discover() if one.distribution == CORE]
 DOCUMENTS = {str(path.relative_to(ROOT)): path for path in generate.documents()}
 GUIDE = "docs/plugin-authors.md"
 """Its commands and recipes are of a plugin that isn't installed: tests/test_guide.py runs them."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ganzoo.plugin_system.discovery import CORE
+from ganzoo.plugin_system.installed_plugins import CORE
 from ganzoo.plugin_system.registry import current
 
 ROOT = Path(__file__).parents[1]

@@ -16,7 +16,8 @@ from ganzoo.cli import doctor
 from ganzoo.errors import PluginError, UsageError
 from ganzoo.plugin_system import discovery
 from ganzoo.plugin_system.component_choice import ChoiceError
-from ganzoo.plugin_system.discovery import CORE, PluginRecord, discover
+from ganzoo.plugin_system.discovery import PluginRecord, discover
+from ganzoo.plugin_system.installed_plugins import CORE
 from ganzoo.plugin_system.registry import Registry
 
 GOOD = """
@@ -342,7 +343,7 @@ def test_half_removed_metadata_take_nobody_down(
     records = find()
     assert records["toy"].state == "ok"
     assert records["half"].state == "quarantined"
-    assert "not to unknown" in records["half"].reason
+    assert "its distribution has no name" in records["half"].reason
 
 
 def test_an_entry_point_that_names_nothing(install: Install, find: Find, tmp_path: Path) -> None:
@@ -447,23 +448,74 @@ def test_the_page_that_an_older_plugin_is_sent_to_exists(install: Install, find:
     assert f"\n## {section}\n" in (Path(__file__).parents[1] / page).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    "distribution", ["ganzoo-toy-box", "GanZoo_Toy.Box", "torch-ganzoo", "Torch_GanZoo"]
-)
-def test_owners_of_a_namespace(install: Install, find: Find, distribution: str) -> None:
-    install("toy_box", distribution=distribution)
-    assert find()["toy_box"].state == "ok"
-
-
-@pytest.mark.parametrize(
-    "distribution", ["toy", "ganzoo-toys", "ganzootoy", "evil-ganzoo-toy", "torch-ganzoo-toy"]
-)
-def test_strangers_get_no_namespace(install: Install, find: Find, distribution: str) -> None:
+@pytest.mark.parametrize("distribution", ["ganzoo-toy", "toy", "zoo_of_mine", "Torch_GanZoo"])
+def test_a_namespace_belongs_to_the_one_distribution_that_declares_it(
+    install: Install, find: Find, distribution: str
+) -> None:
     install("toy", distribution=distribution)
     record = find()["toy"]
-    assert record.state == "quarantined"
-    assert "belongs to the distribution ganzoo-toy" in record.reason
-    assert record.components == ()
+    assert (record.state, record.distribution) == ("ok", distribution)
+
+
+@pytest.fixture
+def claims(install: Install, tmp_path: Path) -> Callable[..., list[PluginRecord]]:
+    """Discover a namespace that two distributions declare, one of them with its name."""
+    install("other")
+    install("toy", distribution="ganzoo-toy")
+    install("toy", distribution="toy")
+
+    def claims(*block: str, **environ: str) -> list[PluginRecord]:
+        entry_points = [
+            entry
+            for dist in importlib.metadata.distributions(path=[str(tmp_path / "site0")])
+            for entry in dist.entry_points
+        ]
+        seen = []
+        for order in (entry_points, entry_points[::-1]):
+            other, *both = discover(block=block, environ=environ, entry_points=order)
+            assert (other.namespace, other.state) == ("other", "ok")
+            seen.append(sorted(both, key=lambda one: one.distribution))
+        assert [(one.state, one.distribution) for one in seen[0]] == [
+            (one.state, one.distribution) for one in seen[1]
+        ]
+        return seen[0]
+
+    return claims
+
+
+def test_of_two_claims_neither_loads(claims: Callable[..., list[PluginRecord]]) -> None:
+    both = claims()
+    assert [one.distribution for one in both] == ["ganzoo-toy", "toy"]
+    for one in both:
+        assert (one.state, one.components) == ("quarantined", ())
+        assert "`pip uninstall ganzoo-toy`" in one.reason
+        assert "`pip uninstall toy`" in one.reason
+        assert "--no-plugin" in one.reason
+    with pytest.raises(PluginError, match="`pip uninstall ganzoo-toy`"):
+        Registry(both).find("loss", "toy/good")
+
+
+@pytest.mark.parametrize(("left_out", "picked"), [("ganzoo-toy", "toy"), ("toy", "ganzoo-toy")])
+def test_no_plugin_picks_one_of_two_claims(
+    claims: Callable[..., list[PluginRecord]], left_out: str, picked: str
+) -> None:
+    """`toy` is the name of a distribution here, not the namespace of both."""
+    for both in (claims(left_out), claims(GANZOO_DISABLE_PLUGINS=left_out)):
+        states = {one.distribution: one.state for one in both}
+        assert states == {left_out: "blocked", picked: "ok"}
+        for order in (both, both[::-1]):
+            registry = Registry(order)
+            assert registry.record_of("toy/good").distribution == picked
+            assert registry.find("loss", "toy/good").name == "good"
+
+
+def test_a_distribution_that_declares_a_namespace_twice(
+    install: Install, find: Find, tmp_path: Path
+) -> None:
+    install("toy")
+    file = tmp_path / "site0" / "ganzoo_toy-1.0.dist-info" / "entry_points.txt"
+    file.write_text(file.read_text() + "toy = json\n")
+    assert find()["toy"].reason == 'ganzoo-toy declares the namespace "toy" twice: install it again'
 
 
 def test_a_namespace_is_one_lower_case_word(install: Install, find: Find) -> None:
@@ -471,7 +523,7 @@ def test_a_namespace_is_one_lower_case_word(install: Install, find: Find) -> Non
     assert "not a valid namespace" in find()["Toy-x"].reason
 
 
-def test_the_core_wins_a_clash(install: Install, tmp_path: Path) -> None:
+def test_names_of_the_core_are_reserved(install: Install, tmp_path: Path) -> None:
     install("toy", distribution="ganzoo-toy")
     install("toy", distribution="torch-ganzoo")
     entry_points = [
@@ -480,10 +532,18 @@ def test_the_core_wins_a_clash(install: Install, tmp_path: Path) -> None:
         for entry in dist.entry_points
     ]
     for order in (entry_points, entry_points[::-1]):
-        core, other = discover(environ={}, entry_points=order)
-        assert (core.distribution, core.state) == ("torch-ganzoo", "ok")
-        assert (other.distribution, other.state) == ("ganzoo-toy", "quarantined")
-        assert "already taken by torch-ganzoo" in other.reason
+        for block, state in (((), "ok"), (("torch-ganzoo",), "blocked")):
+            core, other = discover(block=block, environ={}, entry_points=order)
+            assert (core.distribution, core.state) == ("torch-ganzoo", state)
+            assert (other.distribution, other.state) == ("ganzoo-toy", "quarantined")
+            assert "reserved for torch-ganzoo: `pip uninstall ganzoo-toy`" in other.reason
+
+
+def test_the_name_ganzoo_is_reserved_even_where_the_core_declares_nothing(
+    install: Install, find: Find
+) -> None:
+    install("ganzoo", distribution="evil")
+    assert "reserved for torch-ganzoo: `pip uninstall evil`" in find()["ganzoo"].reason
 
 
 def test_an_installation_under_the_former_name_counts_until_there_is_another(

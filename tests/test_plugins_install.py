@@ -209,8 +209,8 @@ def test_plugins_are_installed_for_real(packaging, wheel, tmp_path):
     assert "OSError: ouch" in done.stdout
     assert "pip uninstall ganzoo-raises" in done.stderr
     (other,) = wheels.glob("fancy_renamed*.whl")
-    done = install(other, 4)
-    assert "belongs to the distribution" in done.stdout
+    done = install(other, 0)
+    assert done.stdout.split()[:3] == ["renamed", "fancy-renamed", "0.1.0"]
     assert "ganzoo-absent" in install("absent", 7).stderr
     plugins = json.loads(python("-m", "ganzoo", "plugins", "--json"))["plugins"]
     states = {one["namespace"]: one["state"] for one in plugins}

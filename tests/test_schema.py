@@ -35,7 +35,8 @@ from ganzoo.cli import main as cli
 from ganzoo.errors import GanzooError
 from ganzoo.plugin_system import registry
 from ganzoo.plugin_system.component_choice import ChoiceError
-from ganzoo.plugin_system.discovery import CORE, PluginRecord, discover
+from ganzoo.plugin_system.discovery import PluginRecord, discover
+from ganzoo.plugin_system.installed_plugins import CORE
 from ganzoo.plugin_system.registry import Registry
 from ganzoo.recipe import RecipeProblems, load_document, load_recipe, parse_every, shipped_recipes
 from ganzoo.recipe.model import SETTINGS

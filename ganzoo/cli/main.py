@@ -87,7 +87,11 @@ here."""
     help="Load a Python file as a plugin; its name without .py is the namespace.",
 )
 @click.option(
-    "--no-plugin", "blocked", metavar="NAME", multiple=True, help="Don't load this plugin."
+    "--no-plugin",
+    "blocked",
+    metavar="NAME",
+    multiple=True,
+    help="Don't load this plugin; NAME is its distribution or namespace.",
 )
 @click.option("--debug", is_flag=True, help="Show Python's traceback with every error.")
 @click.version_option(ganzoo.__version__, prog_name="ganzoo", message="%(prog)s %(version)s")

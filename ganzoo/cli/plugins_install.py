@@ -20,7 +20,7 @@ from ganzoo import FORMER_DISTRIBUTION
 from ganzoo.cli.console import print_columns
 from ganzoo.cli.installation import installation
 from ganzoo.errors import EnvironmentFault, PluginError, UsageError
-from ganzoo.plugin_system.discovery import CORE, GROUP, PREFIX
+from ganzoo.plugin_system.installed_plugins import CORE, GROUP, PREFIX
 from ganzoo.plugin_system.registry import current
 
 KEPT = (CORE, "torch")

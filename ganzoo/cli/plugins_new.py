@@ -19,7 +19,7 @@ import ganzoo
 from ganzoo.api import API_VERSION
 from ganzoo.cli.installation import installation, pip_url
 from ganzoo.errors import EnvironmentFault, UsageError
-from ganzoo.plugin_system.discovery import CORE, distribution_of
+from ganzoo.plugin_system.installed_plugins import CORE, distribution_of
 from ganzoo.plugin_system.registry import current
 
 PLACEHOLDER = "FILL-IN-THE-ADDRESS-OF-GANZOO"

@@ -19,6 +19,7 @@ from ganzoo.api import KINDS, Component, Kind, set_resolver
 from ganzoo.errors import GanzooError, PluginError, RecipeError, error_text
 from ganzoo.plugin_system import discovery
 from ganzoo.plugin_system.discovery import Entry
+from ganzoo.plugin_system.installed_plugins import distribution_of
 from ganzoo.plugin_system.suggestions import did_you_mean, quoted, with_article
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Registry:
         self._by_namespace: dict[str, discovery.PluginRecord] = {}
         for record in self.records:
             known = self._by_namespace.get(record.namespace)
-            if known is None or known.state == "quarantined":
+            if known is None or known.state != "ok":
                 self._by_namespace[record.namespace] = record
         self._entries: dict[tuple[str, str], Entry] = {}
         for record in self.records:
@@ -142,10 +143,10 @@ class Registry:
         namespace = name.partition("/")[0]
         record = self._by_namespace.get(namespace)
         if record is None:
-            distribution = discovery.distribution_of(namespace)
+            distribution = distribution_of(namespace)
             near = did_you_mean(namespace, self._by_namespace)
             source = (
-                f"it would be in the distribution {distribution} (`ganzoo plugins install "
+                f"it is usually in the distribution {distribution} (`ganzoo plugins install "
                 f"{distribution}`); a plugin file of your own needs --plugin FILE; "
                 "`ganzoo plugins` lists what is installed"
             )
@@ -276,7 +277,7 @@ def activate(
     registry and activates it.
 
     Args:
-        block: namespaces not to load, as `ganzoo.plugin_system.discovery.discover` takes them.
+        block: plugins not to load, as `ganzoo.plugin_system.discovery.discover` takes them.
         files: Python files to load as plugins.
         records: records to use instead of a discovery.
     """

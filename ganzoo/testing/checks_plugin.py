@@ -16,7 +16,7 @@ from urllib.parse import urlparse
 from ganzoo.api import API_VERSION
 from ganzoo.errors import GanzooError
 from ganzoo.plugin_system.component_choice import ChoiceError
-from ganzoo.plugin_system.discovery import CORE
+from ganzoo.plugin_system.installed_plugins import CORE
 from ganzoo.recipe import load_recipe
 from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
 

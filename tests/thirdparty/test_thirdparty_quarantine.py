@@ -83,7 +83,9 @@ def ward(room, packaging, wheel, toy_wheel, write_distribution, tmp_path_factory
     targetless = {"": GOOD, "_options": OPTIONS}
     sources += [
         write_distribution(folder / "thief", "ganzoo-thief", WHOLE, namespace="pix2pix"),
-        write_distribution(folder / "stranger", "zoo-of-mine", WHOLE, namespace="mine"),
+        write_distribution(folder / "mine", "zoo-of-mine", WHOLE, namespace="mine"),
+        write_distribution(folder / "rival", "ganzoo-rival", WHOLE),
+        write_distribution(folder / "copy", "zoo-of-rivals", WHOLE, namespace="rival"),
         write_distribution(folder / "optionless", "ganzoo-optionless", optionless),
         write_distribution(folder / "targetless", "ganzoo-targetless", targetless),
         write_distribution(folder / "pointless", "ganzoo-pointless", WHOLE, target="nowhere_at"),
@@ -133,12 +135,27 @@ def test_nobody_takes_what_is_anothers(ward, records):
     owner, thief = sorted(records["pix2pix"], key=lambda record: record["state"])
     assert (owner["distribution"], owner["state"]) == ("torch-ganzoo", "ok")
     assert (thief["distribution"], thief["state"]) == ("ganzoo-thief", "quarantined")
-    assert "belongs to the distribution ganzoo-pix2pix, not to ganzoo-thief" in thief["reason"]
-    (stranger,) = records["mine"]
-    assert "belongs to the distribution ganzoo-mine, not to zoo-of-mine" in stranger["reason"]
+    assert "reserved for torch-ganzoo: `pip uninstall ganzoo-thief`" in thief["reason"]
     ids = {one["id"] for one in ward.document("list", "generator")["components"]}
     assert "pix2pix/unet" in ids
-    assert not ids & {"pix2pix/net", "mine/net"}
+    assert "pix2pix/net" not in ids
+
+
+def test_a_distribution_of_any_name_has_its_namespace(ward, records):
+    (mine,) = records["mine"]
+    assert (mine["distribution"], mine["state"]) == ("zoo-of-mine", "ok")
+    assert "zoo-of-mine 1.5" in ward.ganzoo("show", "mine/net").stdout
+
+
+def test_of_two_claims_neither_loads_until_one_is_left_out_or_removed(ward, records):
+    assert [one["state"] for one in records["rival"]] == ["quarantined"] * 2
+    for one in records["rival"]:
+        for name in ("ganzoo-rival", "zoo-of-rivals"):
+            assert f"`pip uninstall {name}`" in one["reason"]
+    error = ward.document("show", "rival/net", code=4)["error"]
+    assert "`pip uninstall zoo-of-rivals`" in error["message"]
+    picks = ("--no-plugin", "zoo-of-rivals", "show", "rival/net")
+    assert "ganzoo-rival 1.5" in ward.ganzoo(*picks).stdout
 
 
 def test_an_entry_point_to_nothing(records):
@@ -168,8 +185,9 @@ def test_the_rest_works_and_each_culprit_is_said_once_on_stderr(ward):
     ids = {one["id"] for one in json.loads(done.stdout)["components"]}
     assert {"toy/painter", "toy_box/net", "slow/net", "pix2pix/unet"} <= ids
     warnings = [line for line in done.stderr.splitlines() if line.startswith("warning:")]
-    culprits = {*REFUSED, "pix2pix", "mine", "pointless"}
-    assert len(warnings) == len(culprits)
+    culprits = {*REFUSED, "pix2pix", "pointless"}
+    assert len(warnings) == len(culprits) + 2
+    assert sum('the plugin "rival" of' in line for line in warnings) == 2
     for name in culprits:
         assert sum(f'the plugin "{name}" of' in line for line in warnings) == 1
     assert "loud and clear" in done.stderr
@@ -180,7 +198,7 @@ def test_the_rest_works_and_each_culprit_is_said_once_on_stderr(ward):
     ("name", "cause"),
     [
         *((name, cause) for name, (_, cause) in REFUSED.items()),
-        ("mine", "belongs to the distribution ganzoo-mine"),
+        ("rival", "`pip uninstall ganzoo-rival`"),
         ("optionless", "No module named 'ganzoo_optionless_options'"),
     ],
 )
