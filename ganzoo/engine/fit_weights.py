@@ -45,6 +45,8 @@ class Fit:
     Args:
         taken: the names of the tensors with the same shape in both.
         adapted: those whose channels were adapted, with the shape in the file and the one here.
+        kept: buffers whose shape depends on these channels, with both shapes. They aren't learnt,
+            so they keep the values that the network computed for its own channels.
         other_shape: those with another shape, with the shape in the file and the one here.
         fresh: the names that only the network has.
         unused: the names that only the file has.
@@ -52,13 +54,17 @@ class Fit:
 
     taken: tuple[str, ...] = ()
     adapted: Mapping[str, _Pair] = field(default_factory=dict)
+    kept: Mapping[str, _Pair] = field(default_factory=dict)
     other_shape: Mapping[str, _Pair] = field(default_factory=dict)
     fresh: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
 
     @property
     def whole(self) -> bool:
-        """Return whether every tensor of the file and of the network has its counterpart."""
+        """Return whether every tensor of the file and of the network has its counterpart.
+
+        Buffers that depend on adapted channels don't count.
+        """
         return not (self.other_shape or self.fresh or self.unused)
 
 
@@ -121,6 +127,7 @@ def fit(
         The comparison, and the tensors that the network can load.
     """
     wanted = net.state_dict()
+    parameters = {name for name, _ in net.named_parameters(remove_duplicate=False)}
     tensors: dict[str, Tensor] = {}
     taken: list[str] = []
     adapted: dict[str, _Pair] = {}
@@ -128,7 +135,7 @@ def fit(
     for name in (name for name in wanted if name in state):
         given, shape = state[name], tuple(wanted[name].shape)
         made = given
-        if tuple(given.shape) != shape and adapt is not None:
+        if tuple(given.shape) != shape and adapt is not None and name in parameters:
             made = _adapted(given, shape, adapt, transposed=_is_transposed(net, name))
         if tuple(made.shape) != shape:
             other_shape[name] = (tuple(given.shape), shape)
@@ -140,16 +147,37 @@ def fit(
             adapted[name] = (tuple(given.shape), shape)
     fresh = tuple(name for name in wanted if name not in state)
     unused = tuple(name for name in state if name not in wanted)
-    return Fit(tuple(taken), adapted, other_shape, fresh, unused), tensors
+    kept = {}
+    if adapt is not None:
+        layers = {_layer(name) for name in adapted}
+        kept = {
+            name: pair
+            for name, pair in other_shape.items()
+            if name not in parameters and (_layer(name) in layers or _explained(*pair, adapt))
+        }
+    other_shape = {name: pair for name, pair in other_shape.items() if name not in kept}
+    return Fit(tuple(taken), adapted, kept, other_shape, fresh, unused), tensors
+
+
+def _layer(name: str) -> str:
+    """Return the name of the module that a tensor belongs to, also if it is parametrized."""
+    layer = f".{name}".partition(".parametrizations.")[0].removeprefix(".")
+    return name.rpartition(".")[0] if layer == name else layer
+
+
+def _explained(before: Shape, here: Shape, adapt: Channels) -> bool:
+    """Return whether two shapes differ only by known changes of channels."""
+    known = {(one.before, one.here) for one in (*adapt.inputs, *adapt.outputs)}
+    return (
+        len(before) == len(here)
+        and {sizes for sizes in zip(before, here, strict=True) if sizes[0] != sizes[1]} <= known
+    )
 
 
 def _is_transposed(net: nn.Module, name: str) -> bool:
     """Return whether a weight belongs to a transposed convolution: its first axis is the input."""
-    layer = f".{name}".partition(".parametrizations.")[0].removeprefix(".")
-    if layer == name:
-        layer = name.rpartition(".")[0]
     try:
-        return isinstance(net.get_submodule(layer), _TRANSPOSED)
+        return isinstance(net.get_submodule(_layer(name)), _TRANSPOSED)
     except AttributeError:  # a network may give its state other names than its modules have
         return False
 
