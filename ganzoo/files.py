@@ -30,6 +30,14 @@ _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 _TEMPORARY = re.compile(r"\..+\.([0-9]{1,10})\.tmp", re.DOTALL)
 
 
+def expanded(path: str | Path) -> Path:
+    """Return a path in which `~` and `~USER` are replaced by the user's home folder.
+
+    A user that doesn't exist leaves it as it is, as in a shell, so that the path isn't found.
+    """
+    return Path(os.path.expanduser(path))  # noqa: PTH111  # pathlib's raises a bare RuntimeError
+
+
 @contextmanager
 def naming(path: Path, *aliases: Path) -> Iterator[None]:
     """Let the operating system's errors inside the block, which writes `path`, name this file.

@@ -19,6 +19,7 @@ from packaging.utils import canonicalize_name
 from ganzoo import DISTRIBUTION, FORMER_DISTRIBUTION
 from ganzoo.cli.installation import installation
 from ganzoo.errors import ExitCode, GanzooError, error_text
+from ganzoo.files import expanded
 
 if TYPE_CHECKING:
     from ganzoo.plugin_system.discovery import PluginRecord
@@ -220,7 +221,7 @@ def device() -> Iterator[Finding]:
 def paths() -> Iterator[Finding]:
     """Check the folders of data, caches and runs, and list relevant environment variables."""
     shared = os.environ.get("GANZOO_DATA", "")
-    if shared and not Path(shared).expanduser().is_dir():
+    if shared and not expanded(shared).is_dir():
         hint = "set GANZOO_DATA to the folder that holds data sets, or unset it"
         yield Finding("data", "warning", shared, "GANZOO_DATA doesn't name a folder", hint)
     else:

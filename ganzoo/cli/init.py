@@ -185,9 +185,10 @@ def _places(folder: Path, out: Path | None, *, overwrite: bool) -> tuple[Path, P
         UsageError, DataError: one of the two paths can't be used.
     """
     from ganzoo.errors import DataError, DataMissing, UsageError, printable
+    from ganzoo.files import expanded
     from ganzoo.plugin_system.suggestions import nearest_folder
 
-    folder = folder.expanduser()
+    folder = expanded(folder)
     if not folder.is_dir():
         what = "this is not a folder" if folder.exists() else "there is no such folder"
         raise DataMissing(what, where=str(folder), hint=nearest_folder(folder))
@@ -200,7 +201,7 @@ def _places(folder: Path, out: Path | None, *, overwrite: bool) -> tuple[Path, P
         )
     if out is None:
         out = Path(f"{re.sub(r'[^A-Za-z0-9_.-]+', '_', folder.name).strip('_') or 'my'}.toml")
-    out = out.expanduser()
+    out = expanded(out)
     if out.suffix != ".toml":
         raise UsageError("a recipe's name ends in .toml", where=str(out))
     for path in (out, _picture(out)):

@@ -11,6 +11,7 @@ import click
 from ganzoo.cli.console import print_columns, print_json
 from ganzoo.cli.lazy_commands import NamingGroup
 from ganzoo.errors import RecipeError, UsageError
+from ganzoo.files import expanded
 from ganzoo.plugin_system.registry import Registry, current
 from ganzoo.recipe import Recipe, find_recipe, load_recipe, shipped_recipes
 from ganzoo.recipe.resolved import flatten
@@ -167,7 +168,7 @@ def _load(ref: str, overrides: tuple[str, ...] = ()) -> Recipe:
         RecipeProblems: the recipe has problems.
         RecipeError: there is no such recipe.
     """
-    folder = Path(ref).expanduser()
+    folder = expanded(ref)
     if folder.is_dir():
         from ganzoo.run_files import RESOLVED
 

@@ -8,6 +8,7 @@ from pathlib import Path, PureWindowsPath
 import platformdirs
 
 from ganzoo.errors import DataMissing
+from ganzoo.files import expanded
 from ganzoo.plugin_system.suggestions import nearest_folder
 
 
@@ -17,7 +18,7 @@ def cache_folder() -> Path:
     It is `$GANZOO_CACHE`, or by default the user's cache folder for ganzoo.
     """
     chosen = os.environ.get("GANZOO_CACHE")
-    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("ganzoo"))
+    return expanded(chosen) if chosen else Path(platformdirs.user_cache_dir("ganzoo"))
 
 
 def data_cache() -> Path:
@@ -33,12 +34,12 @@ def places(name: str, root: str | None) -> list[Path]:
         root: the recipe's `data.root`: absolute, or relative to the working directory. A relative
             path is also searched below `$GANZOO_DATA` and the cache.
     """
-    chosen = Path(root).expanduser() if root else None
+    chosen = expanded(root) if root else None
     found = [] if chosen is None else [chosen.absolute()]
     inside = [chosen] if chosen is not None and not chosen.is_absolute() else []
     inside += [Path(name)] if name else []
     shared = os.environ.get("GANZOO_DATA")
-    for base in ([Path(shared).expanduser().absolute()] if shared else []) + [data_cache()]:
+    for base in ([expanded(shared).absolute()] if shared else []) + [data_cache()]:
         found += [base / part for part in inside]
     return list(dict.fromkeys(found))
 
@@ -67,7 +68,7 @@ def find_data(name: str, root: str | None, hint: str = "") -> Path:
     label = name or root or "data"
     if root and PureWindowsPath(root).drive and os.name != "nt":
         ways = ["That is a Windows path: set data.root to a path on this system."]
-    elif root and Path(root).expanduser().is_absolute():
+    elif root and expanded(root).is_absolute():
         ways = ["Set data.root to the folder where the data set is now (--set data.root=FOLDER)."]
     else:
         like = Path("path", "to", label)

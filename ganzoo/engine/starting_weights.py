@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,16 @@ from ganzoo.errors import (
     UsageError,
     one_line,
 )
+from ganzoo.files import expanded
 from ganzoo.inference.find_weights import find_weights
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.inference.weights_file import load_weights
 from ganzoo.interfaces import Shape
+from ganzoo.plugin_system import registry
 from ganzoo.plugin_system.suggestions import did_you_mean
 from ganzoo.recipe.model import Recipe
 from ganzoo.recipe.start import Start, split_source
+from ganzoo.run_files import CHECKPOINTS, MANIFEST, checkpoint_folders
 
 _SHOWN = 10
 """The largest number of tensors that a message lists of each group."""
@@ -57,7 +61,7 @@ class Started:
         average = "the moving average of " if card.ema else ""
         made = f"{average}{card.role} at step {card.step:,} of {card.recipe}"
         rows = [f"{self.role} starts from {self.path} ({made})", *_rows(fit, "taken")]
-        if left := len(fit.other_shape) + len(fit.fresh):
+        if left := len(fit.other_shape) + len(fit.fresh) + len(fit.kept):
             rows.append(f"{left} tensors keep their initial values")
         return "\n  ".join([*rows, *self.notes])
 
@@ -84,7 +88,8 @@ def find_files(recipe: Recipe, plan: Plan) -> dict[str, Path]:
         DataError: when they are damaged.
         EnvironmentFault: when a newer version of ganzoo wrote them.
     """
-    files = {}
+    files: dict[str, Path] = {}
+    runs: dict[str, tuple[Path, dict[str, str]]] = {}
     for role, source in recipe.start.sources.items():
         if role not in plan.chosen:
             known = [*plan.chosen, *Start.model_fields]
@@ -93,22 +98,77 @@ def find_files(recipe: Recipe, plan: Plan) -> dict[str, Path]:
                 where=_place(recipe, role),
                 hint=did_you_mean(role, known) or f"Its networks are: {', '.join(plan.chosen)}.",
             )
-        path, theirs = split_source(source)
+        name, theirs = split_source(source)
+        path = expanded(name)
         with _named(recipe, role):
-            files[role] = _find(Path(path).expanduser(), role, theirs)
+            if _is_folder(path):  # of a run, the network with the same role is meant
+                run = runs.setdefault(os.path.realpath(path), (path, {}))
+                run[1][role] = theirs or role
+            else:  # a file holds one network
+                files[role] = _find(path, theirs)
+    for path, wanted in runs.values():
+        found = {}
+        for role, theirs in wanted.items():
+            with _named(recipe, role):
+                found[role] = _find(path, theirs)
+        with _named(recipe, next(iter(wanted))):
+            files |= _of_one_checkpoint(path, wanted, found)
     return files
 
 
-def _find(path: Path, role: str, theirs: str | None) -> Path:
-    # A file holds one network. Of a run, the network with the same role is meant.
+def _is_folder(path: Path) -> bool:
     try:
-        return find_weights(path, theirs if theirs is not None or path.is_file() else role)
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
+def _find(path: Path, theirs: str | None) -> Path:
+    try:
+        return find_weights(path, theirs)
     except UsageError as error:
-        if theirs is None and path.is_dir():
-            error.hint = f"{error.hint}\nAnother network of it is named like this: {path}:ROLE"
+        if theirs is None:
+            raise
+        if not path.is_dir():
+            error.hint = f"Leave out :{theirs}, or name its checkpoint's folder or its run."
+        elif others := _networks_in(path) - {theirs}:
+            error.hint += f"\nAnother network of it is named like this: {path}:{min(others)}"
         raise
     except OSError as error:  # a name that no file can have, or a folder that can't be opened
         raise UsageError(f"can't be read: {error.strerror}", where=one_line(str(path))) from error
+
+
+def _of_one_checkpoint(
+    run: Path, wanted: Mapping[str, str], found: Mapping[str, Path]
+) -> Mapping[str, Path]:
+    """Return the weights files of several roles from the newest checkpoint that has all of them.
+
+    The files that were found for each role alone are of several checkpoints if one of them is
+    damaged, or if the run is still being trained and wrote another checkpoint in between.
+
+    Raises:
+        DataError: when there is no such checkpoint.
+    """
+    if len({file.parent for file in found.values()}) == 1:
+        return found
+    for folder in _complete(run):
+        with suppress(DataError, UsageError):
+            return {role: find_weights(folder, theirs) for role, theirs in wanted.items()}
+    raise DataError(
+        f"no checkpoint in it has intact weights of all of {', '.join(wanted.values())}",
+        where=str(run),
+        hint="\n".join(f"the newest of {role}: {file}" for role, file in found.items()),
+    )
+
+
+def _complete(run: Path) -> list[Path]:
+    return [one for one in checkpoint_folders(run / CHECKPOINTS) if (one / MANIFEST).is_file()]
+
+
+def _networks_in(path: Path) -> set[str]:
+    """Return the roles of the networks in a checkpoint's folder or in a run's checkpoints."""
+    files = (file for folder in (path, *_complete(path)) for file in folder.glob("*.safetensors"))
+    return {file.stem.removesuffix(".ema") for file in files} - {"training_state"}
 
 
 def find_together(session: Session, recipe: Recipe, plan: Plan) -> dict[str, Path]:
@@ -182,15 +242,14 @@ def _misfit(one: Started, chosen: Chosen, *, could_be_adapted: bool) -> DataErro
     ways = ['Set start.adapt = "channels" to adapt the first and the last layer.']
     ways = ways if could_be_adapted else []
     ways += ["Set start.strict = false to start from what fits."]
-    count = sum(map(len, (one.fit.other_shape, one.fit.fresh, one.fit.unused)))
     return DataError(
-        f"{count} tensors of {one.path} don't fit {chosen.id}",
+        f"the weights in {one.path} don't fit {chosen.id}",
         hint="\n".join([*_rows(one.fit, "fits"), *one.notes, *ways]),
     )
 
 
 def _check_revision(card: WeightsCard, chosen: Chosen) -> None:
-    if card.network["use"] == chosen.id and card.revision != chosen.component.revision:
+    if _made_by(card, chosen) == chosen.id and card.revision != chosen.component.revision:
         raise PluginError(
             f"the weights were saved by revision {card.revision} of {chosen.id}; the installed one "
             f"is revision {chosen.component.revision}, in which they have another meaning",
@@ -198,28 +257,36 @@ def _check_revision(card: WeightsCard, chosen: Chosen) -> None:
         )
 
 
+def _made_by(card: WeightsCard, chosen: Chosen) -> str:
+    """Return the present id of the component that a card names, which may have been renamed."""
+    return registry.current().present_id(chosen.component.kind, str(card.network["use"]))
+
+
 def _notes(card: WeightsCard, chosen: Chosen) -> Iterator[str]:
     """Yield how the network of a card differs from this run's."""
-    if card.network["use"] != chosen.id:
+    if _made_by(card, chosen) != chosen.id:
         yield f"the weights are those of {card.network['use']}, and this network is {chosen.id}"
         return
     if card.revision != chosen.component.revision:
         here = chosen.component.revision
         yield f"the weights are those of revision {card.revision} of {chosen.id}, not of {here}"
     table = chosen.as_table()
-    other = [key for key in table if card.network.get(key) != table[key]]
+    other = [key for key in table if key != "use" and card.network.get(key) != table[key]]
     if other:
         yield f"options with other values than in the weights' network: {', '.join(other)}"
 
 
 def _rows(found: Fit, fits: str) -> list[str]:
     """Return the comparison as lines: what fits, what doesn't, and what is only in one of both."""
-    every = sum(map(len, (found.taken, found.adapted, found.other_shape, found.fresh)))
+    own = (found.taken, found.adapted, found.kept, found.other_shape, found.fresh)
+    every = sum(map(len, own))
     count = len(found.taken)
     rows = [f"{fits}: {count} of the network's {every} tensors"]
     adapted = [f"{name} {_arrow(shapes)}" for name, shapes in found.adapted.items()]
     other = [f"{name} {_arrow(shapes)}" for name, shapes in found.other_shape.items()]
     rows += _group("channels adapted", adapted)
+    kept = [f"{name} {_arrow(shapes)}" for name, shapes in found.kept.items()]
+    rows += _group("buffer of these channels, as the network made it", kept)
     rows += _group("another shape", other)
     rows += _group("not in the file", found.fresh)
     rows += _group("only in the file", found.unused)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import ganzoo
 from ganzoo.errors import PluginError, RecipeError, one_line
+from ganzoo.files import expanded
 from ganzoo.plugin_system.registry import Registry
 from ganzoo.plugin_system.suggestions import quoted
 
@@ -145,9 +146,7 @@ def _paths(ref: str, beside: Path | None) -> list[Path]:
 
     It is taken from the folder of the file that extends, then from the working directory.
     """
-    path = Path(ref)
-    with suppress(RuntimeError):  # `~name` where no such user exists
-        path = path.expanduser()
+    path = expanded(ref)
     return [path] if beside is None or path.is_absolute() else [beside.parent / path, path]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,8 @@ def create_learnt(
     """
     on_meta = torch.empty(0).is_meta
     if options.weights is not None:
-        state = _fitted(options.encoder, Path(options.weights).expanduser())
+        path = os.path.expanduser(options.weights)  # noqa: PTH111  # pathlib's raises RuntimeError
+        state = _fitted(options.encoder, Path(path))
         if on_meta:
             return timm.create_model(options.encoder, **keywords)
         # timm itself leaves out weights that no feature map needs, and adapts the first convolution
