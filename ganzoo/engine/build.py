@@ -138,7 +138,7 @@ def build(
         replaced = restored or role in recipe.start.replaced
         with weights_follow() if replaced else nullcontext():
             networks[role] = build_network(chosen, plan.io[role], recipe.train.seed, role)
-    freeze(networks, recipe.start.freeze)
+    freeze(networks, recipe)
     for network in networks.values():
         network.to(device=device, dtype=dtype)
     return Built(recipe, plan, networks, loss, diffaugments, device, dtype)
@@ -156,7 +156,7 @@ def with_numbers(built: Built) -> Built:
             chosen, io = built.plan.chosen[role], built.plan.io[role]
             with weights_follow():
                 networks[role] = build_network(chosen, io, built.recipe.train.seed, role)
-    freeze(networks, built.recipe.start.freeze)
+    freeze(networks, built.recipe)
     return replace(built, networks=networks)
 
 

@@ -65,14 +65,15 @@ def inspect_recipe(recipe: Recipe, *, timed: bool = False) -> dict[str, Any]:
         open_watched(recipe, stand_in=data.stand_in)
         try_extremes(data)
         plan = plan_networks(recipe, data.fields)
+        report["notes"] += plan.notes
         device, dtype = torch.device("cpu"), torch.float32
         loss = build_loss(recipe, plan, device, dtype)
         files = find_files(recipe, plan)
         report["networks"], networks, refusals = _describe(recipe, plan)
         report["notes"] += map(str, begin(recipe, plan, networks, files, load=False))
-        freeze(networks, recipe.start.freeze)
+        freeze(networks, recipe)
         if recipe.start.freeze:
-            report["notes"].append(frozen_in_words(networks, recipe.start.freeze))
+            report["notes"].append(frozen_in_words(networks, recipe))
         try:
             with parts_named(recipe, plan):
                 diffaugments = build_diffaugments(recipe, device, dtype)

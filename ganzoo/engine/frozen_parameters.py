@@ -13,39 +13,40 @@ from torch import nn
 
 from ganzoo.errors import RecipeError
 from ganzoo.plugin_system.suggestions import did_you_mean
+from ganzoo.recipe.model import Recipe
 
 _SHOWN = 12
 """The largest number of beginnings of names in a hint."""
 
 
-def freeze(networks: Mapping[str, nn.Module], patterns: Sequence[str]) -> None:
-    """Freeze the parameters that patterns name.
+def freeze(networks: Mapping[str, nn.Module], recipe: Recipe) -> None:
+    """Freeze the parameters that `start.freeze` names.
 
     Raises:
         RecipeError: for the same reasons as in `frozen`.
     """
-    for role, names in frozen(networks, patterns).items():
+    for role, names in frozen(networks, recipe).items():
         for name, parameter in networks[role].named_parameters(remove_duplicate=False):
             if name in names:
                 parameter.requires_grad_(False)
 
 
-def frozen(networks: Mapping[str, nn.Module], patterns: Sequence[str]) -> dict[str, set[str]]:
-    """Return the names of the parameters that patterns name, for each role that has some.
+def frozen(networks: Mapping[str, nn.Module], recipe: Recipe) -> dict[str, set[str]]:
+    """Return the names of the parameters that `start.freeze` names, for each role that has some.
 
-    Args:
-        networks: the networks by role.
-        patterns: `PATTERN` for the parameters of all networks, or `ROLE/PATTERN`.
+    Each of its patterns is `PATTERN` for the parameters of all networks, or `ROLE/PATTERN`.
 
     Raises:
         RecipeError: when a pattern names no parameter, or an unknown role.
     """
     found: dict[str, set[str]] = {}
-    for pattern in patterns:
+    where = str(recipe.origins.get(("start", "freeze"), recipe.name))
+    for pattern in recipe.start.freeze:
         role, slash, inner = pattern.partition("/")
         if slash and role not in networks:
             raise RecipeError(
                 f"start.freeze: {pattern!r} names a network that this run doesn't have",
+                where=where,
                 hint=did_you_mean(role, list(networks)) or f"Its networks are: {_list(networks)}.",
             )
         matches = {
@@ -59,6 +60,7 @@ def frozen(networks: Mapping[str, nn.Module], patterns: Sequence[str]) -> dict[s
             chosen = {role: networks[role]} if slash else networks
             raise RecipeError(
                 f"start.freeze: {pattern!r} names no parameter",
+                where=where,
                 hint=f"The names of parameters begin with: {_beginnings(chosen)}.",
             )
         for one, name in matches:
@@ -66,13 +68,15 @@ def frozen(networks: Mapping[str, nn.Module], patterns: Sequence[str]) -> dict[s
     return found
 
 
-def frozen_in_words(networks: Mapping[str, nn.Module], patterns: Sequence[str]) -> str:
+def frozen_in_words(networks: Mapping[str, nn.Module], recipe: Recipe) -> str:
     """Return how many parameters of each network are frozen, or "" if none are."""
     parts = []
-    for role, names in frozen(networks, patterns).items():
+    for role, names in frozen(networks, recipe).items():
         every = dict(networks[role].named_parameters(remove_duplicate=False))
         numbers = sum(every[name].numel() for name in names)
-        parts.append(f"{len(names)} of {len(every)} weights of {role} ({numbers:,} parameters)")
+        parts.append(
+            f"{len(names)} of {len(every)} parameter tensors of {role} ({numbers:,} parameters)"
+        )
     return f"frozen: {', '.join(parts)}" if parts else ""
 
 

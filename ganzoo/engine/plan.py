@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +14,7 @@ from ganzoo.inference.weights_card import checked_io
 from ganzoo.interfaces import Field, NetIO, Task
 from ganzoo.plugin_system.suggestions import did_you_mean
 from ganzoo.recipe.model import Optimizer, Recipe
-
-_ROLE = re.compile(r"[A-Za-z0-9_-]+")
+from ganzoo.recipe.start import ROLE, Start
 
 
 @dataclass(frozen=True)
@@ -30,6 +28,7 @@ class Plan:
         players: the players that have a network, with their roles.
         fields: the fields of the data after augmentation.
         averaged: the roles whose weights are averaged, if `ema.enabled` is set.
+        notes: sentences about parts of the recipe that have no effect.
     """
 
     task: type[Task]
@@ -38,6 +37,7 @@ class Plan:
     players: Mapping[str, tuple[str, ...]]
     fields: Mapping[str, Field]
     averaged: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def plan_networks(recipe: Recipe, fields: Mapping[str, Field]) -> Plan:
@@ -82,7 +82,7 @@ def plan_networks(recipe: Recipe, fields: Mapping[str, Field]) -> Plan:
     if unused:
         raise RecipeError(
             f"{recipe.task.id} doesn't use [{unused[0]}]",
-            where=recipe.name,
+            where=_place(recipe, unused[0]),
             hint=f"Its networks are: {', '.join(sorted(set(task.roles.values())))}.",
         )
     players = {
@@ -94,7 +94,7 @@ def plan_networks(recipe: Recipe, fields: Mapping[str, Field]) -> Plan:
     if unknown:
         raise RecipeError(
             f"[players.{unknown[0]}]: {recipe.task.id} has no such player",
-            where=recipe.name,
+            where=str(recipe.player_places.get(unknown[0], recipe.name)),
             hint=f"Its players are: {', '.join(task.players)}.",
         )
     io = {role: _io(recipe.task, role, fields) for role in chosen}
@@ -102,7 +102,19 @@ def plan_networks(recipe: Recipe, fields: Mapping[str, Field]) -> Plan:
     for role, component in chosen.items():
         table = f"networks.{role}" if role in recipe.roles else task.roles[role]
         _check_size(table, component, io[role])
-    return Plan(task, chosen, io, players, fields, _averaged(recipe, task, chosen))
+    averaged = _averaged(recipe, task, chosen)
+    return Plan(task, chosen, io, players, fields, averaged, tuple(_unused(recipe, task)))
+
+
+def _unused(recipe: Recipe, task: type[Task]) -> Iterator[str]:
+    """Yield a sentence for each default table that no role uses, not even below its own table."""
+    for kind, default in recipe.networks.items():
+        roles = [role for role, its in task.roles.items() if its == kind]
+        own = [recipe.roles[role].chosen for role in roles if role in recipe.roles]
+        others = all(one is None or (default and one.id != default.id) for one in own)
+        if default is not None and len(own) == len(roles) and others:
+            tables = ", ".join(f"[networks.{role}]" for role in roles)
+            yield f"[{kind}] has no effect, since no role uses it: {tables} replaced it"
 
 
 def _networks(recipe: Recipe, task: type[Task]) -> dict[str, Chosen]:
@@ -149,6 +161,12 @@ def _known_roles(role: str, known: Iterable[str]) -> str:
     return "\n".join(filter(None, (did_you_mean(role, known), listed)))
 
 
+def _place(recipe: Recipe, table: str) -> str:
+    """Return where a component's table stands."""
+    known = recipe.origins.get((table, "use"), recipe.origins.get((table,)))
+    return recipe.name if known is None else str(known)
+
+
 def _averaged(recipe: Recipe, task: type[Task], chosen: Mapping[str, Chosen]) -> tuple[str, ...]:
     """Return the roles of `ema.roles`; by default those that are used after the training."""
     wanted = recipe.ema.roles
@@ -176,11 +194,16 @@ def _averaged(recipe: Recipe, task: type[Task], chosen: Mapping[str, Chosen]) ->
 
 
 def _check_roles(component: str, task: type[Task]) -> None:
-    """Check that the roles of a task can be used as names of files and folders."""
+    """Check that the roles of a task can be used as names of files and as keys of `[start]`."""
     for role in (*task.roles, *task.serves):
-        if not _ROLE.fullmatch(role):
+        if not ROLE.fullmatch(role):
             raise PluginError(
                 f"{component} names a network {role!r}: only letters, digits, - and _ are allowed",
+                hint="The error is in its plugin: report it to its authors.",
+            )
+        if role in Start.model_fields:
+            raise PluginError(
+                f"{component} names a network {role!r}, which is the name of a setting of [start]",
                 hint="The error is in its plugin: report it to its authors.",
             )
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ganzoo.data.fingerprint import difference, identity_of
 from ganzoo.data.pipeline import PreparedData
@@ -22,7 +21,9 @@ from ganzoo.interfaces import Outcome
 from ganzoo.observers import Voice
 from ganzoo.recipe import load_recipe
 from ganzoo.recipe.model import Recipe
-from ganzoo.recipe.resolved import flatten
+from ganzoo.recipe.relative_paths import recipe_file_of
+from ganzoo.recipe.resolved import document_of, flatten
+from ganzoo.recipe.start import with_sources
 from ganzoo.run_files import CHECKPOINTS, RESOLVED, read_status
 
 RESUMABLE = ("train.epochs", "train.cache", "train.workers", "data.root", "watch.", "out")
@@ -39,24 +40,28 @@ def differences(stored: Recipe, wanted: Recipe) -> tuple[list[str], list[str]]:
     allowed: list[str] = []
     refused: list[str] = []
     for key in sorted(old.keys() | new.keys()):
-        if not _same(key, old.get(key), new.get(key)):
+        if old.get(key) != new.get(key):
             text = f"{key}: {old.get(key, 'absent')} -> {new.get(key, 'absent')}"
             (allowed if key.startswith(RESUMABLE) else refused).append(text)
     return allowed, refused
 
 
-def _same(key: str, old: Any, new: Any) -> bool:
-    """Return whether two values of a recipe mean the same.
+def _with_stored_sources(stored: Recipe, wanted: Recipe) -> Recipe:
+    """Return the wanted recipe with the stored sources of `[start]`, for roles that both have.
 
-    A run stores the absolute path of weights that lay beside its recipe. They may be gone now, so
-    that the recipe's relative path isn't found any more.
+    A resume doesn't read these weights. They may be gone, and then a relative path isn't found
+    beside the recipe; or the recipe's folder was moved. So the two paths differ although the recipe
+    is the same. But a path that `--set` gives must be the stored one, since it would be ignored.
     """
-    if key.startswith("start.") and isinstance(old, str) and isinstance(new, str):
-        parts = [part for part in Path(new).parts if part != ".."]
-        return old == new or (
-            Path(old).is_absolute() and [*Path(old).parts[-len(parts) :]] == parts
-        )
-    return bool(old == new)
+    sources = {
+        role: source
+        for role, source in stored.start.sources.items()
+        if role in wanted.start.sources and recipe_file_of(wanted, ("start", role)) is not None
+    }
+    if not sources:
+        return wanted
+    changed = replace(wanted, start=with_sources(wanted.start, sources))
+    return replace(changed, document=document_of(changed))
 
 
 def stored_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -85,6 +90,7 @@ def adopt(path: Path, wanted: Recipe | None) -> tuple[Recipe, list[str]]:
     stored = stored_recipe(path)
     if wanted is None:
         return stored, []
+    wanted = _with_stored_sources(stored, wanted)
     allowed, refused = differences(stored, wanted)
     if refused:
         raise RecipeError(
@@ -102,7 +108,7 @@ def adopt(path: Path, wanted: Recipe | None) -> tuple[Recipe, list[str]]:
 
 
 @dataclass(frozen=True)
-class Start:
+class ResumePoint:
     """The state from which a run is resumed.
 
     Args:
@@ -123,7 +129,7 @@ class Start:
     stand_in: bool | None = None
 
 
-def find_start(path: Path) -> Start:
+def find_resume_point(path: Path) -> ResumePoint:
     """Find the newest undamaged checkpoint of a run directory.
 
     Raises:
@@ -145,7 +151,7 @@ def find_start(path: Path) -> Start:
         problems.insert(0, f"step_{written} is missing, although status.json names it")
     progress = checkpoint.progress(folder) if folder else checkpoint.Progress(0, 0, 0.0)
     data = read_status(path).get("data")
-    return Start(
+    return ResumePoint(
         folder,
         progress.step,
         progress.images,
@@ -167,7 +173,7 @@ def _last_written(path: Path) -> int:
 
 
 def nothing_left(
-    path: Path, recipe: Recipe, start: Start, limits: Limits, voice: Voice
+    path: Path, recipe: Recipe, point: ResumePoint, limits: Limits, voice: Voice
 ) -> Result | None:
     """Return the result of a resume that has nothing to train.
 
@@ -178,31 +184,31 @@ def nothing_left(
     """
     status = read_status(path)
     data = status.get("data")
-    if data is None or start.folder is None:
+    if data is None or point.folder is None:
         return None
     outcome: Outcome
-    if start.images >= recipe.train.epochs * data["length"]:
+    if point.images >= recipe.train.epochs * data["length"]:
         outcome = "finished"
         reason = f"nothing is left to train: all {recipe.train.epochs} epochs are done"
         more = f"--set train.epochs={2 * recipe.train.epochs}"
-    elif limits.steps is not None and start.step >= limits.steps:
+    elif limits.steps is not None and point.step >= limits.steps:
         outcome = "stopped"
         reason = (
-            f"--max-steps {limits.steps} is a total, and the run already has {start.step} steps"
+            f"--max-steps {limits.steps} is a total, and the run already has {point.step} steps"
         )
-        more = f"--max-steps {2 * start.step}"
-    elif limits.seconds is not None and start.seconds >= limits.seconds:
+        more = f"--max-steps {2 * point.step}"
+    elif limits.seconds is not None and point.seconds >= limits.seconds:
         outcome = "stopped"
         reason = (
             f"--max-time {in_words(limits.seconds)} is a total, and the run has already trained "
-            f"for {in_words(start.seconds)}"
+            f"for {in_words(point.seconds)}"
         )
-        more = f"--max-time {in_words(2 * start.seconds)}"
+        more = f"--max-time {in_words(2 * point.seconds)}"
     else:
         return None
     if outcome == "finished" and status.get("state") != outcome:
         return None  # it was killed before its last sample, which is still to be made
-    for problem in start.problems:
+    for problem in point.problems:
         voice.warn(problem)
     voice.say(f"{path}: {reason}")
     voice.say(f"  to train further: ganzoo run --resume {shlex.quote(str(path))} {more}")
@@ -212,11 +218,11 @@ def nothing_left(
     document = {
         "run": str(path),
         "outcome": outcome,
-        "step": start.step,
-        "images": start.images,
+        "step": point.step,
+        "images": point.images,
         "images_per_second": 0.0,
         "data": {key: data[key] for key in ("use", "stand_in")},
-        "weights": checkpoint.weights_files(start.folder),
+        "weights": checkpoint.weights_files(point.folder),
         "metrics": {},
     }
     return Result(path, outcome, ExitCode.DONE, document)
@@ -225,13 +231,13 @@ def nothing_left(
 def departures_from_before(
     path: Path,
     recipe: Recipe,
-    start: Start,
+    point: ResumePoint,
     resolved: Resolved,
     changes: Sequence[str],
 ) -> list[str]:
     """Return the reasons for which a resume isn't exact, as sentences."""
     notes = []
-    if start.resolved is not None and (other := start.resolved.differences(resolved)):
+    if point.resolved is not None and (other := point.resolved.differences(resolved)):
         notes.append(f"resuming with different settings: {', '.join(other)}")
     if changed := run_record.changed_plugins(path):
         notes.append(f"resuming with different plugins: {', '.join(changed)}")
@@ -296,15 +302,15 @@ def check_same_start(path: Path, started: Iterable[Started]) -> None:
             )
 
 
-def go_on(trainer: Trainer, start: Start, voice: Voice) -> None:
-    """Load the checkpoint of a start, or an older one if it doesn't fit the run.
+def go_on(trainer: Trainer, point: ResumePoint, voice: Voice) -> None:
+    """Load the checkpoint to resume from, or an older one if it doesn't fit the run.
 
     With several processes this is a collective call: all of them load the same checkpoint.
 
     Raises:
         DataError: when no checkpoint fits; it is the error of the newest one.
     """
-    folder, first = start.folder, None
+    folder, first = point.folder, None
     problems: list[str] = []
     while folder is not None:
         notes, fault = [], None

@@ -15,12 +15,12 @@ from ganzoo.engine.intervals import Limits
 from ganzoo.engine.loop import Loop
 from ganzoo.engine.ranks import place
 from ganzoo.engine.resume import (
-    Start,
+    ResumePoint,
     adopt,
     check_same_data,
     check_same_start,
     departures_from_before,
-    find_start,
+    find_resume_point,
     go_on,
     nothing_left,
 )
@@ -65,40 +65,41 @@ def run(
     rank = place().rank
     voice = voice or Voice(quiet=rank != 0)
     changes: list[str] = []
-    start = Start()
+    point = ResumePoint()
     with ExitStack() as stack, _exits_explained():
         if resume is not None:
             recipe, changes = adopt(resume, recipe)
             # The directory is locked first, since another process may be writing checkpoints.
             stack.enter_context(_claimed(resume, main=rank == 0))
-            start = find_start(resume)
-            if (done := nothing_left(resume, recipe, start, limits, voice)) is not None:
+            point = find_resume_point(resume)
+            if (done := nothing_left(resume, recipe, point, limits, voice)) is not None:
                 return done
         if recipe is None:
             raise RecipeError("nothing to run: give a recipe, or a run to resume")
-        resolved = resolve(recipe.train, start.resolved)
-        data = open_data(recipe, "train", stand_in=start.stand_in)
+        resolved = resolve(recipe.train, point.resolved)
+        data = open_data(recipe, "train", stand_in=point.stand_in)
         open_watched(recipe, stand_in=data.stand_in)
-        notes = [*data.notes, *start.problems]
+        notes = [*data.notes, *point.problems]
         if resume is not None:
             notes += check_same_data(resume, data, changes)
         session = Session(resolved, accumulate=recipe.train.accumulate)
         stack.callback(session.close)
         # Networks are built and tried before the run directory is made, so that a recipe that
         # fails there leaves no files behind.
-        trainer = Trainer(recipe, data, session, restored=start.folder is not None)
+        trainer = Trainer(recipe, data, session, restored=point.folder is not None)
         # Otherwise Python would wait forever at its exit for loader workers, which ignore signals.
         stack.callback(trainer.close)
+        notes += trainer.plan.notes
         if resume is None:
             try_step(trainer.built, on_meta=session.device.type != "cpu")
         path = resume or _made(recipe, out, session, stack)
         voice.log_to(path / "log.txt")
         if resume is not None:
             check_same_start(resume, trainer.started)
-            notes += departures_from_before(resume, recipe, start, resolved, changes)
+            notes += departures_from_before(resume, recipe, point, resolved, changes)
         for note in notes:
             voice.warn(note)
-        go_on(trainer, start, voice)
+        go_on(trainer, point, voice)
         this = Run(path, recipe, trainer, voice)
         earlier = len(run_record.stored_overrides(path))
         if session.main:
@@ -180,8 +181,8 @@ def _departures(
 def _beginning(trainer: Trainer) -> Iterator[str]:
     """Yield what each network starts from, if it isn't its initial weights, and what is frozen."""
     yield from map(str, trainer.started)
-    if patterns := trainer.recipe.start.freeze:
-        yield frozen_in_words(trainer.nets, patterns)
+    if trainer.recipe.start.freeze:
+        yield frozen_in_words(trainer.nets, trainer.recipe)
 
 
 def _schedule_in_words(trainer: Trainer) -> str:

@@ -286,6 +286,8 @@ class Recipe:
     players: Mapping[str, Optimizer] = field(default_factory=dict)
     """The optimizer of each player named in `[players.NAME]`: `optimizer` with the player's
     changes."""
+    player_places: Mapping[str, Origin] = field(default_factory=dict, compare=False)
+    """Where the table of each of these players stands."""
     ema: Ema = Ema()
     watch: Watch = Watch()
     checkpoints: Checkpoints = Checkpoints()

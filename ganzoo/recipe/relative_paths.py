@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from ganzoo.files import expanded
 from ganzoo.recipe.model import Recipe
 from ganzoo.recipe.resolved import document_of
 from ganzoo.recipe.start import split_source, with_sources
@@ -29,7 +30,7 @@ def rooted(recipe: Recipe) -> Recipe:
 
 def _data_beside(recipe: Recipe) -> Recipe:
     root = getattr(recipe.data.options, "root", None)
-    file = _file_of(recipe, ("data", "root"))
+    file = recipe_file_of(recipe, ("data", "root"))
     folder = beside(file, root) if file is not None and isinstance(root, str) else None
     if folder is None:
         return recipe
@@ -40,13 +41,13 @@ def _data_beside(recipe: Recipe) -> Recipe:
 def _start_beside(recipe: Recipe) -> Recipe:
     found = {}
     for role, source in recipe.start.sources.items():
-        file = _file_of(recipe, ("start", role))
+        file = recipe_file_of(recipe, ("start", role))
         if file is not None and (path := weights_beside(file, source)):
             found[role] = path
     return replace(recipe, start=with_sources(recipe.start, found)) if found else recipe
 
 
-def _file_of(recipe: Recipe, keys: Keys) -> Path | None:
+def recipe_file_of(recipe: Recipe, keys: Keys) -> Path | None:
     """Return the file that contains a value; None if it comes from elsewhere."""
     origin = recipe.origins.get(keys)
     return Path(origin.source) if origin is not None and origin.line else None
@@ -56,7 +57,7 @@ def beside(file: Path, path: str, exists: Callable[[Path], bool] = Path.is_dir) 
     """Return what a relative path names beside a file, by default a folder; None if nothing."""
     try:
         found = (file.parent / path).resolve()
-        if Path(path).expanduser().is_absolute() or not exists(found):
+        if expanded(path).is_absolute() or not exists(found):
             return None
     except (OSError, ValueError):  # a name that no file can have
         return None

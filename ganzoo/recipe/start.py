@@ -10,7 +10,8 @@ from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from ganzoo.api import Options
 
-_ROLE = re.compile(r"[A-Za-z0-9_-]+")
+ROLE = re.compile(r"[A-Za-z0-9_-]+")
+"""What the name of a role consists of."""
 
 
 def _a_source(value: Any) -> Any:
@@ -63,7 +64,7 @@ class Start(Options):
 def split_source(text: str) -> tuple[str, str | None]:
     """Return the path and the role of `FILE or RUN[:role]`; the role is None if there is none."""
     path, colon, role = text.rpartition(":")
-    if not (colon and path and _ROLE.fullmatch(role)) or _exists(text):
+    if not (colon and path and ROLE.fullmatch(role)) or _exists(text):
         return text, None
     return path, role
 

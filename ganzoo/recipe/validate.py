@@ -122,6 +122,7 @@ class _Check(TableChecks):
         callbacks = tuple(self.listed("callback", ()))
         settings = {key: self.settings(key, model, task) for key, model in SETTINGS.items()}
         self.best(settings)
+        self.averaged(settings)
         optimizer = self.optimizer(("optimizer",))
         players = self.players()
         if self.problems or task is None or data is None or optimizer is None:
@@ -142,6 +143,11 @@ class _Check(TableChecks):
             callbacks=callbacks,
             optimizer=optimizer,
             players=players,
+            player_places={
+                name: node.mark.origin() for name, node in self.table["players"].value.items()
+            }
+            if players
+            else {},
             **cast("dict[str, Any]", settings),
         )
 
@@ -237,6 +243,16 @@ class _Check(TableChecks):
         if checkpoints and watch and checkpoints.best and watch.validate_every.strip() == "never":
             message = "has no effect, because nothing is validated"
             self.complain(("checkpoints", "best"), message, 'set watch.validate, as "5 epochs"')
+
+    def averaged(self, settings: Mapping[str, Any]) -> None:
+        """Check that there is an average if roles are named for it.
+
+        Where `enabled = false` is written, the roles are meant for a later time, and stay.
+        """
+        ema = settings["ema"]
+        if ema and ema.roles and "enabled" not in ema.model_fields_set:
+            message = "has no effect, because nothing is averaged"
+            self.complain(("ema", "roles"), message, "set ema.enabled = true")
 
     def optimizer(self, loc: Keys) -> Optimizer | None:
         """Return the optimizer of a table, which `tree` has as a whole."""
