@@ -12,7 +12,8 @@ from typing import Any
 
 from ganzoo.plugin_system.registry import Registry
 from ganzoo.recipe.find_recipe import find_recipe, shipped_recipes
-from ganzoo.recipe.load import read_merged, read_text
+from ganzoo.recipe.load import read_text, read_tree
+from ganzoo.recipe.merge import Node, Source, build, descend, plain
 from ganzoo.recipe.parse import parse
 from ganzoo.recipe.relative_paths import beside, seen_from, weights_beside
 from ganzoo.recipe.resolved import KEYS
@@ -41,12 +42,12 @@ def copied(file: Traversable, folder: Path, registry: Registry, *, flat: bool = 
         RecipeProblems, RecipeError: a recipe that it extends can't be found or read.
     """
     # It is needed without `flat` too, since it raises an error if a recipe can't be read.
-    merged = read_merged(file, registry)
+    tree = read_tree(file, registry)
     if flat:
         from ganzoo.recipe.write import dumps
 
-        own, _ = parse(read_text(file).replace("\r\n", "\n"))
-        for keys, path in _paths(own, file, folder):
+        merged: dict[str, Any] = plain(tree)
+        for keys, path in _paths(tree, folder):
             merged[keys[0]][keys[1]] = path
         order = [key for key in KEYS if key in merged] + [key for key in merged if key not in KEYS]
         text = dumps({key: merged[key] for key in order})
@@ -55,24 +56,22 @@ def copied(file: Traversable, folder: Path, registry: Registry, *, flat: bool = 
     return schema_line(folder) + _SCHEMA.sub("", text)
 
 
-def _paths(
-    data: dict[str, Any], file: Traversable, folder: Path
-) -> Iterator[tuple[tuple[str, str], str]]:
-    """Yield the place of each path to something beside the file, and its text in the copy."""
-    if not isinstance(file, Path):
-        return
-    table = data.get("data")
-    root = table.get("root") if isinstance(table, dict) else None
-    if isinstance(root, str) and (meant := beside(file, root)) is not None:
-        yield ("data", "root"), seen_from(folder, meant)
-    table = data.get("start")
-    for role, source in table.items() if isinstance(table, dict) else ():
-        if role in Start.model_fields or not isinstance(source, str):
+def _paths(tree: Node, folder: Path) -> Iterator[tuple[tuple[str, str], str]]:
+    """Yield the place of each path to something beside its file, and its text in the copy."""
+    start = tree.value.get("start")
+    roles = start.value if start is not None and isinstance(start.value, dict) else ()
+    for keys in (("data", "root"), *(("start", role) for role in roles)):
+        node, depth = descend(tree, keys)
+        if depth < len(keys) or not isinstance(node.value, str) or keys[1] in Start.model_fields:
             continue
-        if weights := weights_beside(file, source):
+        file = Path(node.mark.source.name)
+        if keys[0] == "data":
+            if (meant := beside(file, node.value)) is not None:
+                yield keys, seen_from(folder, meant)
+        elif weights := weights_beside(file, node.value):
             path, name = split_source(weights)
             text = seen_from(folder, Path(path))
-            yield ("start", role), text if name is None else f"{text}:{name}"
+            yield keys, text if name is None else f"{text}:{name}"
 
 
 def _with_paths(file: Traversable, folder: Path, registry: Registry) -> str:
@@ -84,8 +83,9 @@ def _with_paths(file: Traversable, folder: Path, registry: Registry) -> str:
         if isinstance(extends, str)
         else [(("extends", index), name) for index, name in enumerate(extends)]
     )
+    own = build(data, Source(str(file)), spans)
     changes = [(spans[keys], _seen_from(folder, name, file, registry)) for keys, name in named] + [
-        (spans[keys], path) for keys, path in _paths(data, file, folder)
+        (spans[keys], path) for keys, path in _paths(own, folder)
     ]
     for span, path in sorted(changes, key=lambda change: -change[0].start):
         text = f"{text[: span.start]}{json.dumps(path, ensure_ascii=False)}{text[span.end :]}"

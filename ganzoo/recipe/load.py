@@ -75,8 +75,13 @@ def read_merged(
         RecipeProblems: a file isn't valid TOML, or extends a recipe that doesn't exist.
         RecipeError: the recipe can't be read.
     """
-    merged: dict[str, Any] = plain(_Reader(registry, places=places).read(file))
+    merged: dict[str, Any] = plain(read_tree(file, registry, places=places))
     return merged
+
+
+def read_tree(file: Traversable, registry: registries.Registry, *, places: bool = True) -> Node:
+    """Do the same as `read_merged`, but return the values with their places."""
+    return _Reader(registry, places=places).read(file)
 
 
 def loads(

@@ -125,8 +125,12 @@ def laid_over(default: Node | None, own: Node, kind: Kind, registry: Registry) -
         own = Node({"use": own}, own.mark)
     if not isinstance(own.value, dict):
         return own  # the validation reports it
+    preset = "preset" in own.value
     own = _with_preset(own, use_of(default), kind, registry)
     changes = {key: item for key, item in own.value.items() if key != "use"}
+    if preset and isinstance(default.value, dict):  # a table has one preset
+        rest = {key: item for key, item in default.value.items() if key != "preset"}
+        default = Node(rest, default.mark)
     whole = merge(default, Node(changes, own.mark))
     return Node({**whole.value, "use": own.value.get("use", whole.value["use"])}, own.mark)
 

@@ -1,8 +1,8 @@
 """The smallest form of a recipe: what tasks, metrics, callbacks and networks are tried out in.
 
 Data, networks, losses, task and differentiable augments are taken at their preset `tiny`, augments
-of samples and everything that writes files are left out, and the recipe's stand-in data are taken
-where it has any.
+of samples, weights to start from and everything that writes files are left out, and the recipe's
+stand-in data are taken where it has any.
 """
 
 from __future__ import annotations
@@ -146,6 +146,8 @@ def shrunk(recipe: Recipe, subject: Subject, put: Put = lambda _: None) -> dict[
             role: _smallest(table, subject, recipe.roles[role].kind)
             for role, table in document["networks"].items()
         }
+    # Weights of the whole networks don't fit the tiny ones, and need not be on this machine.
+    document.pop("start", None)
     document |= {"augment": [], "metric": [], "callback": []}
     document["out"] = str(subject.folder)
     document["train"] = {**document["train"], **_TRAIN}
