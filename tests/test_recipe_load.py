@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganzoo.api import TaskOptions
-from ganzoo.errors import ExitCode, RecipeError, UsageError
+from ganzoo.data.dataset_paths import find_data
+from ganzoo.errors import DataMissing, ExitCode, RecipeError, UsageError
 from ganzoo.interfaces import Clock
 from ganzoo.plugin_system.discovery import PluginRecord, discover
 from ganzoo.plugin_system.registry import Registry, current
@@ -22,6 +23,7 @@ from ganzoo.recipe import (
     loads,
     shipped_recipes,
 )
+from ganzoo.recipe.copy import copied
 from ganzoo.recipe.resolved import KEYS, leaves
 from ganzoo.recipe.validate import DEFAULT_METRICS
 from ganzoo.recipe.write import to_toml
@@ -551,7 +553,7 @@ SETS = {
         "naming_toy/net2",
         "{use='naming_toy/net', depth=2, preset='deep'}",
     ],
-    "ema.roles": ["['generator_ab']"],
+    "ema": ["{enabled=true, roles=['generator_ab']}"],
     "players.critic": ["{}", "{lr=1e-5, clip=2, schedule={warmup=0.1}}"],
     "watch.validate": ["2 epochs"],
     "summary": ["'x = 1 # y'"],
@@ -575,6 +577,52 @@ def test_spelling_does_not_change_the_hash_and_meaning_does() -> None:
     # Keys that came later: their defaults are what runs did before.
     assert read(BASE.replace("epochs = 3", "epochs = 3\ntf32 = false")).sha256 == recipe.sha256
     assert read(BASE.replace("epochs = 3", "epochs = 3\ntf32 = true")).sha256 != recipe.sha256
+
+
+def test_averaged_roles_without_an_average_are_refused() -> None:
+    with pytest.raises(RecipeProblems) as caught:
+        read(BASE + "\n[ema]\nroles = ['generator_ab']\n")
+    (problem,) = caught.value.problems
+    assert (problem.key, problem.hint) == ("ema.roles", "set ema.enabled = true")
+    assert problem.source_line == "roles = ['generator_ab']"
+    # The controls: an average, and one that is switched off.
+    for enabled in ("true", "false"):
+        check_reloads(read(BASE, f"ema={{enabled={enabled}, roles=['generator_ab']}}"))
+
+
+def test_a_flat_copy_keeps_the_meaning_of_its_parents_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, child, there = tmp_path / "base", tmp_path / "child", tmp_path / "there"
+    for folder in (base / "pictures", base / "runs" / "one", child / "runs" / "two", there):
+        folder.mkdir(parents=True)
+    start = '[start]\ngenerator_ab = "runs/one:generator"\ngenerator_ba = "runs/one"\n'
+    text = BASE.replace("size = 64", 'size = 64\nroot = "pictures"') + start
+    (base / "base.toml").write_text(text)
+    file = child / "child.toml"
+    file.write_text('extends = "../base/base.toml"\nstart.generator_ba = "runs/two"\n')
+    monkeypatch.chdir("/")
+    meant = load_recipe(file, registry=TOYS)
+    assert meant.data.options.root == str(base / "pictures")
+    for flat in (True, False):
+        (there / "copy.toml").write_text(copied(file, there, TOYS, flat=flat))
+        again = load_recipe(there / "copy.toml", registry=TOYS)
+        assert again.start.sources == meant.start.sources == {
+            "generator_ab": f"{base}/runs/one:generator",
+            "generator_ba": f"{child}/runs/two",
+        }  # fmt: skip
+        assert again.data == meant.data
+
+
+def test_a_home_of_nobody_is_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    base = BASE.replace("size = 64", 'size = 64\nroot = "~nobody99/x"')
+    file = tmp_path / "recipe.toml"
+    file.write_text(f'{base}[start]\ngenerator_ab = "~nobody99/x"\n')
+    assert load_recipe(file, registry=TOYS).start.sources == {"generator_ab": "~nobody99/x"}
+    with pytest.raises(DataMissing, match="'~nobody99/x' wasn't found"):
+        find_data("", "~nobody99/x")
+    with pytest.raises(RecipeError, match="no recipe"):
+        load_recipe("~nobody99/x", registry=TOYS)
 
 
 def test_a_documents_problems_name_it() -> None:

@@ -134,7 +134,7 @@ def test_all_problems_of_a_table_at_once(toys: Registry) -> None:
         ("generator",),
     )
     assert found == {
-        ("generator", "preset"): 'must be "deep"; did you mean "deep"?; 3',
+        ("generator", "preset"): 'must be "deep" or "sparse"; did you mean "deep"?; 3',
         ("generator", "depth"): "must be at most 8; ; 3",
         ("generator", "norm"): 'must be "batch", "instance" or "none"; did you mean "batch"?; 3',
         ("generator", "receptive_field"): "must be 1, 16 or 70; ; 3",

@@ -69,6 +69,27 @@ def test_a_roles_table_is_laid_over_the_default_one(table: str, expected: tuple)
     assert tomllib.loads(to_toml(recipe)) == recipe.document
 
 
+@pytest.mark.parametrize(
+    ("default", "own", "expected"),
+    [
+        ("sparse", 'preset = "deep"', ("net", 7, "none", None)),
+        ("deep", 'preset = "sparse"', ("net", 4, "instance", 0.25)),
+        ("deep", 'use = "naming_toy/old_net"\npreset = "sparse"', ("net", 4, "instance", 0.25)),
+        ("deep", "dropout = 0.25", ("net", 7, "none", 0.25)),  # the default's preset stays
+        ("sparse", 'preset = "sparse"', ("net", 4, "instance", 0.25)),
+    ],
+)
+def test_a_preset_replaces_the_one_of_the_default_table(default, own, expected) -> None:
+    base = BASE.replace("depth = 5\ndropout = 0.5", f'preset = "{default}"')
+    recipe = read(f"[networks.generator_ab]\n{own}\n", base=base)
+    assert options_of(recipe, "generator_ab") == expected
+    assert options_of(recipe, "generator_ba") == options_of(read(base=base), "generator_ba")
+    # A recipe that extends the default table gives the same.
+    tree = read("", f"generator={{{own.replace(chr(10), ', ')}}}", base=base)
+    if "old_net" not in own:
+        assert tree.networks["generator"] == recipe.roles["generator_ab"].chosen
+
+
 def test_a_recipe_without_such_tables_has_the_same_document() -> None:
     assert "networks" not in read().document
     assert "roles" not in read().document["ema"]
@@ -138,7 +159,7 @@ def test_one_default_table_needs_no_name() -> None:
         ("[networks.generator_ab]\ndepth = 'a'", "networks.generator_ab.depth",
          "must be a whole number", "", "'a'"),
         ("[networks.generator_ab]\npreset = 'x'", "networks.generator_ab.preset",
-         'must be "deep"', "", "'x'"),
+         'must be "deep" or "sparse"', "", "'x'"),
         ("[networks.generator_ab]\nepochs = 3", "networks.generator_ab.epochs", "unknown option",
          "did you mean train.epochs?", "epochs"),
         ("[networks.second]\ndepth = 3", "networks.second", "doesn't say which table it changes",

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import load_file
 from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from ganzoo.api import hookimpl
 from ganzoo.cli.main import cli
@@ -16,9 +18,10 @@ from ganzoo.data.pipeline import open_data
 from ganzoo.engine.accelerate_session import Session, resolve
 from ganzoo.engine.fit_weights import Change, Channels, fit
 from ganzoo.engine.intervals import Limits
+from ganzoo.engine.plan import plan_networks
 from ganzoo.engine.run import run
 from ganzoo.engine.trainer import Trainer
-from ganzoo.errors import DataError, ExitCode, RecipeError
+from ganzoo.errors import DataError, ExitCode, PluginError, RecipeError
 from ganzoo.inference.weights_file import read_card
 from ganzoo.observers import Voice
 from ganzoo.observers.base import Observer
@@ -42,9 +45,9 @@ class Beginning(Observer):
                 self.weights[f"{role}{kind}"] = state
 
 
-def go(tiny, out=None, *sets, resume=None, steps=2, observers=()):
+def go(tiny, out=None, *sets, resume=None, steps=2, observers=(), quiet=True):
     recipe = load_recipe(tiny, sets) if tiny else None
-    voice = Voice(quiet=True)
+    voice = Voice(quiet=quiet)
     return run(
         recipe, out=out, resume=resume, limits=Limits(steps), voice=voice, observers=observers
     )
@@ -171,7 +174,7 @@ def test_what_the_user_is_told(tiny, source, tmp_path):
     assert " tensors keep their initial values\n" in log
     assert "frozen" not in log
     log = told('start.freeze=["generator/encoder.*"]')
-    assert "frozen: 11 of 25 weights of generator" in log
+    assert "frozen: 11 of 25 parameter tensors of generator (" in log
 
 
 def test_where_the_weights_came_from_is_recorded_but_travels_with_no_weights(
@@ -205,6 +208,7 @@ def test_where_the_weights_came_from_is_recorded_but_travels_with_no_weights(
             "holds the plain weights of discriminator",
             "",
         ),
+        (("start.generator=~nobody99/x",), "~nobody99/x: no such run directory", ""),
         (('start.freeze=["encodr.*"]',), "'encodr.*' names no parameter", "generator/encoder"),
         (('start.freeze=["painter/*"]',), "doesn't have", "generator"),
         (('start.freeze=["generator/*"]',), "has no weights to train", "start.freeze"),
@@ -219,6 +223,49 @@ def test_a_start_that_the_recipe_names_wrong_is_refused(
     assert message in error.message
     assert hint in error.hint
     assert error.exit_code == ExitCode.RECIPE
+    if "no weights to train" not in message:
+        assert error.where == "--set"
+
+
+def test_a_wrong_name_in_a_file_has_its_line(tiny, source, tmp_path):
+    text = tiny.read_text()
+    count = len(text.splitlines())
+    for line, message in (
+        ('freeze = ["encodr.*"]', "'encodr.*' names no parameter"),
+        ('freeze = ["painter/*"]', "doesn't have"),
+        ('generator = "~nobody99/x"', "no such run directory"),
+        ('generatr = "source"', "no network 'generatr'"),
+    ):
+        tiny.write_text(f"{text}\n[start]\n{line}\n")
+        error = refused(tiny, tmp_path / "run", kind=RecipeError)
+        assert message in error.message
+        assert error.where.endswith(f"tiny.toml:{count + 3}")
+
+
+def test_only_what_helps_is_proposed(tiny, source, tmp_path):
+    def hint(value):
+        return refused(tiny, tmp_path / "run", f"start.generator={value}", kind=RecipeError).hint
+
+    assert f"named like this: {source}:discriminator" in hint(f"{source}:encoder")
+    (source / "checkpoints" / "step_2" / "manifest.json").rename(tmp_path / "manifest")
+    assert "named like this" not in hint(f"{source}:encoder")  # no complete checkpoint
+    (tmp_path / "empty").mkdir()
+    assert "named like this" not in hint(f"{tmp_path}/empty:encoder")
+    file = tmp_path / "alone.safetensors"
+    shutil.copy(source / "checkpoints" / "step_2" / "discriminator.safetensors", file)
+    told = hint(f"{file}:generator")
+    assert told == "Leave out :generator, or name its checkpoint's folder or its run."
+
+
+def test_a_role_with_the_name_of_a_setting_is_the_plugins_mistake(tiny, monkeypatch):
+    recipe = load_recipe(tiny)
+    fields = open_data(recipe, "train").fields
+    plan = plan_networks(recipe, fields)  # the control
+    for setting in ("strict", "adapt", "freeze"):
+        monkeypatch.setattr(plan.task, "roles", {**plan.task.roles, setting: "generator"})
+        with pytest.raises(PluginError, match=f"'{setting}', which is the name of a setting"):
+            plan_networks(recipe, fields)
+        monkeypatch.undo()
 
 
 def test_weights_that_do_not_fit_are_refused(tiny, source, tmp_path):
@@ -243,6 +290,57 @@ def test_damaged_weights_are_refused(tiny, source, tmp_path):
     file.write_bytes(content)
     error = refused(tiny, tmp_path / "run", f"start.generator={source}")
     assert error.exit_code == ExitCode.DATA
+
+
+def test_all_roles_of_a_run_begin_from_one_checkpoint(tiny, source, tmp_path):
+    older = {role: stored(source, role) for role in ("generator", "discriminator")}
+    go(None, resume=source, steps=4)
+    assert same(older["generator"], stored(source, step=4)) < older["generator"].keys()
+    file = source / "checkpoints" / "step_4" / "discriminator.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-2] ^= 1
+    file.write_bytes(content)
+    sets = (f"start.generator={source}", f"start.discriminator={source}/../source:discriminator")
+    mine = begun(tiny, tmp_path / "run", *sets)
+    for role, weights in older.items():
+        assert same(weights, mine[role]) == weights.keys()
+    mine = begun(tiny, tmp_path / "one", sets[0])  # the control: one role has a newer checkpoint
+    newest = stored(source, step=4)
+    assert same(newest, mine["generator"]) == newest.keys()
+    file = source / "checkpoints" / "step_2" / "generator.safetensors"
+    file.write_bytes(file.read_bytes()[:-1])
+    error = refused(tiny, tmp_path / "none", *sets)
+    assert "no checkpoint in it has intact weights of all of generator, discr" in error.message
+
+
+def test_weights_of_a_renamed_component_have_its_revision(tiny, tmp_path):
+    file = tmp_path / "renamed.py"
+    before = registry.current()
+    try:
+        file.write_text(RENAMED.replace("NAME", "first").replace("MORE", ""))
+        registry.activate(files=[file])
+        go(tiny, tmp_path / "source", "generator=renamed/first")
+        file.write_text(
+            RENAMED.replace("NAME", "second").replace(
+                "MORE",
+                "revision=REVISION), Component(kind='generator', name='first', "
+                "renamed_to='renamed/second'",
+            )
+        )
+        text = file.read_text()
+        for revision, fits in ((1, True), (2, False)):
+            file.write_text(text.replace("REVISION", str(revision)))
+            sys.modules.pop("renamed")
+            registry.activate(files=[file])
+            sets = ("generator=renamed/second", f"start.generator={tmp_path}/source")
+            if fits:
+                go(tiny, tmp_path / "run", *sets, quiet=False)
+                assert "the weights are those of" not in (tmp_path / "run/log.txt").read_text()
+            else:
+                error = refused(tiny, tmp_path / "other", *sets, kind=PluginError)
+                assert "revision 1 of renamed/second" in error.message
+    finally:
+        registry.activate(records=before.records)
 
 
 def test_check_finds_the_same_problems_and_tells_the_same(tiny, source):
@@ -310,6 +408,47 @@ def test_the_channels_of_the_first_and_last_layer_are_adapted():
         "1.bias",
         "2.weight",
     }
+
+
+class Shifted(nn.Module):
+    """A network with buffers of the image's channels, and one of another shape."""
+
+    def __init__(self, channels, others=2):
+        super().__init__()
+        self.first = nn.Conv2d(channels, 4, 3)
+        self.register_buffer("scale", torch.full((1, channels, 1, 1), 2.0))
+        self.register_buffer("table", torch.zeros(others))
+
+
+def test_buffers_are_never_adapted():
+    net = Shifted(1)
+    found, tensors = fit(Shifted(3).state_dict(), net, Channels((Change(3, 1),)))
+    assert found.whole
+    assert {*found.adapted} == {"first.weight"}
+    assert found.kept == {"scale": ((1, 3, 1, 1), (1, 1, 1, 1))}
+    net.load_state_dict(tensors, strict=False)
+    assert net.scale.item() == 2
+    # The controls: without `adapt` it doesn't fit, and neither does a buffer of another kind.
+    assert {*fit(Shifted(3).state_dict(), net, None)[0].other_shape} == {"first.weight", "scale"}
+    found, _ = fit(Shifted(3, others=5).state_dict(), net, Channels((Change(3, 1),)))
+    assert {*found.other_shape} == {"table"}
+
+
+@pytest.mark.parametrize("norm", [spectral_norm, nn.utils.spectral_norm])
+def test_a_spectrally_normalised_layer_can_be_adapted(norm):
+    def net(channels, features=4):
+        return nn.Sequential(
+            norm(nn.Conv2d(channels, features, 3)), norm(nn.Conv2d(features, 1, 3))
+        )
+
+    state, other = net(3).state_dict(), net(1)
+    found, tensors = fit(state, other, Channels((Change(3, 1),)))
+    assert found.whole
+    assert list(found.kept.values()) == [((27,), (9,))]
+    other.load_state_dict(tensors, strict=False)
+    assert torch.isfinite(other(torch.rand(1, 1, 8, 8))).all()
+    # The control: other features are no change of the image's channels.
+    assert not fit(state, net(1, features=5), Channels((Change(3, 1),)))[0].whole
 
 
 def test_a_run_adapts_channels_only_where_it_is_asked_to(tiny, source, tmp_path):
@@ -416,6 +555,28 @@ def test_a_run_without_a_checkpoint_begins_again_from_the_same_weights_only(tiny
         go(None, resume=tmp_path / "run", steps=2)
 
 
+def test_a_resume_with_the_recipe_works_when_its_folder_has_moved(tiny, source, tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    source.rename(here / "source")
+    recipe = here / "tiny.toml"
+    recipe.write_text(tiny.read_text() + '\n[start]\ngenerator = "source"\n')
+    go(recipe, tmp_path / "run", steps=1)
+    here.rename(there)
+    go(there / "tiny.toml", resume=tmp_path / "run", steps=2, quiet=False)
+    log = (tmp_path / "run" / "log.txt").read_text()
+    assert "changed for this resume" not in log
+    assert "isn't what the last part" not in log
+    stored_sources = load_recipe(tmp_path / "run" / "recipe.resolved.toml").start.sources
+    assert stored_sources == {"generator": f"{here}/source"}
+    text = (there / "tiny.toml").read_text()
+    for change in ("strict = false", 'discriminator = "source"'):  # the controls
+        (there / "tiny.toml").write_text(f"{text}{change}\n")
+        with pytest.raises(RecipeError) as caught:
+            go(there / "tiny.toml", resume=tmp_path / "run", steps=3)
+        assert f"start.{change.partition(' ')[0]}" in caught.value.hint
+
+
 def test_a_resume_with_the_recipe_works_when_the_weights_beside_it_are_gone(tiny, source):
     tiny.write_text(tiny.read_text() + '\n[start]\ngenerator = "source"\n')
     go(tiny, tiny.parent / "run", steps=1)
@@ -486,6 +647,21 @@ def test_a_role_stands_after_the_last_colon(tmp_path):
     (tmp_path / "a:b").mkdir()
     assert split_source(f"{tmp_path}/a:b") == (f"{tmp_path}/a:b", None)
 
+
+RENAMED = """
+from torch import nn
+from ganzoo.api import Component, hookimpl
+
+
+class Painter(nn.Conv2d):
+    def __init__(self, options, io):
+        super().__init__(3, 3, 3, padding=1)
+
+
+@hookimpl
+def ganzoo_components():
+    return [Component(kind="generator", name="NAME", target="renamed:Painter", MORE)]
+"""
 
 PAINTING = """
 from torch import nn

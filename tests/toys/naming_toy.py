@@ -93,7 +93,10 @@ def ganzoo_components():
             kind="generator",
             name="net",
             summary="A net.",
-            presets={"deep": {"depth": 7, "norm": "none"}},
+            presets={
+                "deep": {"depth": 7, "norm": "none"},
+                "sparse": {"norm": "instance", "dropout": 0.25},
+            },
             **net,
         ),
         Component(kind="generator", name="net2", **net),

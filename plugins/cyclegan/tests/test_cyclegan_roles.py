@@ -116,7 +116,11 @@ def test_check_counts_each_role(recipe):
         ("networks.generator_abc.width=4", "has no role 'generator_abc'", '"generator_ab"'),
         ("networks.generator_ab=none", "needs its generator_ab", ""),
         ("networks.generator_ab=pix2pix/patchgan", "is a discriminator, but", "by `use`"),
-        ("ema.roles=['generatorab']", "ema.roles: cyclegan/unpaired has no role", "Its roles are:"),
+        (
+            "ema={enabled=true, roles=['generatorab']}",
+            "ema.roles: cyclegan/unpaired has no role",
+            "Its roles are:",
+        ),
         ("generator=none", r"needs a \[generator\] table for its generator_ab", "[networks."),
     ],
 )
@@ -128,12 +132,29 @@ def test_what_the_plan_refuses(recipe, override, message, hint):
     assert caught.value.where == ("roles" if override == "generator=none" else "--set")
 
 
-def test_an_unknown_role_of_a_file_has_its_place(recipe):
-    recipe.write_text(RECIPE + "\n[networks.generator_x]\nwidth = 4\n")
-    loaded = load_recipe(recipe)
-    with pytest.raises(RecipeError, match="generator_x") as caught:
-        plan_networks(loaded, open_data(loaded, "train").fields)
-    assert caught.value.where.endswith("roles.toml:16")
+def test_a_default_table_that_no_role_uses_is_told(recipe):
+    def notes(*overrides):
+        loaded = load_recipe(recipe, overrides)
+        return plan_networks(loaded, open_data(loaded, "train").fields).notes
+
+    both = [f"networks.discriminator_{name}={{use='gan/dcgan', width=4}}" for name in "ab"]
+    assert notes() == notes(OTHER) == notes(both[0]) == ()  # one is another, one uses the table
+    (note,) = notes(*both)
+    assert note.startswith("[discriminator] has no effect")
+    report = inspect_recipe(load_recipe(recipe, both))
+    assert note in report["notes"]
+
+
+def test_an_unknown_role_or_player_of_a_file_has_its_place(recipe):
+    for table, message in (
+        ("[networks.generator_x]\nwidth = 4", "generator_x"),
+        ("[players.x]\nlr = 1", "has no such player"),
+    ):
+        recipe.write_text(f"{RECIPE}\n{table}\n")
+        loaded = load_recipe(recipe)
+        with pytest.raises(RecipeError, match=message) as caught:
+            plan_networks(loaded, open_data(loaded, "train").fields)
+        assert caught.value.where.endswith("roles.toml:16")
 
 
 def test_all_roles_may_have_their_own_tables(recipe):
@@ -145,12 +166,14 @@ def test_all_roles_may_have_their_own_tables(recipe):
 
 
 def test_the_kit_makes_the_tables_of_roles_tiny_too(recipe, tmp_path):
-    loaded = load_recipe(recipe, ["networks.generator_ab={width=32, blocks=6}", OTHER])
+    sets = ["networks.generator_ab={width=32, blocks=6}", OTHER, "start.generator_ab=gone"]
+    loaded = load_recipe(recipe, sets)
     registry = current()
     entry = registry.entry("task", "cyclegan/unpaired")
     subject = Subject(registry, entry.record, entry, tmp_path)
     small = load_document(shrunk(loaded, subject), registry)
     assert small.roles["generator_ab"].chosen == small.networks["generator"]
+    assert (loaded.start.sources, small.start.sources) == ({"generator_ab": "gone"}, {})
     assert small.roles["discriminator_a"].chosen.id == "pix2pix/patchgan"
     plan_networks(small, open_data(small, "train").fields)
 
