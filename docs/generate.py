@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +45,20 @@ def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in escaped)
 
 
-def options_table(model: type[Options], prefix: str = "") -> str:
-    """Every key of a table, from its model."""
+DECIDED_BY_TASK = {"mode": "the task's mode"}
+"""The keys of `[inference]` whose default depends on the task, with what the table shows."""
+
+
+def options_table(
+    model: type[Options], prefix: str = "", defaults: Mapping[str, str] | None = None
+) -> str:
+    """Every key of a table, from its model, and `defaults` in place of those of the model."""
     rows = []
     for one in describe(model, prefix):
         default = "required" if one.required else "absent"
         if one.default is not None:
             default = f"`{json.dumps(one.default, ensure_ascii=False)}`"
+        default = (defaults or {}).get(one.key, default)
         rows.append((f"`{one.key}`", one.type, default, one.limits, one.help))
     return table(("key", "type", "default", "limits", "what it does"), rows)
 
@@ -59,7 +66,8 @@ def options_table(model: type[Options], prefix: str = "") -> str:
 def settings() -> str:
     """The core's tables of settings."""
     return "\n".join(
-        f"### `[{name}]`\n\n{' '.join((model.__doc__ or '').split())}\n\n{options_table(model)}"
+        f"### `[{name}]`\n\n{' '.join((model.__doc__ or '').split())}\n\n"
+        + options_table(model, defaults=DECIDED_BY_TASK if name == "inference" else None)
         for name, model in SETTINGS.items()
     )
 
