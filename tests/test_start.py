@@ -660,7 +660,7 @@ class Painter(nn.Conv2d):
 
 @hookimpl
 def ganzoo_components():
-    return [Component(kind="generator", name="NAME", target="renamed:Painter", MORE)]
+    return [Component(kind="generator", name="NAME", target=lambda: Painter, MORE)]
 """
 
 PAINTING = """
