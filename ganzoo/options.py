@@ -180,8 +180,9 @@ class Ref:
 class Scalar(BaseModel):
     """An option's number that may change with training.
 
-    A recipe writes a number, or `{ from = 10, to = 1, until = 0.5, shape = "linear" }`; code reads
-    `options.gamma.at(inputs.clock)`. `Field(ge=0)` and its like hold both ends to a limit.
+    A recipe writes a number, or a table such as `{ from = 10, to = 1, until = 0.5 }`; code reads
+    `options.gamma.at(inputs.clock)`. `Field(ge=0)` and its like hold both ends to a limit. In
+    Python, `Scalar(10.0)` is a number that stays as it is.
     """
 
     model_config = ConfigDict(
@@ -189,14 +190,16 @@ class Scalar(BaseModel):
     )
 
     start: float = Field(alias="from")
-    """Value at the beginning of training."""
+    """Value at the beginning of training, until `begin`."""
     end: float = Field(alias="to")
     """Value from `until` on."""
+    begin: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the planned images from which on the value changes."""
     until: float = Field(default=1.0, gt=0, le=1)
     """Share of the planned images at which `to` is reached."""
-    shape: Literal["linear", "cosine", "log"] = "linear"
+    shape: Literal["linear", "cosine", "log", "step"] = "linear"
     """Shape of the curve between both values; `log` is linear in the logarithm and needs two
-    positive values."""
+    positive values; `step` changes from the one to the other at `until`."""
 
     def __init__(self, value: float | None = None, /, **table: Any) -> None:
         """Make a number that stays as it is, as `Scalar(10.0)`, or one of the keys of a table."""
@@ -218,6 +221,16 @@ class Scalar(BaseModel):
         return value
 
     @model_validator(mode="after")
+    def _begins_before_it_ends(self) -> Scalar:
+        if self.shape == "step" and (self.begin > 0 or self.until == 1):
+            message = "shape = 'step' needs `until`, the share at which it changes, and no `begin`"
+            raise ValueError(message)
+        if self.begin >= self.until:
+            message = "`begin` must be less than `until`"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
     def _every_value_between_is_finite(self) -> Scalar:
         if self.shape == "log" and min(self.start, self.end) <= 0:
             message = "shape = 'log' needs two positive values"
@@ -232,7 +245,9 @@ class Scalar(BaseModel):
     def _as_written(self) -> float | dict[str, Any]:
         if self.start == self.end:
             return self.start
-        return {"from": self.start, "to": self.end, "until": self.until, "shape": self.shape}
+        begin = {"begin": self.begin} if self.begin else {}
+        ends = {"from": self.start, "to": self.end}
+        return {**ends, **begin, "until": self.until, "shape": self.shape}
 
     # Every path stays between its ends, so what holds of both holds of all values.
     def __ge__(self, limit: float) -> bool:
@@ -249,11 +264,13 @@ class Scalar(BaseModel):
 
     def at(self, clock: HasProgress) -> float:
         """Value at a clock's progress (0 at the first image, 1 at the last planned one)."""
-        share = min(max(clock.progress / self.until, 0.0), 1.0)
-        if share == 0 or self.start == self.end:
-            return self.start
-        if share == 1:
+        passed, length = clock.progress - self.begin, self.until - self.begin
+        share = min(max(passed / length, 0.0), 1.0)
+        # At `until` itself the division of the differences may give less than 1.
+        if clock.progress >= self.until:
             return self.end
+        if share == 0 or self.start == self.end or self.shape == "step":
+            return self.start
         if self.shape == "log":
             return float(self.start * (self.end / self.start) ** share)
         if self.shape == "cosine":

@@ -144,7 +144,7 @@ class Limited(api.Options):
 
 
 def test_limits_of_what_stands_within() -> None:
-    scalar = "number or { from, to, until, shape }"
+    scalar = "number or { from, to, begin, until, shape }"
     assert {one.key: one.type for one in describe(Limited)} == {
         "rates": f"array of 2: {scalar} (>= 0, < 1)",
         "clip": f"{scalar} (> 0)",
@@ -157,7 +157,7 @@ def test_limits_of_what_stands_within() -> None:
 def test_show_json(ganzoo: Callable) -> None:
     (document,) = json.loads(ganzoo("show", "naming_toy/main", "--json")[1])["components"]
     options = {option["key"]: option for option in document["options"]}
-    assert options["weight"]["type"] == "number or { from, to, until, shape }"
+    assert options["weight"]["type"] == "number or { from, to, begin, until, shape }"
     assert options["weight"]["default"] == 1.0
     assert (document["kind"], document["revision"]) == ("loss", 1)
     source = (TOYS / "naming_toy.py").read_text().splitlines()

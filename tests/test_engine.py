@@ -329,7 +329,7 @@ def test_precise_switches_autocast_off(trainer_of):
 def test_ema_halves_the_old_value_after_its_half_life():
     net = nn.Linear(1, 1, bias=False)
     nn.init.constant_(net.weight, 1.0)
-    ema = Ema(net, Scalar.model_validate(10))
+    ema = Ema(net, Scalar(10))
     nn.init.constant_(net.weight, 0.0)
     for _ in range(5):
         ema.update(net, 2, Clock(0, 0, 0.0))

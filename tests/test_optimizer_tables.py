@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from ganzoo.cli.main import main
 from ganzoo.plugin_system.discovery import discover
 from ganzoo.plugin_system.registry import Registry
 from ganzoo.recipe import Recipe, RecipeProblems, loads
@@ -180,3 +182,14 @@ def test_a_misspelt_key_of_the_engine_is_named() -> None:
         read("[optimizer]\nclpi = 1")
     with pytest.raises(RecipeProblems, match='did you mean "schedule"'):
         read("[players.a]\nschedul = {}")
+
+
+def test_show_says_which_recipes_use_an_optimizer_and_a_schedule(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    used = {}
+    for name in ("adam", "linear", "cosine"):
+        assert main(["show", f"ganzoo/{name}", "--json"]) == 0
+        used[name] = json.loads(capsys.readouterr().out)["components"][0]["recipes"]
+    assert {"quickstart", "gan_ring"} <= {*used["linear"]} < {*used["adam"]}
+    assert used["cosine"] == []

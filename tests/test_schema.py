@@ -615,7 +615,7 @@ def test_completeness_says_nothing_of_values() -> None:
     class Whole(Options):
         inner: Inner
         scalars: tuple[Scalar, ...] = ()
-        pair: tuple[int, Scalar] = (1, Scalar.model_validate(1))
+        pair: tuple[int, Scalar] = (1, Scalar(1))
         loss: Annotated[Chosen, Ref("loss")] | None = None
 
     demands = demands_of(Whole)

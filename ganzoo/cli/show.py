@@ -15,11 +15,12 @@ from ganzoo.api import KINDS, Kind
 from ganzoo.cli.component_source import source_of
 from ganzoo.cli.console import print_json
 from ganzoo.errors import GanzooError
-from ganzoo.plugin_system.registry import CORE_KEYS, Entry, Registry, current
+from ganzoo.plugin_system.registry import CORE_KEYS, NESTED, Entry, Registry, current
 from ganzoo.recipe import shipped_recipes
 from ganzoo.recipe.describe_options import OptionHelp, describe
 from ganzoo.recipe.load import read_merged
 from ganzoo.recipe.merge import Source, build, plain
+from ganzoo.recipe.optimizer_tables import with_whole_optimizers
 from ganzoo.recipe.resolved import NETWORKS
 from ganzoo.recipe.role_tables import with_whole_roles
 from ganzoo.recipe.validate import DEFAULT_METRICS
@@ -103,23 +104,30 @@ def _components(recipe: Mapping[str, Any], registry: Registry) -> Iterator[tuple
 
     Keys in the table of a component that belong to the core are left out.
     """
+    tree = with_whole_optimizers(build(recipe, Source("recipe"), {}), registry)
+    whole, kinds = with_whole_roles(tree, registry)
+    recipe = plain(whole)
     for kind in KINDS:
         value = recipe.get(kind, list(DEFAULT_METRICS) if kind == "metric" else [])
         for one in value if isinstance(value, list) else [value]:
             if kind in NETWORKS and one in ("none", {"use": "none"}):
                 continue
-            if isinstance(one, Mapping) and kind in CORE_KEYS:
-                own = {key: item for key, item in one.items() if key not in CORE_KEYS[kind]}
-                yield kind, own
-                if kind == "data" and one.get("fallback", "none") != "none":
-                    yield kind, one["fallback"]
-            else:
-                yield kind, one
-    if "networks" in recipe:
-        whole, kinds = with_whole_roles(build(recipe, Source("recipe"), {}), registry)
-        for role, table in plain(whole)["networks"].items():
-            if role in kinds:
-                yield kinds[role], table
+            yield from _with_nested(kind, one)
+    for role, kind in kinds.items():
+        yield kind, recipe["networks"][role]
+    for player in recipe.get("players", {}).values():
+        yield from _with_nested("optimizer", player)
+
+
+def _with_nested(kind: Kind, value: Any) -> Iterator[tuple[Kind, Any]]:
+    """Yield a component without the core's keys, and the components that these keys name."""
+    if not isinstance(value, Mapping) or kind not in CORE_KEYS:
+        yield kind, value
+        return
+    yield kind, {key: item for key, item in value.items() if key not in CORE_KEYS[kind]}
+    for key, inner in NESTED.get(kind, {}).items():
+        if value.get(key, "none") != "none":
+            yield inner, value[key]
 
 
 def _print(document: dict[str, Any]) -> None:

@@ -36,6 +36,11 @@ CORE_KEYS: dict[Kind, tuple[str, ...]] = {
 }
 """For each kind, the keys of a component's table, besides `use`, that aren't options of the
 component."""
+NESTED: dict[Kind, dict[str, Kind]] = {
+    "data": {"fallback": "data"},
+    "optimizer": {"schedule": "schedule"},
+}
+"""For each kind, those of `CORE_KEYS` that name a component, with that one's kind."""
 SHORT_KEYS: dict[Kind, str] = {"optimizer": "name", "schedule": "shape"}
 """For each kind, the key that is short for `use` with a component of the core: `name = "sgd"` for
 `use = "ganzoo/sgd"`."""

@@ -20,7 +20,7 @@ _WORDS: dict[Any, str] = {
     float: "number",
     str: "text",
     Any: "any value",
-    Scalar: "number or { from, to, until, shape }",
+    Scalar: "number or { from, to, begin, until, shape }",
 }
 _LIMITS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "multiple_of": "multiple of"}
 

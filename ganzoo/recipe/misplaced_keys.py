@@ -10,7 +10,7 @@ from ganzoo.api import KINDS, Kind, Options
 from ganzoo.errors import GanzooError
 from ganzoo.plugin_system.option_errors import key_of
 from ganzoo.plugin_system.option_types import option_type
-from ganzoo.plugin_system.registry import CORE_KEYS, Registry
+from ganzoo.plugin_system.registry import CORE_KEYS, NESTED, Registry
 from ganzoo.recipe.merge import Node, descend
 from ganzoo.recipe.resolved import KEYS
 from ganzoo.recipe.role_tables import kinds_of_roles
@@ -18,11 +18,6 @@ from ganzoo.recipe.toml_positions import Keys
 
 Settings = Mapping[str, type[Options]]
 
-_NESTED: dict[Kind, dict[str, Kind]] = {
-    "data": {"fallback": "data"},
-    "optimizer": {"schedule": "schedule"},
-}
-"""For each kind, the core's keys in its table that name a component, with that one's kind."""
 _TEXTS = ("name", "summary", "extends", "out")
 """The top-level keys of a recipe that aren't tables."""
 
@@ -104,7 +99,7 @@ def _places(tree: Node, registry: Registry, settings: Settings) -> Iterator[Keys
             for option in _options_of(kind, node, path, registry):
                 defaults.add(option)
                 yield option
-            for key, inner_kind in _NESTED.get(kind, {}).items():
+            for key, inner_kind in NESTED.get(kind, {}).items():
                 if isinstance(node.value, dict) and key in node.value:
                     yield from _options_of(inner_kind, node.value[key], (*path, key), registry)
     for role, kind in kinds_of_roles(tree, registry).items():

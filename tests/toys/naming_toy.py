@@ -35,7 +35,7 @@ class LossToyOptions(Options):
     gan: Annotated[Chosen, Ref("loss")] = Field(default="naming_toy/hinge")
     parts: tuple[Annotated[Chosen, Ref("loss")], ...] = ()
     extra: Annotated[Chosen, Ref("loss")] | None = None
-    weight: Scalar = Scalar.model_validate(1.0)
+    weight: Scalar = Scalar(1.0)
 
     @model_validator(mode="after")
     def _weight_is_not_seven(self):

@@ -38,10 +38,10 @@ def is_off(weight: Scalar) -> bool:
 class UnpairedOptions(Options):
     """Weights of the paper's objective (eq. 3 and section 5.2), and the image pools."""
 
-    cycle: Weight = Scalar.model_validate(10.0)
+    cycle: Weight = Scalar(10.0)
     """Lambda: weight of the mean absolute error after both translations, in each direction. With 0
     those translations are left out."""
-    identity: Weight = Scalar.model_validate(0.5)
+    identity: Weight = Scalar(0.5)
     """Weight of the identity loss, as a multiple of `cycle`: the mean absolute error of G(b) from
     b, for an image b of the kind that G makes (section 5.2: 0.5, for paintings; the paper's other
     sets have none). With 0, or without `cycle`, those calls are left out."""

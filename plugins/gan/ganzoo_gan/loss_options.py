@@ -23,7 +23,7 @@ class LazyOptions(Options):
 class GPOptions(LazyOptions):
     """Options of the gradient penalty of WGAN-GP."""
 
-    weight: Weight = Scalar.model_validate(10.0)
+    weight: Weight = Scalar(10.0)
     """The paper's lambda (arXiv 1704.00028, section 4)."""
     target: float = Field(default=1.0, ge=0)
     """Norm of the gradient at which the penalty is 0: 1, as for an optimal critic; 0 is the
@@ -33,14 +33,14 @@ class GPOptions(LazyOptions):
 class R1Options(LazyOptions):
     """Options of the penalty at real samples."""
 
-    gamma: Weight = Scalar.model_validate(10.0)
+    gamma: Weight = Scalar(10.0)
     """Twice the weight of the mean squared length of the gradient (arXiv 1801.04406, eq. 9)."""
 
 
 class R2Options(LazyOptions):
     """Options of the penalty at generated samples."""
 
-    gamma: Weight = Scalar.model_validate(10.0)
+    gamma: Weight = Scalar(10.0)
     """Twice the weight of the mean squared length of the gradient (arXiv 1801.04406, eq. 10)."""
 
 
@@ -56,7 +56,7 @@ class DiffAugmentOptions(Options):
     )
     """Changes, in their order. `colour`: brightness, saturation and contrast; `translation`: a
     shift by up to 1/8 of the side; `cutout`: a hole of half the side."""
-    p: Annotated[Scalar, Field(ge=0, le=1)] = Scalar.model_validate(1.0)
+    p: Annotated[Scalar, Field(ge=0, le=1)] = Scalar(1.0)
     """Probability of each change, drawn separately for each image (the paper: always)."""
 
     @model_validator(mode="after")

@@ -122,7 +122,7 @@ def test_two_forwards_before_a_backward_a_penalty_and_freezing():
 def test_an_average_and_a_copy_are_their_own():
     torch.manual_seed(0)
     network = sngan(spectral_norm=True)
-    average = Ema(network, Scalar.model_validate(10))
+    average = Ema(network, Scalar(10))
     x, y = torch.rand(2, 3, 16, 16), torch.tensor([0, 2])
     before = average.module.eval()(x, y)
     with torch.no_grad():

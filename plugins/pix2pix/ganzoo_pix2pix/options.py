@@ -124,10 +124,10 @@ class CGANL1Options(Options):
 
     gan: Annotated[Chosen, Ref("loss")] = Field(default="gan/vanilla")  # type: ignore[assignment]
     """The adversarial loss: the id of a loss component, or a table with its options."""
-    gan_weight: Weight = Scalar.model_validate(1.0)
+    gan_weight: Weight = Scalar(1.0)
     """Weight of the adversarial term in the generator's turn. With 0 it is neither computed nor
     logged, and the recipe may do without a discriminator."""
-    l1: Weight = Scalar.model_validate(100.0)
+    l1: Weight = Scalar(100.0)
     """Weight of the mean absolute error of the generated image (section 4.2: lambda = 100). With 0
     it is neither computed nor logged."""
     discriminator_weight: float = Field(default=0.5, gt=0)

@@ -22,7 +22,7 @@ class PainterOptions(NetOptions):
 class CharbonnierOptions(Options):
     """A weight and the width of the bend."""
 
-    weight: Scalar = Scalar.model_validate(100.0)
+    weight: Scalar = Scalar(100.0)
     """Factor of the distance."""
     epsilon: float = Field(default=1e-3, gt=0)
     """Distance from which on the loss is linear rather than quadratic."""
