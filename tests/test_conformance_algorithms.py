@@ -69,6 +69,10 @@ NOTHING_TO_SEE = {
             ("check_data_metrics", "it adds no metrics"),
         )
     },
+    **{
+        f"check_task_players_begin_later:task {toy}": "no player of optional roles alone"
+        for toy in ("duel", "cloud", "cycle", "spots")
+    },
     "check_task_compares_only_pairs:task cloud": "no two fields that could be compared",
     **{
         f"{name}:task {toy}": reason

@@ -20,11 +20,12 @@ from ganzoo.data.formats import format_of
 from ganzoo.data.rng import isolated
 from ganzoo.engine.build import Built, parts_of, with_numbers
 from ganzoo.engine.discriminator_answers import Answers
-from ganzoo.engine.optimize import idle, total_of, trained
+from ganzoo.engine.late_players import LatePlayers, PresentNets
+from ganzoo.engine.optimize import idle, too_early, total_of, trained
 from ganzoo.engine.plan import Plan
 from ganzoo.engine.wrapped_networks import Declared
 from ganzoo.errors import GanzooError, PluginError, RecipeError, error_text
-from ganzoo.interfaces import Clock, DiffAugment, Field
+from ganzoo.interfaces import Clock, DiffAugment, Field, Task
 from ganzoo.plugin_system.blame import last_line
 from ganzoo.recipe.model import Recipe
 
@@ -67,8 +68,9 @@ class _Optimize:
 
     clock: Clock
 
-    def __init__(self, players: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(self, players: Mapping[str, tuple[str, ...]], asleep: frozenset[str]) -> None:
         self.players = players
+        self.asleep = asleep
         self.moved: set[str] = set()
         self.turns = 0
 
@@ -76,6 +78,8 @@ class _Optimize:
         if player not in self.players:
             known = ", ".join(self.players)
             raise PluginError(f"the task optimises {player!r}, and its players are: {known}")
+        if player in self.asleep:
+            raise too_early(player)
         total_of(player, terms)
         self.moved.add(player)
         self.turns += 1
@@ -197,19 +201,46 @@ def _steps(built: Built, device: torch.device, count: int) -> None:
             built.diffaugments if plan.task.roles[role] == "discriminator" else (),
         )
     answers = Answers(recipe, built.loss, built.diffaugments)
-    task = plan.task(recipe.task.options, nets, answers.loss)
-    optimize, batch = _Optimize(plan.players), _batch(plan, count, device, built.dtype)
+    late = LatePlayers(recipe, plan)
+    present = PresentNets(nets)
+    task = plan.task(recipe.task.options, present, answers.loss)
+    batch = _batch(plan, count, device, built.dtype)
+
+    def play(asleep: frozenset[str]) -> None:
+        present.hidden = late.hidden(asleep)
+        _play(task, nets.values(), _Optimize(plan.players, asleep), batch, answers, recipe.task.id)
+
+    if late.begins:
+        waiting = frozenset(late.begins)
+        try:
+            play(waiting)
+        except RecipeError as error:
+            error.message += f" before {' and '.join(sorted(waiting))} begins"
+            raise
+    play(frozenset())
+    answers.check_any()
+
+
+def _play(
+    task: Task,
+    nets: Iterable[_Net],
+    optimize: _Optimize,
+    batch: dict[str, Tensor],
+    answers: Answers,
+    name: str,
+) -> None:
+    """Make steps until each player that has begun had a turn."""
+    awake = optimize.players.keys() - optimize.asleep
     for step in range(_STEPS):
         task.clock = optimize.clock = Clock(step, 0, 0.0)
-        for net in nets.values():
+        for net in nets:
             net.clock = task.clock
         before = optimize.turns
         task.step(batch, optimize)
         answers.tell(task.clock)
         if optimize.turns == before:
-            raise idle(recipe.task.id, step + 1)
-        if optimize.moved.issuperset(plan.players):
-            answers.check_any()
+            raise idle(name, step + 1)
+        if optimize.moved.issuperset(awake):
             break
 
 

@@ -137,7 +137,10 @@ class Loop:
         by_time = [c for c in self._clocks() if c.by_time]
         while not trainer.done and trainer.steps < self.run.last_step:
             epoch, before = trainer.clock.epoch, trainer.images
+            asleep = trainer.stepper.asleep
             trainer.step()
+            for player in sorted(asleep - trainer.stepper.asleep):
+                self.voice.say(f"step {trainer.steps:,}: the player {player} begins")
             if self.session.main and trainer.steps == self.first_step + 1:
                 run_record.note_fast_paths(self.run.path, trainer.fast_paths())
             step, after = trainer.steps, trainer.images

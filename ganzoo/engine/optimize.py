@@ -49,6 +49,8 @@ class Stepper:
         self.options = options
         self.epochs = epochs
         self.clock = Clock(0, 0, 0.0)
+        self.asleep: frozenset[str] = frozenset()
+        """The players that haven't begun in this step."""
         self.names: dict[str, list[tuple[str, nn.Parameter]]] = {}
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         self._parameters: dict[str, list[nn.Parameter]] = {}
@@ -74,6 +76,8 @@ class Stepper:
         if player not in self.optimizers:
             known = ", ".join(self.optimizers)
             raise PluginError(f"the task optimises {player!r}, and its players are: {known}")
+        if player in self.asleep:
+            raise too_early(player)
         total = total_of(player, terms)
         accelerator = self.session.accelerator
         self.note(player, terms)
@@ -245,6 +249,14 @@ def _layout(tensors: Mapping[str, Tensor]) -> str:
         if name.startswith("optimizer/")
     )
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
+
+def too_early(player: str) -> PluginError:
+    """Return the error for a task that optimises a player before it begins."""
+    return PluginError(
+        f"the task optimises {player!r} before the player begins",
+        hint="It must look in `nets` in each step whether the player's networks are there.",
+    )
 
 
 def idle(task: str, step: int) -> PluginError:

@@ -17,6 +17,7 @@ from ganzoo.engine.accelerate_session import Session
 from ganzoo.engine.build import build
 from ganzoo.engine.discriminator_answers import Answers
 from ganzoo.engine.ema import Ema
+from ganzoo.engine.late_players import LatePlayers, PresentNets
 from ganzoo.engine.loss_weights import weights_of
 from ganzoo.engine.optimize import Stepper, idle
 from ganzoo.engine.plan import optimizer_options, plan_networks
@@ -70,12 +71,17 @@ class Trainer:
                 for role in self.plan.averaged
             }
         self.answers = Answers(recipe, self.loss, self.diffaugments)
-        self.task = self.plan.task(recipe.task.options, self.prepared, self.answers.loss)
+        self.late = LatePlayers(recipe, self.plan)
+        self._present = PresentNets(self.prepared)
+        # Most recipes have no late players, and their tasks get the dictionary itself.
+        nets = self._present if self.late.begins else self.prepared
+        self.task = self.plan.task(recipe.task.options, nets, self.answers.loss)
         train = recipe.train
         self.images_per_batch = train.batch_size * session.world
         self.images_per_step = self.images_per_batch * train.accumulate
         self.planned_images = train.epochs * len(data)
         self.planned_steps = -(-self.planned_images // self.images_per_step)
+        self.late.check_begins(self.planned_steps, self.planned_images, train.epochs)
         self.images = 0
         self.steps = 0
         self.seconds = 0.0
@@ -126,6 +132,8 @@ class Trainer:
         clock = self.clock
         self.stepper.clock = clock
         self.task.clock = clock
+        self.stepper.asleep = self.late.asleep(clock)
+        self._present.hidden = self.late.hidden(self.stepper.asleep)
         for net in self.prepared.values():
             net.begin_step(clock)
         accelerator = self.session.accelerator

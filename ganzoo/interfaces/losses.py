@@ -22,11 +22,12 @@ class LossInputs:
             there are no data, a task has given both the same value (`Task.honours_masks`).
         clock: for lazy intervals and annealed weights.
         real_output: None in the generator's turn unless the loss has `real_in_generator_turn`,
-            and where the recipe has no discriminator.
-        fake_output: None where the recipe has no discriminator.
+            and where there is no discriminator.
+        fake_output: None where there is no discriminator: the recipe has none, or its player
+            begins later. The loss then leaves out the terms that need it.
         discriminate: runs the discriminator on other points, for penalties:
-            `discriminate(x, precise=True)` without autocast. Raises `RuntimeError` where the
-            recipe has no discriminator.
+            `discriminate(x, precise=True)` without autocast. Raises `RuntimeError` where there is
+            no discriminator.
         condition: what else the discriminator saw, by name.
     """
 

@@ -42,7 +42,9 @@ class Task(ABC):
     """Whether `step` keeps places without data (`Field.mask`) out of its terms, for example by
     `ganzoo.nn.fill_no_data`. Otherwise data with masks in the fields of `needs` are refused."""
     optional: ClassVar[frozenset[str]] = frozenset()
-    """Roles that a recipe may set to "none": then not in `nets`, and their player doesn't exist."""
+    """Roles that a recipe may set to "none": then not in `nets`, and their player doesn't exist. A
+    player of such roles alone may also begin later (`[players.NAME] begin`): until then they aren't
+    in `nets` either, so look there in each step, and not in `__init__`."""
     clock: Clock
     """Set by the engine before each step."""
 
@@ -166,5 +168,5 @@ class Task(ABC):
 
 
 def _no_discriminator(*_: Any, **__: Any) -> DiscriminatorOutput:
-    message = "the recipe has no discriminator, but its loss needs one"
+    message = "there is no discriminator, but the loss asks one"
     raise RuntimeError(message)

@@ -56,6 +56,9 @@ class ConsoleObserver(Observer):
             f"{trainer.images_per_step} images; this run goes from step {clock.step:,} to "
             f"{run.last_step:,}"
         )
+        for player in sorted(trainer.late.asleep(clock)):
+            when = trainer.late.in_words(player)
+            say(f"  the player {player} begins after {when}; until then its terms are absent")
         made = trainer.session.resolved
         say(
             f"  machine: {made.device}, {made.precision}; processes: {made.ranks}, "

@@ -32,7 +32,7 @@ CORE_KEYS: dict[Kind, tuple[str, ...]] = {
     "augment": ("on",),
     "data": ("fallback",),
     "loss": ("name",),
-    "optimizer": ("clip", "schedule"),
+    "optimizer": ("clip", "schedule", "begin"),
 }
 """For each kind, the keys of a component's table, besides `use`, that aren't options of the
 component."""

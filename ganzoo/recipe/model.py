@@ -68,6 +68,21 @@ Every = Annotated[
 ]
 
 
+def _check_begin(text: str) -> str:
+    begin = None if text.strip() == "never" else parse_every(text)
+    if begin is None or begin.unit == "minutes":
+        message = 'must be like "5 epochs", "1000 steps" or "20000 images"'
+        raise ValueError(message)
+    return text
+
+
+Begin = Annotated[
+    str,
+    AfterValidator(_check_begin),
+    WithJsonSchema({"type": "string", "pattern": rf"^\s*{_WHOLE}\s*(step|image|epoch)s?\s*$"}),
+]
+
+
 class OptimizerKeys(Options):
     """Keys of the engine in `[optimizer]` and `[players.NAME]`, beside the optimizer's options."""
 
@@ -75,6 +90,9 @@ class OptimizerKeys(Options):
     """Largest norm of a player's whole gradient; absent: no clipping."""
     schedule: Annotated[Chosen, Ref("schedule")] = Field(default="ganzoo/constant")  # type: ignore[assignment]
     """How the learning rate changes; it depends only on the number of images seen."""
+    begin: Begin | None = None
+    """Only in `[players.NAME]`: when the player begins. Until then its networks are absent, as if
+    the recipe had none, and the loss leaves out the terms that need them."""
 
 
 class Train(Options):

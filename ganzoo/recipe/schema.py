@@ -16,7 +16,7 @@ from ganzoo.recipe.definitions import Definitions, complete_ways, component_tabl
 from ganzoo.recipe.model import SETTINGS
 from ganzoo.recipe.option_schema import Schema, demands_of, pointer, table_of
 from ganzoo.recipe.resolved import ARRAYS, KEYS, NETWORKS
-from ganzoo.recipe.validate import NAME
+from ganzoo.recipe.validate import NAME, OF_PLAYERS
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 FILE = "recipe.schema.json"
@@ -119,6 +119,9 @@ def _top(key: str) -> Schema:
         array |= {"minItems": 1} if key == "loss" else {}
         one_or_many = {"anyOf": [{"type": "array"}, pointer(key)]}
         return {"allOf": [pointer(f"{key}.any")], **one_or_many, **array}
+    if key == "optimizer":
+        of_players = [{"type": "object", "required": [name]} for name in OF_PLAYERS]
+        return {"allOf": [pointer(key)], "not": {"anyOf": of_players}}
     return fixed.get(key) or {"allOf": [pointer(key)]}
 
 

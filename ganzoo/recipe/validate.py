@@ -40,6 +40,8 @@ DEFAULT_METRICS = (
 """The metrics of a recipe without `[[metric]]`. With an empty array, only the data's metrics are
 used."""
 
+OF_PLAYERS = ("begin",)
+"""The engine's keys that `[players.NAME]` may have, but not `[optimizer]`."""
 On = Literal["train", "evaluation", "always"]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 MOST = 50
@@ -261,6 +263,10 @@ class _Check(TableChecks):
             self.choose("optimizer", plain(node), loc)
             return None
         core = CORE_KEYS["optimizer"]
+        for key in OF_PLAYERS if loc == ("optimizer",) else ():
+            if key in node.value:
+                message = "is a key of a single player"
+                self.complain((*loc, key), message, "write it in [players.NAME]", on_key=True)
         places: dict[Kind, Keys] = {"optimizer": loc, "schedule": (*loc, "schedule")}
         for kind, place in places.items():
             if descend(self.tree, (*place, SHORT_KEYS[kind]))[1] > len(place):

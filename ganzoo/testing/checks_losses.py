@@ -192,14 +192,15 @@ def check_loss_alone_and_exact(subject: Subject) -> None:
 
 @check("loss")
 def check_loss_without_discriminator(subject: Subject) -> None:
-    """Without a discriminator it works, or says `needs_discriminator` and raises RuntimeError."""
+    """Without a discriminator it leaves out the terms that need one, or raises RuntimeError."""
     loss, probe = loss_and_probe(subject)
     alone = probe.but(discriminator=False)
     needs = needs_discriminator(loss)
-    if needs and not values_of(loss, "generator", probe):
+    terms = values_of(loss, "generator", probe)
+    if needs and not terms:
         raise NotApplicable("it says nothing in the generator's turn")
     try:
-        values_of(loss, "generator", alone)
+        left = values_of(loss, "generator", alone)
     except RuntimeError as error:
         message = f"it says that it needs no discriminator, and without one it raises {error!r}"
         require(needs, message)
@@ -207,13 +208,13 @@ def check_loss_without_discriminator(subject: Subject) -> None:
         raise
     except Exception as error:
         message = (
-            f"in a recipe without a discriminator it raises {error!r}: look whether `fake_output` "
-            "is None, and raise a RuntimeError that says so"
+            f"where there is no discriminator it raises {error!r}: look whether `fake_output` is "
+            "None, and leave out the terms that need it, or raise a RuntimeError that says so"
         )
         raise CheckFailed(message) from error
     else:
         require(
-            not needs,
+            not needs or left.keys() < terms.keys(),
             "it works without a discriminator: set `needs_discriminator = False`, so that recipes "
             "may do without one",
         )

@@ -12,7 +12,7 @@ from torch import Tensor
 from ganzoo.data.rng import isolated
 from ganzoo.engine.plan import plan_networks
 from ganzoo.engine.trainer import Trainer
-from ganzoo.errors import DataError
+from ganzoo.errors import DataError, GanzooError, RecipeError
 from ganzoo.interfaces import Field, LossInputs
 from ganzoo.recipe.model import Recipe
 from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
@@ -147,6 +147,57 @@ def check_task_players_follow_their_tables(subject: Subject) -> None:
                 f"while {still!r} stands still {sorted(others - moved)} does too, whose rate isn't "
                 "0",
             )
+
+
+@check("task")
+def check_task_players_begin_later(subject: Subject) -> None:
+    """A player whose networks are optional stands still until it begins, and the others don't."""
+    task = subject.choose().load()
+    late = [
+        player
+        for player, roles in task.players.items()
+        if roles and {*roles} <= task.optional and {*task.players} > {player}
+    ]
+    if not late:
+        raise NotApplicable("no player of optional roles alone")
+    for player in late:
+
+        def put(document: dict[str, Any], player: str = player) -> None:
+            document["players"] = {player: {"begin": f"{_FIRST} steps"}}
+
+        recipe = tiny_recipe(subject, put, _has_a_term_beside, "has a loss with another term")
+        with training(recipe) as trainer:
+            if player not in trainer.plan.players:
+                continue
+            before = _parameters(trainer)
+            try:
+                first = _moved_by_steps(trainer, before, _FIRST)
+                then = _moved_by_steps(trainer, before, PATIENCE)
+            except (GanzooError, KeyError) as error:
+                message = f"with `begin` in [players.{player}] it raises {error!r}"
+                raise CheckFailed(f"{message}: look in `nets` in each step") from error
+            mine = set(trainer.plan.players[player])
+            require(not mine & first, f"{sorted(mine & first)} moves before {player!r} begins")
+            require(mine <= then, f"{player!r} has begun, and {sorted(mine - then)} stands still")
+
+
+def _has_a_term_beside(recipe: Recipe) -> bool:
+    """Return whether a step before the beginning of a player has something to minimise."""
+    with training(recipe) as trainer:
+        try:
+            trainer.step()
+        except RecipeError:
+            return False
+        except (GanzooError, KeyError):
+            pass  # the task's fault, which the check reports
+    return True
+
+
+def _moved_by_steps(trainer: Trainer, before: dict[str, Tensor], count: int) -> set[str]:
+    """Roles whose weights have changed after some steps more."""
+    for _ in range(count):
+        trainer.step()
+    return {name.partition(".")[0] for name in changed(before, _parameters(trainer))}
 
 
 def _moved_at_the_end(trainer: Trainer) -> set[str]:

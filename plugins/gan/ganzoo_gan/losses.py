@@ -54,11 +54,9 @@ class AdversarialLoss(ABC):
         }
 
     def generator(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Return the term of the generator's turn.
-
-        Raises:
-            RuntimeError: when the recipe has no discriminator.
-        """
+        """Return the term of the generator's turn; none where there is no discriminator."""
+        if inputs.fake_output is None:
+            return {}
         return {"gan": _mean([self.fooled(logits) for logits in _logits(inputs.fake_output)])}
 
 
@@ -199,12 +197,13 @@ class RpGAN:
         return {"gan": _mean([F.softplus(fake - real) for real, fake in _pairs(inputs)])}
 
     def generator(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Return the term of the generator's turn.
+        """Return the term of the generator's turn; none where there is no discriminator.
 
         Raises:
-            RuntimeError: when the recipe has no discriminator.
             RecipeError: when there isn't a generated sample for each real one.
         """
+        if inputs.fake_output is None:
+            return {}
         return {"gan": _mean([F.softplus(real - fake) for real, fake in _pairs(inputs)])}
 
 

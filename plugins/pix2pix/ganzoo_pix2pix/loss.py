@@ -65,10 +65,11 @@ class CGANL1(nn.Module):
     def generator(self, inputs: LossInputs) -> dict[str, Tensor]:
         """Return the adversarial terms times `gan_weight`, and mean |real - fake| times its weight.
 
-        The latter is named `l1`. A part whose weight is always 0 is left out.
+        The latter is named `l1`. A part whose weight is always 0 is left out, and so is the
+        adversarial part where there is no discriminator.
         """
         terms: dict[str, Tensor] = {}
-        if self.needs_discriminator:
+        if self.needs_discriminator and inputs.fake_output is not None:
             weight = self.options.gan_weight.at(inputs.clock)
             terms |= {name: weight * term for name, term in self.gan.generator(inputs).items()}
         if not is_off(self.options.l1):
