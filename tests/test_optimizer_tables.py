@@ -11,6 +11,7 @@ from ganzoo.cli.main import main
 from ganzoo.plugin_system.discovery import discover
 from ganzoo.plugin_system.registry import Registry
 from ganzoo.recipe import Recipe, RecipeProblems, loads
+from ganzoo.recipe.write import to_toml
 from tests.core_only import CORE_ONLY
 
 TOY = Path(__file__).parent / "toys" / "naming_toy.py"
@@ -106,9 +107,70 @@ def test_a_short_key_keeps_the_rest_and_another_use_replaces_it() -> None:
         "lr": 2e-4,
         "momentum": 0.5,
         "weight_decay": 0.0,
-        "schedule": CONSTANT,
+        "schedule": held | {"use": "ganzoo/linear"},
     }
     assert optimizer(LONG, "optimizer.schedule.hold=0.25")["schedule"]["hold"] == 0.25
+
+
+@pytest.mark.parametrize("base", [SHORT, LONG])
+def test_another_use_keeps_clipping_and_schedule(base: str) -> None:
+    """The same id keeps the options too, whether the table names it or not."""
+    base += "clip = 2\n"
+    for other in (
+        "optimizer.use=ganzoo/sgd",
+        "optimizer=ganzoo/sgd",
+        "optimizer={use='ganzoo/sgd'}",
+    ):
+        table = optimizer(base, other)
+        assert (table["use"], table["lr"], table["clip"]) == ("ganzoo/sgd", 2e-4, 2)
+        assert (table["schedule"]["use"], table["schedule"]["hold"]) == ("ganzoo/linear", 0.5)
+    assert optimizer(base, "optimizer.use=ganzoo/adam") == optimizer(base)
+    assert optimizer(base, "optimizer=ganzoo/adam") == optimizer(base)
+    assert optimizer(base, "optimizer.schedule.use=ganzoo/constant")["schedule"] == CONSTANT
+    players = base + "[players.a]\nlr = 3\nclip = 4\n"
+    for use, rate in (("ganzoo/sgd", 2e-4), ("ganzoo/adam", 3)):
+        table = read(players, f"players.a.use={use}").document["players"]["a"]
+        assert (table["use"], table["lr"], table["clip"]) == (use, rate, 4)
+
+
+@pytest.mark.parametrize("base", [SHORT, LONG])
+def test_a_short_key_replaces_an_inherited_use(base: str) -> None:
+    assert optimizer(base, "optimizer.name=sgd")["momentum"] == 0.1
+    assert optimizer(base, "optimizer.schedule.shape=cosine")["schedule"]["hold"] == 0.5
+    assert read(base + "[players.a]\nname = 'sgd'").document["players"]["a"]["momentum"] == 0.1
+    resolved = loads(to_toml(read(base)), "r", ["optimizer.name=rmsprop"], TOYS)
+    assert resolved.document["optimizer"]["alpha"] == 0.9
+
+
+def test_a_short_key_drops_inherited_options_that_its_component_lacks() -> None:
+    steps = optimizer(SHORT, "optimizer.schedule.shape=steps", "optimizer.schedule.at=[0.5]")
+    assert steps["schedule"]["at"] == [0.5]
+    turned = optimizer(SHORT, "optimizer.schedule.at=[0.5]", "optimizer.schedule.shape=steps")
+    assert turned == steps
+    sgd = "[optimizer]\nname = 'sgd'\nmomentum = 0.9\n[players.a]\nname = 'adam'\n"
+    assert read(sgd).document["players"]["a"]["betas"] == [0.5, 0.999]
+    assert optimizer(sgd, "optimizer.name=adam")["betas"] == [0.5, 0.999]
+    assert optimizer(SHORT, "optimizer.name=sgd", "optimizer.name=adam") == optimizer(SHORT)
+    # An option of the command line is never left out without a message.
+    wanted = problems_of(SHORT, "optimizer.momentum=0.9", "optimizer.name=adam")
+    assert [(key, message) for key, _, _, message in wanted] == [
+        ("optimizer.momentum", "unknown option")
+    ]
+
+
+@pytest.mark.parametrize("player", ["", "[players.a]\n"])
+def test_the_last_of_two_names_of_an_option_counts(player: str) -> None:
+    """`betas` and `momentum` are one option of SGD under a short key."""
+
+    def momentum(table: str, change: str) -> float:
+        where = "players.a." if player else "optimizer."
+        rest = player + change.replace("=", " = ") if player else ""
+        recipe = read(table + rest, *([] if player else [where + change]))
+        one = recipe.players["a"] if player else recipe.optimizer
+        return one.chosen.options.momentum.start
+
+    assert momentum("[optimizer]\nname='sgd'\nmomentum=0.9\n", "betas=[0.0, 0.9]") == 0
+    assert momentum("[optimizer]\nname='sgd'\nbetas=[0.9, 0.9]\n", "momentum=0.25") == 0.25
 
 
 @pytest.mark.parametrize("base", [SHORT, LONG])
@@ -143,6 +205,9 @@ def test_places_and_origins_are_those_of_what_was_written() -> None:
     assert str(origins["optimizer", "weight_decay"]) == "default"
 
 
+HOLD = "optimizer.schedule.hold"
+
+
 @pytest.mark.parametrize(
     ("text", "key", "message"),
     [
@@ -159,11 +224,13 @@ def test_places_and_origins_are_those_of_what_was_written() -> None:
             "optimizer.name",
             "is short for `use`, which this table has too",
         ),
-        (
-            LONG + "[players.a]\nname = 'sgd'",
-            "players.a.name",
-            "is short for `use`, which this table has too",
-        ),
+        ("[optimizer]\nname = 'sgd'\nmomentum = 0\nbetas = [0, 0]", "optimizer.betas", "unknown"),
+        ("[optimizer]\nname = 'sgd'\nbetas = [0, 7]", "optimizer.betas.1", "less than 1"),
+        ("[optimizer]\nname = 'rmsprop'\nbetas = 0.5", "optimizer.betas", "must be"),
+        ("[optimizer]\nname = 'sgd'\neps = 'x'", "optimizer.eps", "must be a number"),
+        ("[optimizer.schedule]\nhold = 7", "optimizer.schedule.hold", "less than 1"),
+        ("[optimizer]\nname = 'sgd'\n[players.a]\neps = 'x'", "players.a.eps", "must be a number"),
+        ("[optimizer.schedule]\nshape = 'steps'\nat = [0.5]\nhold = 0.5", HOLD, "unknown"),
         ("[optimizer]\nschedule = 'ganzoo/steps'", "optimizer.schedule", "needs the points"),
         (
             "[optimizer]\nschedule = { use = 'ganzoo/steps', at = [0.5], images = [9] }",

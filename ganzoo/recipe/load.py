@@ -11,8 +11,9 @@ from typing import Any
 from ganzoo.errors import RecipeError
 from ganzoo.plugin_system import registry as registries
 from ganzoo.recipe.find_recipe import find_recipe
-from ganzoo.recipe.merge import Node, Source, build, merge, plain
+from ganzoo.recipe.merge import Node, Source, build, plain
 from ganzoo.recipe.model import Recipe
+from ganzoo.recipe.optimizer_merge import merge_recipes
 from ganzoo.recipe.override import apply_override
 from ganzoo.recipe.parse import MOST_BYTES, NotReadError, parse
 from ganzoo.recipe.problems import Problem, RecipeProblems, at
@@ -173,8 +174,8 @@ class _Reader:
         base: Node | None = None
         for parent in extends.value if isinstance(extends.value, list) else [extends]:
             other = self._parent(parent, path)
-            base = other if base is None else merge(base, other)
-        return node if base is None else merge(base, node)
+            base = other if base is None else merge_recipes(base, other, self.registry)
+        return node if base is None else merge_recipes(base, node, self.registry)
 
     def _parent(self, node: Node, path: Path | None) -> Node:
         def problem(message: str, hint: str = "") -> RecipeProblems:
@@ -237,7 +238,9 @@ class ReadRecipe:
         tree = _normalised(self.tree)
         problems: list[Problem] = []
         for number, argument in enumerate(overrides):
-            outcome = apply_override(tree, argument, self.reader.count + number)
+            outcome = apply_override(
+                tree, argument, self.reader.count + number, self.reader.registry
+            )
             if isinstance(outcome, Problem):
                 problems.append(outcome)
             else:

@@ -1,21 +1,33 @@
 """The tables `[optimizer]` and `[players.NAME]` in one form, whichever way they are written.
 
-A recipe may name the core's own optimizers and schedules by a short key: `name = "sgd"` in place of
-`use = "ganzoo/sgd"`, and in a schedule `shape = "linear"` in place of `use = "ganzoo/linear"`. A
-short key differs from `use` in one way: the rest of an inherited table stays. So a table with a
-short key, or without any, may have keys that its component lacks. They are replaced here by the
-ones that mean the same, or left out if they have no effect. Everything else in the core knows only
-`use`.
+A table may name its component by a short key, see `ganzoo.recipe.optimizer_merge`. Such a table, or
+one without a name, may have keys that its component lacks. They are replaced here by the ones that
+mean the same, or left out if they have no effect. Everything else in the core knows only `use`.
 """
 
 from __future__ import annotations
 
-from ganzoo.api import Kind
-from ganzoo.plugin_system.registry import CORE_KEYS, DEFAULTS, SHORT_KEYS, Registry
-from ganzoo.recipe.merge import Mark, Node, Source, merge
-from ganzoo.recipe.role_tables import laid_over
+from collections.abc import Iterator
 
-_DEFAULT = Mark(Source("default"))
+from pydantic import ValidationError
+
+from ganzoo.api import Kind, Options
+from ganzoo.plugin_system.builtin_options import AdamOptions, DecreaseOptions
+from ganzoo.plugin_system.option_errors import explain
+from ganzoo.plugin_system.registry import CORE_KEYS, DEFAULTS, SHORT_KEYS, Registry
+from ganzoo.recipe.merge import Node, descend, merge, plain
+from ganzoo.recipe.optimizer_merge import (
+    DEFAULT,
+    FROM_BETAS,
+    WITHOUT_EFFECT,
+    as_table,
+    merge_options,
+    options_of,
+    with_use,
+)
+from ganzoo.recipe.problems import Problem, at
+from ganzoo.recipe.role_tables import laid_over
+from ganzoo.recipe.toml_positions import Keys
 
 
 def with_whole_optimizers(tree: Node, registry: Registry) -> Node:
@@ -26,52 +38,68 @@ def with_whole_optimizers(tree: Node, registry: Registry) -> Node:
     engine (`clip`, `schedule`) by itself. What isn't a table stays for the validation to report. So
     does a short key beside `use`.
     """
-    given = tree.value.get("optimizer", Node({}, _DEFAULT))
-    table = {**tree.value, "optimizer": _whole(given)}
-    players = tree.value.get("players")
-    if players is not None and isinstance(players.value, dict):
-        whole = {
-            name: _of_player(_as_table(given), _as_table(own), registry)
-            for name, own in players.value.items()
-        }
-        table["players"] = Node(whole, players.mark)
+    tree = _with_players(tree, registry)
+    table = {**tree.value, "optimizer": _whole(tree.value["optimizer"])}
+    if players := _players(tree):
+        whole = {name: _whole(node) for name, node in players.items()}
+        table["players"] = Node(whole, tree.value["players"].mark)
     return Node(table, tree.mark)
 
 
-def _as_table(node: Node) -> Node:
-    return Node({"use": node}, node.mark) if isinstance(node.value, str) else node
+def faults_without_effect(tree: Node, registry: Registry) -> Iterator[Problem]:
+    """Yield the problems of keys that `with_whole_optimizers` leaves out of the same tree."""
+    tree = _with_players(tree, registry)
+    for path in (("optimizer",), *(("players", name) for name in _players(tree))):
+        yield from _faults(tree, path, "optimizer", AdamOptions)
+        yield from _faults(tree, (*path, "schedule"), "schedule", DecreaseOptions)
+
+
+def _with_players(tree: Node, registry: Registry) -> Node:
+    """Return a tree in which the tables of players are laid over `[optimizer]`, as written."""
+    common = as_table(tree.value.get("optimizer", Node({}, DEFAULT)))
+    table = {**tree.value, "optimizer": common}
+    if players := _players(tree):
+        laid = {name: _of_player(common, as_table(own), registry) for name, own in players.items()}
+        table["players"] = Node(laid, tree.value["players"].mark)
+    return Node(table, tree.mark)
+
+
+def _players(tree: Node) -> dict[str, Node]:
+    node = tree.value.get("players")
+    return node.value if node is not None and isinstance(node.value, dict) else {}
 
 
 def _whole(node: Node) -> Node:
     """Return an `[optimizer]` with `use`, and with a schedule that has it too."""
-    node = _as_table(node)
+    node = as_table(node)
     if not isinstance(node.value, dict):
         return node
-    schedule = _as_table(node.value.get("schedule", Node({}, _DEFAULT)))
-    table = {**node.value, "schedule": _spelled_out(schedule, "schedule")}
-    return _spelled_out(Node(table, node.mark), "optimizer")
+    schedule = as_table(node.value.get("schedule", Node({}, DEFAULT)))
+    table = {**node.value, "schedule": _with_use(schedule, "schedule")}
+    return _with_use(Node(table, node.mark), "optimizer")
+
+
+def _with_use(node: Node, kind: Kind) -> Node:
+    if not isinstance(node.value, dict):
+        return node
+    return Node(with_use(node.value, kind, DEFAULTS[kind]), node.mark)
 
 
 def _of_player(base: Node, own: Node, registry: Registry) -> Node:
     """Return the whole table of a player; `base` is `[optimizer]` as it is written."""
     if not (isinstance(base.value, dict) and isinstance(own.value, dict)):
-        return own if isinstance(base.value, dict) else _whole(own)
-    options = _laid(_options_of(base), _options_of(own), "optimizer", registry)
+        return own
+    below, above = (Node(options_of(node, "optimizer"), node.mark) for node in (base, own))
+    options = _laid(below, above, "optimizer", registry)
     table = {**options.value, **_engine_keys(base)}
     for key, item in _engine_keys(own).items():
-        below = table.get(key)
-        if below is None:
+        if key not in table:
             table[key] = item
         elif key == "schedule":
-            table[key] = _laid(_as_table(below), _as_table(item), "schedule", registry)
+            table[key] = _laid(as_table(table[key]), as_table(item), "schedule", registry)
         else:
-            table[key] = merge(below, item)
-    return _whole(Node(table, own.mark))
-
-
-def _options_of(node: Node) -> Node:
-    core = CORE_KEYS["optimizer"]
-    return Node({key: item for key, item in node.value.items() if key not in core}, node.mark)
+            table[key] = merge(table[key], item)
+    return Node(table, own.mark)
 
 
 def _engine_keys(node: Node) -> dict[str, Node]:
@@ -83,50 +111,34 @@ def _laid(below: Node, above: Node, kind: Kind, registry: Registry) -> Node:
     if not (isinstance(below.value, dict) and isinstance(above.value, dict)):
         return above
     if "use" in above.value or ("use" in below.value and SHORT_KEYS[kind] not in above.value):
-        return laid_over(_spelled_out(below, kind), above, kind, registry)
-    return merge(below, above)
+        return laid_over(_with_use(below, kind), above, kind, registry)
+    options = merge_options(below.value, above.value, kind, DEFAULTS[kind], registry)
+    return Node(options, above.mark)
 
 
-def _spelled_out(node: Node, kind: Kind) -> Node:
-    """Return the table of a component with `use`, without keys that its short form brought."""
-    if not isinstance(node.value, dict) or "use" in node.value:
-        return node
-    table = dict(node.value)
-    short = table.pop(SHORT_KEYS[kind], None)
-    use = Node(DEFAULTS[kind], _DEFAULT)
-    if short is not None:
-        text = f"ganzoo/{short.value}" if isinstance(short.value, str) else short.value
-        use = Node(text, short.mark)
-    table = _RENAMED.get(use.value, dict)(table) if isinstance(use.value, str) else table
-    return Node({"use": use, **table}, node.mark)
-
-
-def _of_sgd(table: dict[str, Node]) -> dict[str, Node]:
-    return _from_betas(table, ("momentum",), ("eps",))
-
-
-def _of_rmsprop(table: dict[str, Node]) -> dict[str, Node]:
-    return _from_betas(table, ("momentum", "alpha"), ())
-
-
-def _from_betas(
-    table: dict[str, Node], names: tuple[str, ...], without_effect: tuple[str, ...]
-) -> dict[str, Node]:
-    """Return a table in which the entries of `betas` have names of their own."""
-    kept = {key: item for key, item in table.items() if key not in without_effect}
-    betas = kept.get("betas")
-    if betas is None or not isinstance(betas.value, list) or len(betas.value) != 2:
-        return kept
-    del kept["betas"]
-    return dict(zip(names, betas.value, strict=False)) | kept
-
-
-def _of_constant(table: dict[str, Node]) -> dict[str, Node]:
-    return {key: item for key, item in table.items() if key not in {"hold", "every"}}
-
-
-_RENAMED = {
-    "ganzoo/sgd": _of_sgd,
-    "ganzoo/rmsprop": _of_rmsprop,
-    "ganzoo/constant": _of_constant,
-}
+def _faults(tree: Node, path: Keys, kind: Kind, model: type[Options]) -> Iterator[Problem]:
+    node, depth = descend(tree, path)
+    if depth < len(path) or not isinstance(node.value, dict) or "use" in node.value:
+        return
+    short = node.value.get(SHORT_KEYS[kind])
+    component = DEFAULTS[kind] if short is None else f"ganzoo/{short.value}"
+    left_out = {
+        key: plain(node.value[key])
+        for key in WITHOUT_EFFECT.get(component, ())
+        if key in node.value
+    }
+    betas = node.value.get("betas")
+    taken = len(FROM_BETAS.get(component, ()))
+    if taken and betas is not None:
+        given = plain(betas)
+        left_out["betas"] = given
+        if isinstance(given, list) and len(given) == 2:
+            # The entries that have a name of their own are checked under that name.
+            left_out["betas"] = [*[0.0] * taken, *given[taken:]]
+    try:
+        model.model_validate(left_out)
+    except ValidationError as error:
+        for one in explain(error, model, left_out):
+            place, _ = descend(node, one.loc)
+            key = ".".join(map(str, (*path, *one.loc)))
+            yield at(place.mark, key, one.message, one.hint, on_key=one.on_key)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from typing import Any
 
 from ganzoo.errors import UsageError, one_line
-from ganzoo.recipe.merge import Node, Source, build, merge
+from ganzoo.plugin_system.registry import Registry
+from ganzoo.recipe.merge import Node, Source, build
+from ganzoo.recipe.optimizer_merge import kind_at, merge_at
 from ganzoo.recipe.parse import NotReadError, parse
 from ganzoo.recipe.problems import Problem, at
 from ganzoo.recipe.toml_positions import Keys, Span
@@ -20,7 +22,7 @@ class _CannotSetError(Exception):
     """The key leads to no value that can be set; the message names the place where it fails."""
 
 
-def apply_override(tree: Node, argument: str, rank: int) -> Node | Problem:
+def apply_override(tree: Node, argument: str, rank: int, registry: Registry) -> Node | Problem:
     """Apply one override to a recipe, by the rules of `extends`.
 
     The value is TOML. A value that isn't valid TOML, or is a date, is taken as text, so that names
@@ -30,6 +32,7 @@ def apply_override(tree: Node, argument: str, rank: int) -> Node | Problem:
         tree: the recipe, normalised.
         argument: `KEY=VALUE`, with dots in the key.
         rank: the position of this override's problems among all problems.
+        registry: the registry of components.
 
     Returns:
         The changed recipe, or the problem if the key can't be set or the value can't be read.
@@ -53,7 +56,7 @@ def apply_override(tree: Node, argument: str, rank: int) -> Node | Problem:
     if path == ("extends",):
         return at(over.mark, "extends", "can't be set: name another recipe instead", on_key=True)
     try:
-        return _put(tree, path, over, ())
+        return _Put(tree, registry)(tree, path, over, ())
     except _CannotSetError as error:
         return at(over.mark, ".".join(path), str(error), on_key=True)
 
@@ -98,29 +101,38 @@ def _value(text: str, offset: int, key_width: int) -> tuple[Any, dict[Keys, Span
     return data["v"], spans
 
 
-def _put(node: Node, path: tuple[str, ...], over: Node, done: tuple[str, ...]) -> Node:
-    if not path:
-        return merge(node, over)
-    head, rest = path[0], path[1:]
-    if isinstance(node.value, list):
-        if not head.isdecimal() or int(head) >= len(node.value):
-            last = len(node.value) - 1
-            legal = f"give an index from 0 to {last}" if last >= 0 else "it is empty"
-            raise _CannotSetError(f"{'.'.join(done)} is an array: {legal}")
-        items = list(node.value)
-        items[int(head)] = _put(items[int(head)], rest, over, (*done, head))
-        return Node(items, node.mark)
-    if isinstance(node.value, str):
-        node = Node({"use": node}, node.mark)
-    if not isinstance(node.value, dict):
-        return _nest(path, over, done)
-    if path == ("use",):
-        return merge(node, Node({"use": over}, node.mark))
-    if head in node.value:
-        child = _put(node.value[head], rest, over, (*done, head))
-    else:
-        child = _nest(rest, over, (*done, head))
-    return Node({**node.value, head: child}, node.mark)
+@dataclass(frozen=True)
+class _Put:
+    """Put a value at a path of a recipe."""
+
+    recipe: Node
+    registry: Registry
+
+    def __call__(
+        self, node: Node, path: tuple[str, ...], over: Node, done: tuple[str, ...]
+    ) -> Node:
+        if not path:
+            return merge_at(node, over, done, self.recipe, self.registry)
+        head, rest = path[0], path[1:]
+        if isinstance(node.value, list):
+            if not head.isdecimal() or int(head) >= len(node.value):
+                last = len(node.value) - 1
+                legal = f"give an index from 0 to {last}" if last >= 0 else "it is empty"
+                raise _CannotSetError(f"{'.'.join(done)} is an array: {legal}")
+            items = list(node.value)
+            items[int(head)] = self(items[int(head)], rest, over, (*done, head))
+            return Node(items, node.mark)
+        if isinstance(node.value, str):
+            node = Node({"use": node}, node.mark)
+        if not isinstance(node.value, dict):
+            return _nest(path, over, done)
+        if path == ("use",) or (not rest and kind_at(done)):
+            return merge_at(node, Node({head: over}, node.mark), done, self.recipe, self.registry)
+        if head in node.value:
+            child = self(node.value[head], rest, over, (*done, head))
+        else:
+            child = _nest(rest, over, (*done, head))
+        return Node({**node.value, head: child}, node.mark)
 
 
 def _nest(path: tuple[str, ...], over: Node, done: tuple[str, ...]) -> Node:

@@ -24,6 +24,7 @@ from ganzoo.recipe.model import (
     Recipe,
     RoleEntry,
 )
+from ganzoo.recipe.optimizer_tables import faults_without_effect
 from ganzoo.recipe.problems import Problem, RecipeProblems
 from ganzoo.recipe.resolved import KEYS, NETWORKS, document_of, mistyped, origins_of
 from ganzoo.recipe.role_tables import is_none, no_kind
@@ -70,6 +71,10 @@ def validate(
     Raises:
         RecipeProblems: there are problems: those in `problems`, and those found here.
     """
+    for one in faults_without_effect(tree, registry):
+        # The table of a player has the keys of [optimizer], so it has their problems too.
+        if not any(one.repeats(other) for other in problems):
+            problems.append(one)
     check = _Check(tree, registry, problems)
     recipe = check.recipe(stem)
     if recipe is None:
