@@ -83,6 +83,12 @@ NOTHING_TO_SEE = {
         )
     },
     **{
+        f"check_loss_at_chance:loss {name}": "doesn't state `decides`"
+        for name in (
+            *("cross_entropy", "features", "penalised", "relativistic", "drift", "steepness"),
+        )
+    },
+    **{
         f"check_loss_anneals:loss {name}": "no option of type Scalar"
         for name in ("cross_entropy", "features", "penalised", "relativistic", "drift")
     },

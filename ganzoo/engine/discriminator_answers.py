@@ -1,13 +1,15 @@
-"""Pass the answers of discriminators on to the differentiable augmentations that observe them."""
+"""Hear the answers of discriminators: for augmentations that observe them, and their accuracy."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ganzoo.engine.build import parts_of
 from ganzoo.errors import PluginError
 from ganzoo.interfaces import (
     AdaptiveDiffAugment,
@@ -21,26 +23,77 @@ from ganzoo.recipe.model import Recipe
 
 
 class HeardLoss:
-    """A loss that keeps what it is given in the turns of discriminators.
+    """A loss that keeps what it is given in the turns of discriminators, and how often it's right.
 
     Every task asks its loss for the terms of a discriminator's turn, also a task that doesn't use
     `Task.look`. So answers are found here, where it is known which images were real.
     """
 
-    def __init__(self, loss: Loss) -> None:
+    def __init__(self, loss: Loss, decides: float | str | None, *, keeps: bool) -> None:
         self.loss = loss
+        self.keeps = keeps
+        self.decides = decides
         self.real_in_generator_turn = getattr(loss, "real_in_generator_turn", False)
         self.answers: list[tuple[DiscriminatorOutput, DiscriminatorOutput]] = []
+        self.accuracies: list[Tensor] = []
 
     def discriminator(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Return the loss's terms, and keep the answers."""
-        if inputs.real_output is not None and inputs.fake_output is not None:
-            self.answers.append((inputs.real_output, inputs.fake_output))
-        return self.loss.discriminator(inputs)
+        """Return the loss's terms, and keep the answers and how often they were right."""
+        real, fake = inputs.real_output, inputs.fake_output
+        terms = self.loss.discriminator(inputs)
+        if real is not None and fake is not None:
+            if self.keeps:
+                self.answers.append((real, fake))
+            if self.decides is not None:
+                self.accuracies.append(accuracy(real, fake, self.decides))
+        return terms
 
     def generator(self, inputs: LossInputs) -> dict[str, Tensor]:
         """Return the loss's terms."""
         return self.loss.generator(inputs)
+
+
+def accuracy(real: DiscriminatorOutput, fake: DiscriminatorOutput, decides: float | str) -> Tensor:
+    """Return the share of right answers, as a tensor on the device.
+
+    An answer on the border counts half. Each scale of the discriminator has the same weight.
+
+    Args:
+        real: the answers to real samples.
+        fake: the answers to generated samples.
+        decides: the logit above which a sample counts as real, or "pairs": the answer to a pair is
+            right if the real sample has the greater logit.
+    """
+    shares = []
+    with torch.no_grad():
+        for r, f in zip(real.logits, fake.logits, strict=True):
+            if isinstance(decides, str):
+                right = (r - f).sign().float().mean()
+            else:
+                of_real, of_fake = ((x - decides).sign().float().mean() for x in (r, f))
+                right = (of_real - of_fake) / 2
+            shares.append((1 + right) / 2)
+        return torch.stack(shares).mean()
+
+
+def border_of(loss: Loss) -> float | str | None:
+    """Return where the discriminator decides by the first loss that says so; None if none does.
+
+    Raises:
+        PluginError: when a loss says something else.
+    """
+    for part in parts_of(loss).values():
+        decides = getattr(part, "decides", None)
+        if decides == "pairs":
+            return "pairs"
+        if isinstance(decides, int | float) and math.isfinite(decides):
+            return float(decides)
+        if decides is not None:
+            raise PluginError(
+                f"the loss {type(part).__name__} says that discriminators decide at {decides!r}",
+                hint='`decides` is a logit, "pairs" or None; report this to its authors.',
+            )
+    return None
 
 
 class Answers:
@@ -63,7 +116,11 @@ class Answers:
                 name = chosen.component.name + (f"_{same + 1}" if same else "")
                 self.observers[name] = augment
                 self.ids.append(chosen.id)
-        self._heard = HeardLoss(loss) if self.observers else None
+        self.decides = border_of(loss)
+        """Where discriminators decide, by the loss; None: it doesn't say."""
+        keeps = bool(self.observers)
+        heard = keeps or self.decides is not None
+        self._heard = HeardLoss(loss, self.decides, keeps=keeps) if heard else None
         self.loss: Loss = self._heard or loss
         """The loss for the task."""
         self.any = False
@@ -104,6 +161,13 @@ class Answers:
                 name: _numbers(name, observer.observe(real, fake, clock))
                 for name, observer in self.observers.items()
             }
+
+    def accuracy(self) -> Tensor | None:
+        """Return the share of right answers since the last call; None if there was none."""
+        if self._heard is None or not self._heard.accuracies:
+            return None
+        accuracies, self._heard.accuracies = self._heard.accuracies, []
+        return torch.stack(accuracies).mean()
 
     def check_any(self) -> None:
         """Check that augmentations have observed an answer, after steps with every player.

@@ -18,6 +18,8 @@ from ganzoo.errors import DivergedError, GanzooError, PluginError, RecipeError
 from ganzoo.interfaces import Clock
 from ganzoo.recipe.model import Optimizer
 
+ACCURACY = "accuracy"
+"""The name under which the accuracy of discriminators is kept for the log."""
 _HELD = 1000
 """The largest number of optimizer turns whose loss terms are kept on the device unread."""
 
@@ -65,6 +67,8 @@ class Stepper:
         self._sums: dict[str, float] = {}
         self._counts: dict[str, int] = {}
         self._first_bad: dict[str, int] = {}
+        self.accuracy: dict[str, float] = {}
+        """The accuracy of discriminators in the last log window, by player."""
         self.moves = dict.fromkeys(players, 0)
         """How often each player's weights were moved, in earlier parts of the run too."""
 
@@ -163,6 +167,8 @@ class Stepper:
     def logs(self, *, keep: bool = False) -> dict[str, float]:
         """Return the mean of each term since the last call, over all processes.
 
+        The means of the accuracy are in `accuracy` afterwards.
+
         This reads from the device.
 
         Args:
@@ -178,7 +184,12 @@ class Stepper:
             means = self.session.mean(torch.tensor(means, device=self.session.device)).tolist()
         if not keep:
             self._sums, self._counts = {}, {}
-        return dict(zip(keys, means, strict=True))
+        found = dict(zip(keys, means, strict=True))
+        start = f"{ACCURACY}/"
+        self.accuracy = {
+            key.removeprefix(start): found.pop(key) for key in keys if key.startswith(start)
+        }
+        return found
 
     def check_finite(self) -> None:
         """Check in every process that all terms so far were finite.

@@ -301,6 +301,19 @@ def nearest_sizes(size: int, multiple: int) -> str:
     return f"{below} or {above}" if below and below != above else str(above)
 
 
+def judge_of(plan: Plan) -> str:
+    """Return the player whose networks are all discriminators, or "discriminator" if it's not one.
+
+    This is the player whose accuracy is logged.
+    """
+    judges = [
+        player
+        for player, roles in plan.players.items()
+        if all(plan.task.roles[role] == "discriminator" for role in roles)
+    ]
+    return judges[0] if len(judges) == 1 else "discriminator"
+
+
 def optimizer_options(recipe: Recipe, plan: Plan) -> dict[str, Optimizer]:
     """Return each player's optimizer table."""
     return {player: recipe.players.get(player, recipe.optimizer) for player in plan.players}

@@ -19,8 +19,8 @@ from ganzoo.engine.discriminator_answers import Answers
 from ganzoo.engine.ema import Ema
 from ganzoo.engine.late_players import LatePlayers, PresentNets
 from ganzoo.engine.loss_weights import weights_of
-from ganzoo.engine.optimize import Stepper, idle
-from ganzoo.engine.plan import optimizer_options, plan_networks
+from ganzoo.engine.optimize import ACCURACY, Stepper, idle
+from ganzoo.engine.plan import judge_of, optimizer_options, plan_networks
 from ganzoo.engine.starting_weights import begin, find_together
 from ganzoo.engine.wrapped_networks import Declared, PreparedNet
 from ganzoo.errors import DivergedError, PluginError
@@ -146,6 +146,9 @@ class Trainer:
                 self.task.step(batch, self.stepper)
             for name, values in self.answers.tell(clock, self.session.joined).items():
                 self.stepper.note(name, values)
+            right = self.answers.accuracy()
+            if right is not None:
+                self.stepper.note(ACCURACY, {judge_of(self.plan): right})
         if sum(self.stepper.moves.values()) == before:
             raise idle(self.recipe.task.id, self.steps + 1)
         self.steps += 1

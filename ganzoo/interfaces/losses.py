@@ -72,9 +72,12 @@ class Loss(Protocol):
 
     Optional attributes: `real_in_generator_turn: bool` (default False), for relativistic losses and
     feature matching; `needs_discriminator: bool` (default True); `known_values`, a sequence of
-    `KnownValue` to which tests hold the loss; `term_weights(clock) -> Mapping[str, float]`, the
-    weight of terms that a person would compare with a metric: logs show their plain values too. A
-    task may have it as well.
+    `KnownValue` to which tests hold the loss; `decides`, the logit above which the discriminator
+    takes a sample for real, or `"pairs"` where it compares each real sample with a generated one:
+    logs then show how often it is right; `at_chance: Mapping[str, float]`, the terms of a
+    discriminator that can't decide, so that every logit is `decides`;
+    `term_weights(clock) -> Mapping[str, float]`, the weight of terms that a person would compare
+    with a metric: logs show their plain values too. A task may have it as well.
     """
 
     def discriminator(self, inputs: LossInputs) -> dict[str, Tensor]:

@@ -105,6 +105,8 @@ class ConsoleObserver(Observer):
         self.losses = "  ".join(
             _shown(name, value, weights.get(name)) for name, value in logs.items()
         )
+        for player, share in run.trainer.stepper.accuracy.items():
+            self.losses += f"  {player} right {share:.0%}"
         if self.bar is None:
             self.voice.say(
                 f"step {step:,}/{run.last_step:,}  {self._speed(run, step)}  {self.losses}"

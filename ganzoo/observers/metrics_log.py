@@ -152,6 +152,7 @@ class MetricsLog(Observer):
                 "images": clock.images,
                 "epoch": clock.epoch,
                 "losses": dict(logs),
+                **({"accuracy": dict(stepper.accuracy)} if stepper.accuracy else {}),
                 **({"weights": weights} if weights else {}),
                 "lr": {player: stepper.rate(player) for player in stepper.optimizers},
                 **more,

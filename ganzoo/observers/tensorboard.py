@@ -59,10 +59,11 @@ class TensorBoard(Observer):
     def ganzoo_logs(self, run: Run, step: int, logs: Mapping[str, float]) -> None:
         """Write the losses, unweighted losses and learning rates of a log step."""
         stepper = run.trainer.stepper
+        accuracy = {f"accuracy/{player}": share for player, share in stepper.accuracy.items()}
         rates = {f"lr/{player}": stepper.rate(player) for player in stepper.optimizers}
         weights = run.trainer.term_weights(logs)
         plain = {f"plain/{name}": logs[name] / weight for name, weight in weights.items()}
-        self.tracker.log({**logs, **plain, **rates}, step=step)
+        self.tracker.log({**logs, **plain, **accuracy, **rates}, step=step)
 
     @hookimpl
     def ganzoo_metrics(self, step: int, metrics: Mapping[str, float]) -> None:

@@ -221,6 +221,28 @@ def check_loss_without_discriminator(subject: Subject) -> None:
 
 
 @check("loss")
+def check_loss_at_chance(subject: Subject) -> None:
+    """Where the discriminator can't decide, the terms are those that it states (`at_chance`)."""
+    loss, probe = loss_and_probe(subject)
+    decides: Any = getattr(loss, "decides", None)
+    stated: Any = getattr(loss, "at_chance", {})
+    if decides is None or not stated:
+        raise NotApplicable("it doesn't state `decides` and `at_chance`")
+    border = 0.0 if decides == "pairs" else decides
+    at = probe.but(real_logit=border, fake_logit=border)
+    found = {name: value for turn in TURNS for name, value in values_of(loss, turn, at).items()}
+    require(
+        stated.keys() <= found.keys(), f"it has no terms {sorted(stated.keys() - found.keys())}"
+    )
+    wrong = {n: v for n, v in found.items() if n in stated and abs(v - stated[n]) > 1e-5}
+    require(
+        not wrong,
+        f"with every logit at {border:g}, where it says that the discriminator decides, its terms "
+        f"are {wrong}, and `at_chance` states {dict(stated)}",
+    )
+
+
+@check("loss")
 def check_loss_real_in_generator_turn(subject: Subject) -> None:
     """In the generator's turn it reads `real_output` only if `real_in_generator_turn` says so."""
     loss, probe = loss_and_probe(subject)

@@ -8,6 +8,7 @@ discriminator. None of the losses has options: the component that names a loss s
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from math import e, exp, log
 from typing import ClassVar
 
@@ -26,6 +27,8 @@ class AdversarialLoss(ABC):
     real_in_generator_turn = False
     needs_discriminator = True
     known_values: ClassVar[tuple[KnownValue, ...]]
+    decides: ClassVar[float | None] = None
+    at_chance: ClassVar[Mapping[str, float]] = {}
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -68,6 +71,8 @@ class Vanilla(AdversarialLoss):
     which don't overflow for any logit.
     """
 
+    decides = 0.0  # s(0) = 1/2
+    at_chance: ClassVar[Mapping[str, float]] = {"real": log(2), "fake": log(2), "gan": log(2)}
     known_values = (
         # s(0) = 1/2: each term is -log(1/2).
         KnownValue({"real": log(2), "fake": log(2)}, {"gan": log(2)}),
@@ -96,6 +101,8 @@ class LSGAN(AdversarialLoss):
     D minimises (real - 1)^2 + fake^2, and G minimises (fake - 1)^2.
     """
 
+    decides = 0.5  # as far from 0 as from 1
+    at_chance: ClassVar[Mapping[str, float]] = {"real": 0.25, "fake": 0.25, "gan": 0.25}
     known_values = (
         # (0 - 1)^2, 0^2, (0 - 1)^2
         KnownValue({"real": 1, "fake": 0}, {"gan": 1}),
@@ -119,6 +126,8 @@ class Hinge(AdversarialLoss):
     D minimises max(0, 1 - real) + max(0, 1 + fake), and G minimises -fake.
     """
 
+    decides = 0.0
+    at_chance: ClassVar[Mapping[str, float]] = {"real": 1.0, "fake": 1.0, "gan": 0.0}
     known_values = (
         # 1 - 0.25 and 1 - 0.5: both logits are within the margin
         KnownValue({"real": 0.75, "fake": 0.5}, {"gan": 0.5}, real_logit=0.25, fake_logit=-0.5),
@@ -171,6 +180,8 @@ class RpGAN:
 
     real_in_generator_turn = True
     needs_discriminator = True
+    decides = "pairs"
+    at_chance: ClassVar[Mapping[str, float]] = {"gan": log(2)}
     known_values: ClassVar[tuple[KnownValue, ...]] = (
         # The difference is 1 - (-1) = 2 for D, and -2 for G.
         KnownValue(

@@ -28,6 +28,7 @@ class CGANL1(nn.Module):
         self.real_in_generator_turn = self.needs_discriminator and bool(
             getattr(self.gan, "real_in_generator_turn", False)
         )
+        self.decides = getattr(self.gan, "decides", None)
 
     @property
     def known_values(self) -> tuple[KnownValue, ...]:
