@@ -6,15 +6,16 @@ import torch
 from torch import Tensor
 
 
-def one_hot(labels: Tensor, classes: int) -> Tensor:
+def one_hot(labels: Tensor, classes: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """Make a channel of each class: 1 where a pixel is of it, otherwise 0.
 
     Args:
         labels: class indices, N x H x W int64.
         classes: the number of classes, C.
+        dtype: of the channels: that of the network's weights, which is float64 in fp64.
 
     Returns:
-        N x C x H x W float32.
+        N x C x H x W of this type.
 
     Raises:
         ValueError: when `classes` is 0, since the data don't say how many there are.
@@ -23,7 +24,7 @@ def one_hot(labels: Tensor, classes: int) -> Tensor:
         message = "needs the number of classes, which the field of its label maps doesn't state"
         raise ValueError(message)
     count, height, width = labels.shape
-    channels = torch.zeros((count, classes, height, width), device=labels.device)
+    channels = torch.zeros(count, classes, height, width, dtype=dtype, device=labels.device)
     return channels.scatter_(1, labels[:, None], 1.0)
 
 

@@ -34,7 +34,9 @@ class Net(nn.Module):
         self.body = convolution(self.classes or field.shape[0], io.output.shape[0], 1)
 
     def forward(self, x):
-        return self.body(one_hot(x, self.classes) if self.classes else x)
+        if self.classes:
+            x = one_hot(x, self.classes, self.body.weight.dtype)
+        return self.body(x)
 
 
 class Learns(Task):
