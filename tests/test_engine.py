@@ -227,7 +227,7 @@ def test_smooth_schedules_end_at_nothing():
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "rmsprop"])
 def test_each_optimizer_is_the_one_named_and_moves(name):
     weight = nn.Parameter(torch.ones(3))
-    made = build_optimizer(optimizer(name, lr=0.1), [weight])
+    made = build_optimizer(optimizer(name, lr=0.1), [weight], 1)
     assert type(made).__name__.lower() == name
     weight.sum().backward()
     made.step()
@@ -366,7 +366,7 @@ def test_groups_hold_what_the_clock_says(name, expected):
     held = at_clock(options, Clock(1, 1, 0.5), epochs=1)
     assert held.keys() == expected.keys()
     assert all(held[key] == pytest.approx(value) for key, value in expected.items())
-    made = build_optimizer(options, [nn.Parameter(torch.zeros(2))])
+    made = build_optimizer(options, [nn.Parameter(torch.zeros(2))], 1)
     known = set(made.param_groups[0])
     assert set(expected) <= known  # or torch would ignore what is written into the groups
 
@@ -376,7 +376,7 @@ def test_groups_hold_what_the_clock_says(name, expected):
 def test_every_optimizer_takes_a_momentum_that_comes_or_goes(name, first, last):
     options = optimizer(name, lr=0.1, betas=[{"from": first, "to": last}, 0.9])
     weight = nn.Parameter(torch.ones(2))
-    made = build_optimizer(options, [weight])
+    made = build_optimizer(options, [weight], 1)
     moved = []
     for progress in (0.0, 0.5, 1.0):
         held = at_clock(options, Clock(0, 0, progress), epochs=1)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from ganzoo.engine.check import inspect_recipe
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
-from ganzoo.errors import PluginError
+from ganzoo.errors import PluginError, RecipeError
 from ganzoo.observers import Voice
 from ganzoo.plugin_system import registry
 from ganzoo.plugin_system.discovery import discover
@@ -21,6 +22,7 @@ from tests.core_only import CORE_ONLY
 from tests.test_resume import assert_same_bits, tensors
 
 TOY = Path(__file__).parent / "toys" / "optimizer_toy.py"
+FAULTS = TOY.with_name("optimizer_faults_toy.py")
 sys.path.append(str(TOY.parent))  # as `--plugin` does
 import optimizer_toy  # noqa: E402
 
@@ -32,7 +34,7 @@ MINE = ("check_optimizer_", "check_schedule_")
 @pytest.fixture(autouse=True)
 def _toys():
     before = registry.current()
-    registry.activate(files=[TOY])
+    registry.activate(files=[TOY, FAULTS])
     yield
     registry.activate(records=before.records)
 
@@ -105,6 +107,50 @@ def test_a_broken_one_is_named(tiny, tmp_path, sets, message):
         raise go(tiny, tmp_path / "run", steps=None, sets=[sets]).error
     assert message in str(caught.value)
     assert "optimizer_toy/" in str(caught.value)
+
+
+FAULT = "optimizer_faults_toy"
+
+
+@pytest.mark.parametrize(
+    ("sets", "kind", "where", "message"),
+    [
+        (f"optimizer={FAULT}/forgetful", PluginError, "optimizer", "as 'lr', not a finite number"),
+        (f"optimizer={FAULT}/endless", PluginError, "optimizer", "(0.5, nan) as 'betas'"),
+        (f"optimizer={FAULT}/failing", PluginError, "optimizer", "no attribute 'rate'"),
+        (
+            f"players.discriminator={FAULT}/misspelt",
+            PluginError,
+            "players.discriminator",
+            "line 48",
+        ),
+        (
+            f"players.discriminator={FAULT}/refusing",
+            RecipeError,
+            "players.discriminator",
+            "below 1",
+        ),
+        (f"optimizer.schedule={FAULT}/of_clock", PluginError, "optimizer.schedule", "2 positional"),
+    ],
+)
+def test_a_failing_one_is_found_by_check_and_before_a_run(
+    tiny, tmp_path, sets, kind, where, message
+):
+    with pytest.raises(kind) as caught:
+        go(tiny, tmp_path / "run", steps=None, sets=[sets])
+    assert not (tmp_path / "run").exists()
+    assert FAULT in caught.value.message
+    assert caught.value.where == where
+    (problem,) = inspect_recipe(load_recipe(tiny, [sets]))["problems"]
+    for error in (caught.value.message, problem["message"]):
+        assert message in error
+    assert (problem["where"], problem["exit_code"]) == (where, caught.value.exit_code)
+
+
+def test_a_state_that_cannot_be_saved_is_found_in_the_first_step(tiny, tmp_path):
+    result = go(tiny, tmp_path / "run", steps=None, sets=["optimizer=optimizer_toy/numbers"])
+    assert "keeps 'steps' of a weight as an int" in str(result.error)
+    assert result.document["step"] == 0
 
 
 def test_steps_multiply_the_rate_at_their_points():

@@ -22,7 +22,8 @@ from ganzoo.engine.build import Built, parts_of, with_numbers
 from ganzoo.engine.discriminator_answers import Answers
 from ganzoo.engine.late_players import LatePlayers, PresentNets
 from ganzoo.engine.optimize import idle, too_early, total_of, trained
-from ganzoo.engine.plan import Plan
+from ganzoo.engine.optimizers import build_optimizer
+from ganzoo.engine.plan import Plan, optimizer_options
 from ganzoo.engine.wrapped_networks import Declared
 from ganzoo.errors import GanzooError, PluginError, RecipeError, error_text
 from ganzoo.interfaces import Clock, DiffAugment, Field, Task
@@ -102,8 +103,8 @@ def try_step(built: Built, *, on_meta: bool) -> None:
     Raises:
         RecipeError: when networks, loss and task don't fit together; the error contains the cause.
         PluginError: when a term isn't a single number or doesn't depend on its player's weights,
-            when a step gives no player a turn, or when an augmentation adapts to answers that
-            the task doesn't give.
+            when a step gives no player a turn, when an augmentation adapts to answers that the
+            task doesn't give, or when an optimizer or a schedule fails.
     """
     count = built.recipe.train.batch_size
     with isolated(0), parts_named(built.recipe, built.plan):
@@ -191,8 +192,7 @@ class _Together(nn.Module):
 
 def _steps(built: Built, device: torch.device, count: int) -> None:
     recipe, plan = built.recipe, built.plan
-    for player, roles in plan.players.items():
-        trained(player, {role: built.networks[role] for role in roles})
+    _try_optimizers(built)
     nets = {}
     for role, network in built.networks.items():
         nets[role] = _Net(
@@ -219,6 +219,16 @@ def _steps(built: Built, device: torch.device, count: int) -> None:
             raise
     play(frozenset())
     answers.check_any()
+
+
+def _try_optimizers(built: Built) -> None:
+    """Build each player's optimizer once, for weights that have a shape and take no memory."""
+    tables = optimizer_options(built.recipe, built.plan)
+    for player, roles in built.plan.players.items():
+        named = trained(player, {role: built.networks[role] for role in roles})
+        zero = torch.zeros((), dtype=built.dtype)
+        weights = [nn.Parameter(zero.expand(weight.shape)) for _, weight in named]
+        build_optimizer(tables[player], weights, built.recipe.train.epochs)
 
 
 def _play(

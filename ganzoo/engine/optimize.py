@@ -62,7 +62,9 @@ class Stepper:
             self._parameters[player] = [p for _, p in named]
             # Accelerate doesn't prepare the optimizer: its wrapper searches sys.path twice in
             # every step.
-            self.optimizers[player] = build_optimizer(options[player], self._parameters[player])
+            self.optimizers[player] = build_optimizer(
+                options[player], self._parameters[player], epochs
+            )
         self._waiting: list[tuple[int, str, tuple[str, ...], Tensor]] = []
         self._sums: dict[str, float] = {}
         self._counts: dict[str, int] = {}
@@ -128,6 +130,9 @@ class Stepper:
         torch.autograd.graph.increment_version(parameters)
         for parameter in parameters:
             parameter.grad = None
+        if self.moves[player] == 1:
+            # A state that can't be saved is an error now, not at the first checkpoint.
+            state_of(optimizer, self.names[player], options.chosen.id)
 
     def rate(self, player: str) -> float:
         """Return the player's learning rate at the present clock."""

@@ -12,42 +12,61 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ganzoo.api import Chosen
 from ganzoo.errors import GanzooError, PluginError, RecipeError, error_text
 from ganzoo.interfaces import Clock
+from ganzoo.plugin_system.blame import last_line
 from ganzoo.plugin_system.suggestions import with_article
 from ganzoo.recipe.model import Optimizer
 
 
 def build_optimizer(
-    options: Optimizer, parameters: Sequence[nn.Parameter]
+    options: Optimizer, parameters: Sequence[nn.Parameter], epochs: int
 ) -> torch.optim.Optimizer:
     """Build a player's optimizer, and check that the engine can set what it needs to.
 
+    Args:
+        options: the player's optimizer table.
+        parameters: the player's weights.
+        epochs: the planned number of passes over the data.
+
     Raises:
         RecipeError: when the optimizer refuses its options.
-        PluginError: when it isn't an optimizer of torch, changes other parameters, or has no group
-            setting for an option that may change.
+        PluginError: when it fails or isn't an optimizer of torch, when it changes other parameters
+            or has no group setting for an option that may change; as `at_clock` for the first step.
     """
     chosen = options.chosen
+    settings = at_clock(options, Clock(0, 0, 0.0), epochs)
     try:
         optimizer = chosen.build(list(parameters))
     except GanzooError:
         raise
-    except Exception as error:
+    except (ValueError, TypeError) as error:
         raise RecipeError(
             f"{chosen.id} can't be built: {error_text(error)}",
-            where="optimizer",
+            where=options.table,
             hint=f"`ganzoo show {chosen.id}` lists its options and names its plugin.",
         ) from error
-    fault = _fault_of(optimizer, parameters, settings_of(options, Clock(0, 0, 0.0)))
+    except Exception as error:
+        raise _failed(chosen, "can't be built", error, options.table) from error
+    fault = _fault_of(optimizer, parameters, settings)
     if fault:
-        raise PluginError(
-            f"{chosen.id} {fault}",
-            where="optimizer",
-            hint=f"The error is in its plugin; `ganzoo show {chosen.id}` names it.",
-        )
+        raise PluginError(f"{chosen.id} {fault}", where=options.table, hint=_in_its_plugin(chosen))
     made: torch.optim.Optimizer = optimizer
     return made
+
+
+def _failed(chosen: Chosen, what: str, error: Exception, where: str) -> PluginError:
+    place = last_line(error)
+    return PluginError(
+        f"{chosen.id} {what}: {error_text(error)}{f' ({place})' if place else ''}",
+        where=where,
+        hint=_in_its_plugin(chosen),
+    )
+
+
+def _in_its_plugin(chosen: Chosen) -> str:
+    return f"The error is in its plugin; `ganzoo show {chosen.id}` names it."
 
 
 def _fault_of(
@@ -61,7 +80,10 @@ def _fault_of(
         return "doesn't have exactly the parameters in its groups that it was given"
     unknown = {name for group in optimizer.param_groups for name in settings if name not in group}
     if unknown:
-        return f"has no setting {min(unknown)!r} in its parameter groups, so it can't follow it"
+        return (
+            f"doesn't use its option {min(unknown)!r}: its parameter groups have no such key, so "
+            "the engine can't set it in each step"
+        )
     return ""
 
 
@@ -69,16 +91,30 @@ def settings_of(options: Optimizer, clock: Clock) -> dict[str, Any]:
     """Return the settings of the parameter groups at a clock, before the schedule's factor.
 
     Raises:
-        PluginError: when the learning rate isn't among them.
+        PluginError: when they can't be computed, when the learning rate isn't among them, or when
+            one isn't a finite number or a tuple of such numbers.
     """
-    settings: Any = options.chosen.options.settings(clock)  # type: ignore[attr-defined]
+    chosen = options.chosen
+    try:
+        settings: Any = chosen.options.settings(clock)  # type: ignore[attr-defined]
+    except Exception as error:
+        raise _failed(chosen, "can't compute its settings", error, options.table) from error
     if not isinstance(settings, dict) or "lr" not in settings:
         raise PluginError(
-            f"the settings of {options.chosen.id} have no learning rate",
-            where="optimizer",
+            f"the settings of {chosen.id} have no learning rate",
+            where=options.table,
             hint="The `settings` of its options must return a dict with `lr`; report this to its "
             "authors.",
         )
+    for name, value in settings.items():
+        parts = value if isinstance(value, tuple) and name != "lr" else (value,)
+        if not all(isinstance(one, int | float) and math.isfinite(one) for one in parts):
+            raise PluginError(
+                f"the settings of {chosen.id} have {value!r} as {name!r}, not a finite number",
+                where=options.table,
+                hint="The `settings` of its options must return numbers or tuples of numbers, such "
+                "as `self.lr.at(clock)` for an option that may change; report this to its authors.",
+            )
     return settings
 
 
@@ -89,6 +125,9 @@ def at_clock(options: Optimizer, clock: Clock, epochs: int) -> dict[str, Any]:
         options: the player's optimizer table.
         clock: the clock before the step.
         epochs: the planned number of passes over the data.
+
+    Raises:
+        PluginError: as `settings_of` and `factor`.
     """
     settings = settings_of(options, clock)
     return {**settings, "lr": settings["lr"] * factor(options, clock, epochs)}
@@ -104,15 +143,21 @@ def factor(options: Optimizer, clock: Clock, epochs: int) -> float:
     """Return the factor of the schedule in the step that starts at `clock`.
 
     Raises:
-        PluginError: when it isn't a finite number from 0 on.
+        PluginError: when it can't be computed, or isn't a finite number from 0 on.
     """
-    schedule = options.keys.schedule
-    value: Any = schedule.build(clock, epochs)
+    schedule, where = options.keys.schedule, f"{options.table}.schedule"
+    try:
+        value: Any = schedule.build(clock, epochs)
+    except GanzooError:
+        raise
+    except Exception as error:
+        what = f"fails at progress {clock.progress:g}"
+        raise _failed(schedule, what, error, where) from error
     if isinstance(value, int | float) and math.isfinite(value) and value >= 0:
         return value
     raise PluginError(
         f"{schedule.id} gives the factor {value!r} at progress {clock.progress:g}",
-        where="optimizer.schedule",
+        where=where,
         hint="It must be a finite number that isn't negative; report this to its authors.",
     )
 

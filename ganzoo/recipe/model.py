@@ -222,10 +222,12 @@ class Optimizer:
     Args:
         chosen: the optimizer.
         keys: what the engine does for any optimizer.
+        table: the recipe's table, `optimizer` or `players.NAME`.
     """
 
     chosen: Chosen
     keys: OptimizerKeys
+    table: str = field(default="optimizer", compare=False)
 
     def as_table(self) -> dict[str, Any]:
         """Return the table as a recipe would spell it out."""

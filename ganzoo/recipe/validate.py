@@ -282,7 +282,7 @@ class _Check(TableChecks):
         schedule = self.component((*loc, "schedule"), "schedule", (SHORT_KEYS["schedule"],))
         given = {key: plain(item) for key, item in node.value.items() if key in core}
         keys = schedule and self.model(loc, OptimizerKeys, {**given, "schedule": schedule})
-        return Optimizer(chosen, keys) if chosen and keys else None
+        return Optimizer(chosen, keys, ".".join(map(str, loc))) if chosen and keys else None
 
     def players(self) -> dict[str, Optimizer]:
         """Return the optimizer of each player: `[optimizer]` with changes of `[players.NAME]`."""

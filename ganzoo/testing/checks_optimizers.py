@@ -33,7 +33,7 @@ class _Descent:
             (f"role.{index}", nn.Parameter(weight.clone())) for index, weight in enumerate(weights)
         ]
         try:
-            self.optimizer = build_optimizer(self.options, [one for _, one in self.named])
+            self.optimizer = build_optimizer(self.options, [one for _, one in self.named], 1)
         except GanzooError as error:
             raise CheckFailed(str(error)) from error
 

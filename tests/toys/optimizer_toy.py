@@ -141,7 +141,7 @@ class Broken:
         "deaf": (Deaf, "check_optimizer_descends", "at half the rate its steps are the same"),
         "climbs": (Climbs, "check_optimizer_descends", "squared distances goes from"),
         "lost": (Lost, "check_optimizer_descends", "doesn't have exactly the parameters"),
-        "unnamed": (Unnamed, "check_optimizer_descends", "has no setting 'betas'"),
+        "unnamed": (Unnamed, "check_optimizer_descends", "doesn't use its option 'betas'"),
         "no_optimizer": (no_optimizer, "check_optimizer_descends", "built a list"),
     }
     schedules: ClassVar = {
