@@ -169,7 +169,8 @@ def component(
     """Declare a component by a function without arguments that imports its target and returns it.
 
     The first paragraph of the function's docstring is the component's summary. ganzoo finds every
-    function that is decorated in the module that the plugin's entry point names.
+    function that is decorated in the module that the plugin's entry point names, or imported into
+    it from another module of the plugin.
 
     Args:
         kind: what it is; decides how the target is called (see `ganzoo.interfaces`).
@@ -213,8 +214,27 @@ def component(
 
 
 def declared_in(module: ModuleType | None) -> tuple[Component, ...]:
-    """Return the components that functions of a module declare, in the order of the source."""
-    return tuple(getattr(module, _DECLARED, ()))
+    """Return the components that functions of a module declare, in the order of the source.
+
+    Those that it imports from other modules of its package follow.
+    """
+    own = tuple(getattr(module, _DECLARED, ()))
+    if module is None:
+        return own
+    package = module.__name__.partition(".")[0]
+    imported = {
+        id(one): one
+        for one in vars(module).values()
+        if isinstance(one, Component) and _declared_below(package, one)
+    }
+    return (*own, *(one for key, one in imported.items() if key not in {*map(id, own)}))
+
+
+def _declared_below(package: str, component: Component) -> bool:
+    """Return whether a decorated function in a module of a package declares a component."""
+    home = getattr(component.target, "__module__", "") or ""
+    declared = getattr(sys.modules.get(home), _DECLARED, ())
+    return home.partition(".")[0] == package and any(one is component for one in declared)
 
 
 def _declaration(module: str, kind: Kind, name: str) -> Component:

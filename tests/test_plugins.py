@@ -305,6 +305,39 @@ def test_a_submodule_of_the_functions_name_takes_nothing_away(
     assert pickle.loads(pickle.dumps(one)) is one
 
 
+def test_a_decorated_function_of_another_module_counts_where_it_is_imported(
+    install: Install, find: Find, tmp_path: Path
+) -> None:
+    """But one of another package, such as another plugin's, doesn't."""
+    package = f"package_under_test_{next(numbers)}"
+    declaring = "from ganzoo.api import component\n@component('loss')\ndef {}(): return print\n"
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "losses.py").write_text(declaring.format("mine"))
+    (tmp_path / f"other_{package}.py").write_text(declaring.format("theirs"))
+    (tmp_path / package / "__init__.py").write_text(
+        f"from {package}.losses import mine\nfrom other_{package} import theirs\n"
+        + declaring.format("first")
+    )
+    install("toy")
+    file = tmp_path / "site0" / "ganzoo_toy-1.0.dist-info" / "entry_points.txt"
+    file.write_text(f"[ganzoo.plugins]\ntoy = {package}\n")
+    components = find()["toy"].components
+    assert [one.name for one in components] == ["first", "mine"]
+    assert pickle.loads(pickle.dumps(components[1])) is components[1]
+
+
+def test_a_plugin_of_contract_1_is_sent_to_the_page(install: Install, find: Find) -> None:
+    door = "class Door: pass\ndoor = Door()\n"
+    install("toy", "GANZOO_API_VERSION = 1\n" + GOOD + door, attribute="door")
+    text = API + "@hookimpl\ndef ganzoo_components():\n"
+    install("old", text + "    return [Component(kind='loss', name='x', target='a.b:C')]\n")
+    records = find()
+    for name in ("toy", "old"):
+        assert records[name].state == "quarantined"
+        assert 'section "From contract 1 to 2"' in records[name].reason
+    assert "target is 'a.b:C', not a function" in records["old"].reason
+
+
 def test_an_object_as_a_plugin_has_the_decorated_functions_of_its_module(
     install: Install, find: Find
 ) -> None:

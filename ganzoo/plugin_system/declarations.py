@@ -18,6 +18,8 @@ from ganzoo.plugin_system.hookspecs import DiscoverySpecs
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 _ID = re.compile(r"[a-z][a-z0-9_]*/[a-z0-9][a-z0-9_.-]*")
 
+_PAGE = 'docs/plugin-authors.md, section "From contract 1 to 2",'
+
 
 class RefusedError(Exception):
     """A plugin breaks a rule; the message becomes the reason in its record."""
@@ -35,15 +37,13 @@ def ask(plugin: Any, module: str) -> tuple[tuple[Component, ...], tuple[Traversa
         RefusedError: the plugin breaks a rule.
         pluggy.PluginValidationError: the plugin has an unknown hook, or one with other arguments.
     """
-    version = getattr(plugin, "GANZOO_API_VERSION", API_VERSION)
+    light = sys.modules.get(module)
+    stated = getattr(light, "GANZOO_API_VERSION", API_VERSION)
+    version = getattr(plugin, "GANZOO_API_VERSION", stated)
     if not isinstance(version, int) or isinstance(version, bool):
         raise RefusedError(f"GANZOO_API_VERSION is {version!r}, which is not a whole number")
     if version != API_VERSION:
-        advice = (
-            "upgrade ganzoo"
-            if version > API_VERSION
-            else 'docs/plugin-authors.md, section "From contract 1 to 2", says what to change in it'
-        )
+        advice = "upgrade ganzoo" if version > API_VERSION else f"{_PAGE} says what to change in it"
         raise RefusedError(
             f"written for API version {version}; this ganzoo has API version {API_VERSION}: "
             f"{advice}"
@@ -64,7 +64,7 @@ def ask(plugin: Any, module: str) -> tuple[tuple[Component, ...], tuple[Traversa
     manager.register(plugin)
     manager.check_pending()
     returned = tuple(_flat(manager.hook.ganzoo_components(), "ganzoo_components"))
-    components = _checked((*declared_in(sys.modules.get(module)), *returned))
+    components = _checked((*declared_in(light), *returned))
     return tuple(components), tuple(_recipes(manager))
 
 
@@ -151,7 +151,8 @@ def _fault_of_functions(component: Component) -> str:
         if what == "options" and (function is None or inspect.isclass(function)):
             continue
         if not callable(function) or inspect.isclass(function):
-            return f"{what} is {function!r}, not a function that returns it"
+            fault = f"{what} is {function!r}, not a function that returns it"
+            return f"{fault}: see {_PAGE.rstrip(',')}" if isinstance(function, str) else fault
         if needed := _arguments(function):
             return f"the function of its {what} is called without arguments, but needs {needed}"
     return ""

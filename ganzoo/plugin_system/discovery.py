@@ -174,8 +174,8 @@ def _installed_versions(distribution: str) -> list[str]:
 def _load_file(path: Path, taken: set[str]) -> PluginRecord:
     """Load a user's file as a plugin whose namespace is the stem of the file's name.
 
-    The folder is appended to `sys.path`, so that targets such as `my_gan:Net` can be imported here
-    and in loader processes. Installed modules come first, so the file hides none of them.
+    The folder is appended to `sys.path`, so that the file can be imported here and in loader
+    processes. Installed modules come first, so the file hides none of them.
 
     Raises:
         UsageError: the file doesn't exist, or its name is invalid or already taken.
