@@ -205,6 +205,10 @@ class Here: ...
         ("from source_toy import Net as Other; return Other", "source_toy", 7),
         ("from source_package import toy; return toy.Net", "source_package/toy", 1),
         ("from source_toy import nothing; return nothing", "source_toy", None),
+        ("import source_package.toy; return source_package.toy.Net", "source_package/toy", 1),
+        ("import source_package.toy as n; return n.Net", "source_package/toy", 1),
+        ("from .toy import Net; return Net", "source_package/toy", 1),
+        ("from . import toy; return toy.Net", "source_package/toy", 1),
         ("return Here", "declaring_toy", 5),
         # What isn't read from the body: the line of the declaration.
         ("from no_such_module import A; return A", "declaring_toy", 2),
@@ -224,7 +228,9 @@ def test_show_finds_a_targets_line_without_importing_it(
     (tmp_path / "declaring_toy.py").write_text(DECLARING.format(body=body))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "declaring_toy", raising=False)
-    (one,) = declared_in(importlib.import_module("declaring_toy"))
+    module = importlib.import_module("declaring_toy")
+    module.__package__ = "source_package"
+    (one,) = declared_in(module)
     assert source_of(one) == (str(tmp_path / f"{file}.py"), line)
 
 

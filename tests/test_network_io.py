@@ -1,19 +1,24 @@
 """Named inputs and outputs: declarations, calls that keep them, and who is told of an error."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from ganzoo.api import NetOptions
+from ganzoo.cli.check import _row
 from ganzoo.data.pipeline import open_data
+from ganzoo.engine import plan
 from ganzoo.engine.accelerate_session import Session, resolve
 from ganzoo.engine.check import inspect_recipe
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.engine.trainer import Trainer
-from ganzoo.errors import ExitCode, PluginError
+from ganzoo.errors import ExitCode, PluginError, RecipeError
 from ganzoo.inference.sample import sample
 from ganzoo.inference.trained_network import any_size
 from ganzoo.inference.weights_file import read_card
@@ -244,6 +249,48 @@ def test_a_discriminators_second_map_is_not_left_as_it_was(recipe):
     (problem,) = inspect_recipe(load_recipe(recipe))["problems"]
     assert "shows its discriminator labels too, which would no longer fit" in problem["message"]
     assert problem["exit_code"] == ExitCode.RECIPE
+
+
+@pytest.mark.parametrize(
+    ("inputs", "wrong"),
+    [
+        ({"label": CLASS, "image": IMAGE}, True),
+        ({"code": POINTS, "image": IMAGE}, True),
+        ({"label": CLASS, "code": POINTS}, True),
+        ({"image": IMAGE, "label": CLASS}, False),
+        ({"code": POINTS}, False),
+    ],
+)
+def test_augmentations_change_the_only_map(inputs, wrong):
+    recipe = SimpleNamespace(diffaugment=["any"], name="toy", task=SimpleNamespace(id="toy/task"))
+    task = SimpleNamespace(roles={"judge": "discriminator"})
+    with pytest.raises(RecipeError, match="first, which is no image") if wrong else nullcontext():
+        plan._check_augments(recipe, task, {"judge": NetIO(inputs)})
+
+
+@pytest.mark.parametrize(
+    ("shape", "form", "wrong"),
+    [((8, 6), "labels", True), ((8, 8), "labels", False), ((8, 6), "points", False)],
+)
+def test_label_maps_have_sizes_that_the_network_takes(shape, form, wrong):
+    class Options(NetOptions):
+        def size_multiple(self):
+            return 4
+
+    component = SimpleNamespace(options=Options(), id="toy/net")
+    io = NetIO({"map": Field(shape, f"ganzoo/{form}")})
+    with pytest.raises(RecipeError, match="the images are 8 x 6") if wrong else nullcontext():
+        plan._check_size("generator", component, io)
+
+
+def test_check_shows_classes_and_single_numbers():
+    network = {
+        "id": "toy/judge",
+        "parameters": 3,
+        "inputs": {"image": [3, 8, 8], "label": []},
+        "outputs": {"logits": []},
+    }
+    assert _row("discriminator", network)[3] == "3x8x8 + class -> 1"
 
 
 def test_other_sizes_are_taken_and_other_channels_are_not(recipe):

@@ -415,16 +415,16 @@ def test_check_takes_a_network_that_rejects_zeros(recipe, tmp_path):
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ("no inputs", "faulty_toy/paired declares what it must not: must have inputs"),
-        ("no outputs", "faulty_toy/paired declares no outputs for a generator"),
-        ("shapes", "faulty_toy/paired declares inputs that are no mapping of names to fields"),
+        ("no inputs", "the io() of faulty_toy/paired is wrong: it has no inputs"),
+        ("no outputs", "the io() of faulty_toy/paired is wrong: it has no outputs for a generator"),
+        ("shapes", "is wrong: its inputs are no mapping of names to fields"),
         ("names", "must have only letters, digits, dots, _ and -, but it is 'the source'"),
         (
             "untupled",
-            "faulty_toy/paired declares 'code' with the shape [4], not a text with a tuple",
+            "is wrong: it has 'code' with the shape [4], not a text with a tuple",
         ),
-        ("axes", "must not: code: shape of points must be (D,), but it is [4, 4, 4]"),
-        ("countless", "declares 'label' as a class index and doesn't say how many classes"),
+        ("axes", "is wrong: code: shape of points must be (D,), but it is [4, 4, 4]"),
+        ("countless", "'label' is a class index and doesn't say how many classes"),
     ],
 )
 def test_a_wrong_declaration_is_the_tasks_fault(recipe, fault, said):

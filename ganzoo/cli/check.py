@@ -96,10 +96,8 @@ def _time(found: dict[str, Any], precision: str) -> str:
 
 
 def _row(role: str, network: dict[str, Any]) -> tuple[str, ...]:
-    inputs, outputs = (
-        " + ".join(_shape(shape) for shape in network[side].values())
-        for side in ("inputs", "outputs")
-    )
+    inputs = " + ".join(_shape(shape) or "class" for shape in network["inputs"].values())
+    outputs = " + ".join(_shape(shape) or "1" for shape in network["outputs"].values())
     field = network.get("receptive_field")
     return (
         role,
@@ -111,4 +109,4 @@ def _row(role: str, network: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _shape(shape: list[int]) -> str:
-    return "x".join(map(str, shape)) or "class"
+    return "x".join(map(str, shape))

@@ -27,7 +27,8 @@ def source_of(component: Component) -> tuple[str, int | None]:
     names = _returned(body) if body else []
     if tree is None or body is None or not names:
         return place
-    imported = _imported(body, names)
+    package = str(function.__globals__.get("__package__") or "")
+    imported = _imported(body, names, package)
     if imported is None:  # the target is defined in the same file
         line = _line(tree, names)
         return (code.co_filename, line) if line else place
@@ -66,21 +67,46 @@ def _returned(function: ast.FunctionDef) -> list[str]:
     return [value.id, *names] if isinstance(value, ast.Name) else []
 
 
-def _imported(function: ast.FunctionDef, names: list[str]) -> tuple[str, list[str]] | None:
+def _imported(
+    function: ast.FunctionDef, names: list[str], package: str
+) -> tuple[str, list[str]] | None:
     """Return the module from which a function imports what it returns, and the names in it.
 
     None means that the first name isn't imported by the function.
+
+    Args:
+        function: the function.
+        names: the parts of the name that it returns.
+        package: the package of its module, for relative imports.
     """
     first, *others = names
     for node in function.body:
-        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                # `import a.b` binds `a`, and `import a.b as n` binds the module itself.
+                if alias.asname == first:
+                    return alias.name, others
+                parts = alias.name.split(".")
+                if alias.asname is None and names[: len(parts)] == parts and names[len(parts) :]:
+                    return alias.name, names[len(parts) :]
+        if isinstance(node, ast.ImportFrom):
+            module = _absolute(node, package)
             for alias in node.names:
                 if (alias.asname or alias.name) == first:
-                    submodule = f"{node.module}.{alias.name}"
+                    submodule = f"{module}.{alias.name}"
                     if others and _file_of(submodule):
                         return submodule, others
-                    return node.module, [alias.name, *others]
+                    return module, [alias.name, *others]
     return None
+
+
+def _absolute(node: ast.ImportFrom, package: str) -> str:
+    """Return the whole name of the module from which a statement imports."""
+    if not node.level:
+        return node.module or ""
+    parents = package.split(".")
+    above = parents[: len(parents) - node.level + 1]
+    return ".".join([*above, *([node.module] if node.module else [])])
 
 
 def _file_of(module: str) -> str:

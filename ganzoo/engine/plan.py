@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ganzoo.api import Chosen, NetOptions
-from ganzoo.data.formats import checked_formats
+from ganzoo.data.formats import checked_formats, format_of
 from ganzoo.errors import DataError, GanzooError, PluginError, RecipeError
 from ganzoo.inference.weights_card import checked_io
 from ganzoo.interfaces import Field, NetIO, Task
@@ -218,7 +218,7 @@ def _io(task: Chosen, role: str, fields: Mapping[str, Field]) -> NetIO:
         )
     if fault := _fault(given, cls.roles[role]):
         raise PluginError(
-            f"{task.id} declares {fault}",
+            f"the io() of {task.id} is wrong: {fault}",
             where=role,
             hint="Its `io` must be corrected; report this to its authors.",
         )
@@ -231,31 +231,43 @@ def _fault(io: NetIO, table: str) -> str:
         if not isinstance(fields, Mapping) or not all(
             isinstance(one, Field) for one in fields.values()
         ):
-            return f"{what} that are no mapping of names to fields"
+            return f"its {what} are no mapping of names to fields"
         for name, field in fields.items():
             if not isinstance(name, str) or not isinstance(field.shape, tuple):
-                return f"{name!r} with the shape {field.shape!r}, not a text with a tuple"
+                return f"it has {name!r} with the shape {field.shape!r}, not a text with a tuple"
             if field.format == "ganzoo/class" and not field.classes:
-                return f"{name!r} as a class index and doesn't say how many classes there are"
+                return f"{name!r} is a class index and doesn't say how many classes there are"
+    if not io.inputs:
+        return "it has no inputs"
     try:
         checked_io(io)
         for fields in (io.inputs, io.outputs):
             checked_formats(fields)
     except (ValueError, GanzooError) as error:
-        return f"what it must not: {error}"
+        return str(error)
     wrong = {
-        "outputs for a discriminator, which returns logits": table == "discriminator"
+        "it has outputs for a discriminator, which returns logits": table == "discriminator"
         and io.outputs,
-        "no outputs for a generator": table == "generator" and not io.outputs,
+        "it has no outputs for a generator": table == "generator" and not io.outputs,
     }
     return next((fault for fault, found in wrong.items() if found), "")
 
 
 def _check_augments(recipe: Recipe, task: type[Task], io: Mapping[str, NetIO]) -> None:
-    """Check that no second map of a discriminator is left as it was beside an augmented one."""
+    """Check that augmentations change the only map of each discriminator."""
     for role, one in io.items():
-        others = [name for name, field in one.inputs.items() if len(field.shape) > 1][1:]
-        if recipe.diffaugment and task.roles[role] == "discriminator" and others:
+        if not recipe.diffaugment or task.roles[role] != "discriminator":
+            continue
+        first = next(iter(one.inputs))
+        maps = [name for name, field in one.inputs.items() if len(field.shape) > 1]
+        if not one.inputs[first].shape or (maps and first != maps[0]):
+            raise RecipeError(
+                f"[[diffaugment]] changes the first input of a discriminator, but "
+                f"{recipe.task.id} shows its {role} {first} first, which is no image",
+                where=recipe.name,
+                hint="Remove [[diffaugment]].",
+            )
+        if others := maps[1:]:
             raise RecipeError(
                 f"[[diffaugment]] changes only the first input of a discriminator, but "
                 f"{recipe.task.id} shows its {role} {others[0]} too, which would no longer fit",
@@ -266,7 +278,11 @@ def _check_augments(recipe: Recipe, task: type[Task], io: Mapping[str, NetIO]) -
 
 def _check_size(table: str, component: Chosen, io: NetIO) -> None:
     options = component.options
-    sizes = [field.shape[1:] for field in io.inputs.values() if len(field.shape) == 3]
+    sizes = [
+        field.shape[-2:]
+        for field in io.inputs.values()
+        if len(field.shape) == 3 or (len(field.shape) == 2 and format_of(field).indices)
+    ]
     if not sizes or not isinstance(options, NetOptions):
         return
     multiple = options.size_multiple()
