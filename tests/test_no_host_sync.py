@@ -187,6 +187,7 @@ def test_no_recipe_of_the_zoo_waits_in_a_step(name, monkeypatch, tmp_path):
     [
         ("train.accumulate=2", "optimizer.clip=1", "ema.enabled=true"),
         ("train.precision=bf16", 'diffaugment=[{use="gan/diffaugment", p=0.5}]'),
+        ("train.precision=bf16", 'diffaugment=[{use="gan/ada", p=0.5, interval=1}]'),
         ("optimizer.name=sgd", "optimizer.clip=1"),
         ("optimizer.name=rmsprop",),
         ("optimizer.name=adamw", "optimizer.lr={from=1e-3, to=1e-4}"),

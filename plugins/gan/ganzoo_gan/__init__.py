@@ -15,6 +15,12 @@ def _losses() -> Any:
     return loss_options
 
 
+def _ada() -> Any:
+    from ganzoo_gan import ada_options
+
+    return ada_options
+
+
 def _networks() -> Any:
     from ganzoo_gan import network_options
 
@@ -121,6 +127,21 @@ def diffaugment() -> Target:
     from ganzoo_gan.diffaugment import DiffAugment
 
     return DiffAugment
+
+
+@component(
+    "diffaugment",
+    lambda: _ada().ADAOptions,
+    paper="2006.06676",
+    presets={"tiny": {"p": 0.5, "interval": 1, "speed": 64}},
+)
+def ada() -> Target:
+    """Random geometry and colours on everything that a discriminator sees, the more often the more
+    it overfits.
+    """
+    from ganzoo_gan.ada import ADA
+
+    return ADA
 
 
 @component(
