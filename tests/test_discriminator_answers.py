@@ -131,6 +131,21 @@ def test_what_it_logs_must_be_finite(tiny):
             trainer.check_finite()
 
 
+@pytest.mark.parametrize(("loss", "border"), [("lsgan", 0.5), ("hinge", 0), ("wgan", 0)])
+def test_logits_are_relative_to_where_the_loss_decides(tiny, heard, loss, border):
+    with training(load_recipe(tiny, [LISTENER, f"loss.gan=gan/{loss}"])) as trainer:
+        noted = []
+        terms = trainer.loss.discriminator
+
+        def noting(inputs):
+            noted.append(inputs.real_output)
+            return terms(inputs)
+
+        trainer.loss.discriminator = noting
+        trainer.step()
+    assert torch.equal(heard[0][0].logits[0], noted[0].logits[0] - border)
+
+
 @pytest.mark.parametrize(
     ("sets", "said"),
     [
@@ -148,6 +163,7 @@ def test_what_cannot_work_is_refused(tiny, capsys, sets, said):
     assert said in capsys.readouterr().err
 
 
-def test_without_one_that_observes_the_task_gets_the_recipes_loss(tiny):
+def test_without_one_that_observes_no_answer_is_kept(tiny):
     with training(load_recipe(tiny, ["diffaugment=gan/diffaugment"])) as trainer:
-        assert trainer.task.loss is trainer.loss
+        trainer.step()
+        assert trainer.task.loss.answers == []

@@ -147,11 +147,14 @@ class Answers:
         if self._heard is None or not self._heard.answers:
             return {}
         answers, self._heard.answers = self._heard.answers, []
+        border = self.decides if isinstance(self.decides, float) else 0.0
         self.any = True
         real, fake = (
             DiscriminatorOutput(
                 tuple(
-                    joined(logits.detach()) for answer in answers for logits in answer[side].logits
+                    joined(logits.detach() - border)
+                    for answer in answers
+                    for logits in answer[side].logits
                 )
             )
             for side in (0, 1)

@@ -113,7 +113,8 @@ class AdaptiveDiffAugment(DiffAugment, Protocol):
         Args:
             real: logits for the real images of all processes' batches, in no particular order;
                 their first axis is that of samples. There is one tensor for each scale of each
-                discriminator. `features` are empty.
+                discriminator. 0 is where the loss decides, if it has a logit for that (`decides`);
+                otherwise they are as the discriminator gave them. `features` are empty.
             fake: the same for generated images.
             clock: that of the step.
 

@@ -79,7 +79,7 @@ class ADA(nn.Module):
             `p`, and `r`, the mean sign of this batch.
         """
         options = self.options
-        signs = [(logits - options.boundary).sign().float().mean() for logits in real.logits]
+        signs = [logits.sign().float().mean() for logits in real.logits]
         mean = torch.stack(signs).mean()
         count = len(real.logits[0])
         self.signs += mean * count

@@ -48,10 +48,6 @@ class ADAOptions(Options):
     p_max: float = Field(default=1.0, ge=0, le=1)
     """Largest probability. From about 0.8 on, the generator may imitate transformations (section
     2.2)."""
-    boundary: float = 0.0
-    """Logit above which an image counts as real: 0 for `gan/vanilla` and `gan/hinge`, 0.5 for
-    `gan/lsgan`. Losses that compare logits (`gan/wgan`, `gan/rpgan`) have none, so that `target`
-    has no fixed meaning with them."""
 
     @model_validator(mode="after")
     def _fit_together(self) -> ADAOptions:

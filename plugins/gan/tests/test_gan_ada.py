@@ -88,14 +88,6 @@ def test_scales_have_the_same_weight_whatever_their_patches():
     assert logged["p"].item() == pytest.approx(0.01)
 
 
-def test_the_boundary_of_least_squares():
-    """Logits of 0.4 and 0.6, between 0 and 1: positive, but not all above 0.5."""
-    half = DiscriminatorOutput((numbers(0.4, 0.6),))
-    zero, middle = build(interval=1), build(interval=1, boundary=0.5)
-    assert zero.observe(half, half, START)["r"] == 1
-    assert middle.observe(half, half, START)["r"] == 0
-
-
 def test_p_is_counted_the_same_in_batches_of_any_size():
     ends = []
     for batch, interval in ((1, 8), (4, 2), (8, 1)):
