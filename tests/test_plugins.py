@@ -326,6 +326,34 @@ def test_a_decorated_function_of_another_module_counts_where_it_is_imported(
     assert pickle.loads(pickle.dumps(components[1])) is components[1]
 
 
+LOOP = """
+def found(x): return print
+def ganzoo_components():
+    def inner(): return print
+    return [Component(kind={kind!r}, name="x", target={target})]
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "state"),
+    [
+        ("data", "lambda: print", "quarantined"),
+        ("augment", "inner", "quarantined"),
+        ("format", "partial(inner)", "quarantined"),
+        ("data", "partial(found, 3)", "ok"),
+        ("loss", "inner", "ok"),
+    ],
+)
+def test_loader_processes_can_import_what_they_are_sent(
+    kind: str, target: str, state: str, install: Install, find: Find
+) -> None:
+    source = LOOP.format(kind=kind, target=target).replace("def ganzoo", "@hookimpl\ndef ganzoo")
+    install("toy", API + "from functools import partial\n" + source)
+    record = find()["toy"]
+    assert record.state == state
+    assert ("can't import its target" in record.reason) == (state == "quarantined")
+
+
 def test_a_plugin_of_contract_1_is_sent_to_the_page(install: Install, find: Find) -> None:
     door = "class Door: pass\ndoor = Door()\n"
     install("toy", "GANZOO_API_VERSION = 1\n" + GOOD + door, attribute="door")

@@ -18,6 +18,8 @@ from ganzoo.plugin_system.hookspecs import DiscoverySpecs
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 _ID = re.compile(r"[a-z][a-z0-9_]*/[a-z0-9][a-z0-9_.-]*")
 
+_LOADED = frozenset({"data", "augment", "format"})
+"""The kinds whose components are sent to loader processes."""
 _PAGE = 'docs/plugin-authors.md, section "From contract 1 to 2",'
 
 
@@ -63,9 +65,36 @@ def ask(plugin: Any, module: str) -> tuple[tuple[Component, ...], tuple[Traversa
     manager.add_hookspecs(DiscoverySpecs)
     manager.register(plugin)
     manager.check_pending()
-    returned = tuple(_flat(manager.hook.ganzoo_components(), "ganzoo_components"))
+    returned = tuple(_by_name(_flat(manager.hook.ganzoo_components(), "ganzoo_components")))
     components = _checked((*declared_in(light), *returned))
     return tuple(components), tuple(_recipes(manager))
+
+
+def _by_name(components: Iterable[Any]) -> Iterator[Any]:
+    """Check that loader processes can get what they use; decorated functions are always found."""
+    for component in components:
+        target = getattr(component, "target", None)
+        function = getattr(target, "func", target)  # `func` is a partial's function
+        if (
+            isinstance(component, Component)
+            and component.kind in _LOADED
+            and inspect.isfunction(function)
+            and not _found(function)
+        ):
+            raise RefusedError(
+                f'component "{component.name}": loader processes can\'t import its target, '
+                f"{function.__qualname__}: use a function of the module, or a functools.partial of "
+                "one"
+            )
+        yield component
+
+
+def _found(function: Any) -> bool:
+    """Return whether a function is what its module has under its name."""
+    found: Any = sys.modules.get(function.__module__)
+    for part in function.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found is function
 
 
 def _checked(components: Iterable[Any]) -> Iterator[Component]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -283,10 +284,10 @@ def ganzoo_components():
     }
     return [
         *(
-            Component(kind=kind, name=name, target=lambda target=target: target, options=Faulty)
+            Component(kind=kind, name=name, target=partial(_as_it_is, target), options=Faulty)
             for (kind, name), target in options.items()
         ),
-        Component(kind="data", name="data", target=lambda: Data, options=Wide),
+        Component(kind="data", name="data", target=partial(_as_it_is, Data), options=Wide),
         Component(kind="generator", name="net", target=lambda: Net),
         Component(kind="network", name="net", target=lambda: Net),
         Component(kind="generator", name="mixing", target=lambda: Mixing),
@@ -294,3 +295,7 @@ def ganzoo_components():
         Component(kind="generator", name="constant", target=lambda: FromConstant),
         Component(kind="callback", name="nobody", target=lambda: nobody),
     ]
+
+
+def _as_it_is(target):
+    return target
