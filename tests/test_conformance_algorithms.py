@@ -13,6 +13,7 @@ from ganzoo.testing.kit import CheckFailed
 
 TOYS = Path(__file__).parent / "toys"
 MINE = {
+    "applications",
     "losses",
     "loss_use",
     "data",
@@ -122,7 +123,7 @@ SAYS = {
     "gullible": "takes a class index for the image 'source'",
     "leaky": "leaves gradients on weights that aren't its own",
     "ownerless": "no player moves second: should one, in `players`?",
-    "serves_the_unknown": "makes 'fake' of 'noise', and neither is in `needs`",
+    "gives_the_unknown": "gives 'fake', which is neither one of the data's fields nor an output",
     "shows_bytes": "and images lie in [-1, 1]",
     "counts_batches": "never had a turn: ['discriminator']",
     "shown_detached": "logits don't depend on the fake",
@@ -138,11 +139,11 @@ SAYS = {
     "lopsided": "nothing has moved the weights of ['second']",
     "compares": "its terms change when the rows of 'target' come in another order",
     "clips": "the rate of [players.discriminator] has come down to 0, and the weights of",
-    "draws_nothing": "the task has no `draw` to make it",
-    "draws_too_few": "`draw` is asked for 2 rows for 'generator'",
+    "draws_nothing": "draws no inputs for 'sample'",
+    "draws_too_few": "of noise, but",
     "draws_anywhere": "it draws from a global random generator: `random` is the only source",
     "three_classes": "says 3 classes where the data have 4",
-    "one_class": "`predict` makes the same of every class for 'generator'",
+    "one_class": "the application 'sample' makes the same of every class",
     "unreduced": "the term discriminator/real has the shape",
     "wrong_sign": "the generator's loss goes from",
     "severed": "no gradient of the generator's terms",
@@ -305,16 +306,16 @@ def test_a_goal_is_below_what_noise_does():
 
 class Conditional(good.Duel):
     @classmethod
-    def predict(cls, options, role, net, inputs):
-        return net(inputs["source"], inputs["kind"])
+    def apply(cls, name, options, choices, nets, inputs):
+        return {"target": nets["generator"](inputs["source"], inputs["kind"])}
 
 
-def test_predict_that_reads_more_than_it_serves_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(good.Duel, "predict", Conditional.predict)
+def test_an_application_that_reads_more_than_it_takes_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(good.Duel, "apply", Conditional.apply)
     case = next(
         case
         for case in cases("conformance_good_algorithms", REGISTRY)
-        if case.id == "check_task_predicts:task conformance_good_algorithms/duel"
+        if case.id == "check_task_applies:task conformance_good_algorithms/duel"
     )
-    with pytest.raises(CheckFailed, match="reads 'kind' for 'generator', and is given source: "):
+    with pytest.raises(CheckFailed, match="reads the field 'kind', which it doesn't take"):
         case(tmp_path)

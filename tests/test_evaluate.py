@@ -18,7 +18,8 @@ from ganzoo.data.pipeline import open_for_evaluation
 from ganzoo.engine.plan import plan_networks
 from ganzoo.errors import DataMissing, PluginError, UsageError
 from ganzoo.inference import baselines
-from ganzoo.inference.evaluate import evaluate_run, score_nets
+from ganzoo.inference.evaluate import evaluate_run
+from ganzoo.inference.score_nets import score_nets
 from ganzoo.inference.scores import NETWORK
 from ganzoo.inference.scoring import judge, metrics_for
 from ganzoo.inference.weights_card import WeightsCard

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -14,18 +15,20 @@ from PIL import Image
 from ganzoo.errors import DataError, EnvironmentFault, ExitCode
 from ganzoo.formats.image import ImageFormat
 from ganzoo.inference.file_pipeline import Job, make_all, one_behind
-from ganzoo.interfaces import Field
-from ganzoo.testing.networks import io_of
+from ganzoo.interfaces import Application, Field
 
 WAIT = 4.0
 """Seconds after which something that should have happened counts as never happening."""
 
 
+FIELDS = dict.fromkeys(("source", "target"), Field((3, 4, 4), "ganzoo/image"))
+
+
 class Network:
     """Stands for a trained network: gives its input back, after what a test wants to happen."""
 
-    fields = ("source", "target")
-    mode, seed, precision = "paper", 0, "fp32"
+    fields: ClassVar = FIELDS
+    precision = "fp32"
 
     def __init__(self, before=lambda name: None):
         self.before = before
@@ -34,15 +37,19 @@ class Network:
     def __call__(self, inputs, name):
         self.before(name)
         self.names.append(name)
-        return inputs["source"]
+        return {"target": inputs["source"]}
+
+    def settings(self):
+        return {"mode": "paper", "seed": 0}
 
 
-CARD = SimpleNamespace(
-    fields=dict.fromkeys(("source", "target"), Field((3, 4, 4), "ganzoo/image")),
-    io=io_of((3, 4, 4), (3, 4, 4)),
-    recipe="tiny",
-    step=1,
-    sha256="",
+WEIGHTS = SimpleNamespace(
+    name="copy",
+    application=Application(("source",), ("target",), ("generator",)),
+    card=SimpleNamespace(fields=FIELDS),
+    fields=FIELDS,
+    formats=lambda: dict.fromkeys(FIELDS, ImageFormat()),
+    source=lambda: {"weights": "weights", "recipe": "tiny", "step": 1},
 )
 
 
@@ -53,7 +60,7 @@ def jobs(tmp_path):
         source = tmp_path / "in" / f"{index}.png"
         source.parent.mkdir(exist_ok=True)
         Image.fromarray(np.full((4, 4, 3), 40 * index, np.uint8)).save(source)
-        made.append(Job(source, tmp_path / "out" / f"{index}.png"))
+        made.append(Job(source, {"target": tmp_path / "out" / f"{index}.png"}))
     return made
 
 
@@ -65,18 +72,18 @@ def no_thread_is_left():
 
 
 def run(network, jobs):
-    return make_all(network, CARD, jobs, Path("weights"))
+    return make_all(network, WEIGHTS, jobs)
 
 
 def there(jobs):
-    return [job.output.exists() for job in jobs]
+    return [job.where.exists() for job in jobs]
 
 
 def test_each_job_comes_in_turn_with_its_own_image(jobs):
     network = Network()
     for number, (job, refusal) in enumerate(run(network, jobs)):
         assert (job, refusal) == (jobs[number], None)
-        pixels = np.asarray(Image.open(job.output))  # it is there when it's said to be
+        pixels = np.asarray(Image.open(job.where))  # it is there when it's said to be
         assert np.array_equal(pixels, np.asarray(Image.open(job.source)))
     assert number == 4
     assert network.names == list("01234")
@@ -137,7 +144,7 @@ def test_a_full_disk_ends_it_and_keeps_what_was_saved(jobs, monkeypatch):
     network, told = Network(), []
     with pytest.raises(EnvironmentFault, match="no space") as caught:
         run_into(told, network, jobs)
-    assert caught.value.where == str(jobs[2].output)
+    assert caught.value.where == str(jobs[2].where)
     assert told == jobs[:2]
     assert there(jobs) == [True, True, False, False, False]
     assert network.names == list("0123")  # one more was under way
@@ -158,7 +165,7 @@ def test_ctrl_c_and_bugs_end_it_at_once(jobs, error):
         run_into(told, network, jobs)
     assert network.names == ["0", "1"]
     assert there(jobs) == [True, True, False, False, False]
-    assert not list(Path(jobs[0].output.parent).glob(".*"))
+    assert not list(Path(jobs[0].where.parent).glob(".*"))
 
 
 CPU_HAS_NONE = RuntimeError(

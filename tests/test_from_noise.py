@@ -6,6 +6,7 @@ import json
 import random
 import shlex
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -17,15 +18,18 @@ from ganzoo.data.pipeline import open_for_evaluation
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.errors import DataError, DivergedError, PluginError, UsageError
-from ganzoo.inference.evaluate import evaluate_run, score_nets
+from ganzoo.inference.application_weights import find_application
+from ganzoo.inference.evaluate import evaluate_run
 from ganzoo.inference.find_weights import find_weights
 from ganzoo.inference.from_noise import Sampler, load_sampler
 from ganzoo.inference.predict import predict
 from ganzoo.inference.report import closing
+from ganzoo.inference.score_nets import score_nets
 from ganzoo.inference.scores import NETWORK, REAL
 from ganzoo.inference.scoring import judge_drawn, metrics_for
-from ganzoo.inference.trained_network import Trained
-from ganzoo.interfaces import Field
+from ganzoo.inference.trained_application import Trained
+from ganzoo.inference.weights_file import build_network, load_weights
+from ganzoo.interfaces import Application, Field
 from ganzoo.observers import Voice
 from ganzoo.recipe import load_recipe
 from ganzoo.testing.networks import io_of
@@ -72,7 +76,15 @@ def sampler_of(recipe, **settings):
     io = recipe.task.load().io("generator", recipe.task.options, data.fields)
     torch.manual_seed(0)
     net = recipe.networks["generator"].build(io)
-    return data, Sampler(net, recipe.task, "generator", io, settings.get("mode", "running"))
+    return data, made_sampler(recipe.task, net, io, data.fields, settings.get("mode", "running"))
+
+
+def judged(recipe, data, sampler, **settings):
+    return judge_drawn(data, sampler, metrics_for(recipe, data), "real", **settings)
+
+
+def made_sampler(task, net, io, fields, mode="running"):
+    return Sampler(task, "sample", {"generator": net}, {"generator": io}, fields, mode)
 
 
 def test_inputs_of_the_first_samples_dont_depend_on_how_many_there_are(tmp_path):
@@ -96,11 +108,14 @@ def test_classes_are_dealt_evenly_over_the_blocks():
 
         options = None
 
-        @staticmethod
-        def draw(options, role, io, count, random):
-            return {"label": torch.arange(count) % io.classes}
+        id = "toy"
+        applications: ClassVar = {"sample": Application(("label",), ("real",), ("generator",))}
 
-    sampler = Sampler(torch.nn.Identity(), Task, "generator", io_of((1,), (1,), 10), "running")
+        @staticmethod
+        def draw(name, options, io, count, random):
+            return {"label": torch.arange(count) % io["generator"].classes}
+
+    sampler = made_sampler(Task, torch.nn.Identity(), io_of((1,), (1,), 10), {})
     counts = sampler.draw(1000, 0)["label"].bincount()
     assert counts.tolist() == [100] * 10
 
@@ -110,7 +125,11 @@ def test_each_metric_gets_the_samples_that_it_wants(tmp_path):
     data, sampler = sampler_of(recipe)
     kept = []
     judgement = judge_drawn(
-        data, sampler, metrics_for(recipe, data), keep=lambda name, made: kept.append((name, made))
+        data,
+        sampler,
+        metrics_for(recipe, data),
+        "real",
+        keep=lambda name, made: kept.append((name, made)),
     )
     scores = judgement.scores
     assert scores[NETWORK]["judged"].mean == 150
@@ -125,7 +144,7 @@ def test_each_metric_gets_the_samples_that_it_wants(tmp_path):
     assert kept[0][1].dtype == np.float32
     assert kept[0][1].shape == (2,)
     assert judgement.headlines == ["100% on their side"]
-    limited = judge_drawn(data, sampler, metrics_for(recipe, data), limit=7)
+    limited = judged(recipe, data, sampler, limit=7)
     assert limited.scores[NETWORK]["judged"].mean == 7
     assert len(limited.names) == 7
 
@@ -143,15 +162,16 @@ def test_a_network_that_ignores_its_class_is_found_out(tmp_path):
         def forward(self, z, y):
             return self.net(z, torch.zeros_like(y))
 
-    deaf = Sampler(Deaf(sampler.net), sampler.task, "generator", sampler.io, "running")
-    assert judge_drawn(data, deaf, metrics_for(recipe, data)).scores[NETWORK]["level"].mean == 0.5
+    net = Deaf(sampler.nets["generator"])
+    deaf = made_sampler(sampler.task, net, sampler.io["generator"], data.fields)
+    assert judged(recipe, data, deaf).scores[NETWORK]["level"].mean == 0.5
 
 
 def test_metrics_that_cannot_apply_are_left_out_and_said(tmp_path):
     metrics = "metric=[{ use = 'ganzoo/l1' }, { use = 'drawing_toy/seen' }]"
     recipe = recipe_of(tmp_path, DRAWS, metrics, "task.conditional=false")
     data, sampler = sampler_of(recipe)
-    judgement = judge_drawn(data, sampler, metrics_for(recipe, data))
+    judgement = judged(recipe, data, sampler)
     assert judgement.scores[NETWORK] == {}
     notes = " ".join(judgement.notes)
     assert "ganzoo/l1 is left out: generated samples have no target" in notes
@@ -213,11 +233,11 @@ def test_images_are_judged_on_the_8_bit_grid(tmp_path):
         load = staticmethod(lambda: Looks)
         build = staticmethod(Looks)
 
-    judge_drawn(data, sampler, [Chosen])
+    judge_drawn(data, sampler, [Chosen], "real")
     for images in seen:
         levels = (images + 1) * 127.5
         assert torch.allclose(levels, levels.round(), atol=1e-3)
-    exact = next(sampler(sampler.draw(10, 0)))
+    exact = next(sampler(sampler.draw(10, 0)))["real"]
     assert not torch.allclose((exact + 1) * 127.5, ((exact + 1) * 127.5).round(), atol=1e-3)
 
 
@@ -225,26 +245,26 @@ def test_broken_networks_and_sizes_are_explained(tmp_path):
     recipe = recipe_of(tmp_path, DRAWS, "generator={ use = 'drawing_toy/net', spoilt = true }")
     data, sampler = sampler_of(recipe)
     with pytest.raises(DivergedError, match="not finite"):
-        judge_drawn(data, sampler, metrics_for(recipe, data))
+        judged(recipe, data, sampler)
 
     recipe = recipe_of(tmp_path, DRAWS, "data.kind=image")
     data, sampler = sampler_of(recipe)
     larger = io_of((3,), (1, 9, 9), 2)
     net = recipe.networks["generator"].build(larger)
-    other = Sampler(net, sampler.task, "generator", larger, "running")
+    other = made_sampler(sampler.task, net, larger, data.fields)
     with pytest.raises(DataError, match="is 1 x 8 x 8, but the network makes 1 x 9 x 9"):
-        judge_drawn(data, other, metrics_for(recipe, data))
+        judged(recipe, data, other)
 
     recipe = recipe_of(tmp_path, DRAWS, "generator={ use = 'drawing_toy/net', norm = true }")
     data, sampler = sampler_of(recipe, mode="paper")
     with pytest.raises(UsageError, match="mode paper can't be used"):
-        judge_drawn(data, sampler, metrics_for(recipe, data))
+        judged(recipe, data, sampler)
 
 
 def test_score_nets_leaves_training_as_it_was(tmp_path):
     recipe = recipe_of(tmp_path, DRAWS, "generator={ use = 'drawing_toy/net', norm = true }")
     _, sampler = sampler_of(recipe)
-    net = sampler.net.train()
+    net = sampler.nets["generator"].train()
     state = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     before = (torch.get_rng_state(), random.getstate())
     means = score_nets(recipe, {"generator": net}, "val")
@@ -286,24 +306,24 @@ def test_each_role_is_scored_on_its_own_source_and_target(tmp_path):
     path = train(tmp_path, BOTH)
     document = evaluate_run(path, "test", device="cpu")
     metrics = {name: score["mean"] for name, score in document["metrics"].items()}
-    names = {f"{role}/{name}" for role in ("forth", "back") for name in ("l1", "source_level",
+    names = {f"{role}/{name}" for role in ("there", "again") for name in ("l1", "source_level",
              "target_level")}  # fmt: skip
     assert set(metrics) == names == set(document["protocol"]) - {"mean_photo"}
-    forth = [metrics["forth/source_level"], metrics["forth/target_level"]]
-    back = [metrics["back/source_level"], metrics["back/target_level"]]
+    forth = [metrics["there/source_level"], metrics["there/target_level"]]
+    back = [metrics["again/source_level"], metrics["again/target_level"]]
     assert forth == level_of(("source", "target"))
     assert back == level_of(("target", "source"))
-    assert set(document["weights"]) == set(document["n"]) == {"forth", "back"}
-    assert document["n"]["forth"] == 6
+    assert set(document["weights"]) == set(document["n"]) == {"there", "again"}
+    assert document["n"]["there"] == 6
     assert set(document["controls"]) == {"mean_photo"}
-    assert {"forth/l1", "back/l1"} <= set(document["controls"]["mean_photo"])
+    assert {"there/l1", "again/l1"} <= set(document["controls"]["mean_photo"])
     pictures = path / "evaluation" / "test_running"
-    assert {folder.name for folder in pictures.iterdir()} == {"forth", "back"}
-    assert len(list((pictures / "back").iterdir())) == 6
+    assert {folder.name for folder in pictures.iterdir()} == {"there", "again"}
+    assert len(list((pictures / "again").iterdir())) == 6
 
-    one = evaluate_run(path, "test", device="cpu", role="back")
-    assert one["metrics"] == {k: v for k, v in document["metrics"].items() if "back/" in k}
-    assert Path(one["file"]).name == "test_running_back.json"
+    one = evaluate_run(path, "test", device="cpu", application="again")
+    assert one["metrics"] == {k: v for k, v in document["metrics"].items() if "again/" in k}
+    assert Path(one["file"]).name == "test_running_again.json"
     assert json.loads(Path(document["file"]).read_text()) == document  # it is still there
 
     recipe = load_recipe(path / "recipe.resolved.toml")
@@ -312,16 +332,14 @@ def test_each_role_is_scored_on_its_own_source_and_target(tmp_path):
 
 
 def load_net(path, role):
-    from ganzoo.inference.trained_network import load_trained
-
-    return load_trained(find_weights(path, role), device="cpu")[1].net
+    return build_network(*load_weights(find_weights(path, role)))
 
 
 @pytest.mark.parametrize("hidden", ["never", "train", "always"])
 def test_what_is_no_pair_is_compared_with_nothing(tmp_path, hidden):
     path = train(tmp_path, BOTH, f"data.hidden={hidden}")
-    document = evaluate_run(path, "test", device="cpu", role="forth")
-    compared = "forth/l1" in document["metrics"]
+    document = evaluate_run(path, "test", device="cpu", application="there")
+    compared = "there/l1" in document["metrics"]
     assert compared == (hidden != "always")
     notes = " ".join(document["notes"])
     assert ("ganzoo/l1 is left out: the target of a sample doesn't belong to its source" in notes
@@ -336,7 +354,7 @@ def test_what_is_no_pair_is_compared_with_nothing(tmp_path, hidden):
                 for index in range(6)
             )
         ])  # fmt: skip
-        assert document["controls"]["identity"]["forth/l1"] == pytest.approx(expected)
+        assert document["controls"]["identity"]["there/l1"] == pytest.approx(expected)
 
 
 def test_predict_and_sample_send_each_other_their_weights(tmp_path):
@@ -347,31 +365,33 @@ def test_predict_and_sample_send_each_other_their_weights(tmp_path):
     Image.new("RGB", (8, 8)).save(picture)
     with pytest.raises(UsageError, match="makes samples from noise") as caught:
         predict(path, [picture], tmp_path / "out.png", device="cpu")
-    assert f"ganzoo sample {shlex.quote(str(find_weights(path)))} -n" in caught.value.hint
+    assert (
+        f"ganzoo sample {shlex.quote(str(find_weights(path, 'generator')))} -n" in caught.value.hint
+    )
     assert "'" in caught.value.hint  # the path has spaces, and the command can be typed
     assert not (tmp_path / "out.png").exists()
 
     other = tmp_path / "both"
     other.mkdir()
     path = train(other, BOTH)
-    with pytest.raises(UsageError, match="serves 2 networks") as caught:
-        predict(path, [picture], tmp_path / "out.png", device="cpu")
-    assert "--role forth" in caught.value.hint
-    assert "--role back" in caught.value.hint
-    assert predict(path, [picture], tmp_path / "out.png", device="cpu", role="back")["outputs"]
+    made = predict(path, [picture], tmp_path / "out.png", device="cpu")
+    assert made["application"] == "there"  # the first one
+    again = predict(path, [picture], tmp_path / "b.png", device="cpu", application="again")
+    assert again["direction"] == "target -> source"
     with pytest.raises(UsageError, match="generates nothing from noise") as caught:
-        load_sampler(find_weights(path, "forth"), device="cpu")
+        load_sampler(find_application(path, "there"), device="cpu")
     assert "ganzoo predict" in caught.value.hint
+    assert "--application there IN -o OUT" in caught.value.hint
 
 
 def test_the_command_prints_where_its_document_is(tmp_path):
     from ganzoo.cli.evaluate import command
 
     path = train(tmp_path, BOTH)
-    result = CliRunner().invoke(command, [str(path), "--role", "back", "--device", "cpu"])
+    result = CliRunner().invoke(command, [str(path), "--application", "again", "--device", "cpu"])
     assert result.exit_code == 0, result.exception
-    assert json.loads(Path(result.stdout.strip()).read_text())["names"].keys() == {"back"}
-    assert "back/l1" in result.stderr
+    assert json.loads(Path(result.stdout.strip()).read_text())["names"].keys() == {"again"}
+    assert "again/l1" in result.stderr
 
 
 # What is looked at while training.
@@ -440,15 +460,23 @@ def test_data_of_every_kind_can_be_inspected(tmp_path):
 def test_what_a_task_lacks_is_said(tmp_path):
     recipe = recipe_of(tmp_path, DRAWS)
     _, sampler = sampler_of(recipe)
-    trained = Trained(sampler.net, recipe.task, "generator", "running")
-    with pytest.raises(
-        UsageError, match="also needs the field 'label', but it is given only noise"
-    ):
-        trained({"noise": torch.zeros(3)}, "a")
-    assert trained({"noise": torch.zeros(3), "label": torch.tensor(1)}, "a").shape == (2,)
+    both = recipe_of(tmp_path, BOTH).task
+    io = {"forth": sampler.io["generator"]}
+    fields = {"source": Field((3, 8, 8), "ganzoo/image")}
+    trained = Trained(both, "there", {"forth": sampler.nets["generator"]}, io, fields, "running")
+    with pytest.raises(UsageError, match="also takes 'source', but it is given only target"):
+        trained({"target": torch.zeros(3, 8, 8)}, "a")
+    with pytest.raises(PluginError, match=r"application sample of .* reads the field 'label'"):
+        sampler.apply({"noise": torch.zeros(1, 3)})
+    assert sampler.apply({"noise": torch.zeros(1, 3), "label": torch.tensor([1])})[
+        "real"
+    ].shape == (
+        1,
+        2,
+    )
 
-    silent = Sampler(sampler.net, recipe_of(tmp_path, BOTH).task, "forth", sampler.io, "running")
-    with pytest.raises(PluginError, match="Both draws no inputs for 'forth'"):
+    silent = Sampler(both, "there", {"forth": sampler.nets["generator"]}, io, {}, "running")
+    with pytest.raises(PluginError, match="Both draws no inputs for 'there'"):
         silent.draw(1, 0)
 
 
@@ -469,22 +497,23 @@ IMAGE, POINTS = Field((3, 8, 8), "ganzoo/image"), Field((2,), "ganzoo/points")
         (
             "cyclegan_shapes",
             {"source": IMAGE, "target": IMAGE},
-            "`ganzoo predict 'a b' IMAGES -o out --role generator_ab`",
+            "`ganzoo predict 'a b' IMAGES -o out --application a_to_b`",
         ),
         ("gan_ring", {"real": POINTS}, "`ganzoo sample 'a b'`"),
     ],
 )
 def test_a_run_ends_with_what_to_type_next(name, fields, command):
-    """A network that draws has no `predict`, and of several networks one must be named."""
-    roles = list(load_recipe(name).task.load().serves)
+    """An application that draws takes no files, and of several one is named."""
+    task = load_recipe(name).task
+    roles = list(task.load().applications)
     told = {
         "run": "a b",
         "split": "test",
         "n": dict.fromkeys(roles, 4) if len(roles) > 1 else 4,
         "direction": {role: f"to {role}" for role in roles} if len(roles) > 1 else "a -> b",
     }
-    learned, judged, following = closing(told, load_recipe(name).task, fields, 1600)
-    assert ("to generator_ab and to generator_ba" if len(roles) > 1 else "a -> b") in learned
+    learned, judged, following = closing(told, task, task.load().roles, fields, 1600)
+    assert ("to a_to_b and to b_to_a" if len(roles) > 1 else "a -> b") in learned
     assert "1,600 training samples shown" in learned
     assert "on 4 samples of the test split" in judged
     assert command in following

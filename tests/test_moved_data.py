@@ -12,7 +12,7 @@ from ganzoo.data.fingerprint import difference
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.errors import DataError, DataMissing, ExitCode, RecipeError
-from ganzoo.inference.weights_file import read_card
+from ganzoo.inference.weights_file import read_cards
 from ganzoo.observers import Voice
 from ganzoo.recipe import load_recipe
 
@@ -121,7 +121,7 @@ def test_a_run_is_evaluated_where_its_data_lie_now(begun, tmp_path, capsys):
 def test_weights_hold_no_path_of_the_machine_that_made_them(begun, tmp_path):
     file = begun / "checkpoints" / "step_2" / "generator.safetensors"
     assert str(tmp_path).encode() not in file.read_bytes()
-    data = read_card(file).data
+    data = read_cards(file)["generator"].data
     assert (data["use"], data["root"]) == ("images/two_folders", "old")
     assert str(tmp_path) in (begun / "recipe.resolved.toml").read_text()  # the control
 

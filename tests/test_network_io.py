@@ -19,9 +19,9 @@ from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import ExitCode, PluginError, RecipeError
+from ganzoo.inference.padding import any_size
 from ganzoo.inference.sample import sample
-from ganzoo.inference.trained_network import any_size
-from ganzoo.inference.weights_file import read_card
+from ganzoo.inference.weights_file import read_cards
 from ganzoo.interfaces import Field, NetIO, refuse_classes
 from ganzoo.observers import Voice
 from ganzoo.plugin_system import registry
@@ -152,7 +152,7 @@ def test_a_resume_equals_the_uninterrupted_run(recipe, tmp_path):
 def test_weights_know_their_names_and_make_samples(recipe, tmp_path):
     go(recipe, tmp_path / "run", steps=2)
     file = tmp_path / "run/checkpoints/step_2/generator.safetensors"
-    io = read_card(file).io
+    io = read_cards(file)["generator"].io
     assert list(io.inputs) == ["image", "kind", "code"]
     assert list(io.outputs) == ["image", "latent"]
     sample(file, tmp_path / "out.npy", count=3, device="cpu")

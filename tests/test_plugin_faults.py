@@ -368,7 +368,7 @@ def test_a_task_that_shows_no_tensors_is_named(recipe, tmp_path, fault):
 
 def test_a_task_that_predicts_nothing_is_named(recipe, tmp_path):
     result = go(recipe, tmp_path / "run", "task.fault=predict", "watch.evaluate=test")
-    assert "faulty_toy/paired returns a NoneType for 1 samples" in result.error.message
+    assert "translate of faulty_toy/paired returns a NoneType, not target" in result.error.message
     assert (result.outcome, result.exit_code) == ("finished", ExitCode.PLUGIN)
 
 

@@ -13,10 +13,12 @@ from PIL import Image
 from torch import nn
 
 from ganzoo.errors import DivergedError, EnvironmentFault, ExitCode, UsageError
+from ganzoo.inference.application_weights import find_application
+from ganzoo.inference.load_application import load_trained
 from ganzoo.inference.modes import inference_mode
 from ganzoo.inference.precision import PRECISIONS, computing_in, lower_weights
 from ganzoo.inference.predict import predict
-from ganzoo.inference.trained_network import as_given, load_trained
+from ganzoo.inference.trained_application import as_given
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.inference.weights_file import build_network, load_weights, save_weights
 from ganzoo.interfaces import Field
@@ -322,12 +324,13 @@ def test_a_value_that_overflows_names_its_file_and_the_precision(tmp_path, weigh
 
 def test_the_file_keeps_its_weights(weights):
     before = weights.read_bytes()
-    _, trained = load_trained(weights, device="cpu", precision="bf16")
-    trained.net[0].register_forward_pre_hook(lambda one, _: seen.append(one.weight.dtype))
+    trained = load_trained(find_application(weights), device="cpu", precision="bf16")
+    net = trained.nets["generator"]
+    net[0].register_forward_pre_hook(lambda one, _: seen.append(one.weight.dtype))
     seen = []
-    with torch.no_grad(), computing_in("bf16", trained.net):
-        trained.net[0](IMAGE)
+    with torch.no_grad(), computing_in("bf16", net):
+        net[0](IMAGE)
     assert seen == [torch.bfloat16]
-    assert trained.net[1].weight.dtype == torch.float32
+    assert net[1].weight.dtype == torch.float32
     assert dataclasses.replace(trained, precision="fp32").precision == "fp32"
     assert weights.read_bytes() == before

@@ -18,11 +18,12 @@ from ganzoo.data.convert import to_tensor, to_uint8
 from ganzoo.errors import DataError, ExitCode, UsageError
 from ganzoo.formats.image import ImageFormat
 from ganzoo.inference import modes
+from ganzoo.inference.application_weights import find_application
 from ganzoo.inference.file_pipeline import brought_to
+from ganzoo.inference.load_application import load_trained
 from ganzoo.inference.predict import plan, predict
-from ganzoo.inference.trained_network import load_trained
 from ganzoo.inference.weights_card import WeightsCard
-from ganzoo.inference.weights_file import build_network, load_weights, read_card, save_weights
+from ganzoo.inference.weights_file import build_network, load_weights, read_cards, save_weights
 from ganzoo.interfaces import Field
 from ganzoo.testing.networks import io_of
 
@@ -81,16 +82,17 @@ def test_any_size_is_kept(tmp_path, weights, height, width):
 
 
 def test_a_legal_size_is_the_network_itself_and_padding_mirrors(tmp_path, weights):
-    _, trained = load_trained(weights, mode="running", device="cpu")
+    trained = load_trained(find_application(weights), mode="running", device="cpu")
     pixels = read(write_image(tmp_path / "in.png", 12, 20))
     image = to_tensor(pixels, Field((3, 12, 20), "ganzoo/image"))
     _, state = load_weights(weights)
     net = build_network(load_weights(weights)[0], state).eval()
     with torch.no_grad():
-        assert torch.equal(trained({"source": image}, "in"), net(image[None])[0])
+        assert torch.equal(trained({"source": image}, "in")["target"], net(image[None])[0])
         cut = image[:, :10, :18]
         mirrored = torch.nn.functional.pad(cut[None], (0, 2, 0, 2), mode="reflect")
-        assert torch.equal(trained({"source": cut}, "in"), net(mirrored)[0, :, :10, :18])
+        made = trained({"source": cut}, "in")["target"]
+        assert torch.equal(made, net(mirrored)[0, :, :10, :18])
 
 
 @pytest.mark.parametrize(("takes", "gives", "has"), [(1, 3, 3), (3, 1, 1), (4, 4, 3), (1, 1, 4)])
@@ -141,7 +143,7 @@ def test_nothing_is_lost(tmp_path, weights):
 
 
 def planned(inputs, out):
-    return plan(inputs, out, suffixes=ImageFormat.suffixes)
+    return plan(inputs, out, suffixes=ImageFormat.suffixes, endings={"target": ".png"})
 
 
 def test_a_plan_that_cannot_be_meant_is_refused(tmp_path):
@@ -178,7 +180,9 @@ def test_the_card_says_mode_and_seed_and_the_picture_records_them(tmp_path):
     assert (document["mode"], document["seed"]) == ("deterministic", 5)
     note = json.loads(Image.open(tmp_path / "out.png").text["ganzoo"])
     assert (note["mode"], note["seed"], note["step"]) == ("deterministic", 5, 7)
-    assert (note["weights"], note["sha256"]) == ("g.safetensors", read_card(weights).sha256)
+    assert note["weights"] == "g.safetensors"
+    assert note["sha256"] == read_cards(weights)["generator"].sha256
+    assert (note["application"], note["options"]) == ("translate", {})
     assert str(tmp_path) not in str(note)
     pictures = {}
     for mode in modes.MODES:

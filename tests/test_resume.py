@@ -19,7 +19,7 @@ from ganzoo.engine.run import run
 from ganzoo.engine.snapshot import capture, restore
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import DataError, ExitCode, RecipeError
-from ganzoo.inference.trained_network import load_trained
+from ganzoo.inference.weights_file import read_cards
 from ganzoo.observers import Voice
 from ganzoo.observers.base import Observer
 from ganzoo.plugin_system import registry
@@ -331,8 +331,8 @@ def test_a_run_that_names_the_former_distribution_goes_on_as_any(tiny, tmp_path,
     finally:
         registry.activate(records=now)
     assert json.loads((out / "provenance.json").read_text())["plugins"]["gan"] == "ganzoo 0.1.0"
-    card, _ = load_trained(out / "checkpoints" / "step_2" / "generator.safetensors", device="cpu")
-    assert card.plugin["distribution"] == "ganzoo"
+    cards = read_cards(out / "checkpoints" / "step_2" / "generator.safetensors")
+    assert cards["generator"].plugin["distribution"] == "ganzoo"
     run(None, resume=out, limits=Limits(3), voice=Voice())
     assert "different plugins" not in capsys.readouterr().err
     file = out / "provenance.json"

@@ -252,7 +252,7 @@ def test_neighbours_are_looked_for_in_the_runs_data(images, tmp_path):
     assert found["median"] == np.median([one[0]["distance"] for one in found["nearest"]])
     assert Image.open(tmp_path / "out.png").size[0] > 300
 
-    weights = find_weights(images)
+    weights = find_weights(images, "generator")
     alone = tmp_path / "alone" / weights.name
     alone.parent.mkdir()
     shutil.copy(weights, alone)
@@ -280,7 +280,7 @@ def test_nothing_is_replaced_unasked(images, tmp_path):
 
 
 def test_broken_weights_are_no_picture(images, tmp_path):
-    path = find_weights(images)
+    path = find_weights(images, "generator")
     card, state = load_weights(path)
     save_weights(tmp_path / "broken.safetensors",
                  {name: value * float("nan") for name, value in state.items()}, card)  # fmt: skip

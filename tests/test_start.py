@@ -22,7 +22,7 @@ from ganzoo.engine.plan import plan_networks
 from ganzoo.engine.run import run
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import DataError, ExitCode, PluginError, RecipeError
-from ganzoo.inference.weights_file import read_card
+from ganzoo.inference.weights_file import read_cards
 from ganzoo.observers import Voice
 from ganzoo.observers.base import Observer
 from ganzoo.plugin_system import registry
@@ -184,11 +184,11 @@ def test_where_the_weights_came_from_is_recorded_but_travels_with_no_weights(
     record = json.loads((tmp_path / "run" / "provenance.json").read_text())["start"]["generator"]
     file = source / "checkpoints" / "step_2" / "generator.safetensors"
     assert record["path"] == str(file)
-    assert record["sha256"] == read_card(file).sha256 != ""
+    assert record["sha256"] == read_cards(file)["generator"].sha256 != ""
     assert (record["role"], record["step"], record["ema"]) == ("generator", 2, False)
     assert len(record["taken"]) == 46
     weights = tmp_path / "run" / "checkpoints" / "step_2" / "generator.safetensors"
-    assert str(source) not in read_card(weights).to_json()
+    assert str(source) not in read_cards(weights)["generator"].to_json()
     assert str(source) in (tmp_path / "run" / "recipe.resolved.toml").read_text()
 
 

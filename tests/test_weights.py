@@ -26,10 +26,11 @@ from ganzoo.errors import (
 from ganzoo.files import replacing
 from ganzoo.inference import weights_card as cards
 from ganzoo.inference import weights_file
+from ganzoo.inference.application_weights import find_application
 from ganzoo.inference.find_weights import find_weights
 from ganzoo.inference.weights_card import WeightsCard
-from ganzoo.inference.weights_file import build_network, load_weights, read_card, save_weights
-from ganzoo.interfaces import Field, NetIO
+from ganzoo.inference.weights_file import build_network, load_weights, read_cards, save_weights
+from ganzoo.interfaces import Application, Field, NetIO
 from ganzoo.plugin_system import registry
 from ganzoo.testing.networks import io_of
 
@@ -66,7 +67,9 @@ class Net(nn.Module):
 
 
 class ToyTask:
-    serves: ClassVar = {"generator": ("source", "target")}
+    applications: ClassVar = {
+        "translate": Application(takes=("source",), gives=("target",), roles=("generator",))
+    }
 
 
 @pytest.fixture
@@ -115,7 +118,7 @@ def test_weights_round_trip_of_views_tied_and_transposed_tensors(tmp_path):
     path = tmp_path / "generator.safetensors"
     save_weights(path, state, make_card())
     card, loaded = load_weights(path)
-    assert card == make_card() == read_card(path)
+    assert card == make_card() == read_cards(path)["generator"]
     assert loaded.keys() == state.keys()
     for name, tensor in state.items():
         assert torch.equal(loaded[name], tensor.detach()), name
@@ -275,19 +278,25 @@ def write_checkpoint(run, step, names, complete=True):
     return folder
 
 
+def found(path, role=None, *, ema=None):
+    if role is None:
+        return find_application(path, ema=ema).path
+    return find_weights(path, role, ema=ema)
+
+
 def test_find_weights_takes_the_newest_complete_checkpoint(tmp_path, toy_registry):
     both = ["discriminator", "generator"]
     write_checkpoint(tmp_path, 900, both)
     new = write_checkpoint(tmp_path, 1000, [*both, "generator.ema"])
     write_checkpoint(tmp_path, 1100, both, complete=False)
-    assert find_weights(tmp_path) == new / "generator.ema.safetensors"
-    assert find_weights(tmp_path, ema=False) == new / "generator.safetensors"
-    assert find_weights(tmp_path, "discriminator") == new / "discriminator.safetensors"
-    assert find_weights(new) == new / "generator.ema.safetensors"
+    assert found(tmp_path) == new / "generator.ema.safetensors"
+    assert found(tmp_path, ema=False) == new / "generator.safetensors"
+    assert found(tmp_path, "discriminator") == new / "discriminator.safetensors"
+    assert found(new) == new / "generator.ema.safetensors"
     file = new / "generator.safetensors"
-    assert find_weights(file) == file
+    assert found(file) == file
     with pytest.raises(UsageError, match="encoder"):
-        find_weights(tmp_path, "encoder")
+        found(tmp_path, "encoder")
 
 
 @pytest.mark.parametrize(
@@ -301,8 +310,8 @@ def test_find_weights_ignores_no_wish_about_a_named_file(tmp_path, toy_registry,
     folder = write_checkpoint(tmp_path, 5, ["discriminator", "generator"])
     file = folder / "generator.safetensors"
     with pytest.raises(UsageError, match=said):
-        find_weights(file, role, ema=ema)
-    assert find_weights(file, "generator", ema=False) == file
+        found(file, role, ema=ema)
+    assert found(file, "generator", ema=False) == file
 
 
 def test_find_weights_passes_over_a_damaged_checkpoint_and_says_so(tmp_path, toy_registry, caplog):
@@ -312,8 +321,8 @@ def test_find_weights_passes_over_a_damaged_checkpoint_and_says_so(tmp_path, toy
     content = bytearray(path.read_bytes())
     content[-1] ^= 1  # still a readable file: only its hash tells
     path.write_bytes(content)
-    read_card(path)
-    assert find_weights(tmp_path) == old / "generator.safetensors"
+    read_cards(path)["generator"]
+    assert found(tmp_path) == old / "generator.safetensors"
     assert "step_1000" in caplog.text
 
 
@@ -327,29 +336,29 @@ def damage_last_byte(path):
 @pytest.mark.parametrize("role", [None, "generator"])
 def test_a_manifest_is_heeded_wherever_a_path_leads(tmp_path, toy_registry, named, role):
     folder = write_checkpoint(tmp_path, 5, ["generator", "generator.ema"])
-    assert find_weights(folder / named, role) == folder / (named or "generator.ema.safetensors")
+    assert found(folder / named, role) == folder / (named or "generator.ema.safetensors")
     for path in folder.glob("generator*"):
         damage_last_byte(path)
     with pytest.raises(DataError, match="sha256 differs") as caught:
-        find_weights(folder / named, role)
+        found(folder / named, role)
     assert caught.value.exit_code == ExitCode.DATA
     (folder / "manifest.json").write_text("{}")
     with pytest.raises(DataError, match=r"manifest\.json"):
-        find_weights(folder / named, role)
+        found(folder / named, role)
 
 
 def test_a_damaged_average_is_not_replaced_by_the_plain_weights(tmp_path, toy_registry, caplog):
     both = ["generator", "generator.ema"]
     old, new = write_checkpoint(tmp_path, 900, both), write_checkpoint(tmp_path, 1000, both)
     damage_last_byte(new / "generator.ema.safetensors")
-    assert find_weights(tmp_path) == old / "generator.ema.safetensors"
+    assert found(tmp_path) == old / "generator.ema.safetensors"
     assert "step_1000" in caplog.text
-    assert find_weights(tmp_path, ema=False) == new / "generator.safetensors"
+    assert found(tmp_path, ema=False) == new / "generator.safetensors"
     (new / "generator.safetensors").write_bytes(b"no card: the role is unknown")
-    assert find_weights(tmp_path) == old / "generator.ema.safetensors"
+    assert found(tmp_path) == old / "generator.ema.safetensors"
     damage_last_byte(old / "generator.ema.safetensors")
     with pytest.raises(DataError, match="intact") as caught:
-        find_weights(tmp_path, "generator")
+        found(tmp_path, "generator")
     assert "step_900" in caught.value.hint
 
 
@@ -364,7 +373,7 @@ def test_a_file_without_a_manifest_is_known_by_the_hash_in_its_card(tmp_path):
         load_weights(path)
     # the card is held to it as well
     path.write_bytes(whole.replace(b'\\"size_multiple\\":4', b'\\"size_multiple\\":8'))
-    assert read_card(path).size_multiple == 8
+    assert read_cards(path)["generator"].size_multiple == 8
     with pytest.raises(DataError, match="sha256 in its card"):
         load_weights(path)
     # a file of before there were hashes is believed, as it always was
@@ -464,11 +473,11 @@ def test_fields_of_older_cards_are_read(tmp_path):
     old = {"format": 2, "fields": of_format_2(), "io": OLD_IO}
     card = json.loads(make_card().to_json()) | old
     save_file({"a": torch.zeros(1)}, path, metadata={"ganzoo": json.dumps(card)})
-    assert read_card(path).fields == make_card().fields
+    assert read_cards(path)["generator"].fields == make_card().fields
     for wrong in (card | {"format": 3}, card | {"fields": of_format_2(low=0.0)}):
         save_file({"a": torch.zeros(1)}, path, metadata={"ganzoo": json.dumps(wrong)})
         with pytest.raises(DataError, match="card can't be read"):
-            read_card(path)
+            read_cards(path)["generator"]
 
 
 WRONG = {
@@ -515,7 +524,7 @@ def test_a_card_of_wrong_values_is_refused_in_words(tmp_path, key):
         values = json.loads(make_card().to_json()) | {key: value}
         save_file({"a": torch.zeros(1)}, path, metadata={"ganzoo": json.dumps(values)})
         with pytest.raises(DataError, match="card can't be read") as caught:
-            read_card(path)
+            read_cards(path)["generator"]
         assert key in caught.value.hint, value
         assert caught.value.where == str(path)
     assert {one.name for one in dataclasses.fields(WeightsCard)} <= WRONG.keys()
@@ -529,23 +538,20 @@ def test_what_is_no_card_is_refused(text):
 
 def test_find_weights_says_what_is_missing(tmp_path, toy_registry):
     with pytest.raises(UsageError, match="no complete checkpoint"):
-        find_weights(tmp_path)
+        found(tmp_path)
     with pytest.raises(UsageError, match="no such run"):
-        find_weights(tmp_path / "nowhere")
+        found(tmp_path / "nowhere")
     write_checkpoint(tmp_path / "name" / "20260101-120000", 5, ["generator"])
     for folder in (tmp_path, tmp_path / "name"):
         with pytest.raises(UsageError, match="no complete checkpoint") as caught:
-            find_weights(folder)
+            found(folder)
         assert str(tmp_path / "name" / "20260101-120000") in caught.value.hint
     write_checkpoint(tmp_path, 5, ["generator"])
     with pytest.raises(UsageError, match="averaged"):
-        find_weights(tmp_path, ema=True)
-    toy_registry.targets["task"].serves = {"a": ("x", "y"), "b": ("y", "x")}
-    try:
-        with pytest.raises(UsageError, match="--role"):
-            find_weights(tmp_path)
-    finally:
-        toy_registry.targets["task"].serves = {"generator": ("source", "target")}
+        found(tmp_path, ema=True)
+    with pytest.raises(UsageError, match="no application 'paint'") as caught:
+        find_application(tmp_path, "paint")
+    assert "--application translate  (source -> target)" in caught.value.hint
 
 
 def test_an_older_checkpoint_is_never_used_without_a_word(tmp_path, caplog):

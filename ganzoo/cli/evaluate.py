@@ -28,11 +28,8 @@ from ganzoo.cli import inference_options
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Score only the first N samples.")
 @inference_options.device
-@click.option(
-    "--role",
-    metavar="NAME",
-    help="The network to score, if the run serves several. Default: all of them.",
-)
+@inference_options.application("all that the data can judge")
+@inference_options.options
 @inference_options.ema
 @click.option(
     "--set",
@@ -49,7 +46,8 @@ def command(  # click passes by name
     seed: int,
     limit: int | None,
     device: str,
-    role: str | None,
+    application: str | None,
+    options: tuple[str, ...],
     ema: bool | None,  # noqa: FBT001  # click passes by name
     overrides: tuple[str, ...],
     as_json: bool,  # noqa: FBT001
@@ -57,15 +55,16 @@ def command(  # click passes by name
     """Score the newest weights of the run directory RUN.
 
     The generated samples are written to RUN/evaluation/SPLIT_MODE/, and the figures to
-    SPLIT_MODE.json beside that folder. A network that draws its inputs generates as many samples as
-    each metric needs. The controls are scored with the same formulas. A network has learnt
-    something where its score is better than that of the controls that know nothing. Its score can't
-    be better than that of the real data.
+    SPLIT_MODE.json beside that folder. An application that draws its inputs generates as many
+    samples as each metric needs. The controls are scored with the same formulas. A network has
+    learnt something where its score is better than that of the controls that know nothing. Its
+    score can't be better than that of the real data.
     """
     from rich.console import Console
     from rich.progress import Progress
 
     from ganzoo.cli.console import print_json
+    from ganzoo.inference.applications import read_settings
     from ganzoo.inference.evaluate import evaluate_run
     from ganzoo.inference.report import print_report
 
@@ -79,7 +78,8 @@ def command(  # click passes by name
             seed=seed,
             limit=limit,
             device=device,
-            role=role,
+            application=application,
+            options=read_settings(options),
             ema=ema,
             overrides=overrides,
             done=lambda count, total: progress.update(bar, completed=count, total=total),

@@ -1,4 +1,4 @@
-"""The options that `ganzoo predict`, `sample` and `evaluate` have in common."""
+"""The options that `ganzoo predict`, `sample`, `evaluate` and `bundle` have in common."""
 
 from __future__ import annotations
 
@@ -45,6 +45,24 @@ def precision(default: str, more: str = "") -> Callable[[Any], Any]:
     )
 
 
+def application(default: str) -> Callable[[Any], Any]:
+    """Return the option `--application` with the description of what is used without it."""
+    return click.option(
+        "--application",
+        metavar="NAME",
+        help="What to use the weights for, if the task has several applications. A name that "
+        f"doesn't exist lists them. Default: {default}.",
+    )
+
+
+options = click.option(
+    "--option",
+    "options",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Set an option of the application; can be repeated. An option that doesn't exist lists "
+    "them.",
+)
 ema = click.option(
     "--ema/--no-ema",
     default=None,

@@ -109,7 +109,7 @@ def command(  # click passes by name
         splits = _open(recipe)
     except DataError as error:
         raise _with_ways(error, folder, others) from error
-    _write(out, made.text, splits[-1], _serves(recipe, splits[-1]))
+    _write(out, made.text, splits[-1], _directions(recipe, splits[-1]))
     if proposal.turned:
         _tell_other_way(out, proposal, turn=turn)
     for line in others:
@@ -119,16 +119,15 @@ def command(  # click passes by name
     _tell_next(out, recipe, splits[0], made)
 
 
-def _serves(recipe: Recipe, data: PreparedData) -> str:
-    """Return which field is translated into which, under the names that the folders have."""
-    called = {name: one.called or name for name, one in data.fields.items()}
-    return ", ".join(
-        f"{called.get(source, source)} -> {called.get(target, target)}"
-        for source, target in recipe.task.load().serves.values()
-    )
+def _directions(recipe: Recipe, data: PreparedData) -> str:
+    """Return which fields become which, under the names that the folders have."""
+    from ganzoo.inference.applications import direction
+
+    every = recipe.task.load().applications.values()
+    return ", ".join(direction(one, data.fields) for one in every)
 
 
-def _write(out: Path, text: str, data: PreparedData, serves: str) -> None:
+def _write(out: Path, text: str, data: PreparedData, directions: str) -> None:
     """Write the recipe, and a picture of one sample beside it.
 
     Raises:
@@ -138,7 +137,7 @@ def _write(out: Path, text: str, data: PreparedData, serves: str) -> None:
     from ganzoo.errors import EnvironmentFault
     from ganzoo.files import write_text
 
-    drawn, picture = _drawn(data, serves), _picture(out)
+    drawn, picture = _drawn(data, directions), _picture(out)
     try:
         write_text(out, text)
     except OSError as error:
@@ -146,7 +145,7 @@ def _write(out: Path, text: str, data: PreparedData, serves: str) -> None:
         raise EnvironmentFault(f"can't be written: {reason}", where=str(out)) from error
     click.echo(f"wrote {out}")
     save_image(drawn, picture)
-    click.echo(f"one sample, {serves}: {picture}")
+    click.echo(f"one sample, {directions}: {picture}")
 
 
 def _picture(out: Path) -> Path:
@@ -165,13 +164,14 @@ def _tell_other_way(out: Path, proposal: Proposal, *, turn: bool) -> None:
 def _tell_next(out: Path, recipe: Recipe, data: PreparedData, made: Sized) -> None:
     """Print the commands to use next, and the one to use after the training."""
     from ganzoo.engine.intervals import in_words
+    from ganzoo.inference.applications import draws
 
     name = shlex.quote(str(out))
     if misfit := _misfit(recipe, data):
         click.echo(f"what must change before it can run: {misfit}", err=True)
         click.echo(f"next: change that in {out}; ganzoo check {name}", err=True)
         return
-    if any(source not in data.fields for source, _ in recipe.task.load().serves.values()):
+    if any(draws(one, data.fields) for one in recipe.task.load().applications.values()):
         run = shlex.quote(f"{recipe.out}/{recipe.name}/STAMP")
         click.echo(f"after the training: ganzoo sample {run}", err=True)
     stop = "" if made.limit is None else f"--max-time {in_words(made.limit)} "
@@ -281,11 +281,11 @@ def _with_ways(error: DataError, folder: Path, others: Sequence[str]) -> DataErr
     return type(error)(error.message, where=error.where, hint="\n".join(ways))
 
 
-def _drawn(data: PreparedData, serves: str) -> Any:
+def _drawn(data: PreparedData, directions: str) -> Any:
     """Return a picture of the first sample with its caption, H x W x 3 uint8."""
     import numpy as np
 
     from ganzoo.data.contact_sheet import grid
     from ganzoo.data.inspect import contact_sheet_rows
 
-    return np.asarray(grid(contact_sheet_rows(data, 1), f"{data.name(0)}: {serves}"))
+    return np.asarray(grid(contact_sheet_rows(data, 1), f"{data.name(0)}: {directions}"))

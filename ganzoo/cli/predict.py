@@ -33,12 +33,8 @@ from ganzoo.cli import inference_options
     "training images, or to a smaller size if there is too little memory.  [default: the image's "
     "own]",
 )
-@click.option(
-    "--role",
-    metavar="NAME",
-    help="The network to use, if the run serves several. Without this option they are listed with "
-    "their directions, such as cats -> dogs.",
-)
+@inference_options.application("the first one that takes files")
+@inference_options.options
 @inference_options.ema
 @inference_options.overwrite
 @inference_options.as_json
@@ -51,20 +47,23 @@ def command(  # click passes by name
     device: str,
     precision: str,
     size: int | None,
-    role: str | None,
+    application: str | None,
+    options: tuple[str, ...],
     ema: bool | None,  # noqa: FBT001  # click passes everything by name
     overwrite: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> None:
     """Generate an image for each file IN, or for each image file below a folder IN.
 
-    RUN_OR_WEIGHTS is a run directory (its newest checkpoint is used), a checkpoint's folder or a
-    .safetensors file that ganzoo wrote. Images may have any size: they are padded, and the results
-    are cropped back. A file that can't be read is reported at the end (exit 5), and the other files
-    are processed.
+    RUN_OR_WEIGHTS is a run directory (its newest checkpoint is used), a checkpoint's folder, or a
+    .safetensors file: a bundle, or the only network that the application needs. Images may have any
+    size: they are padded, and the results are cropped back. An application that gives several
+    fields writes a file for each, NAME.FIELD.png. A file that can't be read is reported at the end
+    (exit 5), and the other files are processed.
     """
     from ganzoo.cli.console import print_json, report_error
     from ganzoo.errors import DataError
+    from ganzoo.inference.applications import read_settings
     from ganzoo.inference.predict import predict
 
     count = 0
@@ -84,7 +83,8 @@ def command(  # click passes by name
         device=device,
         precision=precision,
         size=size,
-        role=role,
+        application=application,
+        options=read_settings(options),
         ema=ema,
         overwrite=overwrite,
         done=done,

@@ -51,7 +51,8 @@ from ganzoo.cli import inference_options
 @inference_options.mode
 @inference_options.device
 @inference_options.precision("fp32", " With auto, points are computed in fp32.")
-@click.option("--role", metavar="NAME", help="The network to use, if the run serves several.")
+@inference_options.application("the first one that draws its inputs")
+@inference_options.options
 @inference_options.ema
 @inference_options.overwrite
 @inference_options.as_json
@@ -66,21 +67,24 @@ def command(  # click passes by name
     mode: str | None,
     device: str,
     precision: str,
-    role: str | None,
+    application: str | None,
+    options: tuple[str, ...],
     ema: bool | None,  # noqa: FBT001
     overwrite: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> None:
     """Generate samples with weights that need no input: from noise, and a class if they take one.
 
-    RUN_OR_WEIGHTS is a run directory (its newest checkpoint is used), a checkpoint's folder or a
-    .safetensors file that ganzoo wrote. Images are shown in a grid, with a column for each class if
-    there are at most 16. Points are shown as a scatter plot.
+    RUN_OR_WEIGHTS is a run directory (its newest checkpoint is used), a checkpoint's folder, or a
+    .safetensors file: a bundle, or the only network that the application needs. Images are shown in
+    a grid, with a column for each class if there are at most 16. Points are shown as a scatter
+    plot. Of an application that gives several fields, the first one is shown.
     """
     from rich.console import Console
     from rich.progress import Progress
 
     from ganzoo.cli.console import print_json
+    from ganzoo.inference.applications import read_settings
     from ganzoo.inference.sample import sample
 
     console = Console(stderr=True)
@@ -97,7 +101,8 @@ def command(  # click passes by name
             mode=mode,  # type: ignore[arg-type]  # click checked it
             device=device,
             precision=precision,
-            role=role,
+            application=application,
+            options=read_settings(options),
             ema=ema,
             overwrite=overwrite,
             done=lambda made, total: progress.update(bar, completed=made, total=total),

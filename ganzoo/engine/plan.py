@@ -9,12 +9,13 @@ from typing import Any
 
 from ganzoo.api import Chosen, NetOptions
 from ganzoo.data.formats import checked_formats, format_of
+from ganzoo.engine.task_names import check_names
 from ganzoo.errors import DataError, GanzooError, PluginError, RecipeError
+from ganzoo.inference.applications import available
 from ganzoo.inference.weights_card import checked_io
-from ganzoo.interfaces import Field, NetIO, Task
+from ganzoo.interfaces import Field, NetIO, Task, roles_in_use
 from ganzoo.plugin_system.suggestions import did_you_mean
 from ganzoo.recipe.model import Optimizer, Recipe
-from ganzoo.recipe.start import ROLE, Start
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Plan:
         io: the inputs and outputs of each role.
         players: the players that have a network, with their roles.
         fields: the fields of the data after augmentation.
+        used: the roles that are used after the training, by the applications whose networks the
+            recipe has.
         averaged: the roles whose weights are averaged, if `ema.enabled` is set.
         notes: sentences about parts of the recipe that have no effect.
     """
@@ -36,6 +39,7 @@ class Plan:
     io: Mapping[str, NetIO]
     players: Mapping[str, tuple[str, ...]]
     fields: Mapping[str, Field]
+    used: tuple[str, ...]
     averaged: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
@@ -55,7 +59,7 @@ def plan_networks(recipe: Recipe, fields: Mapping[str, Field]) -> Plan:
     for other in (*recipe.metrics, *recipe.callbacks, *recipe.optimizing()):
         other.load()
     task: type[Task] = recipe.task.load()
-    _check_roles(recipe.task.id, task)
+    check_names(recipe.task.id, task)
     missing = sorted(task.needs - set(fields))
     if missing:
         raise DataError(
@@ -102,8 +106,10 @@ def plan_networks(recipe: Recipe, fields: Mapping[str, Field]) -> Plan:
     for role, component in chosen.items():
         table = f"networks.{role}" if role in recipe.roles else task.roles[role]
         _check_size(table, component, io[role])
-    averaged = _averaged(recipe, task, chosen)
-    return Plan(task, chosen, io, players, fields, averaged, tuple(_unused(recipe, task)))
+    used = roles_in_use(available(recipe.task, chosen))
+    averaged = _averaged(recipe, task, chosen, used)
+    notes = tuple(_unused(recipe, task))
+    return Plan(task, chosen, io, players, fields, used, averaged, notes)
 
 
 def _unused(recipe: Recipe, task: type[Task]) -> Iterator[str]:
@@ -167,20 +173,21 @@ def _place(recipe: Recipe, table: str) -> str:
     return recipe.name if known is None else str(known)
 
 
-def _averaged(recipe: Recipe, task: type[Task], chosen: Mapping[str, Chosen]) -> tuple[str, ...]:
+def _averaged(
+    recipe: Recipe, task: type[Task], chosen: Mapping[str, Chosen], used: tuple[str, ...]
+) -> tuple[str, ...]:
     """Return the roles of `ema.roles`; by default those that are used after the training."""
     wanted = recipe.ema.roles
     where = str(recipe.origins.get(("ema", "roles"), recipe.name))
     if wanted is None:
-        served = tuple(role for role in task.serves if role in chosen)
-        if recipe.ema.enabled and not served:
+        if recipe.ema.enabled and not used:
             raise RecipeError(
                 f"[ema]: {recipe.task.id} uses no network after the training, so none is averaged",
                 where=recipe.name,
                 hint=f"Name the roles in ema.roles, or set ema.enabled = false. "
                 f"Its roles are: {', '.join(chosen)}.",
             )
-        return served
+        return used
     for role in wanted:
         if role not in task.roles:
             raise RecipeError(
@@ -191,21 +198,6 @@ def _averaged(recipe: Recipe, task: type[Task], chosen: Mapping[str, Chosen]) ->
         if role not in chosen:
             raise RecipeError(f"ema.roles: the recipe has no network for {role}", where=where)
     return tuple(dict.fromkeys(wanted))
-
-
-def _check_roles(component: str, task: type[Task]) -> None:
-    """Check that the roles of a task can be used as names of files and as keys of `[start]`."""
-    for role in (*task.roles, *task.serves):
-        if not ROLE.fullmatch(role):
-            raise PluginError(
-                f"{component} names a network {role!r}: only letters, digits, - and _ are allowed",
-                hint="The error is in its plugin: report it to its authors.",
-            )
-        if role in Start.model_fields:
-            raise PluginError(
-                f"{component} names a network {role!r}, which is the name of a setting of [start]",
-                hint="The error is in its plugin: report it to its authors.",
-            )
 
 
 def _io(task: Chosen, role: str, fields: Mapping[str, Field]) -> NetIO:

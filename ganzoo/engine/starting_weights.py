@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import nn
 
@@ -26,7 +26,7 @@ from ganzoo.errors import (
 from ganzoo.files import expanded
 from ganzoo.inference.find_weights import find_weights
 from ganzoo.inference.weights_card import WeightsCard
-from ganzoo.inference.weights_file import load_weights
+from ganzoo.inference.weights_file import load_weights, read_cards
 from ganzoo.interfaces import Shape
 from ganzoo.plugin_system import registry
 from ganzoo.plugin_system.suggestions import did_you_mean
@@ -36,6 +36,18 @@ from ganzoo.run_files import CHECKPOINTS, MANIFEST, checkpoint_folders
 
 _SHOWN = 10
 """The largest number of tensors that a message lists of each group."""
+
+
+class Source(NamedTuple):
+    """A network that weights come from.
+
+    Args:
+        path: the weights file, which may be a bundle.
+        role: the network's role in it.
+    """
+
+    path: Path
+    role: str
 
 
 @dataclass(frozen=True)
@@ -80,7 +92,7 @@ class Started:
         }
 
 
-def find_files(recipe: Recipe, plan: Plan) -> dict[str, Path]:
+def find_files(recipe: Recipe, plan: Plan) -> dict[str, Source]:
     """Return the weights file from which each role starts, the moving average where there is one.
 
     Raises:
@@ -88,7 +100,7 @@ def find_files(recipe: Recipe, plan: Plan) -> dict[str, Path]:
         DataError: when they are damaged.
         EnvironmentFault: when a newer version of ganzoo wrote them.
     """
-    files: dict[str, Path] = {}
+    files: dict[str, Source] = {}
     runs: dict[str, tuple[Path, dict[str, str]]] = {}
     for role, source in recipe.start.sources.items():
         if role not in plan.chosen:
@@ -104,13 +116,13 @@ def find_files(recipe: Recipe, plan: Plan) -> dict[str, Path]:
             if _is_folder(path):  # of a run, the network with the same role is meant
                 run = runs.setdefault(os.path.realpath(path), (path, {}))
                 run[1][role] = theirs or role
-            else:  # a file holds one network
-                files[role] = _find(path, theirs)
+            else:  # a file holds one network, or it is a bundle
+                files[role] = _find(path, role, theirs)
     for path, wanted in runs.values():
         found = {}
         for role, theirs in wanted.items():
             with _named(recipe, role):
-                found[role] = _find(path, theirs)
+                found[role] = _find(path, role, theirs)
         with _named(recipe, next(iter(wanted))):
             files |= _of_one_checkpoint(path, wanted, found)
     return files
@@ -123,15 +135,26 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _find(path: Path, theirs: str | None) -> Path:
+def _find(path: Path, role: str, theirs: str | None) -> Source:
+    """Return the weights that a source means: of a run or a bundle those of the same role.
+
+    Args:
+        path: the run, the checkpoint's folder or the file.
+        role: the network that starts from them.
+        theirs: the role that the recipe names; None: not named.
+    """
+    wanted, held = theirs or role, set[str]()
     try:
-        return find_weights(path, theirs)
+        if path.is_file():
+            held = set(read_cards(path))
+        if theirs is None and len(held) == 1:
+            (wanted,) = held
+        return Source(find_weights(path, wanted), wanted)
     except UsageError as error:
-        if theirs is None:
-            raise
-        if not path.is_dir():
-            error.hint = f"Leave out :{theirs}, or name its checkpoint's folder or its run."
-        elif others := _networks_in(path) - {theirs}:
+        others = (held or (_networks_in(path) if _is_folder(path) else set())) - {wanted}
+        if len(held) == 1:
+            error.hint = f"Leave out :{wanted}, or name its checkpoint's folder or its run."
+        elif others:
             error.hint += f"\nAnother network of it is named like this: {path}:{min(others)}"
         raise
     except OSError as error:  # a name that no file can have, or a folder that can't be opened
@@ -139,8 +162,8 @@ def _find(path: Path, theirs: str | None) -> Path:
 
 
 def _of_one_checkpoint(
-    run: Path, wanted: Mapping[str, str], found: Mapping[str, Path]
-) -> Mapping[str, Path]:
+    run: Path, wanted: Mapping[str, str], found: Mapping[str, Source]
+) -> Mapping[str, Source]:
     """Return the weights files of several roles from the newest checkpoint that has all of them.
 
     The files that were found for each role alone are of several checkpoints if one of them is
@@ -149,15 +172,18 @@ def _of_one_checkpoint(
     Raises:
         DataError: when there is no such checkpoint.
     """
-    if len({file.parent for file in found.values()}) == 1:
+    if len({one.path.parent for one in found.values()}) == 1:
         return found
     for folder in _complete(run):
         with suppress(DataError, UsageError):
-            return {role: find_weights(folder, theirs) for role, theirs in wanted.items()}
+            return {
+                role: Source(find_weights(folder, theirs), theirs)
+                for role, theirs in wanted.items()
+            }
     raise DataError(
         f"no checkpoint in it has intact weights of all of {', '.join(wanted.values())}",
         where=str(run),
-        hint="\n".join(f"the newest of {role}: {file}" for role, file in found.items()),
+        hint="\n".join(f"the newest of {role}: {one.path}" for role, one in found.items()),
     )
 
 
@@ -171,7 +197,7 @@ def _networks_in(path: Path) -> set[str]:
     return {file.stem.removesuffix(".ema") for file in files} - {"training_state"}
 
 
-def find_together(session: Session, recipe: Recipe, plan: Plan) -> dict[str, Path]:
+def find_together(session: Session, recipe: Recipe, plan: Plan) -> dict[str, Source]:
     """Return the result of `find_files` in the main process, for all processes.
 
     A run that is still being trained may write another checkpoint at any moment, and all processes
@@ -180,7 +206,7 @@ def find_together(session: Session, recipe: Recipe, plan: Plan) -> dict[str, Pat
     Raises:
         GanzooError: for the same reasons as in `find_files`, in every process.
     """
-    outcome: dict[str, Path] | GanzooError | None = None
+    outcome: dict[str, Source] | GanzooError | None = None
     if session.main:
         try:
             outcome = find_files(recipe, plan)
@@ -196,7 +222,7 @@ def begin(
     recipe: Recipe,
     plan: Plan,
     networks: Mapping[str, nn.Module],
-    files: Mapping[str, Path],
+    files: Mapping[str, Source],
     *,
     load: bool,
 ) -> tuple[Started, ...]:
@@ -217,10 +243,10 @@ def begin(
         EnvironmentFault: when a newer version of ganzoo wrote it.
     """
     started = []
-    for role, path in files.items():
+    for role, (path, theirs) in files.items():
         net, chosen = networks[role], plan.chosen[role]
         with _named(recipe, role):
-            card, state = load_weights(path)
+            card, state = load_weights(path, theirs)
             adapt = channels(card, plan.io[role], plan.fields)
             found, tensors = fit(state, net, adapt if recipe.start.adapt == "channels" else None)
             one = Started(role, path, card, found, tuple(_notes(card, chosen)))

@@ -73,7 +73,7 @@ class Looks:
         return better
 
     def _score(self) -> bool:
-        from ganzoo.inference.evaluate import score_nets
+        from ganzoo.inference.score_nets import score_nets
 
         trainer, recipe = self.run.trainer, self.run.recipe
         try:
@@ -131,7 +131,8 @@ class Looks:
         self.metrics = {name: value["mean"] for name, value in report["metrics"].items()}
         print_report(report)
         trainer, task = self.run.trainer, self.run.recipe.task
-        for sentence in closing(report, task, trainer.data.fields, trainer.images):
+        roles, fields = trainer.plan.chosen, trainer.data.fields
+        for sentence in closing(report, task, roles, fields, trainer.images):
             self.run.voice.say(sentence)
         return None
 

@@ -16,10 +16,9 @@ from torch.nn import functional
 
 from ganzoo.data.convert import to_tensor
 from ganzoo.data.formats import split_no_data, with_no_data
-from ganzoo.errors import DataError, DivergedError
-from ganzoo.inference.card_formats import card_formats
-from ganzoo.inference.trained_network import Trained
-from ganzoo.inference.weights_card import WeightsCard, source_of
+from ganzoo.errors import DataError, DivergedError, UsageError
+from ganzoo.inference.application_weights import Weights
+from ganzoo.inference.trained_application import Trained
 from ganzoo.interfaces import Field, Format
 from ganzoo.process.memory import memory_for
 
@@ -30,10 +29,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Job:
-    """One image to make: from which file, and where to."""
+    """What to make of one file, and where to write it.
+
+    Args:
+        source: the file.
+        outputs: the files of the results, at least one, by the field that they hold.
+    """
 
     source: Path
-    output: Path
+    outputs: Mapping[str, Path]
+
+    @property
+    def where(self) -> Path:
+        """The first result."""
+        return next(iter(self.outputs.values()))
 
 
 FAR = 2
@@ -42,9 +51,8 @@ FAR = 2
 
 def make_all(
     trained: Trained,
-    card: WeightsCard,
+    weights: Weights,
     jobs: Sequence[Job],
-    weights: Path,
     size: int | None = None,
 ) -> Iterator[tuple[Job, DataError | None]]:
     """Make each job's image; the next is read and the last one saved in threads meanwhile.
@@ -53,10 +61,9 @@ def make_all(
     and results are what they would be without threads.
 
     Args:
-        trained: the network.
-        card: of its weights.
+        trained: the application.
+        weights: its weights, whose name goes into each picture's note.
         jobs: what to make.
-        weights: their file, whose name goes into each picture's note.
         size: longer side in pixels that each image is brought to first; None: its own.
 
     Yields:
@@ -67,17 +74,11 @@ def make_all(
         DivergedError: what the network makes isn't finite. Those before have been saved, and
             threads have ended.
     """
-    (taken, made), formats = trained.fields, card_formats(card)
-    field, reads = card.fields[taken], formats[taken]
-    note = {
-        **source_of(card, weights),
-        "mode": trained.mode,
-        "seed": trained.seed,
-        "precision": trained.precision,
-    }
+    taken, known, formats = file_field(weights), weights.fields, weights.formats()
+    field, reads = known[taken], formats[taken]
+    note = {**weights.source(), **trained.settings()}
     if size is not None:
         note["size"] = size
-    note |= _unit(card.fields[made])
     watch = _SizeWatch(field) if reads.pixels else None
     with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "save") as saver:
 
@@ -91,15 +92,15 @@ def make_all(
                 if job is jobs[0] and reads.pixels:
                     _note_pairs(jobs, field, *array.shape[:2])
                 with _memory_for(job, _size_of(array, reads)):
-                    inputs = _inputs(array, taken, card, formats, size)
+                    inputs = _inputs(array, taken, known, formats, size)
                     if size is None and watch is not None:
                         watch.look(job, *array.shape[:2])
-                    result = _run(trained, inputs, job, formats[made], card.fields[made])
+                    results = _run(trained, inputs, job, formats)
             except DataError as error:
                 refused: Future[None] = Future()
                 refused.set_exception(error)
                 return refused
-            return saver.submit(formats[made].write, result, job.output, card.fields[made], note)
+            return saver.submit(_write, job, results, weights, formats, note)
 
         read_ones = one_behind((job, read(job)) for job in jobs)
         for job, saving in one_behind((job, save(job, reading)) for job, reading in read_ones):
@@ -110,6 +111,19 @@ def make_all(
                 yield job, error
             else:
                 yield job, None
+
+
+def _write(
+    job: Job,
+    results: Mapping[str, np.ndarray],
+    weights: Weights,
+    formats: Mapping[str, Format],
+    note: Mapping[str, Any],
+) -> None:
+    """Write each result into its file."""
+    for name, result in results.items():
+        field = weights.fields[name]
+        formats[name].write(result, job.outputs[name], field, {**note, **_unit(field)})
 
 
 def one_behind(things: Iterable[T]) -> Iterator[T]:
@@ -133,7 +147,7 @@ def _memory_for(job: Job, what: str) -> AbstractContextManager[None]:
 def _inputs(
     array: np.ndarray,
     taken: str,
-    card: WeightsCard,
+    fields: Mapping[str, Field],
     formats: Mapping[str, Format],
     size: int | None,
 ) -> dict[str, Tensor]:
@@ -142,18 +156,16 @@ def _inputs(
     Args:
         array: what the file holds.
         taken: its field.
-        card: of the weights.
-        formats: of the card's fields.
+        fields: those of the weights' card.
+        formats: of these.
         size: see `make_all`.
     """
-    arrays = split_no_data({taken: array}, {taken: card.fields[taken]})
-    inputs = {
-        name: to_tensor(one, card.fields[name], formats[name]) for name, one in arrays.items()
-    }
+    arrays = split_no_data({taken: array}, {taken: fields[taken]})
+    inputs = {name: to_tensor(one, fields[name], formats[name]) for name, one in arrays.items()}
     if size is None:
         return inputs
     return {
-        name: brought_to(one, size, coded=_is_coded(card.fields[name], one))
+        name: brought_to(one, size, coded=_is_coded(fields[name], one))
         for name, one in inputs.items()
     }
 
@@ -177,18 +189,45 @@ def _is_coded(field: Field, tensor: Tensor) -> bool:
 
 
 def _run(
-    trained: Trained, inputs: Mapping[str, Tensor], job: Job, its_format: Format, field: Field
-) -> np.ndarray:
-    """What the network makes of a file; without data where the file had none."""
+    trained: Trained, inputs: Mapping[str, Tensor], job: Job, formats: Mapping[str, Format]
+) -> dict[str, np.ndarray]:
+    """What the application makes of a file; without data where the file had none."""
+    known = trained.fields
     try:
-        made = its_format.to_array(trained(inputs, job.source.stem), field)
-        mask = inputs[field.mask].numpy() if field.mask in inputs else None
-        return with_no_data(made, field, mask)
+        made = {
+            name: formats[name].to_array(one, known[name])
+            for name, one in trained(inputs, job.source.stem).items()
+        }
     except DivergedError as error:
         error.where = str(job.source)
         if trained.precision != "fp32":
             error.hint = f"Try --precision fp32: this was {trained.precision}. {error.hint}"
         raise
+    masks = {
+        name: inputs[known[name].mask].numpy() if known[name].mask in inputs else None
+        for name in made
+    }
+    return {name: with_no_data(one, known[name], masks[name]) for name, one in made.items()}
+
+
+def file_field(weights: Weights) -> str:
+    """The field of the data that an application takes from files.
+
+    Raises:
+        UsageError: it takes several.
+    """
+    application, known = weights.application, weights.card.fields
+    found = [name for name in application.takes if name in known]
+    masks = {known[name].mask for name in found}
+    found = [name for name in found if name not in masks] or found
+    if len(found) > 1:
+        raise UsageError(
+            f"the application {weights.name} takes {' and '.join(found)} for each sample, and "
+            "files give only one of them",
+            where=str(weights.path),
+            hint="`ganzoo evaluate RUN` gives it every field of the run's data.",
+        )
+    return found[0]
 
 
 def brought_to(image: Tensor, size: int, *, coded: bool = False) -> Tensor:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from ganzoo.errors import DataError, UsageError
-from ganzoo.inference.trained_network import direction
-from ganzoo.inference.weights_file import read_card
+from ganzoo.inference.bundle_card import refuse_mixture
+from ganzoo.inference.weights_card import WeightsCard
+from ganzoo.inference.weights_file import read_cards
 from ganzoo.plugin_system.suggestions import nearest_folder
 from ganzoo.run_files import (
     CHECKPOINTS,
@@ -20,69 +22,167 @@ from ganzoo.run_files import (
 
 log = logging.getLogger(__name__)
 
+Roles = Callable[[WeightsCard, Collection[str]], Sequence[str]]
+"""From the card of one of a checkpoint's networks and the roles of all to the roles wanted."""
 
-def find_weights(run_or_file: Path, role: str | None = None, *, ema: bool | None = None) -> Path:
-    """Find the weights file that a path means.
 
-    Wherever a checkpoint's manifest lies beside the file, it has been compared with it.
+def find_weights(run_or_file: Path, role: str, *, ema: bool | None = None) -> Path:
+    """Find the weights file of one network; the rest is as in `find_networks`."""
+    if run_or_file.is_file():
+        _refuse_damaged(run_or_file)
+        _refuse_other(run_or_file, read_cards(run_or_file), (role,), ema=ema)
+        return run_or_file
+    return _in_folder(run_or_file, lambda *_: (role,), ema=ema)[role]
+
+
+def find_networks(
+    run_or_file: Path, roles: Roles, *, ema: bool | None = None
+) -> tuple[dict[str, Path], dict[str, WeightsCard]]:
+    """Find the weights files of several networks of one checkpoint, and their cards, by role.
+
+    Wherever a checkpoint's manifest lies beside a file, it has been compared with it.
 
     Args:
         run_or_file: a weights file, a checkpoint's folder, or a run directory (its newest complete
             checkpoint, then the ones before it).
-        role: the network wanted; None: the one that the run's task serves.
+        roles: says which networks are wanted.
         ema: True or False for the moving average or the plain weights; None takes the average
             where there is one.
 
     Raises:
-        UsageError: nothing there fits, or the task serves several roles and none was named.
+        UsageError: nothing there fits.
         DataError: what was named is damaged, or can't be read.
     """
     if run_or_file.is_file():
         _refuse_damaged(run_or_file)
-        _refuse_other(run_or_file, role, ema=ema)
-        return run_or_file
-    if not run_or_file.is_dir():
-        hint = nearest_folder(run_or_file)
-        raise UsageError("no such run directory or weights file", where=str(run_or_file), hint=hint)
+        cards = read_cards(run_or_file)
+        wanted = roles(next(iter(cards.values())), set(cards))
+        _refuse_other(run_or_file, cards, wanted, ema=ema)
+        return dict.fromkeys(wanted, run_or_file), {role: cards[role] for role in wanted}
+
+    def known(folders: Sequence[Path]) -> Sequence[str]:
+        return roles(_any_card(folders), _roles_in(folders))
+
+    files = _in_folder(run_or_file, known, ema=ema)
+    return files, _cards_of(files)
+
+
+def _in_folder(
+    folder: Path, roles: Callable[[Sequence[Path]], Sequence[str]], *, ema: bool | None
+) -> dict[str, Path]:
+    """Find weights below a run directory or a checkpoint's folder, as in `find_networks`.
+
+    Args:
+        folder: the run directory or the checkpoint's folder.
+        roles: from the folders of complete checkpoints to the roles wanted.
+        ema: see `find_networks`.
+    """
+    if not folder.is_dir():
+        hint = nearest_folder(folder)
+        raise UsageError("no such run directory or weights file", where=str(folder), hint=hint)
     # A folder with weights in it is a checkpoint itself, whether or not its manifest came along.
-    alone = bool(_weights_in(run_or_file))
-    folders = [run_or_file] if alone else checkpoint_folders(run_or_file / CHECKPOINTS)
-    lacks = {folder: "" if alone else _lack(folder) for folder in folders}
-    complete = [folder for folder in folders if not lacks[folder]]
+    alone = bool(_weights_in(folder))
+    folders = [folder] if alone else checkpoint_folders(folder / CHECKPOINTS)
+    lacks = {one: "" if alone else _lack(one) for one in folders}
+    complete = [one for one in folders if not lacks[one]]
     if not complete:
         raise UsageError(
             "no complete checkpoint in it",
-            where=str(run_or_file),
-            hint=runs_below(run_or_file)
+            where=str(folder),
+            hint=runs_below(folder)
             or "Give a run directory (runs/NAME/STAMP), a checkpoint's folder or a weights file.",
         )
-    suffixes = {None: (".ema", ""), True: (".ema",), False: ("",)}[ema]
+    wanted = roles(complete)
     faults: list[str] = []
-    for folder in complete:
-        wanted = role or _served_role(folder, faults)
-        for suffix in suffixes:
-            path = folder / f"{wanted}{suffix}.safetensors"
+    for one in complete:
+        files = _intact(one, wanted, faults, ema=ema)
+        if files is None:
+            continue
+        newer = folders[: folders.index(one)]
+        left_out = [f"{each}: {lacks[each]}" for each in newer if lacks[each]]
+        for each in [*left_out, *faults]:
+            log.warning("%s; an older checkpoint is used", each)
+        return files
+    if faults:
+        raise DataError("no weights in it are intact", where=str(folder), hint="\n".join(faults))
+    there = ", ".join(sorted(path.name for path in _weights_in(complete[0])))
+    raise UsageError(
+        f"no {'averaged ' if ema else ''}weights of {' and '.join(wanted)} in it",
+        where=str(folder),
+        hint=f"{complete[0]} holds {there}.",
+    )
+
+
+def _intact(
+    folder: Path, wanted: Sequence[str], faults: list[str], *, ema: bool | None
+) -> dict[str, Path] | None:
+    """Return a checkpoint's files of the roles; None if one of them is missing or damaged."""
+    files: dict[str, Path] = {}
+    for role in wanted:
+        for suffix in {None: (".ema", ""), True: (".ema",), False: ("",)}[ema]:
+            path = folder / f"{role}{suffix}.safetensors"
             if not path.is_file() and not _listed(path):
                 continue
             fault = damage(path)
-            if not fault:
-                newer = folders[: folders.index(folder)]
-                left_out = [f"{one}: {lacks[one]}" for one in newer if lacks[one]]
-                for one in [*left_out, *faults]:
-                    log.warning("%s; an older checkpoint is used", one)
-                return path
-            faults.append(f"{path}: {fault}")
+            if fault:
+                faults.append(f"{path}: {fault}")
+            else:
+                files[role] = path
             break  # the plain weights beside a damaged average are other weights
-    if faults:
-        raise DataError(
-            "no weights in it are intact", where=str(run_or_file), hint="\n".join(faults)
-        )
-    there = ", ".join(sorted(path.name for path in _weights_in(complete[0])))
-    raise UsageError(
-        f"no {'averaged ' if ema else ''}weights of {role or 'the served role'} in it",
-        where=str(run_or_file),
-        hint=f"{complete[0]} holds {there}.",
+    return files if len(files) == len(wanted) else None
+
+
+def _cards_of(files: Mapping[str, Path]) -> dict[str, WeightsCard]:
+    """Return the cards of files.
+
+    Raises:
+        DataError: a file can't be read or holds another network, or they are of several
+            checkpoints.
+    """
+    cards = {}
+    for role, path in files.items():
+        its = read_cards(path)
+        if set(its) != {role}:
+            raise DataError(
+                f"its card says that it holds {' and '.join(its)}, not {role}", where=str(path)
+            )
+        cards[role] = its[role]
+    try:
+        refuse_mixture(cards)
+    except DataError as error:
+        error.where = str(next(iter(files.values())).parent)
+        raise
+    return cards
+
+
+def _any_card(folders: Sequence[Path]) -> WeightsCard:
+    """Return the card of the first file that can be read.
+
+    Raises:
+        DataError: none can.
+    """
+    unread = []
+    for folder in folders:
+        for file in sorted(_weights_in(folder)):
+            try:
+                return next(iter(read_cards(file).values()))
+            except DataError as error:
+                unread.append(f"{file}: {error.message}")
+    raise DataError(
+        "no weights in it are intact", where=str(folders[0].parent), hint="\n".join(unread)
     )
+
+
+def _roles_in(folders: Sequence[Path]) -> set[str]:
+    """Return the roles of which there are weights, or were when a manifest was written."""
+    names = {path.name for folder in folders for path in _weights_in(folder)}
+    for folder in folders:
+        try:
+            names |= {name for name in read_manifest(folder) if name.endswith(".safetensors")}
+        except DataError:  # a damaged one, or none
+            continue
+    stems = {name.removesuffix(".safetensors").removesuffix(".ema") for name in names}
+    return stems - {"training_state"}
 
 
 def _lack(folder: Path) -> str:
@@ -106,22 +206,24 @@ def _refuse_damaged(file: Path) -> None:
     raise DataError(fault, where=str(file), hint=hint)
 
 
-def _refuse_other(file: Path, role: str | None, *, ema: bool | None) -> None:
+def _refuse_other(
+    file: Path, cards: Mapping[str, WeightsCard], wanted: Sequence[str], *, ema: bool | None
+) -> None:
     """Say no to a role or an average that a named file doesn't hold, rather than ignore it."""
-    if role is None and ema is None:
-        return
-    card = read_card(file)
-    wanted = role or card.role, card.ema if ema is None else ema
-    if wanted != (card.role, card.ema):
-        names = [
-            f"{'averaged' if averaged else 'plain'} weights of {one}"
-            for one, averaged in ((card.role, card.ema), wanted)
-        ]
-        raise UsageError(
-            f"it holds the {names[0]}, not the {names[1]}",
-            where=str(file),
-            hint="Give its checkpoint's folder or its run directory, or leave the option out.",
-        )
+
+    def named(role: str, averaged: bool) -> str:  # noqa: FBT001
+        return f"{'averaged' if averaged else 'plain'} weights of {role}"
+
+    held = {role: card.ema for role, card in cards.items()}
+    for role in wanted:
+        average = held.get(role, False) if ema is None else ema
+        if held.get(role) != average:
+            there = " and the ".join(named(*one) for one in held.items())
+            raise UsageError(
+                f"it holds the {there}, not the {named(role, average)}",
+                where=str(file),
+                hint="Give its checkpoint's folder or its run directory, or leave the option out.",
+            )
 
 
 def _weights_in(folder: Path) -> list[Path]:
@@ -132,7 +234,7 @@ def damage(file: Path) -> str:
     """How a weights file differs from what the manifest beside it says; empty where it doesn't.
 
     Also empty without a manifest: such a file has only the hash in its own card, which
-    `load_weights` compares.
+    `load_all` compares.
     """
     if not file.with_name(MANIFEST).is_file():
         return ""
@@ -149,26 +251,3 @@ def _listed(file: Path) -> bool:
         return file.name in read_manifest(file.parent)
     except DataError:
         return False
-
-
-def _served_role(folder: Path, faults: list[str]) -> str:
-    """The role that is meant where none was named; empty where no card there can be read."""
-    from ganzoo.plugin_system import registry
-
-    for file in sorted(_weights_in(folder)):
-        try:
-            card = read_card(file)
-        except DataError as error:
-            faults.append(f"{file}: {error.message}")
-            continue
-        task = registry.current().choose("task", dict(card.task))
-        serves = task.load().serves
-        if len(serves) == 1:
-            return str(next(iter(serves)))
-        lines = [f"  --role {role}  ({direction(task, role, card.fields)})" for role in serves]
-        raise UsageError(
-            f"its task serves {len(serves)} networks, and none of them was chosen",
-            where=str(folder),
-            hint="\n".join(["Choose one:", *lines]),
-        )
-    return ""

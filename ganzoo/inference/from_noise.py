@@ -5,28 +5,20 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ganzoo.api import Chosen, Mode
+from ganzoo.api import Mode
 from ganzoo.data.rng import seed_for
-from ganzoo.errors import PluginError, UsageError
+from ganzoo.errors import UsageError
+from ganzoo.inference.application_weights import Weights
+from ganzoo.inference.applications import draws
+from ganzoo.inference.load_application import load
 from ganzoo.inference.modes import inference_mode
 from ganzoo.inference.precision import computing_in
-from ganzoo.inference.trained_network import (
-    as_given,
-    as_result,
-    draws,
-    load_network,
-    predicted,
-    served,
-)
-from ganzoo.inference.weights_card import WeightsCard
-from ganzoo.interfaces import NetIO
-from ganzoo.nn.device_and_precision import Precision
+from ganzoo.inference.trained_application import Applied, as_result
 
 STEPS = 8
 """Samples of a walk from one latent to another, both ends included."""
@@ -42,29 +34,19 @@ LABEL = "label"
 
 
 @dataclass(frozen=True)
-class Sampler:
-    """A network that draws its inputs; using it never changes it.
-
-    Args:
-        net: the raw network.
-        task: whose `draw` and `predict` are called.
-        role: the network's role in it.
-        io: the inputs and outputs of the network.
-        mode: see `ganzoo.inference.modes`.
-        precision: see `ganzoo.inference.precision`.
-    """
-
-    net: nn.Module
-    task: Chosen
-    role: str
-    io: NetIO
-    mode: Mode
-    precision: Precision = "fp32"
+class Sampler(Applied):
+    """An application that draws its inputs; using it never changes its networks."""
 
     @property
     def field(self) -> str:
-        """The field that comes out."""
-        return served(self.task, self.role)[1]
+        """The first field that comes out, which is the one that is shown."""
+        return self.application.gives[0]
+
+    @property
+    def classes(self) -> int:
+        """The number of classes that its networks take; 0 if they take none."""
+        inputs = [one for its in self.io.values() for one in its.inputs.values()]
+        return max((one.classes for one in inputs if one.format == "ganzoo/class"), default=0)
 
     def draw(self, count: int, seed: int) -> dict[str, Tensor]:
         """Inputs of `count` samples, on the CPU.
@@ -75,25 +57,15 @@ class Sampler:
         Raises:
             PluginError: the task has no `draw`, or it gives other than that.
         """
-        task: Any = self.task.load()
-        classes = max(self.io.classes, 1)
+        classes = max(self.classes, 1)
         block = classes * -(-BLOCK // classes)
         parts = []
         for number in range(-(-count // block)):
             random = torch.Generator().manual_seed(seed_for(seed, "draw", number))
-            try:
-                part = dict(task.draw(self.task.options, self.role, self.io, block, random))
-            except NotImplementedError as error:
-                raise PluginError(str(error), where=self.task.id) from error
-            for name, value in part.items():
-                if len(value) != block:
-                    raise PluginError(
-                        f"{self.task.id} draws {len(value)} of {name}, but {block} are needed"
-                    )
-            parts.append(part)
+            parts.append(self.draw_inputs(block, random))
         return {name: torch.cat([part[name] for part in parts])[:count] for name in parts[0]}
 
-    def __call__(self, inputs: Mapping[str, Tensor], seed: int = 0) -> Iterator[Tensor]:
+    def __call__(self, inputs: Mapping[str, Tensor], seed: int = 0) -> Iterator[dict[str, Tensor]]:
         """Make samples, a chunk at a time; one by one where the mode takes statistics of each.
 
         Args:
@@ -101,56 +73,68 @@ class Sampler:
             seed: of the dropout, which is each sample's own.
 
         Returns:
-            N x C x H x W in [-1, 1], or N x D; float32 on the CPU, in the order of the inputs.
+            What the application gives, by field: N x C x H x W in [-1, 1], or N x D; float32 on
+            the CPU, in the order of the inputs.
 
         Raises:
-            UsageError: the network can't be used one by one.
+            UsageError: the networks can't be used one by one.
         """
         count = len(next(iter(inputs.values())))
         size = CHUNK if self.mode == "running" else 1
         for start in range(0, count, size):
-            given = {
-                name: as_given(value[start : start + size], self.net)
-                for name, value in inputs.items()
-            }
+            given = self.given(
+                {name: value[start : start + size] for name, value in inputs.items()}
+            )
             with (
-                inference_mode(self.net, self.mode, seed_for(seed, "inference", start)),
-                computing_in(self.precision, self.net),
+                inference_mode(self.all, self.mode, seed_for(seed, "inference", start)),
+                computing_in(self.precision, self.all),
             ):
                 try:
-                    made = predicted(self.task, self.role, self.net, given)
+                    made = self.apply(given)
                 except ValueError as error:  # torch's, of the statistics of a single number
                     if self.mode == "running":
                         raise
                     raise UsageError(
                         f"the mode {self.mode} can't be used with this network: {error}",
-                        where=self.role,
+                        where=self.name,
                         hint="It uses the statistics of each single sample; use the mode running.",
                     ) from error
-            yield as_result(made)
+            yield {name: as_result(one) for name, one in made.items()}
 
 
 def load_sampler(
-    path: Path, *, mode: Mode | None = None, device: str = "auto", precision: str = "fp32"
-) -> tuple[WeightsCard, Sampler]:
-    """Build the network of a weights file, with the mode of its card unless given.
+    weights: Weights,
+    *,
+    options: Mapping[str, Any] | None = None,
+    mode: Mode | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    precision: str = "fp32",
+) -> Sampler:
+    """Build an application that draws its inputs, with the mode of its card unless given.
 
-    `precision` is one of `ganzoo.inference.precision.PRECISIONS`, or `auto`.
+    Args:
+        weights: of its networks.
+        options: the application's, by key; the others have their defaults.
+        mode: see `ganzoo.inference.modes`.
+        seed: of all that is drawn.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+        precision: one of `ganzoo.inference.precision.PRECISIONS`, or `auto`.
 
     Raises:
-        UsageError: there is no such file, or its task doesn't serve its role, or its network takes
-            data.
-        DataError, PluginError, EnvironmentFault: as `load_network`.
+        UsageError: the application takes data.
+        GanzooError: as `ganzoo.inference.load_application.load_trained`.
     """
-    card, task, net, used = load_network(path, device, precision)
-    if not draws(task, card.role, card.fields):
-        wanted = served(task, card.role)[0]
+    if not draws(weights.application, weights.card.fields):
+        taken = [name for name in weights.application.takes if name in weights.card.fields]
+        command = f"ganzoo predict {shlex.quote(str(weights.path))}{weights.which} IN -o OUT"
         raise UsageError(
-            f"its network takes each {wanted} as its input and generates nothing from noise",
-            where=str(path),
-            hint=f"Use `ganzoo predict {shlex.quote(str(path))} IN -o OUT`.",
+            f"the application {weights.name} takes each {' and '.join(taken)} as its input and "
+            "generates nothing from noise",
+            where=str(weights.path),
+            hint=f"Use `{command}`.",
         )
-    return card, Sampler(net, task, card.role, card.io, mode or card.inference["mode"], used)
+    return load(Sampler, weights, options or {}, mode, seed, device, precision)
 
 
 def walk(sampler: Sampler, count: int, seed: int) -> dict[str, Tensor]:

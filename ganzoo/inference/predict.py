@@ -5,24 +5,16 @@ from __future__ import annotations
 import os
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ganzoo.api import Mode
 from ganzoo.errors import DataError, UsageError
 from ganzoo.files import remove_leftovers
-from ganzoo.inference.card_formats import card_formats
-from ganzoo.inference.file_pipeline import Job, make_all
-from ganzoo.inference.find_weights import find_weights
-from ganzoo.inference.trained_network import (
-    direction,
-    load_trained,
-    refuse_drawing,
-    served,
-    task_of,
-)
-from ganzoo.inference.weights_file import read_card
+from ganzoo.inference.application_weights import Weights, find_application
+from ganzoo.inference.file_pipeline import Job, file_field, make_all
+from ganzoo.inference.load_application import check_fields, load_trained, refuse_drawing
 
 Unread = Callable[[Path, str], None]
 """Told of what can't be looked at, and why."""
@@ -33,49 +25,57 @@ def plan(
     out: Path,
     *,
     suffixes: Sequence[str],
+    endings: Mapping[str, str],
     overwrite: bool = False,
-    ending: str = ".png",
     unread: Unread = lambda *_: None,
 ) -> list[Job]:
     """Decide where each result goes, before anything is computed.
 
-    A single file goes to `out` itself when that ends in `ending`; otherwise `out` is a folder, and
-    names and subfolders are kept: `in/a/1.jpg` of the folder `in` becomes `out/a/1.png`. Files of
-    one folder that differ in their endings alone keep these: `1_jpg.png`, `1_png.png`. Hidden files
-    and folders (`.ipynb_checkpoints`) are left out unless they are named themselves.
+    A single file goes to `out` itself when there is one result and `out` has its ending; otherwise
+    `out` is a folder, and names and subfolders are kept: `in/a/1.jpg` of the folder `in` becomes
+    `out/a/1.png`, or `out/a/1.FIELD.png` for each of several results. Files of one folder that
+    differ in their endings alone keep these: `1_jpg.png`, `1_png.png`. Hidden files and folders
+    (`.ipynb_checkpoints`) are left out unless they are named themselves.
 
     Args:
         inputs: files and folders.
         out: see above.
         suffixes: in lower case, of the files that are taken as inputs.
+        endings: of the results' files, by the field that they hold.
         overwrite: let results replace what exists.
-        ending: of the results.
         unread: told of each folder that can't be looked into; the others are read.
 
     Raises:
         UsageError: an input doesn't exist, nothing is found, two results would have one name, a
             result would replace an input, or one that exists without `overwrite`.
     """
-    known = {*suffixes, ending}
-    if len(inputs) == 1 and inputs[0].is_file() and out.suffix.lower() in known:
+    known = {*suffixes, *endings.values()}
+    one_file = len(inputs) == 1 and inputs[0].is_file()
+    if one_file and len(endings) == 1 and out.suffix.lower() in known:
+        ((field, ending),) = endings.items()
         if out.suffix.lower() != ending:
             raise UsageError(
                 f"results are written as {ending[1:]} files: give it a name that ends in {ending}",
                 where=str(out),
             )
-        jobs = [Job(inputs[0], out)]
+        jobs = [Job(inputs[0], {field: out})]
     else:
-        jobs = _into_folder(inputs, out, ending, suffixes, unread)
+        jobs = _into_folder(inputs, out, endings, suffixes, unread)
     _check_free(jobs, overwrite=overwrite)
     return jobs
 
 
 def _into_folder(
-    inputs: Sequence[Path], out: Path, ending: str, suffixes: Sequence[str], unread: Unread
+    inputs: Sequence[Path],
+    out: Path,
+    endings: Mapping[str, str],
+    suffixes: Sequence[str],
+    unread: Unread,
 ) -> list[Job]:
-    if not out.is_dir() and (out.exists() or out.suffix.lower() in {*suffixes, ending}):
+    known = {*suffixes, *endings.values()}
+    if not out.is_dir() and (out.exists() or out.suffix.lower() in known):
         raise UsageError(
-            "the results of several files need a folder, but this is the name of a file",
+            "several results need a folder, but this is the name of a file",
             where=str(out),
             hint=f"Give a folder: -o {shlex.quote(str(out.with_suffix('')))}",
         )
@@ -99,10 +99,15 @@ def _into_folder(
         name = kept.with_suffix("")
         if stems[name] > 1:
             name = name.with_name(f"{name.name}_{kept.suffix[1:].lower()}")
-        jobs.append(Job(source, out / name.with_name(f"{name.name}{ending}")))
-    outputs = Counter(job.output for job in jobs)
+        names = {
+            field: f"{name.name}.{field}{ending}" if len(endings) > 1 else f"{name.name}{ending}"
+            for field, ending in endings.items()
+        }
+        outputs = {field: out / name.with_name(one) for field, one in names.items()}
+        jobs.append(Job(source, outputs))
+    results = Counter(path for job in jobs for path in job.outputs.values())
     _refuse(
-        [job for job in jobs if outputs[job.output] > 1],
+        [job for job in jobs if any(results[path] > 1 for path in job.outputs.values())],
         "inputs would get the same output name",
         "Give the folder above them, so that subfolders are kept, or run them one by one.",
     )
@@ -145,13 +150,13 @@ def _visible(folder: Path, unread: Unread) -> Iterator[Path]:
 def _check_free(jobs: Sequence[Job], *, overwrite: bool) -> None:
     sources = {job.source.resolve() for job in jobs}
     _refuse(
-        [job for job in jobs if job.output.resolve() in sources],
+        [job for job in jobs if any(one.resolve() in sources for one in job.outputs.values())],
         "results would replace the inputs themselves",
         "Choose another -o.",
     )
     if not overwrite:
         _refuse(
-            [job for job in jobs if job.output.exists()],
+            [job for job in jobs if any(one.exists() for one in job.outputs.values())],
             "results exist already",
             "Choose another -o, or replace them with --overwrite.",
         )
@@ -159,7 +164,7 @@ def _check_free(jobs: Sequence[Job], *, overwrite: bool) -> None:
 
 def _refuse(jobs: Sequence[Job], what: str, hint: str) -> None:
     if jobs:
-        shown = "\n".join(f"  {job.source} -> {job.output}" for job in jobs[:5])
+        shown = "\n".join(f"  {job.source} -> {job.where}" for job in jobs[:5])
         more = f"\n  and {len(jobs) - 5} more" if len(jobs) > 5 else ""
         raise UsageError(f"{len(jobs)} {what}; nothing was done", hint=f"{shown}{more}\n{hint}")
 
@@ -169,27 +174,29 @@ def predict(
     inputs: Sequence[Path],
     out: Path,
     *,
+    application: str | None = None,
+    options: Mapping[str, Any] | None = None,
     mode: Mode | None = None,
     seed: int | None = None,
     device: str = "auto",
     precision: str = "auto",
     size: int | None = None,
-    role: str | None = None,
     ema: bool | None = None,
     overwrite: bool = False,
     done: Callable[[Job], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Generate an image for every input file.
+    """Generate a result for every input file.
 
     Args:
-        run_or_weights: see `ganzoo.inference.find_weights.find_weights`.
+        run_or_weights: see `ganzoo.inference.application_weights.find_application`.
         inputs: files and folders (read recursively).
-        out: a folder, or a `.png` for a single file; `.npy` where the network makes other than 1,
-            3 or 4 channels.
+        out: a folder, or a `.png` for a single file with one result; `.npy` where the network makes
+            other than 1, 3 or 4 channels.
+        application: which one; None: the first one that takes files.
+        options: of the application, by key; the others have their defaults.
         mode: unless given, the one that the weights say.
         seed: of the dropout; unless given, the one that the weights say.
-        role: see `find_weights`.
-        ema: see `find_weights`.
+        ema: see `ganzoo.inference.find_weights.find_networks`.
         device: `auto`, `cpu`, `cuda` or `mps`.
         precision: `auto`, `fp32`, `bf16` or `fp16`; see `ganzoo.inference.precision`.
         size: longer side in pixels that each image is brought to first; None: its own.
@@ -197,67 +204,70 @@ def predict(
         done: called after each input, in their order, with a broken one too.
 
     Returns:
-        `{"weights", "role", "direction", "ema", "mode", "seed", "device", "precision", "size",
-        "outputs": [{"input", "output"}], "failed": [{"input", "reason"}]}`; a broken
-        input doesn't stop the others.
+        `{"weights", "application", "options", "direction", "ema", "mode", "seed", "device",
+        "precision", "size", "outputs": [{"input", "output"}], "failed": [{"input", "reason"}]}`.
+        `ema` says by role whether these are moving averages. An output of an application that
+        gives several fields also has its `field`. A broken input doesn't stop the others.
 
     Raises:
-        GanzooError: before anything is written, as `plan`, `find_weights` and `load_trained`;
+        GanzooError: before anything is written, as `plan`, `find_application` and `load_trained`;
             EnvironmentFault when a result can't be written or the device has no memory for it.
     """
-    path = find_weights(run_or_weights, role, ema=ema)
-    suffixes, ending = _endings(path, size)
+    weights = find_application(run_or_weights, application, ema=ema, command="predict")
+    suffixes, endings = _endings(weights, size)
     failed: list[dict[str, str]] = []
     jobs = plan(
         inputs,
         out,
         suffixes=suffixes,
+        endings=endings,
         overwrite=overwrite,
-        ending=ending,
         unread=lambda path, reason: failed.append({"input": str(path), "reason": reason}),
     )
-    card, trained = load_trained(path, mode=mode, seed=seed, device=device, precision=precision)
-    remove_leftovers(*{job.output.parent for job in jobs})
+    trained = load_trained(
+        weights, options=options, mode=mode, seed=seed, device=device, precision=precision
+    )
+    remove_leftovers(*{job.where.parent for job in jobs})
     outputs: list[dict[str, str]] = []
-    for job, refusal in make_all(trained, card, jobs, path, size):
+    for job, refusal in make_all(trained, weights, jobs, size):
         if refusal is None:
-            outputs.append({"input": str(job.source), "output": str(job.output)})
+            for field, path in job.outputs.items():
+                which = {"field": field} if len(job.outputs) > 1 else {}
+                outputs.append({"input": str(job.source), "output": str(path), **which})
         else:
             failed.append({"input": str(job.source), "reason": refusal.message})
         done(job)
     return {
-        "weights": str(path),
-        "role": card.role,
-        "direction": direction(trained.task, card.role, card.fields),
-        "ema": card.ema,
-        "mode": trained.mode,
-        "seed": trained.seed,
-        "device": next((str(p.device) for p in trained.net.parameters()), "cpu"),
-        "precision": trained.precision,
+        "weights": str(weights.path),
+        **trained.settings(),
+        "direction": trained.direction,
+        "ema": weights.ema,
+        "device": trained.device,
         "size": size,
         "outputs": outputs,
         "failed": failed,
     }
 
 
-def _endings(path: Path, size: int | None) -> tuple[Sequence[str], str]:
-    """Suffixes of what is taken, and that of the results, by the card alone.
+def _endings(weights: Weights, size: int | None) -> tuple[Sequence[str], dict[str, str]]:
+    """Suffixes of what is taken, and those of the results by field, by the card alone.
 
     Raises:
-        UsageError: the network takes no files, or `size` is for something without pixels.
+        UsageError: the application takes no files, or several for a sample, or `size` is for
+            something without pixels.
         DataError: it takes what no file holds, or makes it.
     """
-    card = read_card(path)
-    task = task_of(card)
-    refuse_drawing(card, task, path)
-    formats = card_formats(card)
-    taken, made = served(task, card.role)
-    for verb, name in (("takes", taken), ("makes", made)):
+    refuse_drawing(weights)
+    check_fields(weights)
+    formats, application, known = weights.formats(), weights.application, weights.fields
+    taken = file_field(weights)
+    for verb, name in (("takes", taken), *(("makes", one) for one in application.gives)):
         if not formats[name].suffixes:
             raise DataError(
-                f"its network {verb} {card.fields[name].format}, which has no files",
-                where=str(path),
+                f"the application {weights.name} {verb} {known[name].format}, which has no files",
+                where=str(weights.path),
             )
     if size is not None and not formats[taken].pixels:
-        raise UsageError(f"--size is for images, not for {card.fields[taken].format}")
-    return formats[taken].suffixes, formats[made].suffix(card.fields[made])
+        raise UsageError(f"--size is for images, not for {known[taken].format}")
+    endings = {name: formats[name].suffix(known[name]) for name in application.gives}
+    return formats[taken].suffixes, endings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ from ganzoo.api import Chosen
 from ganzoo.data.array_files import write_array
 from ganzoo.files import remove_leftovers
 from ganzoo.inference import baselines
+from ganzoo.inference.applications import draws, pick
 from ganzoo.inference.scores import BOUNDS, NETWORK, Judgement, means, without_bounds
 from ganzoo.inference.scoring import Made
-from ganzoo.inference.trained_network import draws
 from ganzoo.interfaces import Field, Format
 
 
@@ -97,26 +97,26 @@ def results_of(judgement: Judgement, metrics: Sequence[Chosen]) -> dict[str, Any
 
 
 def together(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Documents of several networks of a run as one."""
+    """Documents of several parts of an evaluation as one."""
     document = dict(next(iter(parts.values())))
-    for key in ("weights", "n", "direction", "names"):
-        document[key] = {role: part[key] for role, part in parts.items()}
+    for key in ("weights", "application", "options", "n", "direction", "names"):
+        document[key] = {label: part[key] for label, part in parts.items()}
     document |= {"metrics": {}, "controls": {}, "better": {}, "headlines": []}
     document |= {"protocol": {}, "notes": []}
-    for role, part in parts.items():
+    for label, part in parts.items():
         for key in ("metrics", "better"):
-            document[key] |= {f"{role}/{name}": one for name, one in part[key].items()}
+            document[key] |= {f"{label}/{name}": one for name, one in part[key].items()}
         for control, values in part["controls"].items():
             mine = document["controls"].setdefault(control, {})
-            mine |= {f"{role}/{name}": value for name, value in values.items()}
-        document["headlines"] += [f"{role}: {sentence}" for sentence in part["headlines"]]
+            mine |= {f"{label}/{name}": value for name, value in values.items()}
+        document["headlines"] += [f"{label}: {sentence}" for sentence in part["headlines"]]
         document["protocol"] |= {
-            name if name in part["controls"] else f"{role}/{name}": sentence
+            name if name in part["controls"] else f"{label}/{name}": sentence
             for name, sentence in part["protocol"].items()
         }
         for note in part["notes"]:
             shared = all(note in other["notes"] for other in parts.values())
-            said = note if shared else f"{role}: {note}"
+            said = note if shared else f"{label}: {note}"
             document["notes"] += [] if said in document["notes"] else [said]
     return document
 
@@ -145,8 +145,8 @@ def print_report(document: Mapping[str, Any]) -> None:
     if document["metrics"]:
         console.print(table)
     if isinstance(document["direction"], Mapping):
-        for role, direction in document["direction"].items():
-            console.print(f"{role}: {direction}")
+        for label, direction in document["direction"].items():
+            console.print(f"{label}: {direction}")
     for sentence in document["headlines"]:
         console.print(sentence)
     for note in document["notes"]:
@@ -154,22 +154,28 @@ def print_report(document: Mapping[str, Any]) -> None:
 
 
 def closing(
-    document: Mapping[str, Any], task: Chosen, fields: Mapping[str, Field], images: int
+    document: Mapping[str, Any],
+    task: Chosen,
+    roles: Collection[str],
+    fields: Mapping[str, Field],
+    images: int,
 ) -> list[str]:
     """Three sentences for the end of a run: what was learned, how it is judged, what to type next.
 
     Args:
         document: the run's evaluation.
         task: the run's.
+        roles: those that have a network.
         fields: of the training data.
         images: how many training samples were shown, repeated ones included.
     """
     told, counts, run = document["direction"], document["n"], shlex.quote(document["run"])
     directions = dict.fromkeys(told.values() if isinstance(told, Mapping) else [told])
     count = max(counts.values()) if isinstance(counts, Mapping) else counts
-    serves = list(task.load().serves)
-    which = f" --role {serves[0]}" if len(serves) > 1 else ""
-    if draws(task, serves[0], fields):
+    name = pick(task, fields, roles)
+    every = task.load().applications
+    which = f" --application {name}" if len(every) > 1 else ""
+    if draws(every[name], fields):
         use = f"`ganzoo sample {run}{which}` generates more samples"
     else:
         use = f"`ganzoo predict {run} IMAGES -o out{which}` does the same with your own images"

@@ -18,12 +18,11 @@ from ganzoo.data.formats import described, is_8_bit_image
 from ganzoo.data.write_image import save_image
 from ganzoo.errors import UsageError
 from ganzoo.inference import nearest_neighbours as near
-from ganzoo.inference.card_formats import card_formats
+from ganzoo.inference.application_weights import Weights, find_application
 from ganzoo.inference.evaluate import run_recipe, trained_data
-from ganzoo.inference.find_weights import find_weights
 from ganzoo.inference.from_noise import LABEL, STEPS, Sampler, load_sampler, walk
 from ganzoo.inference.scoring import finite
-from ganzoo.inference.weights_card import WeightsCard, source_of
+from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.interfaces import Field, Format
 from ganzoo.process.memory import memory_for
 from ganzoo.run_files import RESOLVED
@@ -52,6 +51,8 @@ def sample(
     out: Path | None = None,
     *,
     count: int = 64,
+    application: str | None = None,
+    options: Mapping[str, Any] | None = None,
     seed: int = 0,
     interpolate: bool = False,
     label: int | None = None,
@@ -59,21 +60,22 @@ def sample(
     mode: Mode | None = None,
     device: str = "auto",
     precision: str = "fp32",
-    role: str | None = None,
     ema: bool | None = None,
     overwrite: bool = False,
     done: Callable[[int, int], None] = lambda *_: None,
 ) -> dict[str, Any]:
-    """Generate samples from what the weights' task draws.
+    """Generate samples from what the weights' task draws: the first field of the application.
 
     Sample i has the same latent whatever `count` is.
 
     Args:
-        run_or_weights: see `ganzoo.inference.find_weights.find_weights`.
+        run_or_weights: see `ganzoo.inference.application_weights.find_application`.
         out: `.png`: one picture, a block of images or a scatter plot of points. `.npy`: one array,
             N x H x W x C uint8 or N x D floats. Else a folder: a PNG an image and `grid.png`, or
             `samples.npy` and `scatter.png`. Default: `RECIPE_samples.png` here.
         count: how many.
+        application: which one; None: the first one that draws its inputs.
+        options: of the application, by key; the others have their defaults.
         seed: of all that is drawn.
         interpolate: rows of `STEPS` samples each, from one latent to another; a row has one class.
         label: the class of all samples.
@@ -82,46 +84,44 @@ def sample(
         mode: unless given, the one that the weights say.
         device: `auto`, `cpu`, `cuda` or `mps`.
         precision: `auto`, `fp32`, `bf16` or `fp16`; see `ganzoo.inference.precision`.
-        role: see `find_weights`.
-        ema: see `find_weights`.
+        ema: see `ganzoo.inference.find_weights.find_networks`.
         overwrite: replace results that exist.
         done: called with the number of training images compared and their total.
 
     Returns:
-        `{"weights", "role", "ema", "mode", "seed", "device", "precision", "n", "output", "labels",
-        "neighbours"}`. `labels` is the class of each sample, or null. `neighbours` is null unless
+        `{"weights", "application", "options", "ema", "mode", "seed", "device", "precision", "n",
+        "output", "labels", "neighbours"}`. `ema` says by role whether these are moving averages.
+        `labels` is the class of each sample, or null. `neighbours` is null unless
         asked for: `{"data", "distance", "median", "held_out", "nearest": [[{"name", "distance"}]]}`
         with a list for each sample, and medians of the distance to the nearest training image, of
         the samples and of images held out.
 
     Raises:
-        GanzooError: before anything is written, as `find_weights` and `load_sampler`; UsageError
-            where the weights can't do what is asked; EnvironmentFault when a result can't be
-            written or the device has no memory for it.
+        GanzooError: before anything is written, as `find_application` and `load_sampler`;
+            UsageError where the weights can't do what is asked; EnvironmentFault when a result
+            can't be written or the device has no memory for it.
     """
-    path = find_weights(run_or_weights, role, ema=ema)
-    card, sampler = load_sampler(path, mode=mode, device=device, precision=precision)
-    output = _output(out or Path(f"{card.recipe or card.role}_samples.png"), card, sampler.field)
+    weights = find_application(run_or_weights, application, ema=ema, command="sample")
+    sampler = load_sampler(
+        weights, options=options, mode=mode, seed=seed, device=device, precision=precision
+    )
+    card, path = weights.card, weights.path
+    output = _output(out or Path(f"{card.recipe or sampler.name}_samples.png"), weights)
     if neighbours and interpolate:
         raise UsageError(
             "--neighbours and --interpolate make different pictures: use only one of them"
         )
-    run = _run_of(path, output) if neighbours else None
+    run = _run_of(weights, output) if neighbours else None
     _check_free(output, count, overwrite=overwrite)
     hint = "Make fewer at once: lower -n, with another --seed for more."
     with memory_for(f"making {count} samples at once", hint=hint):
         drawn = walk(sampler, count, seed) if interpolate else sampler.draw(count, seed)
         if label is not None:
             _set_label(drawn, label, sampler, path)
-        made = finite(torch.cat(list(sampler(drawn, seed))))
+        made = finite(torch.cat([one[sampler.field] for one in sampler(drawn, seed)]))
         shown = np.stack([output.format.to_array(one, output.field) for one in made])
     labels = drawn[LABEL].tolist() if LABEL in drawn else None
-    note = {
-        **source_of(card, path),
-        "mode": sampler.mode,
-        "seed": seed,
-        "precision": sampler.precision,
-    }
+    note = {**weights.source(), **sampler.settings()}
     found = None
     if run is not None:
         found = _neighbours(run, card, shown, sampler.field, done)
@@ -130,12 +130,9 @@ def sample(
     _write(output, shown, labels, {**note, "n": count}, caption, columns, found)
     return {
         "weights": str(path),
-        "role": card.role,
-        "ema": card.ema,
-        "mode": sampler.mode,
-        "seed": seed,
-        "device": next((str(p.device) for p in sampler.net.parameters()), "cpu"),
-        "precision": sampler.precision,
+        **sampler.settings(),
+        "ema": weights.ema,
+        "device": sampler.device,
         "n": count,
         "output": str(output.path),
         "labels": labels,
@@ -143,16 +140,17 @@ def sample(
     }
 
 
-def _output(out: Path, card: WeightsCard, field: str) -> _Output:
-    its_format = card_formats(card)[field]
+def _output(out: Path, weights: Weights) -> _Output:
+    name = weights.application.gives[0]
+    its_format, field = weights.formats()[name], weights.fields[name]
     forms: dict[str, Literal["picture", "array"]] = {".png": "picture", ".npy": "array"}
     suffix = out.suffix.lower()
-    output = _Output(out, forms.get(suffix, "folder"), card.fields[field], its_format)
+    output = _Output(out, forms.get(suffix, "folder"), field, its_format)
     if its_format.shown == "never":
-        raise UsageError(f"its network makes {card.fields[field].format}, which can't be shown")
+        raise UsageError(f"its network makes {field.format}, which can't be shown")
     if output.form == "folder" and its_format.shown == "each" and not its_format.suffixes:
         raise UsageError(
-            f"{card.fields[field].format} has no files",
+            f"{field.format} has no files",
             where=str(out),
             hint="Give the output a name that ends in .png or .npy.",
         )
@@ -189,15 +187,21 @@ def _check_free(output: _Output, count: int, *, overwrite: bool) -> None:
         )
 
 
-def _run_of(path: Path, output: _Output) -> Path:
+def _run_of(weights: Weights, output: _Output) -> Path:
     """The run directory that weights lie in, for images' neighbours.
 
     Raises:
         UsageError: there's none, or these are no 8-bit images.
     """
+    path = weights.path
     if not is_8_bit_image(output.field, output.format):
         what = described(output.field)
         raise UsageError(f"--neighbours works for 8-bit images, not for {what}", where=str(path))
+    if weights.application.gives[0] not in weights.card.fields:
+        name = weights.application.gives[0]
+        raise UsageError(
+            f"--neighbours needs data with {name}, and they have none", where=str(path)
+        )
     for folder in path.resolve().parents:
         if (folder / RESOLVED).is_file():
             return folder
@@ -210,7 +214,7 @@ def _run_of(path: Path, output: _Output) -> Path:
 
 
 def _set_label(drawn: dict[str, Tensor], label: int, sampler: Sampler, path: Path) -> None:
-    classes = sampler.io.classes
+    classes = sampler.classes
     if LABEL not in drawn or not classes:
         raise UsageError("its network has no classes, so --label can't be used", where=str(path))
     if not 0 <= label < classes:
@@ -223,7 +227,7 @@ def _set_label(drawn: dict[str, Tensor], label: int, sampler: Sampler, path: Pat
 
 def _columns(sampler: Sampler, count: int, label: int | None) -> int | None:
     """A column for each class, where samples are dealt round them and the grid isn't too wide."""
-    classes = sampler.io.classes
+    classes = sampler.classes
     dealt = label is None and 1 < classes <= min(MOST_CLASSES, count)
     return classes if dealt else None
 

@@ -142,6 +142,7 @@ def judge_drawn(
     data: PreparedData,
     sampler: Sampler,
     metrics: Sequence[Chosen],
+    field: str,
     *,
     seed: int = 0,
     limit: int | None = None,
@@ -149,16 +150,17 @@ def judge_drawn(
     keep: Keep = lambda *_, **__: None,
     done: Callable[[int, int], None] = lambda *_: None,
 ) -> Judgement:
-    """Score what a network makes of drawn inputs, and the data themselves beside it.
+    """Score what an application makes of drawn inputs, and the data themselves beside it.
 
     Each metric gets as many samples as it wants, by default as many as the data have.
 
     Args:
         data: what the network should have learned to make; beside generated samples, metrics get
             these in turn.
-        sampler: the network.
+        sampler: the application.
         metrics: those that want a target, or fields which are neither drawn nor made, are left
             out, which is said.
+        field: which of the fields that it gives is judged.
         seed: of all that is drawn.
         limit: this many samples at most.
         control: score the data too, as `real_data`: each sample once, with the fields beside it in
@@ -171,8 +173,8 @@ def judge_drawn(
         DivergedError: the network makes numbers that aren't finite.
     """
     judgement = Judgement()
-    made_field = data.fields[sampler.field]
-    there = {sampler.field, *sampler.draw(1, seed)} - {"target"}
+    made_field = data.fields[field]
+    there = {field, *sampler.draw(1, seed)} - {"target"}
     why = "generated samples have no target"
     if made_field.mask:
         judgement.notes.append(
@@ -187,22 +189,22 @@ def judge_drawn(
     judges = built(usable, data.fields, made_field)
     wants = [_wanted(judge, data, limit) for judge in judges]
     count = max(wants, default=min(len(data), limit or len(data)))
-    real_wanted = any(sampler.field in judge.needs for judge in judges)
+    real_wanted = any(field in judge.needs for judge in judges)
     drawn, start = sampler.draw(count, seed), 0
     shape: Shape = ()
     for chunk in sampler(drawn, seed):
-        generated = as_in_files(finite(chunk), sampler.field, data)
+        generated = as_in_files(finite(chunk[field]), field, data)
         stop, shape = start + len(generated), tuple(generated.shape[1:])
         batch = {name: value[start:stop] for name, value in drawn.items()}
         if real_wanted:
             indices = [index % len(data) for index in range(start, stop)]
-            real = _samples(data, sampler.field, shape, indices)
-            batch = {sampler.field: real[sampler.field]} | batch
+            real = _samples(data, field, shape, indices)
+            batch = {field: real[field]} | batch
         _update_some(judges, wants, start, batch, generated)
         for index, one in enumerate(generated, start):
             name = f"{index:06d}"
             judgement.names.append(name)
-            keep(name, data.formats[sampler.field].to_array(one, made_field))
+            keep(name, data.formats[field].to_array(one, made_field))
         start = stop
         done(stop, count)
     judgement.score(NETWORK, usable, judges)
@@ -211,8 +213,8 @@ def judge_drawn(
         judges = built(beside, data.fields, made_field)
         wants = [_wanted(judge, data, limit) for judge in judges]
         for chunk_of in _chunks(min(len(data), max(wants))):
-            batch = _samples(data, sampler.field, shape, chunk_of)
-            _update_some(judges, wants, chunk_of[0], batch, batch[sampler.field])
+            batch = _samples(data, field, shape, chunk_of)
+            _update_some(judges, wants, chunk_of[0], batch, batch[field])
         judgement.score(REAL, beside, judges)
     return judgement
 

@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import field
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated, Any
 
 import pydantic
@@ -122,7 +122,7 @@ class WeightsCard:
         network: the component's table: `use` and every option.
         revision: of the component when the weights were saved; another one is refused.
         io: the inputs and outputs that the network was built for.
-        task: the task's table, for `Task.predict` and `Task.serves`.
+        task: the task's table, for `Task.apply` and `Task.applications`.
         fields: the data's fields as the network saw them, after augmentation.
         data: the data component's table; of absolute paths in it only the names.
         size_multiple: number that an input's height and width must be multiples of, in pixels.
@@ -179,22 +179,36 @@ class WeightsCard:
             EnvironmentFault: the card's format is newer than this ganzoo.
             ValueError: the text isn't a card; its message says what is wrong, one line a key.
         """
+        version = checked_version(text)
         try:
-            version = _Version.model_validate_json(text)
-            if version.format > FORMAT:
-                raise EnvironmentFault(
-                    f"weights of format {version.format}, written by ganzoo {version.ganzoo}; this"
-                    f" is ganzoo {ganzoo.__version__}, which reads format {FORMAT}",
-                    hint="Upgrade ganzoo to read this file.",
-                )
             # It refuses numbers of thousands of digits, which no card may hold.
             values = json.loads(text)
-            now = modern(values) if version.format < NAMED_FROM else _by_name(values)
+            now = modern(values) if version < NAMED_FROM else _by_name(values)
             text = json.dumps(now)
             card = TypeAdapter(cls).validate_json(text)
         except pydantic.ValidationError as error:
-            raise ValueError(_in_words(error, text)) from error
+            raise ValueError(in_words(error, text)) from error
         return card
+
+
+def checked_version(text: str) -> int:
+    """Return the format of a card's JSON.
+
+    Raises:
+        EnvironmentFault: it is newer than this ganzoo.
+        ValueError: the text says no format; its message says why.
+    """
+    try:
+        version = _Version.model_validate_json(text)
+    except pydantic.ValidationError as error:
+        raise ValueError(in_words(error, text)) from error
+    if version.format > FORMAT:
+        raise EnvironmentFault(
+            f"weights of format {version.format}, written by ganzoo {version.ganzoo}; this"
+            f" is ganzoo {ganzoo.__version__}, which reads format {FORMAT}",
+            hint="Upgrade ganzoo to read this file.",
+        )
+    return version.format
 
 
 def _by_name(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -216,17 +230,6 @@ def _by_name(values: Mapping[str, Any]) -> dict[str, Any]:
     return {**values, "io": named}
 
 
-def source_of(card: WeightsCard, weights: Path) -> dict[str, Any]:
-    """Which weights made a picture, for its metadata: no path of the machine that they lay on.
-
-    Returns:
-        `weights`: the file's name; `sha256`: the card's, of weights that have one; `recipe`;
-        `step`.
-    """
-    known = {"sha256": card.sha256} if card.sha256 else {}
-    return {"weights": weights.name, **known, "recipe": card.recipe, "step": card.step}
-
-
 def without_places(table: Any) -> Any:
     """A component's table in which absolute paths are only names: what lay there, not where."""
     if isinstance(table, Mapping):
@@ -238,6 +241,12 @@ def without_places(table: Any) -> Any:
             if kind(table).is_absolute() or table.startswith("~"):
                 return kind(table).name
     return table
+
+
+def sealed(text: str, tensors: Mapping[str, Tensor]) -> str:
+    """The card's JSON with its hash in it; see `seal`."""
+    values = {**json.loads(text), "sha256": seal(text, tensors)}
+    return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
 
 def seal(text: str, tensors: Mapping[str, Tensor]) -> str:
@@ -265,7 +274,8 @@ class _Version(BaseModel):
     ganzoo: str = "?"
 
 
-def _in_words(error: pydantic.ValidationError, text: str) -> str:
+def in_words(error: pydantic.ValidationError, text: str) -> str:
+    """What is wrong with a card's text, one line a key."""
     try:
         values = pydantic_core.from_json(text)
     except ValueError as damage:

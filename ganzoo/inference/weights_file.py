@@ -7,6 +7,7 @@ for which shapes, and how its task uses it. Nothing is ever unpickled.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -18,7 +19,8 @@ from safetensors.torch import save_file
 from ganzoo.data.rng import isolated
 from ganzoo.errors import DataError, GanzooError, PluginError, UsageError
 from ganzoo.files import replacing
-from ganzoo.inference.weights_card import FORMAT, WeightsCard, seal
+from ganzoo.inference.bundle_card import bundle_text, cards_in, is_bundle
+from ganzoo.inference.weights_card import FORMAT, WeightsCard, seal, sealed
 from ganzoo.nn import weights_follow
 from ganzoo.process.memory import shortage
 
@@ -36,11 +38,36 @@ def save_weights(path: Path, state: Mapping[str, Tensor], card: WeightsCard) -> 
     Tensors may live on any device, be views, or share memory (tied weights): each is written whole.
     """
     tensors = writable(state)
-    now = dataclasses.replace(card, format=FORMAT)
-    sealed = dataclasses.replace(now, sha256=seal(now.to_json(), tensors))
+    text = sealed(dataclasses.replace(card, format=FORMAT).to_json(), tensors)
     with replacing(path) as temporary:
         # One key: safetensors writes several in an order that changes.
-        save_file(tensors, temporary, metadata={METADATA_KEY: sealed.to_json()})
+        save_file(tensors, temporary, metadata={METADATA_KEY: text})
+
+
+def save_bundle(
+    path: Path, networks: Mapping[str, tuple[WeightsCard, Mapping[str, Tensor]]]
+) -> str:
+    """Write several networks of one checkpoint into one file, atomically; return its sha256.
+
+    Args:
+        path: the file.
+        networks: the card and the state of each, by role. The state of `ROLE` becomes the tensors
+            `ROLE/NAME`, and the cards become one, with what is common to all only once.
+
+    Raises:
+        DataError: they are networks of different checkpoints.
+    """
+    tensors = writable(
+        {
+            f"{role}/{name}": one
+            for role, (_, state) in networks.items()
+            for name, one in state.items()
+        }
+    )
+    text = sealed(bundle_text({role: card for role, (card, _) in networks.items()}), tensors)
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata={METADATA_KEY: text})
+    return str(json.loads(text)["sha256"])
 
 
 def writable(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -89,9 +116,9 @@ def _card_text(file: Any, path: Path) -> str:
     return text
 
 
-def _card(text: str, path: Path) -> WeightsCard:
+def _cards(text: str, path: Path) -> dict[str, WeightsCard]:
     try:
-        return WeightsCard.from_json(text)
+        return cards_in(text)
     except GanzooError as error:
         error.where = str(path)
         raise
@@ -101,18 +128,18 @@ def _card(text: str, path: Path) -> WeightsCard:
         ) from error
 
 
-def read_card(path: Path) -> WeightsCard:
-    """Read a file's card alone, without its tensors.
+def read_cards(path: Path) -> dict[str, WeightsCard]:
+    """Read a file's cards alone, by role, without its tensors. A bundle has several.
 
     Raises:
-        UsageError, DataError, EnvironmentFault: as `load_weights`.
+        UsageError, DataError, EnvironmentFault: as `load_all`.
     """
     with _opened(path) as file:
-        return _card(_card_text(file, path), path)
+        return _cards(_card_text(file, path), path)
 
 
-def load_weights(path: Path) -> tuple[WeightsCard, dict[str, Tensor]]:
-    """Read a weights file: its card, and its tensors on the CPU.
+def load_all(path: Path) -> dict[str, tuple[WeightsCard, dict[str, Tensor]]]:
+    """Read a weights file: the card of each network in it, and its tensors on the CPU, by role.
 
     Raises:
         UsageError: there is no such file.
@@ -121,15 +148,49 @@ def load_weights(path: Path) -> tuple[WeightsCard, dict[str, Tensor]]:
     """
     with _opened(path) as file:
         text = _card_text(file, path)
-        card = _card(text, path)
+        cards = _cards(text, path)
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    card = next(iter(cards.values()))
     if card.format >= SEALED_FROM and seal(text, tensors) != card.sha256:
         raise DataError(
             "its content has changed since ganzoo wrote it: it differs from the sha256 in its card",
             where=str(path),
             hint="Copy it again from its source, or use an earlier checkpoint of its run.",
         )
-    return card, tensors
+    if not is_bundle(text):
+        return {card.role: (card, tensors)}
+    parts: dict[str, dict[str, Tensor]] = {role: {} for role in cards}
+    for name, tensor in tensors.items():
+        role, _, own = name.partition("/")
+        if role not in parts:
+            raise DataError(
+                f"it has the tensor {name!r} of no network in its card", where=str(path)
+            )
+        parts[role][own] = tensor
+    return {role: (cards[role], parts[role]) for role in cards}
+
+
+def load_weights(path: Path, role: str | None = None) -> tuple[WeightsCard, dict[str, Tensor]]:
+    """Read one network's card and tensors.
+
+    Args:
+        path: the file.
+        role: which network of a bundle; None: the only one.
+
+    Raises:
+        UsageError: the file has no such network, or several and none was named.
+        UsageError, DataError, EnvironmentFault: as `load_all`.
+    """
+    every = load_all(path)
+    if role is None and len(every) == 1:
+        return next(iter(every.values()))
+    if role is None or role not in every:
+        wanted = "one of several networks" if role is None else f"no {role}"
+        raise UsageError(
+            f"it holds {wanted}: {', '.join(every)}",
+            where=str(path),
+        )
+    return every[role]
 
 
 def build_network(

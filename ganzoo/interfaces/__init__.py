@@ -19,6 +19,7 @@ What a component's target is called with:
 
 from __future__ import annotations
 
+from ganzoo.interfaces.applications import Application, roles_in_use
 from ganzoo.interfaces.data import AdaptiveDiffAugment, Augment, DataSource, DiffAugment
 from ganzoo.interfaces.fields import Field, Shape, Split
 from ganzoo.interfaces.formats import Format
@@ -37,6 +38,7 @@ from ganzoo.interfaces.training import Clock, Net, Optimize, Outcome, RunView
 
 __all__ = [
     "AdaptiveDiffAugment",
+    "Application",
     "Augment",
     "Clock",
     "DataSource",
@@ -62,4 +64,5 @@ __all__ = [
     "Task",
     "as_output",
     "refuse_classes",
+    "roles_in_use",
 ]

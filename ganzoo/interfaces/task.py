@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+from ganzoo.interfaces.applications import Application
 from ganzoo.interfaces.fields import Field
 from ganzoo.interfaces.losses import Loss, LossInputs
 from ganzoo.interfaces.network_io import NetIO
@@ -32,10 +33,9 @@ class Task(ABC):
     """Each player, and the roles whose weights it moves."""
     needs: ClassVar[frozenset[str]]
     """Fields that a batch must have; checked against the data component."""
-    serves: ClassVar[Mapping[str, tuple[str, str]]]
-    """Roles whose weights are of use alone: (field that goes in, field that comes out). Where the
-    first is in no data (noise), `draw` makes it, and `ganzoo sample` takes the weights; else
-    `ganzoo predict` does."""
+    applications: ClassVar[Mapping[str, Application]]
+    """What the trained networks are good for, by name: letters, digits, - and _. Commands use the
+    first one that suits them unless `--application` names another."""
     needs_aligned: ClassVar[bool] = False
     """Whether the fields in `needs` must belong together: unpaired data are then refused."""
     honours_masks: ClassVar[bool] = False
@@ -58,7 +58,7 @@ class Task(ABC):
     def io(cls, role: str, options: Any, fields: Mapping[str, Field]) -> NetIO:
         """The inputs and outputs of a role's network, from the data's fields.
 
-        No recipe repeats them. `step`, `sample` and `predict` call the network with these inputs,
+        No recipe repeats them. `step`, `sample` and `apply` call the network with these inputs,
         by position. A class index states its `classes`.
 
         Raises:
@@ -76,50 +76,62 @@ class Task(ABC):
         """What to show for a batch, by caption, in the order of the sample grid's columns.
 
         Each is a batch of one of the data's fields, such as images N x C x H x W in [-1, 1]: of the
-        last field that its caption names, or else of what the task makes. Points are drawn in one
-        picture.
+        last field that its caption names, or else of what the first application gives. Points are
+        drawn in one picture.
         """
 
     @classmethod
     @abstractmethod
-    def predict(
-        cls, options: Any, role: str, net: Callable[..., Tensor], inputs: Mapping[str, Tensor]
-    ) -> Tensor:
-        """What one network makes of a batch; the engine sets mode and seed around it.
+    def apply(
+        cls,
+        name: str,
+        options: Any,
+        choices: Any,
+        nets: Mapping[str, Callable[..., Any]],
+        inputs: Mapping[str, Tensor],
+    ) -> dict[str, Tensor]:
+        """Run an application on a batch; the engine sets mode and seed around it.
 
         Args:
+            name: of the application, one of `applications`.
             options: the task's.
-            role: whose network it is, one of `serves`.
-            net: it.
-            inputs: the field that goes in, and those beside it that aren't what comes out; or what
-                `draw` gave.
+            choices: the application's own options, an instance of its `options`.
+            nets: all networks that it calls, by role. A network with several outputs returns a
+                mapping, as in `io`.
+            inputs: the fields in `takes`, with a batch axis, and the mask of each that has one;
+                and everything that `draw` gave, if it takes a field that no data have.
+
+        Returns:
+            The fields in `gives`, each with a row for each sample.
         """
 
     @classmethod
     def draw(
         cls,
+        name: str,
         options: Any,
-        role: str,
-        io: NetIO,
+        io: Mapping[str, NetIO],
         count: int,
         random: torch.Generator,
     ) -> dict[str, Tensor]:
-        """Inputs of a network that makes samples from none of the data's: noise, class indices.
+        """Draw the inputs of an application that no data have: noise, and class indices beside it.
 
-        Only for roles whose input field, as `serves` names it, no data have. Class indices are
-        called `label`, so that `ganzoo sample --label` can set them.
+        Class indices are called `label`, so that `ganzoo sample --label` can set them.
 
         Args:
+            name: of the application.
             options: the task's.
-            role: one of `serves`.
-            io: the inputs and outputs of its network.
+            io: the inputs and outputs of the application's networks, by role.
             count: samples wanted.
             random: on the CPU; the only source of numbers, so that a seed means the same anywhere.
 
         Raises:
             NotImplementedError: the task takes its inputs from data alone.
         """
-        message = f"{cls.__name__} draws no inputs for {role!r}: its `serves` must name a field"
+        message = (
+            f"{cls.__name__} draws no inputs for {name!r}: each field in `takes` must be one of the"
+            " data's"
+        )
         raise NotImplementedError(message)
 
     def state_dict(self) -> dict[str, Any]:

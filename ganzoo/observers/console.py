@@ -138,7 +138,7 @@ class ConsoleObserver(Observer):
             self.voice.say(f"  samples: {self.saved['sample']}")
         folder = run.path / CHECKPOINTS / f"step_{clock.step}"
         if folder.exists():
-            for role in run.trainer.plan.task.serves:
+            for role in run.trainer.plan.used:
                 stem = f"{role}.ema" if role in run.trainer.ema else role
                 self.voice.say(f"  weights: {folder / stem}.safetensors")
         self.voice.say(f"  run: {run.path}")

@@ -19,8 +19,11 @@ from ganzoo.data.pipeline import PreparedData, collate, open_data
 from ganzoo.data.rng import isolated
 from ganzoo.data.write_image import save_image
 from ganzoo.errors import PluginError
+from ganzoo.inference.applications import available, draws
 from ganzoo.inference.modes import inference_mode
-from ganzoo.inference.trained_network import any_size, as_result, draws
+from ganzoo.inference.padding import any_size
+from ganzoo.inference.trained_application import as_result
+from ganzoo.interfaces import roles_in_use
 from ganzoo.observers.base import Observer
 
 if TYPE_CHECKING:
@@ -61,18 +64,19 @@ class SampleGrids(Observer):
 
 def _picture(run: Run, data: PreparedData, caption: str) -> np.ndarray:
     recipe = run.recipe
-    serves = recipe.task.load().serves
+    applications = available(recipe.task, run.trainer.plan.chosen).values()
+    made = [name for one in applications for name in one.gives if name in data.fields]
     count = min(recipe.watch.sample_count, len(data))
-    if all(data.formats[made].shown == "together" for _, made in serves.values()):
+    if all(data.formats[name].shown == "together" for name in made):
         _, shown = _shown(run, data, range(min(MOST_TOGETHER, len(data))))
-        first = next(iter(serves.values()))[1]
+        first = made[0]
         return data.formats[first].plot(
             {name: _arrays(run, data, name, value) for name, value in shown.items()},
             data.fields[first],
             caption,
             behind=[name for name in shown if name in data.fields],
         )
-    if any(draws(recipe.task, role, data.fields) for role in serves):
+    if any(draws(one, data.fields) for one in applications):
         batch, shown = _shown(run, data, range(count))
         blocks = {
             _titled(name, value, run, data): block(_pictures(run, data, name, value, batch))
@@ -105,7 +109,7 @@ def _shown(
         for net in trainer.shown.values():
             stack.enter_context(inference_mode(net, mode, indices.start))
         nets: dict[str, Callable[..., Tensor]] = dict(trainer.shown)
-        for role in trainer.task.serves:
+        for role in roles_in_use(available(run.recipe.task, trainer.plan.chosen)):
             options = trainer.plan.chosen[role].options
             multiple = options.size_multiple() if isinstance(options, NetOptions) else 1
             nets[role] = any_size(nets[role], multiple)
@@ -141,19 +145,28 @@ def _field_of(caption: str, value: Tensor, run: Run, data: PreparedData) -> str:
     """Return the field that a caption of the task is about.
 
     It is the last field that the caption names, such as `target` of `source to target`, and that
-    has as many axes; otherwise the one that the task's first network makes.
+    has as many axes; otherwise the first one of the data's that an application gives.
+
+    Raises:
+        PluginError: there is none.
     """
     words = [word for word in re.findall(r"\w+", caption) if word in data.fields]
     named = [name for name in words if len(data.fields[name].shape) == value.ndim - 1]
-    return named[-1] if named else next(iter(run.trainer.task.serves.values()))[1]
+    applications = run.trainer.task.applications.values()
+    given = [name for one in applications for name in one.gives if name in data.fields]
+    if not named and not given:
+        raise PluginError(
+            f"{run.recipe.task.id} shows {caption!r}, which names none of the data's fields",
+            hint="The captions of its `sample` must name them; report this to its authors.",
+        )
+    return named[-1] if named else given[0]
 
 
 def _one_by_one(net: Callable[..., Any]) -> Callable[..., Any]:
     """Return a network that computes normalisation statistics for each sample separately."""
 
     def call(*inputs: Any) -> Any:
-        count = len(inputs[0])
-        made = [net(*(one[i : i + 1] for one in inputs)) for i in range(count)]
+        made = [net(*(one[i : i + 1] for one in inputs)) for i in range(len(inputs[0]))]
         if isinstance(made[0], Mapping):
             return {name: torch.cat([one[name] for one in made]) for name in made[0]}
         return torch.cat(made)

@@ -1,4 +1,4 @@
-"""`--set KEY=VALUE`: changes to a recipe from the command line."""
+"""`KEY=VALUE` from the command line: `--set` for a recipe, `--option` for an application."""
 
 from __future__ import annotations
 
@@ -59,6 +59,30 @@ def apply_override(tree: Node, argument: str, rank: int, registry: Registry) -> 
         return _Put(tree, registry)(tree, path, over, ())
     except _CannotSetError as error:
         return at(over.mark, ".".join(path), str(error), on_key=True)
+
+
+def read_setting(option: str, argument: str) -> tuple[str, Any]:
+    """Return the key and the value of `KEY=VALUE`, with a value as `apply_override` takes it.
+
+    Args:
+        option: the command-line option, for messages.
+        argument: what it was given; the key has no dots.
+
+    Raises:
+        UsageError: the argument isn't like that, or the value can't be read.
+    """
+    key, sign, text = argument.partition("=")
+    if not sign or len(_keys(key)) != 1:
+        raise UsageError(
+            f"{option} {one_line(argument)}: it must have the form KEY=VALUE",
+            hint=f"for example {option} truncation=0.7",
+        )
+    try:
+        value, _ = _value(text, 0, 0)
+    except NotReadError as error:
+        reason = error.problem(Source(option, argument, 0), 0).message
+        raise UsageError(f"{option} {one_line(argument)}: {reason}") from error
+    return _keys(key)[0], value
 
 
 def _keys(text: str) -> tuple[str, ...]:

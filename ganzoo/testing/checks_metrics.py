@@ -225,7 +225,8 @@ def _proposed(subject: Subject, source: DataSource) -> Chosen | None:
 
 def _made(recipe: Recipe, data: PreparedData) -> str | None:
     """The field of floats, such as images or points, that the recipe's task makes."""
-    made = (target for _, target in recipe.task.load().serves.values())
+    applications = recipe.task.load().applications.values()
+    made = (name for one in applications for name in one.gives)
     floats = [name for name, one in data.formats.items() if not one.indices]
     return next((name for name in made if name in floats), None)
 

@@ -10,6 +10,7 @@ from ganzoo.data.rng import isolated
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Field, NetIO, Role, Task
+from ganzoo.testing.checks_applications import declared
 from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
 from ganzoo.testing.networks import generators
 from ganzoo.testing.tiny import tiny_recipe
@@ -18,12 +19,12 @@ from ganzoo.testing.trial import PATIENCE, Spy, Watched, training
 
 @check("task")
 def check_task_declarations(subject: Subject) -> None:
-    """Roles, players, needs, serves and optional roles are declared and fit each other."""
+    """Roles, players, needs, applications and optional roles are declared and fit each other."""
     task: Any = subject.choose().load()
     require(
         isinstance(task, type) and issubclass(task, Task), f"{subject.id} is no subclass of Task"
     )
-    for name in ("roles", "players", "needs", "serves"):
+    for name in ("roles", "players", "needs", "applications"):
         require(hasattr(task, name), f"the class doesn't declare `{name}`")
     require(task.roles, "`roles` is empty: a task has networks")
     for role, table in task.roles.items():
@@ -61,23 +62,8 @@ def _fields_declared(task: Any) -> None:
         not isinstance(task.needs, str) and all(isinstance(name, str) for name in task.needs),
         f"`needs` is {task.needs!r}: give a frozenset of names of fields",
     )
-    for role, pair in task.serves.items():
-        require(role in task.roles, f"`serves` has {role!r}, which is no role")
-        require(
-            isinstance(pair, tuple)
-            and len(pair) == 2
-            and all(isinstance(name, str) for name in pair),
-            f"`serves` has {pair!r} for {role!r}: give (field that goes in, field that comes out)",
-        )
-        require(
-            task.roles[role] != "discriminator",
-            f"`serves` has {role!r}, a discriminator: nobody predicts with one",
-        )
-        require(
-            set(pair) & set(task.needs),
-            f"`serves` says that {role!r} makes {pair[1]!r} of {pair[0]!r}, and neither is in "
-            "`needs`: what noise becomes is judged by the data's field of that name",
-        )
+    for name, application in task.applications.items():
+        declared(name, application, task)
 
 
 @check("task")

@@ -31,6 +31,7 @@ MODULES: tuple[str, ...] = (
     "checks_diffaugments",
     "checks_adaptive_diffaugments",
     "checks_tasks",
+    "checks_applications",
     "checks_task_use",
     "checks_task_training",
     "checks_task_runs",

@@ -24,9 +24,10 @@ from ganzoo.data.convert import to_uint8
 from ganzoo.data.pipeline import open_for_evaluation
 from ganzoo.data.rng import seed_for
 from ganzoo.data.write_image import save_image
+from ganzoo.inference.application_weights import find_application
 from ganzoo.inference.file_pipeline import make_all
+from ganzoo.inference.load_application import load_trained
 from ganzoo.inference.predict import plan
-from ganzoo.inference.trained_network import load_trained
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.inference.weights_file import save_weights
 from ganzoo.interfaces import Field
@@ -80,8 +81,8 @@ class PlainLoop:
 
     def __init__(self, weights: Path, mode: str) -> None:
         self.net = PlainUNet()
-        _, trained = load_trained(weights, device="cpu")
-        values = trained.net.state_dict().values()
+        trained = load_trained(find_application(weights), device="cpu")
+        values = trained.nets["generator"].state_dict().values()
         self.net.load_state_dict(dict(zip(self.net.state_dict(), values, strict=True)))
         self.net.train(mode == "paper")
 
@@ -100,11 +101,12 @@ class PlainLoop:
 
 def predict_loop(weights: Path, mode: Any, precision: str) -> Callable[[list[Path], Path], None]:
     """`ganzoo predict` without the loading of weights."""
-    card, trained = load_trained(weights, mode=mode, device="cpu", precision=precision)
+    found = find_application(weights)
+    trained = load_trained(found, mode=mode, device="cpu", precision=precision)
 
     def run(files: list[Path], out: Path) -> None:
-        jobs = plan(files, out, overwrite=True)
-        for _, refusal in make_all(trained, card, jobs, weights):
+        jobs = plan(files, out, suffixes=(".png",), endings={"target": ".png"}, overwrite=True)
+        for _, refusal in make_all(trained, found, jobs):
             assert refusal is None
 
     return run

@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from ganzoo.api import Component, Options, hookimpl
-from ganzoo.interfaces import Field, KnownValue, NetIO, Score
+from ganzoo.interfaces import Application, Field, KnownValue, NetIO, Score
 
 HERE = __name__
 
@@ -107,9 +107,9 @@ class Gregarious(good.Duel):
     """What it predicts depends on the other samples of the batch."""
 
     @classmethod
-    def predict(cls, options, role, net, inputs):
-        made = net(inputs["source"])
-        return made - made.mean(0, keepdim=True)
+    def apply(cls, name, options, choices, nets, inputs):
+        made = nets["generator"](inputs["source"])
+        return {"target": made - made.mean(0, keepdim=True)}
 
 
 class Forgetful(good.Duel):
@@ -213,7 +213,7 @@ class Clips(good.Duel):
 
 
 class DrawsNothing(good.Cloud):
-    """Nobody makes the noise that it serves."""
+    """Nobody makes the noise that its application takes."""
 
     draw = good.Task.draw
 
@@ -222,14 +222,20 @@ class DrawsAnywhere(good.Cloud):
     """Noise from the global generator."""
 
     @classmethod
-    def draw(cls, options, role, io, count, random):
-        return {**super().draw(options, role, io, count, random), "noise": torch.randn(count, 4)}
+    def draw(cls, name, options, io, count, random):
+        return {**super().draw(name, options, io, count, random), "noise": torch.randn(count, 4)}
 
 
-class ServesTheUnknown(good.Cloud):
-    """Makes of noise what no data have."""
+class GivesTheUnknown(good.Cloud):
+    """Makes of noise what neither the data nor its networks have."""
 
-    serves: ClassVar = {"generator": ("noise", "fake")}
+    applications: ClassVar = {
+        "sample": Application(takes=("noise",), gives=("fake",), roles=("generator",))
+    }
+
+    @classmethod
+    def apply(cls, name, options, choices, nets, inputs):
+        return {"fake": nets["generator"](inputs["noise"], inputs["label"])}
 
 
 class ShowsBytes(good.Duel):
@@ -243,8 +249,8 @@ class DrawsTooFew(good.Cloud):
     """One row less than it is asked for, but never none."""
 
     @classmethod
-    def draw(cls, options, role, io, count, random):
-        return super().draw(options, role, io, max(1, count - 1), random)
+    def draw(cls, name, options, io, count, random):
+        return super().draw(name, options, io, max(1, count - 1), random)
 
 
 class ThreeClasses(good.Cloud):
@@ -260,8 +266,8 @@ class OneClass(good.Cloud):
     """Predicts the first class, whichever is asked for."""
 
     @classmethod
-    def predict(cls, options, role, net, inputs):
-        return net(inputs["noise"], 0 * inputs["label"])
+    def apply(cls, name, options, choices, nets, inputs):
+        return {"points": nets["generator"](inputs["noise"], 0 * inputs["label"])}
 
 
 # --- losses -----------------------------------------------------------------------------------
@@ -794,12 +800,12 @@ _TASKS = {
     Gullible: "check_task_io",
     Leaky: "check_task_step",
     Ownerless: "check_task_step",
-    ServesTheUnknown: "check_task_declarations",
+    GivesTheUnknown: "check_task_applies",
     ShowsBytes: "check_task_samples",
     CountsBatches: "check_task_accumulates",
     ShownDetached: "check_task_gradients_reach_the_generator",
     Restless: "check_task_samples",
-    Gregarious: "check_task_predicts",
+    Gregarious: "check_task_applies",
     Forgetful: "check_task_resume",
     PastTheWrapper: "check_task_on_ranks",
     Distracted: "check_task_overfits",
@@ -812,7 +818,7 @@ _TASKS = {
     Clips: "check_task_players_follow_their_tables",
     DrawsNothing: "check_task_draws",
     DrawsAnywhere: "check_task_draws",
-    DrawsTooFew: "check_task_predicts",
+    DrawsTooFew: "check_task_applies",
     ThreeClasses: "check_task_classes",
     OneClass: "check_task_classes",
 }

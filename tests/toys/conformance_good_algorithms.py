@@ -18,7 +18,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from ganzoo.api import Component, NetOptions, Options, Scalar, hookimpl
 from ganzoo.errors import DataError
-from ganzoo.interfaces import Field, KnownValue, NetIO, Score, Task
+from ganzoo.interfaces import Application, Field, KnownValue, NetIO, Score, Task
 
 SPLITS = ("train", "val", "test")
 
@@ -80,7 +80,9 @@ class Duel(Task):
     roles: ClassVar = {"generator": "generator", "discriminator": "discriminator"}
     players: ClassVar = {"generator": ("generator",), "discriminator": ("discriminator",)}
     needs: ClassVar = frozenset({"source", "target"})
-    serves: ClassVar = {"generator": ("source", "target")}
+    applications: ClassVar = {
+        "translate": Application(takes=("source",), gives=("target",), roles=("generator",))
+    }
     needs_aligned: ClassVar = True  # for losses of likeness
 
     def __init__(self, options, nets, loss):
@@ -122,8 +124,8 @@ class Duel(Task):
         return {"source": batch["source"], "generated": nets["generator"](batch["source"])}
 
     @classmethod
-    def predict(cls, options, role, net, inputs):
-        return net(inputs["source"])
+    def apply(cls, name, options, choices, nets, inputs):
+        return {"target": nets["generator"](inputs["source"])}
 
     def state_dict(self):
         return {"pool": self.pool}
@@ -170,7 +172,9 @@ class Cloud(Task):
     }
     players: ClassVar = {"makers": ("generator", "code"), "judge": ("discriminator",)}
     needs: ClassVar = frozenset({"points", "kind"})
-    serves: ClassVar = {"generator": ("noise", "points")}
+    applications: ClassVar = {
+        "sample": Application(takes=("noise",), gives=("points",), roles=("generator",))
+    }
 
     @classmethod
     def io(cls, role, options, fields):
@@ -202,13 +206,14 @@ class Cloud(Task):
         return {"real": batch["points"], "made": nets["generator"](noise, batch["kind"])}
 
     @classmethod
-    def predict(cls, options, role, net, inputs):
-        return net(inputs["noise"], inputs["label"])
+    def apply(cls, name, options, choices, nets, inputs):
+        return {"points": nets["generator"](inputs["noise"], inputs["label"])}
 
     @classmethod
-    def draw(cls, options, role, io, count, random):
-        noise = torch.randn(count, io.vector_in(), generator=random)
-        return {"noise": noise, "label": torch.arange(count) % io.classes}
+    def draw(cls, name, options, io, count, random):
+        its = io["generator"]
+        noise = torch.randn(count, its.vector_in(), generator=random)
+        return {"noise": noise, "label": torch.arange(count) % its.classes}
 
 
 class Cycle(Task):
@@ -220,7 +225,10 @@ class Cycle(Task):
     }
     players: ClassVar = {"makers": ("ab", "ba"), "judges": ("judge_a", "judge_b")}
     needs: ClassVar = frozenset({"a", "b"})
-    serves: ClassVar = {"ab": ("a", "b"), "ba": ("b", "a")}
+    applications: ClassVar = {
+        "forth": Application(takes=("a",), gives=("b",), roles=("ab",)),
+        "back": Application(takes=("b",), gives=("a",), roles=("ba",)),
+    }
 
     @classmethod
     def io(cls, role, options, fields):
@@ -257,8 +265,8 @@ class Cycle(Task):
         return {"a": batch["a"], "b": made, "back": nets["ba"](made)}
 
     @classmethod
-    def predict(cls, options, role, net, inputs):
-        return net(inputs["a" if role == "ab" else "b"])
+    def apply(cls, name, options, choices, nets, inputs):
+        return {"b": nets["ab"](inputs["a"])} if name == "forth" else {"a": nets["ba"](inputs["b"])}
 
 
 class CrossEntropy:

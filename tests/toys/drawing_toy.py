@@ -1,7 +1,7 @@
 """A plugin of the smallest parts that draw: for the tests of evaluation, samples and their grids.
 
 Points: two clusters, of which class 0 is on the left. Images: 8 x 8, dark in class 0 and light in
-class 1. A task that serves two roles turns source and target into each other.
+class 1. A task with two applications turns source and target into each other.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from ganzoo.api import Component, Options, hookimpl
-from ganzoo.interfaces import Field, NetIO, Score, Task
+from ganzoo.interfaces import Application, Field, NetIO, Score, Task
 
 
 class NetSettings(Options):
@@ -61,7 +61,9 @@ class Draws(Task):
     roles: ClassVar = {"generator": "generator"}
     players: ClassVar = {"generator": ("generator",)}
     needs: ClassVar = frozenset({"real"})
-    serves: ClassVar = {"generator": ("noise", "real")}
+    applications: ClassVar = {
+        "sample": Application(takes=("noise",), gives=("real",), roles=("generator",))
+    }
 
     @classmethod
     def io(cls, role, options, fields):
@@ -84,16 +86,16 @@ class Draws(Task):
         return {"generated": made, "real": batch["real"]}
 
     @classmethod
-    def predict(cls, options, role, net, inputs):
+    def apply(cls, name, options, choices, nets, inputs):
         given = (inputs["noise"], inputs["label"]) if options.conditional else (inputs["noise"],)
-        return net(*given)
+        return {"real": nets["generator"](*given)}
 
     @classmethod
-    def draw(cls, options, role, io, count, random):
-        fill = torch.rand if options.uniform else torch.randn
-        drawn = {"noise": fill((count, io.vector_in()), generator=random)}
-        if io.classes:
-            drawn["label"] = torch.arange(count) % io.classes
+    def draw(cls, name, options, io, count, random):
+        fill, its = torch.rand if options.uniform else torch.randn, io["generator"]
+        drawn = {"noise": fill((count, its.vector_in()), generator=random)}
+        if its.classes:
+            drawn["label"] = torch.arange(count) % its.classes
         return drawn
 
 
@@ -103,11 +105,14 @@ class Both(Task):
     roles: ClassVar = {"forth": "generator", "back": "generator"}
     players: ClassVar = {"generator": ("forth", "back")}
     needs: ClassVar = frozenset({"source", "target"})
-    serves: ClassVar = {"forth": ("source", "target"), "back": ("target", "source")}
+    applications: ClassVar = {
+        "there": Application(takes=("source",), gives=("target",), roles=("forth",)),
+        "again": Application(takes=("target",), gives=("source",), roles=("back",)),
+    }
 
     @classmethod
     def io(cls, role, options, fields):
-        goes_in, comes_out = cls.serves[role]
+        goes_in, comes_out = ("source", "target") if role == "forth" else ("target", "source")
         return NetIO({goes_in: fields[goes_in]}, {comes_out: fields[comes_out]})
 
     def step(self, batch, optimize):
@@ -119,8 +124,10 @@ class Both(Task):
         return {"source": batch["source"], "generated": nets["forth"](batch["source"])}
 
     @classmethod
-    def predict(cls, options, role, net, inputs):
-        return net(inputs[cls.serves[role][0]])
+    def apply(cls, name, options, choices, nets, inputs):
+        if name == "there":
+            return {"target": nets["forth"](inputs["source"])}
+        return {"source": nets["back"](inputs["target"])}
 
 
 class Shift(nn.Conv2d):

@@ -12,7 +12,7 @@ from torch import nn
 
 from ganzoo.api import Component, Options, hookimpl
 from ganzoo.errors import DataError
-from ganzoo.interfaces import Field, NetIO, Score, Task
+from ganzoo.interfaces import Application, Field, NetIO, Score, Task
 
 NOTHING = {"none": None, "list": [], "text": "text"}
 
@@ -88,7 +88,9 @@ class Paired(Task):
     roles: ClassVar = {"generator": "generator"}
     players: ClassVar = {"generator": ("generator",)}
     needs: ClassVar = frozenset({"source", "target"})
-    serves: ClassVar = {"generator": ("source", "target")}
+    applications: ClassVar = {
+        "translate": Application(takes=("source",), gives=("target",), roles=("generator",))
+    }
 
     @classmethod
     def io(cls, role, options, fields):
@@ -129,10 +131,10 @@ class Paired(Task):
         return None if self.options.fault == "state" else {}
 
     @classmethod
-    def predict(cls, options, role, net, inputs):
+    def apply(cls, name, options, choices, nets, inputs):
         if options.fault == "predict":
             return None
-        return net(inputs["source"])
+        return {"target": nets["generator"](inputs["source"])}
 
 
 class Threefold(Paired):

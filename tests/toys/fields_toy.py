@@ -14,7 +14,7 @@ from torch import nn
 
 from ganzoo.api import Options, component
 from ganzoo.errors import DataError
-from ganzoo.interfaces import Field, NetIO, Score, Task
+from ganzoo.interfaces import Application, Field, NetIO, Score, Task
 from ganzoo.nn import fill_no_data, one_hot
 
 NODATA = -2000
@@ -45,7 +45,9 @@ class Learns(Task):
     roles: ClassVar = {"generator": "generator"}
     players: ClassVar = {"generator": ("generator",)}
     needs: ClassVar = frozenset({"source", "target"})
-    serves: ClassVar = {"generator": ("source", "target")}
+    applications: ClassVar = {
+        "translate": Application(takes=("source",), gives=("target",), roles=("generator",))
+    }
     needs_aligned: ClassVar = True
     honours_masks: ClassVar = True
 
@@ -64,8 +66,8 @@ class Learns(Task):
         return {"source": batch["source"], "generated": made, "target": batch["target"]}
 
     @classmethod
-    def predict(cls, options, role, net, inputs):
-        return net(inputs["source"])
+    def apply(cls, name, options, choices, nets, inputs):
+        return {"target": nets["generator"](inputs["source"])}
 
 
 class Careless(Learns):

@@ -10,7 +10,7 @@ from torch import nn
 
 from ganzoo.api import NetOptions, Options, TaskOptions, component
 from ganzoo.errors import DataMissing
-from ganzoo.interfaces import Field, NetIO, Score, Task
+from ganzoo.interfaces import Application, Field, NetIO, Score, Task
 from ganzoo.nn.norm import BatchNorm2d
 
 PALETTE = ((0, 0, 222), (255, 0, 0), (255, 239, 0))
@@ -51,7 +51,9 @@ class Paired(Task):
     roles: ClassVar = {"generator": "generator"}
     players: ClassVar = {"generator": ("generator",)}
     needs: ClassVar = frozenset({"source", "target"})
-    serves: ClassVar = {"generator": ("source", "target")}
+    applications: ClassVar = {
+        "translate": Application(takes=("source",), gives=("target",), roles=("generator",))
+    }
 
     @classmethod
     def io(cls, role, options, fields):
@@ -64,8 +66,8 @@ class Paired(Task):
         return {"source": batch["source"]}
 
     @classmethod
-    def predict(cls, options, role, net, inputs):
-        return net(inputs["source"])
+    def apply(cls, name, options, choices, nets, inputs):
+        return {"target": nets["generator"](inputs["source"])}
 
 
 class Loss:

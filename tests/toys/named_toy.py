@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from ganzoo.api import Options, component
-from ganzoo.interfaces import Field, NetIO, Task
+from ganzoo.interfaces import Application, Field, NetIO, Task
 
 SIDE, CODE, CLASSES, MAPS = 8, 4, 3, 5
 
@@ -83,7 +83,9 @@ class Named(Task):
         "discriminator": ("discriminator",),
     }
     needs: ClassVar = frozenset({"image", "labels", "kind"})
-    serves: ClassVar = {"generator": ("code", "image")}
+    applications: ClassVar = {
+        "paint": Application(takes=("code",), gives=("image",), roles=("generator",))
+    }
 
     @classmethod
     def io(cls, role, options, fields):
@@ -122,15 +124,16 @@ class Named(Task):
             optimize("generator", {**self.loss.generator(seen), "near": near})
 
     def sample(self, batch, nets):
-        drawn = self.draw(self.options, "generator", None, len(batch["kind"]), torch.Generator())
-        return {"made": self.predict(self.options, "generator", nets["generator"], drawn)}
+        drawn = self.draw("paint", self.options, {}, len(batch["kind"]), torch.Generator())
+        return {"made": self.apply("paint", self.options, None, nets, drawn)["image"]}
 
     @classmethod
-    def predict(cls, options, role, net, inputs):
-        return net(inputs["start"], inputs["label"], inputs["code"])["image"]
+    def apply(cls, name, options, choices, nets, inputs):
+        made = nets["generator"](inputs["start"], inputs["label"], inputs["code"])
+        return {"image": made["image"]}
 
     @classmethod
-    def draw(cls, options, role, io, count, random):
+    def draw(cls, name, options, io, count, random):
         return {
             "code": torch.randn(count, CODE, generator=random),
             "label": torch.arange(count) % CLASSES,

@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import nn
 
 from ganzoo.api import NetOptions, component
-from ganzoo.interfaces import NetIO, Task
+from ganzoo.interfaces import Application, NetIO, Task
 
 
 class WidthOptions(NetOptions):
@@ -37,7 +37,9 @@ class Duel(Task):
     roles: ClassVar = {"generator": "generator", "discriminator": "discriminator"}
     players: ClassVar = {"generator": ("generator",), "discriminator": ("discriminator",)}
     needs: ClassVar = frozenset({"source", "target"})
-    serves: ClassVar = {"generator": ("source", "target")}
+    applications: ClassVar = {
+        "translate": Application(takes=("source",), gives=("target",), roles=("generator",))
+    }
 
     @classmethod
     def io(cls, role, options, fields):
@@ -57,8 +59,8 @@ class Duel(Task):
         return {"source": batch["source"], "generated": nets["generator"](batch["source"])}
 
     @classmethod
-    def predict(cls, options, role, net, inputs):
-        return net(inputs["source"])
+    def apply(cls, name, options, choices, nets, inputs):
+        return {"target": nets["generator"](inputs["source"])}
 
 
 @component("generator", WidthOptions)

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  # torch's own convention
 
+from ganzoo.api import Options
 from ganzoo.errors import DataError, RecipeError
-from ganzoo.interfaces import Clock, Field, Loss, Net, NetIO, Optimize, Role, Task
+from ganzoo.interfaces import Application, Clock, Field, Loss, Net, NetIO, Optimize, Role, Task
 from ganzoo_cyclegan.options import UnpairedOptions
 from ganzoo_cyclegan.pool import ImagePool
 
@@ -34,9 +35,9 @@ class Unpaired(Task):
         "discriminators": ("discriminator_a", "discriminator_b"),
     }
     needs: ClassVar[frozenset[str]] = frozenset({"source", "target"})
-    serves: ClassVar[Mapping[str, tuple[str, str]]] = {
-        "generator_ab": ("source", "target"),
-        "generator_ba": ("target", "source"),
+    applications: ClassVar[Mapping[str, Application]] = {
+        "a_to_b": Application(takes=("source",), gives=("target",), roles=("generator_ab",)),
+        "b_to_a": Application(takes=("target",), gives=("source",), roles=("generator_ba",)),
     }
 
     options: UnpairedOptions
@@ -148,15 +149,18 @@ class Unpaired(Task):
         }
 
     @classmethod
-    def predict(
+    def apply(
         cls,
+        name: str,
         options: UnpairedOptions,  # noqa: ARG003
-        role: str,
-        net: Callable[..., Tensor],
+        choices: Options,  # noqa: ARG003
+        nets: Mapping[str, Callable[..., Tensor]],
         inputs: Mapping[str, Tensor],
-    ) -> Tensor:
-        """Return a generator's output for its input field, N x C x H x W in [-1, 1]."""
-        return net(inputs[cls.serves[role][0]])
+    ) -> dict[str, Tensor]:
+        """Return the translated images, N x C x H x W in [-1, 1]."""
+        if name == "a_to_b":
+            return {"target": nets["generator_ab"](inputs["source"])}
+        return {"source": nets["generator_ba"](inputs["target"])}
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of both pools."""

@@ -90,13 +90,15 @@ def test_trained_resumed_bit_for_bit_and_used(recipe, tmp_path):
     names = [file.name for file in files[0] if file.name.endswith(".ema.safetensors")]
     assert names == ["generator_ab.ema.safetensors"]  # ema.roles
     document = evaluate_run(tmp_path / "whole", "test", device="cpu")
-    assert set(document["n"]) == {"generator_ab", "generator_ba"}
+    assert set(document["n"]) == {"a_to_b", "b_to_a"}
     source = tmp_path / "one.png"
     Image.fromarray(np.zeros((18, 18, 3), np.uint8)).save(source)
-    for role in ROLES[:2]:
-        made = predict(tmp_path / "whole", [source], tmp_path / role, role=role, precision="fp32")
-        assert made["ema"] is (role == "generator_ab")
-        assert Image.open(tmp_path / role / "one.png").size == (18, 18)
+    for name, role in zip(("a_to_b", "b_to_a"), ROLES[:2], strict=True):
+        made = predict(
+            tmp_path / "whole", [source], tmp_path / name, application=name, precision="fp32"
+        )
+        assert made["ema"] == {role: role == "generator_ab"}
+        assert Image.open(tmp_path / name / "one.png").size == (18, 18)
     provenance = json.loads((tmp_path / "whole" / "provenance.json").read_text())
     assert set(provenance["components"]) >= {"cyclegan/resnet", "pix2pix/patchgan"}
 

@@ -191,13 +191,17 @@ def test_each_generator_predicts_from_its_own_field():
     task, _ = table()
     nets = {role: net.module for role, net in task.nets.items()}
     shown = task.sample(BATCH, nets)
-    for role, field, caption in (
-        ("generator_ab", "source", "source to target"),
-        ("generator_ba", "target", "target to source"),
+    for name, role, field, caption in (
+        ("a_to_b", "generator_ab", "source", "source to target"),
+        ("b_to_a", "generator_ba", "target", "target to source"),
     ):
-        made = Unpaired.predict(task.options, role, nets[role], {field: BATCH[field]})
-        assert torch.equal(made, nets[role](BATCH[field]))
-        assert torch.equal(made, shown[caption])
+        application = Unpaired.applications[name]
+        assert (application.takes, application.roles) == ((field,), (role,))
+        inputs = {field: BATCH[field]}
+        made = Unpaired.apply(name, task.options, None, {role: nets[role]}, inputs)
+        assert list(made) == list(application.gives)
+        assert torch.equal(made[application.gives[0]], nets[role](BATCH[field]))
+        assert torch.equal(made[application.gives[0]], shown[caption])
 
 
 def numbered(first, count):

@@ -9,8 +9,8 @@ from PIL import Image
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.errors import UsageError
+from ganzoo.inference.application_weights import find_application
 from ganzoo.inference.evaluate import evaluate_run
-from ganzoo.inference.find_weights import find_weights
 from ganzoo.inference.predict import predict
 from ganzoo.observers import Voice, sample_grids
 from ganzoo.recipe import load_recipe
@@ -54,27 +54,27 @@ def trained(tmp_path_factory):
 def test_each_source_once_under_its_own_name(trained, split):
     path, _ = trained
     document = evaluate_run(path, split, device="cpu")
-    for role, side, count in zip(
-        ("generator_ab", "generator_ba"), ("cat", "dog"), COUNTS[split], strict=True
-    ):
+    for name, side, count in zip(("a_to_b", "b_to_a"), ("cat", "dog"), COUNTS[split], strict=True):
         names = [f"{side}{index}" for index in range(count)]
-        assert document["names"][role] == names
-        made = path / "evaluation" / f"{split}_running" / role
+        assert document["names"][name] == names
+        made = path / "evaluation" / f"{split}_running" / name
         assert sorted(file.stem for file in made.iterdir()) == names
         sources = [path.parent / "beasts" / split / f"{side}s" / f"{name}.png" for name in names]
-        predict(path, sources, made.parent / f"again_{role}", role=role, precision="fp32")
-        for name in names:  # what stands under a name is what its own image became
-            other = np.asarray(Image.open(made.parent / f"again_{role}" / f"{name}.png"))
-            assert np.array_equal(np.asarray(Image.open(made / f"{name}.png")), other)
+        again = made.parent / f"again_{name}"
+        predict(path, sources, again, application=name, precision="fp32")
+        for file in names:  # what stands under a name is what its own image became
+            other = np.asarray(Image.open(again / f"{file}.png"))
+            assert np.array_equal(np.asarray(Image.open(made / f"{file}.png")), other)
 
 
 def test_directions_are_said_by_the_names_of_the_data(trained):
     path, captions = trained
     assert captions[:4] == ["cats", "cats to dogs", "dogs", "dogs to cats"]
-    with pytest.raises(UsageError, match="2 networks") as caught:
-        find_weights(path)
-    assert "--role generator_ab  (cats -> dogs)" in caught.value.hint
-    assert "--role generator_ba  (dogs -> cats)" in caught.value.hint
+    with pytest.raises(UsageError, match="no application 'a_to_c'") as caught:
+        find_application(path, "a_to_c")
+    assert 'did you mean "a_to_b"' in caught.value.hint
+    assert "--application a_to_b  (cats -> dogs)" in caught.value.hint
+    assert "--application b_to_a  (dogs -> cats)" in caught.value.hint
     document = evaluate_run(path, "test", device="cpu", limit=1)
-    assert document["direction"]["generator_ba"] == "dogs -> cats"
+    assert document["direction"]["b_to_a"] == "dogs -> cats"
     assert document["better"].keys() <= document["metrics"].keys()

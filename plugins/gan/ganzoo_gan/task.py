@@ -8,8 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from ganzoo.api import Options
 from ganzoo.errors import DataError
-from ganzoo.interfaces import Field, NetIO, Optimize, Role, Task
+from ganzoo.interfaces import Application, Field, NetIO, Optimize, Role, Task
 from ganzoo_gan.task_options import FromNoiseOptions
 
 
@@ -30,7 +31,9 @@ class FromNoise(Task):
         "discriminator": ("discriminator",),
     }
     needs: ClassVar[frozenset[str]] = frozenset({"real"})
-    serves: ClassVar[Mapping[str, tuple[str, str]]] = {"generator": ("noise", "real")}
+    applications: ClassVar[Mapping[str, Application]] = {
+        "sample": Application(takes=("noise",), gives=("real",), roles=("generator",))
+    }
 
     options: FromNoiseOptions
 
@@ -87,33 +90,37 @@ class FromNoise(Task):
         return {"generated": generated, "real": real}
 
     @classmethod
-    def predict(
+    def apply(
         cls,
+        name: str,  # noqa: ARG003  # there is one application
         options: FromNoiseOptions,
-        role: str,  # noqa: ARG003
-        net: Callable[..., Tensor],
+        choices: Options,  # noqa: ARG003
+        nets: Mapping[str, Callable[..., Tensor]],
         inputs: Mapping[str, Tensor],
-    ) -> Tensor:
+    ) -> dict[str, Tensor]:
         """Return samples from `inputs["noise"]` and, if conditional, `inputs["label"]`."""
-        return _generate(net, inputs["noise"], inputs["label"] if options.conditional else None)
+        label = inputs["label"] if options.conditional else None
+        return {"real": _generate(nets["generator"], inputs["noise"], label)}
 
     @classmethod
     def draw(
         cls,
+        name: str,  # noqa: ARG003
         options: FromNoiseOptions,
-        role: str,  # noqa: ARG003
-        io: NetIO,
+        io: Mapping[str, NetIO],
         count: int,
         random: torch.Generator,
     ) -> dict[str, Tensor]:
         """Draw `noise`, N x latent_size, and if conditional `label`, N: the classes in turn."""
+        its = io["generator"]
+        shape = (count, its.vector_in())
         if options.latent == "uniform":
-            noise = torch.rand((count, io.vector_in()), generator=random) * 2 - 1
+            noise = torch.rand(shape, generator=random) * 2 - 1
         else:
-            noise = torch.randn((count, io.vector_in()), generator=random)
-        if not io.classes:
+            noise = torch.randn(shape, generator=random)
+        if not its.classes:
             return {"noise": noise}
-        return {"noise": noise, "label": torch.arange(count) % io.classes}
+        return {"noise": noise, "label": torch.arange(count) % its.classes}
 
     def _noise(self, real: Tensor) -> Tensor:
         """Draw noise for as many samples as `real` has, from torch's global generator."""

@@ -194,7 +194,7 @@ def test_what_is_drawn_depends_on_the_seed_alone_and_deals_classes_evenly():
     def draw(seed, io=io, **changes):
         random = torch.Generator().manual_seed(seed)
         given = options.model_copy(update=changes)
-        return FromNoise.draw(given, "generator", io, 7, random)
+        return FromNoise.draw("sample", given, {"generator": io}, 7, random)
 
     torch.manual_seed(0)
     one = draw(1)
@@ -211,13 +211,15 @@ def test_what_is_drawn_makes_samples():
     task, nets, _ = game(conditional=True)
     io = io_of((2,), (2,), 3)
     random = torch.Generator().manual_seed(0)
-    inputs = FromNoise.draw(task.options, "generator", io, 6, random)
+    inputs = FromNoise.draw("sample", task.options, {"generator": io}, 6, random)
     net = nets["generator"].module
-    made = FromNoise.predict(task.options, "generator", net, inputs)
+    nets = {"generator": net}
+    made = FromNoise.apply("sample", task.options, None, nets, inputs)["real"]
     assert torch.equal(made, net(inputs["noise"], inputs["label"]))
     assert not torch.equal(made, net(inputs["noise"]))  # the control: the class counts
     plain = FromNoiseOptions(latent_size=2)
-    assert torch.equal(FromNoise.predict(plain, "generator", net, inputs), net(inputs["noise"]))
+    made = FromNoise.apply("sample", plain, None, nets, inputs)["real"]
+    assert torch.equal(made, net(inputs["noise"]))
 
 
 def test_a_look_shows_generated_beside_real_of_the_same_classes():

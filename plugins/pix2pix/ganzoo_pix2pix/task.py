@@ -8,8 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from ganzoo.api import Options
 from ganzoo.errors import DataError
-from ganzoo.interfaces import Field, NetIO, Optimize, Role, Task
+from ganzoo.interfaces import Application, Field, NetIO, Optimize, Role, Task
 from ganzoo_pix2pix.options import PairedOptions
 
 
@@ -28,7 +29,9 @@ class Paired(Task):
         "discriminator": ("discriminator",),
     }
     needs: ClassVar[frozenset[str]] = frozenset({"source", "target"})
-    serves: ClassVar[Mapping[str, tuple[str, str]]] = {"generator": ("source", "target")}
+    applications: ClassVar[Mapping[str, Application]] = {
+        "translate": Application(takes=("source",), gives=("target",), roles=("generator",))
+    }
     needs_aligned: ClassVar[bool] = True
     optional: ClassVar[frozenset[str]] = frozenset({"discriminator"})
 
@@ -100,12 +103,13 @@ class Paired(Task):
         return {"source": source, "generated": generated, "target": batch["target"]}
 
     @classmethod
-    def predict(
+    def apply(
         cls,
+        name: str,  # noqa: ARG003  # there is one application
         options: PairedOptions,  # noqa: ARG003
-        role: str,  # noqa: ARG003
-        net: Callable[..., Tensor],
+        choices: Options,  # noqa: ARG003
+        nets: Mapping[str, Callable[..., Tensor]],
         inputs: Mapping[str, Tensor],
-    ) -> Tensor:
+    ) -> dict[str, Tensor]:
         """Return the generator's output for `inputs["source"]`, N x C x H x W in [-1, 1]."""
-        return net(inputs["source"])
+        return {"target": nets["generator"](inputs["source"])}

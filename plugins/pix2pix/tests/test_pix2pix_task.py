@@ -244,13 +244,15 @@ def test_samples_and_predictions_are_the_generators():
     assert shown["source"] is BATCH["source"]
     assert shown["target"] is BATCH["target"]
     assert torch.equal(shown["generated"], net(BATCH["source"]))
-    predicted = Paired.predict(task.options, "generator", net, {"source": BATCH["source"]})
+    inputs = {"source": BATCH["source"]}
+    predicted = Paired.apply("translate", task.options, None, {"generator": net}, inputs)["target"]
     assert torch.equal(predicted, shown["generated"])
 
 
 def test_contract():
     assert Paired.needs == {"source", "target"}
-    assert Paired.serves == {"generator": ("source", "target")}
+    assert list(Paired.applications) == ["translate"]
+    assert Paired.applications["translate"].roles == ("generator",)
     assert Paired.optional == {"discriminator"}
     assert Paired.roles.keys() == Paired.players.keys() == {"generator", "discriminator"}
     task, _, _ = table()

@@ -8,7 +8,8 @@ from safetensors.torch import load_file, save_file
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.errors import DataError
-from ganzoo.inference.trained_network import load_trained
+from ganzoo.inference.application_weights import find_application
+from ganzoo.inference.load_application import load_trained
 from ganzoo.observers import Voice
 from ganzoo.plugin_system.registry import current
 from ganzoo.recipe import load_recipe
@@ -134,8 +135,9 @@ def test_trained_networks_need_the_file_no_more(tiny, file, tmp_path, monkeypatc
     adapted = first.repeat(1, 2, 1, 1) / 2
     assert torch.allclose(saved[1][stem], adapted)  # frozen, so still the file's, for six channels
     assert not torch.equal(saved[0][stem], first)  # trained
-    _, trained = load_trained(out / "checkpoints/step_3/generator.safetensors", device="cpu")
-    assert trained({"source": torch.rand(3, 21, 35) * 2 - 1}, "a").shape == (3, 21, 35)
+    weights = find_application(out / "checkpoints/step_3/generator.safetensors")
+    made = load_trained(weights, device="cpu")({"source": torch.rand(3, 21, 35) * 2 - 1}, "a")
+    assert made["target"].shape == (3, 21, 35)
     with pytest.raises(DataError, match="no such file"):  # control: a new run needs it
         run(load_recipe(tiny, sets), out=tmp_path / "new", voice=quiet, observers=[])
 
