@@ -203,7 +203,7 @@ def _keys_written_by(path, function):
         ("ganzoo sample", "ganzoo/inference/sample.py", "sample"),
         ("ganzoo sample", "ganzoo/inference/sample.py", "_neighbours"),
         ("ganzoo evaluate", "ganzoo/inference/evaluate.py", "evaluate_run"),
-        ("ganzoo evaluate", "ganzoo/inference/evaluate.py", "_evaluate_weights"),
+        ("ganzoo evaluate", "ganzoo/inference/evaluate.py", "_evaluate_part"),
         ("ganzoo evaluate", "ganzoo/inference/report.py", "results_of"),
         ("ganzoo runs list", "ganzoo/engine/run_history.py", "summaries"),
         ("ganzoo runs compare", "ganzoo/cli/runs.py", "compare"),
