@@ -135,7 +135,7 @@ ENTRIES = (
                 ("task.cycle=0",),
             ),
         ),
-        ("generator_ab/l1", "generator_ba/l1"),
+        ("a_to_b/l1", "b_to_a/l1"),
         seeds=(0, 1, 2),
     ),
     Entry(
