@@ -32,7 +32,7 @@ class Resize:
 
     8-bit images equal the result of `PIL.Image.resize`. This holds for images with transparency
     too: the colours of invisible pixels don't affect their neighbours. 16-bit and float images are
-    resized channel by channel in Pillow's 32-bit float mode. 16-bit images are then rounded. Values
+    resized channel by channel in Pillow's 32-bit float mode. Whole numbers are then rounded. Values
     that a filter overshoots are clipped: to the type's range in 16-bit images, and to the image's
     own range in float images. Label maps take the nearest pixel.
 
@@ -72,8 +72,9 @@ class Resize:
             return np.stack([self._plane(p, filter_name) for p in np.moveaxis(array, 2, 0)], 2)
         planes = np.moveaxis(array, 2, 0).astype(np.float32)
         resized = np.stack([self._plane(plane, filter_name) for plane in planes], 2)
-        if array.dtype == np.uint16:
-            return resized.round().clip(0, 65535).astype(np.uint16)
+        if array.dtype.kind in "iu":
+            limits = np.iinfo(array.dtype)
+            return resized.round().clip(limits.min, limits.max).astype(array.dtype)
         return resized.clip(array.min(), array.max()).astype(array.dtype)
 
     def _plane(self, pixels: np.ndarray, filter_name: str) -> np.ndarray:

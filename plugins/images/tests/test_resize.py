@@ -77,6 +77,15 @@ def test_sixteen_bits_keep_their_depth(name):
     assert np.abs(twin / 257 - resized(middle, (33, 17), filter=name)).max() < 1.5
 
 
+def test_signed_numbers_are_rounded_too():
+    deep = np.random.default_rng(2).integers(0, 3000, (20, 30, 1))
+    unsigned, signed = (resized(deep.astype(kind), (33, 17)) for kind in (np.uint16, np.int16))
+    assert signed.dtype == np.int16
+    inside = unsigned > 0  # where uint16 isn't clipped
+    assert np.array_equal(signed[inside], unsigned[inside])
+    assert (signed[~inside] <= 0).all()
+
+
 def test_floats_stay_in_their_own_range():
     image = np.where(np.arange(16).reshape(4, 4, 1) % 3 == 0, -1, 1).astype(np.float32)
     ours = resized(image, 9)
