@@ -40,7 +40,9 @@ class ClassFormat(Format):
 
     def to_tensors(self, arrays: Arrays, field: Field) -> Tensor:
         """int64, N."""
-        return index_tensors(arrays, lambda shape: self.tensor_shape(shape, field), "classes")
+        return index_tensors(
+            arrays, lambda shape: self.tensor_shape(shape, field), "classes", field.classes
+        )
 
     def to_array(self, tensor: Tensor, field: Field) -> np.ndarray:
         """A 0-d array."""

@@ -20,17 +20,34 @@ def index_dtype(field: Field) -> str:
     return "uint8" if field.classes <= 256 else "uint16" if field.classes <= 65536 else "int64"
 
 
-def index_tensors(arrays: Arrays, tensor_shape: Callable[[Shape], Shape], what: str) -> Tensor:
+def index_tensors(
+    arrays: Arrays, tensor_shape: Callable[[Shape], Shape], what: str, classes: int
+) -> Tensor:
     """int64 of whole numbers of any type, with an axis of samples first.
 
+    Args:
+        arrays: the class numbers.
+        tensor_shape: see `Format.tensor_shape`.
+        what: what they are, for the message of an error.
+        classes: how many classes there are; 0 if that isn't known.
+
     Raises:
-        DataError: they aren't whole numbers, or `tensor_shape` refuses their shape.
+        DataError: they aren't whole numbers, one is below 0 or has no class, or `tensor_shape`
+            refuses their shape.
     """
     made = torch.empty((len(arrays), *tensor_shape(shape_of(arrays))), dtype=torch.int64)
     for place, values in places(made, arrays):
         if values.dtype.kind not in "iu":
             raise DataError(f"{what} must be integers, but these are {values.dtype}")
         np.copyto(place.numpy(), values, casting="unsafe")
+    least, most = map(int, torch.aminmax(made)) if made.numel() else (0, 0)
+    if least < 0:
+        raise DataError(f"{what} must be at least 0, but one is {least}")
+    if classes and most >= classes:
+        raise DataError(
+            f"{what} must be 0 to {classes - 1}, since there are {classes} classes, but one is "
+            f"{most}"
+        )
     return made
 
 

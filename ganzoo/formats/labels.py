@@ -57,7 +57,9 @@ class LabelsFormat(Format):
 
     def to_tensors(self, arrays: Arrays, field: Field) -> Tensor:
         """int64, N x H x W."""
-        return index_tensors(arrays, lambda shape: self.tensor_shape(shape, field), "labels")
+        return index_tensors(
+            arrays, lambda shape: self.tensor_shape(shape, field), "labels", field.classes
+        )
 
     def to_array(self, tensor: Tensor, field: Field) -> np.ndarray:
         """H x W."""
