@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +117,19 @@ def test_the_worst_float_is_near_an_end_of_the_range():
         (Field((3, 8, 8), "ganzoo/image", (1, 1)), "range must be two finite numbers"),
         (Field((3, 8, 8), "ganzoo/image", (0, float("inf"))), "range must be two finite numbers"),
         (Field((3, 8, 8), "ganzoo/image", (0, 256)), "range must lie within that of uint8"),
+        (Field((3, 8, 8), "ganzoo/image", (0, 1e39), dtype="float32"), "range must lie within"),
+        (Field((3, 8, 8), "ganzoo/image", (-3e38, 3e38), dtype="float32"), "range must lie within"),
+        (Field((3, 8, 8), "ganzoo/image", 5), "range must be two finite numbers"),
+        (Field((3, 8, 8), "ganzoo/image", ("0", "255")), "range must be two finite numbers"),
+        (Field((3, 8, 8), "ganzoo/image", (0, 1, 2)), "range must be two finite numbers"),
+        (Field((3, 4, 4), "ganzoo/image", nodata="x", mask="where"), "nodata must be a number"),
+        (Field((3, 4, 4), "ganzoo/image", nodata=-5, mask="where"), "nodata .* from 0 to 255"),
+        (Field((3, 4, 4), "ganzoo/image", nodata=0.5, mask="where"), "nodata .* whole number"),
+        (Field((3, 4, 4), "ganzoo/image", nodata=np.nan, mask="where"), "nodata .* whole number"),
+        (
+            Field((3, 4, 4), "ganzoo/image", dtype="float32", nodata=1e39, mask="where"),
+            "nodata must be a number that float32 holds",
+        ),
         (Field((3, 8, 8), "ganzoo/image", dtype="int64"), "dtype must be one of"),
         (Field((3, 8, 8), "ganzoo/image", nodata=0), "nodata needs a mask"),
         (Field((3, 8, 8), "ganzoo/image", mask="a"), "mask must name a field"),
@@ -135,6 +150,42 @@ def test_what_a_field_cannot_be_is_said(field, fault):
 
     with pytest.raises(ValueError, match=f"^a: .*{fault}"):
         check()
+
+
+def test_numbers_of_numpy_are_pythons_in_a_field():
+    field = Field(
+        (np.int64(1), 4, 4),
+        "ganzoo/image",
+        np.array([0, 100], np.float32),
+        dtype="int16",
+        nodata=np.int16(-5),
+        mask="where",
+    )
+    assert json.loads(json.dumps(asdict(field)))["range"] == [0, 100]
+    fields = {"a": field, "where": Field((4, 4), "ganzoo/labels", classes=np.uint8(2))}
+    check_masks(fields, checked_formats(fields))
+
+
+def test_int16_needs_a_field_that_says_so():
+    array = np.full((1, 4, 4, 1), 300, np.int16)
+    plain = Field((1, 4, 4), "ganzoo/image")
+    with pytest.raises(DataError, match="must be uint8, uint16 or float, but this is int16"):
+        IMAGE.to_tensors(array, plain)
+    for known in (replace(plain, dtype="int16"), replace(plain, range=(0, 600), dtype="int16")):
+        assert np.array_equal(IMAGE.to_array(IMAGE.to_tensors(array, known)[0], known), array[0])
+
+
+@pytest.mark.parametrize(("name", "shape"), [("labels", (1, 2)), ("class", ())])
+def test_numbers_without_a_class_are_refused(name, shape):
+    field = Field(shape, f"ganzoo/{name}", classes=3)
+    make = format_of(field).to_tensors
+    shape = (2, *shape)
+    assert make(np.full(shape, 2), field).max() == 2
+    with pytest.raises(DataError, match="must be at least 0, but one is -1"):
+        make(np.full(shape, -1), field)
+    with pytest.raises(DataError, match="must be 0 to 2, since there are 3 classes, but one is 9"):
+        make(np.full(shape, 9, np.uint8), field)
+    assert make(np.full(shape, 9), replace(field, classes=0)).max() == 9
 
 
 @pytest.mark.parametrize("nodata", [-9999.0, float("nan")])

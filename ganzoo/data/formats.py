@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,12 +45,33 @@ def checked_formats(fields: Mapping[str, Field]) -> dict[str, Format]:
         if field.format not in made:
             made[field.format] = format_of(field)
         try:
+            _check_numbers(field)
             made[field.format].check(field)
         except ValueError as error:
             message = f"{name}: {error}"
             raise ValueError(message) from error
         formats[name] = made[field.format]
     return formats
+
+
+def _check_numbers(field: Field) -> None:
+    """Check the types of those numbers of a field that are not counts.
+
+    Raises:
+        ValueError: the range isn't two numbers, or `nodata` is no number.
+    """
+    ends: Any = field.range
+    pair = isinstance(ends, tuple) and len(ends) == 2 and all(map(_is_number, ends))
+    if ends is not None and not pair:
+        message = f"range must be two finite numbers, the lower one first, but it is {ends!r}"
+        raise ValueError(message)
+    if field.nodata is not None and not _is_number(field.nodata):
+        message = f"nodata must be a number, but it is {field.nodata!r}"
+        raise ValueError(message)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def check_masks(fields: Mapping[str, Field], formats: Mapping[str, Format]) -> None:
@@ -68,6 +90,8 @@ def _check_mask(
     if field.nodata is not None and not field.mask:
         message = f"{name}: nodata needs a mask: the name of the field that is 0 where it stands"
         raise ValueError(message)
+    if field.nodata is not None:
+        _check_no_data(name, field.nodata, np.dtype(formats[name].dtype(field)))
     if not field.mask:
         return
     mask = fields.get(field.mask)
@@ -81,6 +105,22 @@ def _check_mask(
         message = (
             f"{name}: its mask {field.mask!r} is {list(mask.shape)}, which doesn't fit "
             f"{list(field.shape)}"
+        )
+        raise ValueError(message)
+
+
+def _check_no_data(name: str, nodata: float, dtype: np.dtype) -> None:
+    """Check that a type holds the value for "no data", with which it is written to files."""
+    if dtype.kind == "f":
+        if math.isfinite(nodata) and abs(nodata) > float(np.finfo(dtype).max):
+            message = f"{name}: nodata must be a number that {dtype} holds, but it is {nodata:g}"
+            raise ValueError(message)
+        return
+    limits = np.iinfo(dtype)
+    if not (float(nodata).is_integer() and limits.min <= nodata <= limits.max):
+        message = (
+            f"{name}: nodata must be a whole number from {limits.min} to {limits.max}, since its "
+            f"values are {dtype}, but it is {nodata:g}"
         )
         raise ValueError(message)
 

@@ -20,7 +20,8 @@ def check_range(field: Field, dtype: str, types: tuple[str, ...]) -> None:
     """Check a field's type and range.
 
     A range of whole numbers must lie within the type's. Then float32 can hold each of the type's
-    values exactly on the scale of networks: its steps within [-1, 1] are at most 2^-24.
+    values exactly on the scale of networks: its steps within [-1, 1] are at most 2^-24. Of floats,
+    float32 must hold both ends and their difference.
 
     Raises:
         ValueError: they can't be so.
@@ -38,14 +39,22 @@ def check_range(field: Field, dtype: str, types: tuple[str, ...]) -> None:
     if not (math.isfinite(low) and math.isfinite(high) and high - low >= 2.0**-100):
         message = f"range must be two finite numbers, the lower one first, but it is {low}, {high}"
         raise ValueError(message)
-    if dtype != "float32":
-        limits = np.iinfo(dtype)
-        if low < limits.min or high > limits.max:
+    if dtype == "float32":
+        most = float(np.finfo(dtype).max)
+        if max(-low, high, high - low) > most:
             message = (
-                f"range must lie within that of {dtype}, {limits.min} to {limits.max}, but it is "
-                f"{low:g} to {high:g}"
+                f"range must lie within that of float32, and so must its width: at most {most:g}, "
+                f"but it is {low:g} to {high:g}"
             )
             raise ValueError(message)
+        return
+    limits = np.iinfo(dtype)
+    if low < limits.min or high > limits.max:
+        message = (
+            f"range must lie within that of {dtype}, {limits.min} to {limits.max}, but it is "
+            f"{low:g} to {high:g}"
+        )
+        raise ValueError(message)
 
 
 def limits_of(field: Field, dtype: np.dtype) -> tuple[float, float]:
@@ -68,8 +77,11 @@ def fill(made: Tensor, values: np.ndarray, field: Field, what: str) -> None:
     if dtype.kind == "f" and field.range is None:
         np.copyto(made.numpy(), values, casting="unsafe")
         return
-    if not (dtype.kind == "f" or dtype in (np.uint8, np.uint16, np.int16)):
-        raise DataError(f"{what} must be uint8, uint16, int16 or float, but this is {dtype}")
+    # Without a range, whole numbers of another type than the field's would be other values.
+    signed = field.range is not None or field.dtype == "int16"
+    if not (dtype.kind == "f" or dtype in (np.uint8, np.uint16) or (signed and dtype == np.int16)):
+        types = "uint8, uint16, int16 or float" if signed else "uint8, uint16 or float"
+        raise DataError(f"{what} must be {types}, but this is {dtype}")
     low, high = limits_of(field, dtype)
     # In double precision: the steps of 16 bits near -1 are within float32's last bits.
     deep = torch.from_numpy(values.astype(np.float64))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 Shape: TypeAlias = tuple[int, ...]
 """(C, H, W): image; (H, W): label map; (D,): points or noise; (): class index."""
@@ -15,6 +15,8 @@ Split = Literal["train", "val", "test"]
 @dataclass(frozen=True)
 class Field:
     """What one named part of a sample is, as networks see it.
+
+    NumPy's numbers become Python's, since fields are stored as JSON beside weights.
 
     Args:
         shape: without the batch axis.
@@ -49,3 +51,13 @@ class Field:
     mask: str = ""
     aligned: bool = True
     called: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("shape", "range", "classes", "palette", "nodata"):
+            object.__setattr__(self, name, _of_python(getattr(self, name)))
+
+
+def _of_python(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return tuple(map(_of_python, value))
+    return _of_python(value.tolist()) if hasattr(value, "tolist") else value
