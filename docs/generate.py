@@ -6,7 +6,6 @@ makes every part again and compares. Imports no torch.
 
 from __future__ import annotations
 
-import ast
 import functools
 import inspect
 import json
@@ -19,6 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+
+sys.path.insert(0, str(Path(__file__).parent))
+from public_names import DOORS, first_sentence, signatures
 
 from ganzoo.api import KINDS, Options
 from ganzoo.cli.main import cli
@@ -162,74 +164,6 @@ def _meaning(option: click.Option) -> str:
     return f"{help_text} ({', '.join(more)})" if more else help_text
 
 
-DOORS = ("api", "errors", "interfaces", "nn", "data", "metrics", "testing")
-"""What plugins may import of ganzoo: `ganzoo.api` and so on."""
-
-
-def public_names(door: str) -> dict[str, str]:
-    """The public names of one of the doors, with their docstrings; read, not imported (torch).
-
-    A module's own `__all__` decides, else what it defines without a leading underscore.
-    """
-    folder = ROOT / "ganzoo" / door
-    source = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
-    tree = ast.parse(source.read_text(encoding="utf-8"))
-    defined = _defined(tree)
-    listed = [ast.literal_eval(one.value) for one in tree.body if _assigns(one) == ["__all__"]]  # type: ignore[attr-defined]
-    if not listed:
-        return {name: text for name, text in defined.items() if not name.startswith("_")}
-    origin = {
-        alias.asname or alias.name: (one.module or "", alias.name)
-        for one in ast.walk(tree)  # also what only type checkers import
-        if isinstance(one, ast.ImportFrom)
-        for alias in one.names
-    }
-    found = {}
-    for name in listed[0]:
-        if name in defined:
-            found[name] = defined[name]
-            continue
-        module, original = origin[name]
-        file = ROOT / f"{module.replace('.', '/')}.py"
-        found[name] = _defined(ast.parse(file.read_text(encoding="utf-8"))).get(original, "")
-    return found
-
-
-def _defined(tree: ast.Module) -> dict[str, str]:
-    """What a module defines, with the docstrings; of an assignment it is the text below."""
-    found: dict[str, str] = {}
-    for node, below in zip(tree.body, [*tree.body[1:], None], strict=True):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef):
-            found[node.name] = ast.get_docstring(node) or ""
-        for name in _assigns(node):
-            text = below.value if isinstance(below, ast.Expr) else None
-            said = isinstance(text, ast.Constant) and isinstance(text.value, str)
-            found[name] = inspect.cleandoc(text.value) if said else ""  # type: ignore[union-attr,arg-type]
-    return found
-
-
-def _assigns(node: ast.stmt) -> list[str]:
-    targets = node.targets if isinstance(node, ast.Assign) else []
-    targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
-    return [one.id for one in targets if isinstance(one, ast.Name)]
-
-
-def first_sentence(docstring: str) -> str:
-    """A docstring's first sentence, on one line."""
-    paragraph = " ".join(docstring.partition("\n\n")[0].split())
-    return re.split(r"(?<=[.!?]) (?=[A-Z`])", paragraph, maxsplit=1)[0]
-
-
-def names() -> str:
-    """Every public name of every door."""
-    rows = [
-        (f"`ganzoo.{door}`", f"`{name}`", first_sentence(text))
-        for door in DOORS
-        for name, text in public_names(door).items()
-    ]
-    return table(("import from", "name", "what it is"), rows)
-
-
 def hooks() -> str:
     """Every hook with its arguments, in the two families."""
     rows = [
@@ -283,7 +217,7 @@ def _written(namespace: str, kind: str, place: str, language: str) -> str:
 def parts() -> dict[str, Callable[[], str]]:
     """Every generated part by its name."""
     made: dict[str, Callable[[], str]] = {
-        "public names": names,
+        **{f"signatures {door}": functools.partial(signatures, door) for door in DOORS},
         "hooks": hooks,
         "checks": checks,
         **{f"template {kind}": functools.partial(template, kind) for kind in SHOWN},

@@ -1,7 +1,8 @@
-"""docs/plugin-authors.md, done: each of its files written as shown, each command run as it stands.
+"""The pages for plugin authors, done: each of their files written as shown, each command run.
 
-In the guide a file is a block under a line with its name in backticks and a colon; commands are the
-blocks of `sh`; what can't be run here (uploads, other people's addresses) is a block of `text`.
+The pages are `docs/plugin-authors.md` and then `docs/plugin-reference.md`. A file in them is a
+block under a line with its name in backticks and a colon; commands are the blocks of `sh`; what
+can't be run here (uploads, other people's addresses, parts of files) is a block of `text`.
 """
 
 import importlib.metadata
@@ -18,7 +19,10 @@ import pytest
 from ganzoo.cli.main import main
 
 ROOT = Path(__file__).parents[1]
-GUIDE = (ROOT / "docs" / "plugin-authors.md").read_text(encoding="utf-8")
+GUIDE = "\n".join(
+    (ROOT / "docs" / name).read_text(encoding="utf-8")
+    for name in ("plugin-authors.md", "plugin-reference.md")
+)
 BLOCK = re.compile(r"^(?:`([^`\n]+)`:\n\n)?```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 OURS = re.compile(
     r"(torch_)?ganzoo|pip\b|_?pytest|mypy|ruff|build\b|pyproject_hooks|twine|.*__mypyc|.*\.pth$"

@@ -140,7 +140,7 @@ API = "from ganzoo.api import Component, component, hookimpl\n"
         (API + "@component('loss')\nclass X: pass", "decorates a function that returns", True),
         (API + "@component\ndef x(): pass", '@component needs a kind: @component("loss")', True),
         ("GANZOO_API_VERSION = 99\n" + GOOD, "API version 99; this ganzoo has", False),
-        ("GANZOO_API_VERSION = 1\n" + GOOD, '"From contract 1 to 2"', False),
+        ("GANZOO_API_VERSION = 1\n" + GOOD, 'docs/contract-2.md, "From contract 1 to 2"', False),
         ("GANZOO_API_VERSION = '1'\n" + GOOD, "'1', which is not a whole number", False),
         ("class Stop(BaseException): pass\nraise Stop('here')", "Stop: here", True),
         ("class Mute(Exception):\n    def __str__(self): 1 / 0\nraise Mute", "Mute", True),
@@ -362,7 +362,7 @@ def test_a_plugin_of_contract_1_is_sent_to_the_page(install: Install, find: Find
     records = find()
     for name in ("toy", "old"):
         assert records[name].state == "quarantined"
-        assert 'section "From contract 1 to 2"' in records[name].reason
+        assert 'docs/contract-2.md, "From contract 1 to 2"' in records[name].reason
     assert "target is 'a.b:C', not a function" in records["old"].reason
 
 
@@ -505,8 +505,9 @@ def test_the_present_api_version_is_loaded_stated_or_not(install: Install, find:
 def test_the_page_that_an_older_plugin_is_sent_to_exists(install: Install, find: Find) -> None:
     install("toy", "GANZOO_API_VERSION = 1\n" + GOOD)
     reason = find()["toy"].reason
-    page, section = re.search(r'(docs/\S+), section "([^"]+)"', reason).groups()
-    assert f"\n## {section}\n" in (Path(__file__).parents[1] / page).read_text(encoding="utf-8")
+    page, title = re.search(r'(docs/\S+), "([^"]+)"', reason).groups()
+    text = (Path(__file__).parents[1] / page).read_text(encoding="utf-8")
+    assert text.startswith(f"# {title}\n")
 
 
 @pytest.mark.parametrize("distribution", ["ganzoo-toy", "toy", "zoo_of_mine", "Torch_GanZoo"])

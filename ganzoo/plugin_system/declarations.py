@@ -20,7 +20,7 @@ _ID = re.compile(r"[a-z][a-z0-9_]*/[a-z0-9][a-z0-9_.-]*")
 
 _LOADED = frozenset({"data", "augment", "format"})
 """The kinds whose components are sent to loader processes."""
-_PAGE = 'docs/plugin-authors.md, section "From contract 1 to 2",'
+_PAGE = 'docs/contract-2.md, "From contract 1 to 2",'
 
 
 class RefusedError(Exception):

@@ -50,7 +50,7 @@ REFUSED = {
     "importing": ("import no_such_module\n", "ModuleNotFoundError: No module named"),
     "quits": ("import sys\nsys.exit(0)\n", "SystemExit: 0"),
     "newer": ("GANZOO_API_VERSION = 3\n" + GOOD, "API version 3; this ganzoo has API version 2"),
-    "older": ("GANZOO_API_VERSION = 1\n" + GOOD, 'section "From contract 1 to 2"'),
+    "older": ("GANZOO_API_VERSION = 1\n" + GOOD, 'docs/contract-2.md, "From contract 1 to 2"'),
     "misspelt": (GOOD + "@hookimpl\ndef ganzoo_recipse(): return []", "ganzoo_recipse"),
     "unmarked": (GOOD + "def ganzoo_recipes(): return []", "lacks @hookimpl"),
     "unkind": (GOOD.replace('"generator"', '"generater"'), 'unknown kind "generater"'),
