@@ -86,17 +86,17 @@ class Component:
     """One thing that a recipe can name; `@component` makes one of a function.
 
     Args:
-        kind: what it is; decides how its target is called (see `ganzoo.interfaces`).
+        kind: what it is, which determines how its target is called (see `ganzoo.interfaces`).
         name: its name inside the plugin's namespace: `crop` becomes the id `my_plugin/crop`.
         target: a function without arguments that imports the target and returns it. It is called
             when the component is used; None only where `renamed_to` is given.
         options: its `Options` class, or a function without arguments that imports the class and
             returns it; None for no options. The class's module must not import torch.
-        summary: one line for `ganzoo list`.
-        paper: arXiv id or URL.
-        revision: raised when the same options and weights would mean something else; stored in
-            checkpoints, and a mismatch is refused.
-        renamed_to: the id to use instead; the component then only points there.
+        summary: the line that `ganzoo list` shows.
+        paper: the arXiv id or URL of the paper.
+        revision: a number that is raised when the same options and weights get another meaning.
+            Checkpoints have it, and those of another revision are refused.
+        renamed_to: the id to use instead, if the component has another name now.
         presets: named sets of options.
     """
 
@@ -111,7 +111,7 @@ class Component:
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def load(self) -> Any:
-        """Return the target, imported.
+        """Import the target and return it.
 
         Raises:
             TypeError: there is no function, or it returned something that can't be called.
@@ -127,7 +127,7 @@ class Component:
         return target
 
     def options_class(self) -> type[Options]:
-        """Return the class of the options, imported; whether it is one is for callers to check.
+        """Import the class of the options and return it; callers check whether it is a class.
 
         Raises:
             Exception: whatever the import raises; callers say whose component it was.
@@ -173,12 +173,12 @@ def component(
     it from another module of the plugin.
 
     Args:
-        kind: what it is; decides how the target is called (see `ganzoo.interfaces`).
+        kind: what it is, which determines how the target is called (see `ganzoo.interfaces`).
         options: its `Options` class, or a function that imports the class and returns it; None for
             no options. The function keeps pydantic out of `ganzoo list`, which imports the plugin.
         name: its name inside the plugin's namespace; the function's name if it is empty.
-        paper: arXiv id or URL.
-        revision: raised when the same options and weights would mean something else.
+        paper: the arXiv id or URL of the paper.
+        revision: a number that is raised when the same options and weights get another meaning.
         presets: named sets of options.
 
     Raises:

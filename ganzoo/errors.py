@@ -24,7 +24,7 @@ class ExitCode(IntEnum):
 
 
 def printable(text: str) -> str:
-    """Text that every file and terminal of UTF-8 can hold.
+    """Return text that can be written to every file and terminal of UTF-8.
 
     A byte of a file name that isn't UTF-8, which Python keeps as a lone surrogate, becomes `%E9`.
     All other text stays as it is.
@@ -34,7 +34,7 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str, most: int = 300) -> str:
-    """Text as a message may quote it: control characters escaped, and cut after `most` signs."""
+    """Return text as a message may quote it: escaped, and cut after `most` signs."""
     cut = text if len(text) <= most else text[: most - 3] + "..."
     return "".join(
         sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in cut
@@ -109,13 +109,13 @@ def error_text(error: BaseException, *, kind: bool = True) -> str:
 
 
 class UsageError(GanzooError):
-    """A command line that can't be meant as it stands."""
+    """A command line that ganzoo can't carry out."""
 
     exit_code = ExitCode.USAGE
 
 
 class RecipeError(GanzooError):
-    """A recipe that doesn't say what can be run."""
+    """A recipe that can't be run."""
 
     exit_code = ExitCode.RECIPE
 

@@ -32,7 +32,7 @@ COMPONENT = "x-ganzoo-component"
 
 
 class Options(BaseModel):
-    """Base of every component's options: immutable, and unknown keys are refused.
+    """Base class of the options of components: they don't change, and unknown keys are refused.
 
     The docstring under a field is its help text; give each field one.
     """
@@ -47,14 +47,17 @@ class Options(BaseModel):
 
 
 class NetOptions(Options):
-    """Base of a network's options; torch-free, so that a recipe can be checked without building."""
+    """Base class of a network's options.
+
+    It imports no torch, so that a recipe can be checked before networks are built.
+    """
 
     def size_multiple(self) -> int:
-        """Number that the height and width of an input must be multiples of, in pixels."""
+        """Return the number of pixels that height and width of an input must be multiples of."""
         return 1
 
     def fitting(self, height: int, width: int) -> Mapping[str, Any]:
-        """Options, by name, with which the network would take images of this size; none if unknown.
+        """Return options, by name, with which the network would take images of this size, if known.
 
         Asked for where `size_multiple` refuses a size, and shown beside the nearest legal ones.
         """
@@ -62,18 +65,23 @@ class NetOptions(Options):
         return {}
 
     def receptive_field(self) -> int | None:
-        """Side, in input pixels, of the square that one output cell sees; None if not defined."""
+        """Return the side, in input pixels, of the square that one output cell sees.
+
+        None: it isn't defined.
+        """
         return None
 
 
 class TaskOptions(Options):
-    """Base of a task's options; torch-free, so that a recipe is complete before it is run.
+    """Base class of a task's options.
+
+    It imports no torch, so that a recipe is complete before it is run.
 
     A task whose `default_mode` is "running" may have any `Options`.
     """
 
     default_mode: ClassVar[Mode] = "running"
-    """The `inference.mode` of recipes that don't state one."""
+    """The `inference.mode` of recipes that don't set it."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
@@ -106,7 +114,7 @@ class Chosen(BaseModel):
         return self.load()(self.options, *args)
 
     def load(self) -> Any:
-        """Return the target itself, imported.
+        """Import the target and return it.
 
         Raises:
             PluginError: naming the component, when it can't be.
@@ -124,13 +132,13 @@ class Chosen(BaseModel):
             ) from error
 
     def ids(self) -> Iterator[str]:
-        """Ids of this component and of all that its options name, at any depth."""
+        """Yield the ids of this component and of all that its options name, at any depth."""
         yield self.id
         yield from _ids_in(dict(self.options))
 
     @model_serializer(mode="plain")
     def as_table(self) -> dict[str, Any]:
-        """The table as a recipe would spell it out: `use` and every option."""
+        """Return the table as a recipe would state it: `use` and every option."""
         return {"use": self.id, **self.options.model_dump(mode="json", by_alias=True)}
 
 
@@ -263,7 +271,7 @@ class Scalar(BaseModel):
         return max(self.start, self.end) < limit
 
     def at(self, clock: HasProgress) -> float:
-        """Value at a clock's progress (0 at the first image, 1 at the last planned one)."""
+        """Return the value at a clock's progress: 0 at the first image, 1 at the last planned."""
         passed, length = clock.progress - self.begin, self.until - self.begin
         share = min(max(passed / length, 0.0), 1.0)
         # At `until` itself the division of the differences may give less than 1.
@@ -287,7 +295,7 @@ class HasProgress(Protocol):
 
 
 class OptimizerOptions(Options):
-    """Base of an optimizer's options; torch-free.
+    """Base class of an optimizer's options.
 
     The engine writes what `settings` returns into the optimizer's parameter groups before each
     step, with `lr` multiplied by the schedule's factor.
@@ -297,7 +305,7 @@ class OptimizerOptions(Options):
     """Learning rate, before the schedule's factor."""
 
     def settings(self, clock: HasProgress) -> dict[str, Any]:
-        """Settings of the parameter groups in the step that starts at `clock`, by torch's names.
+        """Return the settings of the parameter groups in the step at `clock`, by torch's names.
 
         They are the options that may change with training: each `Scalar`, and each array of them,
         under its own name. Another class may return other settings; `lr` must be among them.

@@ -13,11 +13,11 @@ class Application:
     """One use of trained networks, by its name in `Task.applications`.
 
     Args:
-        takes: names of the fields that go in, at least one. Those that no data have, such as noise,
-            are drawn by `Task.draw`. If all are drawn, `ganzoo sample` runs the application,
+        takes: the names of the fields that go in, at least one. Those that no data have, such as
+            noise, are drawn by `Task.draw`. If all are drawn, `ganzoo sample` runs the application,
             otherwise `ganzoo predict` does.
-        gives: names of the fields that come out, at least one: fields of the data, or outputs of
-            its networks. `ganzoo evaluate` scores those that the data have.
+        gives: the names of the fields that come out, at least one: fields of the data, or outputs
+            of its networks. `ganzoo evaluate` scores those that the data have.
         roles: the networks that it calls, at least one.
         options: its own options, which the command line sets by `--option KEY=VALUE`. Each needs a
             default value.

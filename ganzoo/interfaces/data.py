@@ -15,7 +15,9 @@ from ganzoo.interfaces.training import Clock
 
 
 class DataSource(Protocol):
-    """Samples of one split; must pickle, since loader workers may be started by forkserver.
+    """The samples of one split.
+
+    It must pickle, since loader workers may be started by forkserver.
 
     Attributes `palette`-like extras belong to `fields`. Optional attributes: `metrics`, what this
     data add to an evaluation: ids of metrics, or tables (`{"use": ID, ...}`); `notes`, sentences
@@ -30,14 +32,16 @@ class DataSource(Protocol):
 
     @property
     def fields(self) -> Mapping[str, Field]:
-        """What a sample holds. Image shapes are those of sample 0, before augmentation."""
+        """The fields of a sample, by name, with the shapes of sample 0 before augmentation."""
         ...
 
     def __len__(self) -> int: ...
 
     def load(self, index: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
-        """Sample `index`, as arrays in the fields' units: images as H x W x C of 8 or 16 bits or
-        float32, labels as H x W integers, points as D float32, a class as a 0-d integer.
+        """Return sample `index`, as arrays in the fields' units.
+
+        Images are H x W x C of 8 or 16 bits or float32, label maps are H x W integers, points are D
+        float32, and a class is a 0-d integer.
 
         Floats of an image without a range are in [-1, 1] already.
 
@@ -51,12 +55,14 @@ class DataSource(Protocol):
         ...
 
     def name(self, index: int) -> str:
-        """Name of the sample, for files and messages: a file's stem, or `000012`."""
+        """Return the name of a sample, for files and messages: a file's stem, or `000012`."""
         ...
 
 
 class Augment(Protocol):
-    """A random or fixed change of a sample, drawn from `rng` alone; must pickle.
+    """A random or fixed change of a sample; its random numbers come from `rng` alone.
+
+    It must pickle.
 
     Drawing is calling `rng` itself, or `rng.spawn`, never a copy of it or of its state: a change
     that leaves `rng` alone is a function of the sample, and what it made is kept from one epoch to
@@ -72,7 +78,7 @@ class Augment(Protocol):
 
 
 class DiffAugment(Protocol):
-    """A differentiable change of all that a discriminator is shown, real and generated alike.
+    """A differentiable change of all images that a discriminator sees, real and generated alike.
 
     The engine calls it inside every discriminator in training, in both players' turns, so that
     tasks and losses know nothing of it. It draws from torch's global generator, which checkpoints
@@ -96,7 +102,7 @@ class DiffAugment(Protocol):
 
 @runtime_checkable
 class AdaptiveDiffAugment(DiffAugment, Protocol):
-    """A differentiable augmentation that adapts to what discriminators answer; an `nn.Module`.
+    """A differentiable augmentation, an `nn.Module`, that adapts to what discriminators return.
 
     Its state is in buffers, which checkpoints keep and a resume restores. It must be a function of
     what was observed: then it is the same in every process.
@@ -105,7 +111,7 @@ class AdaptiveDiffAugment(DiffAugment, Protocol):
     def observe(
         self, real: DiscriminatorOutput, fake: DiscriminatorOutput, clock: Clock
     ) -> Mapping[str, Tensor]:
-        """Hear the answers of discriminators, once for each batch in which one had its turn.
+        """Use what discriminators returned, once for each batch in which one had its turn.
 
         The engine calls it when all turns of the batch are over, without gradients. It must not
         wait for the device: no `item()`, and no `if` on a tensor's value.

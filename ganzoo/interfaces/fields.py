@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 Shape: TypeAlias = tuple[int, ...]
-"""(C, H, W): image; (H, W): label map; (D,): points or noise; (): class index."""
+"""The shape of a tensor without the batch axis: (C, H, W) of an image, (H, W) of a label map, (D,)
+of points or noise, () of a class index."""
 
 Split = Literal["train", "val", "test"]
 """A part of a data set."""
@@ -19,24 +20,24 @@ class Field:
     NumPy's numbers become Python's, since fields are stored as JSON beside weights.
 
     Args:
-        shape: without the batch axis.
-        format: id of the component of kind `format` that knows what its values mean, such as
+        shape: the shape of the tensor that networks get, without the batch axis.
+        format: the id of the component of kind `format` that knows what its values mean, such as
             `ganzoo/image`, `ganzoo/labels`, `ganzoo/points` or `ganzoo/class`; always the whole id.
-        range: the values in files that meet -1 and 1; None: the whole range of the files' type (0
-            to 255, 0 to 65535, -1 to 1 for floats).
+        range: the values in files that become -1 and 1. None means the whole range of the files'
+            type (0 to 255, 0 to 65535, -1 to 1 for floats).
         unit: the unit of the range and of the values in files, such as `HU`.
-        dtype: NumPy's name of the type of the values in files; "": the format's default (uint8 for
-            an image).
-        classes: how many there are, of a class or of a label map; 0 if that isn't known.
-        palette: RGB colours (0 to 255) of the classes of a label map, or of an image that is a
+        dtype: NumPy's name of the type of the values in files. "" means the format's default, which
+            is uint8 for an image.
+        classes: the number of classes of a class or a label map; 0 if it isn't known.
+        palette: the RGB colours (0 to 255) of the classes of a label map, or of an image that is a
             colour-coded label map.
         nodata: the value in files that stands for "no data"; it may be NaN. Networks see the lower
             end of the range there. It needs a mask, which is made of it if the data have none.
-        mask: name of the sample's field that is 0 where there are no data; "" if there are data
+        mask: the name of the sample's field that is 0 where there are no data; "" if there are data
             everywhere.
-        aligned: whether it belongs to the sample's other fields. False: drawn apart from them
-            (unpaired folders), so that nothing may compare the two.
-        called: what a user calls it, such as its folder's name `cats`; "" where that is the
+        aligned: whether it belongs to the other fields of the sample. If not, it was drawn
+            independently of them (unpaired folders), and nothing may compare the two.
+        called: the name that users see, such as `cats`, the name of its folder. "" means the
             field's own name.
     """
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 from ganzoo.interfaces.fields import Field, Shape
 
 Shown = Literal["each", "together", "never"]
-"""How samples are drawn: each by `Format.picture`, many in one picture by `Format.plot`, or not."""
+"""How samples are drawn: each by `Format.picture`, many together by `Format.plot`, or never."""
 
 
 class Format(ABC):
@@ -30,7 +30,7 @@ class Format(ABC):
     """
 
     suffixes: ClassVar[tuple[str, ...]] = ()
-    """Suffixes, in lower case, of the files that `read` reads. Without any, the format has no
+    """The suffixes, in lower case, of the files that `read` reads. Without any, the format has no
     files, and trained networks can't take it from files or write it to files."""
     shown: ClassVar[Shown] = "each"
     """How samples are drawn."""
@@ -55,11 +55,11 @@ class Format(ABC):
 
     @abstractmethod
     def dtype(self, field: Field) -> str:
-        """NumPy's name of the type of the arrays that `to_array` returns."""
+        """Return NumPy's name of the type of the arrays that `to_array` returns."""
 
     @abstractmethod
     def tensor_shape(self, shape: Shape, field: Field) -> Shape:
-        """Shape of the tensor that an array of this shape becomes.
+        """Return the shape of the tensor that an array of this shape becomes.
 
         Raises:
             DataError: an array of this shape isn't what the field says.
@@ -98,7 +98,7 @@ class Format(ABC):
         """
 
     def suffix(self, field: Field) -> str:  # noqa: ARG002  # for formats with several
-        """Suffix of the files that `write` writes, one of `suffixes`."""
+        """Return the suffix of the files that `write` writes, one of `suffixes`."""
         return self.suffixes[0]
 
     def read(self, path: Path, field: Field) -> np.ndarray:

@@ -20,15 +20,15 @@ class LossInputs:
     Args:
         real, fake: N x C x H x W in [-1, 1], or N x D points, as the data's `Field` says. Where
             there are no data, a task has given both the same value (`Task.honours_masks`).
-        clock: for lazy intervals and annealed weights.
+        clock: how far the training is, for weights that change and terms of only some steps.
         real_output: None in the generator's turn unless the loss has `real_in_generator_turn`,
             and where there is no discriminator.
         fake_output: None where there is no discriminator: the recipe has none, or its player
             begins later. The loss then leaves out the terms that need it.
-        discriminate: runs the discriminator on other points, for penalties:
+        discriminate: a function that runs the discriminator on other points, for penalties:
             `discriminate(x, precise=True)` without autocast. Raises `RuntimeError` where there is
             no discriminator.
-        condition: what else the discriminator saw, by name.
+        condition: what else the task passes on to the loss, by name.
     """
 
     real: Tensor
@@ -42,7 +42,7 @@ class LossInputs:
 
 @dataclass(frozen=True)
 class KnownValue:
-    """A loss's terms where they can be worked out by hand; `ganzoo.testing` holds the loss to it.
+    """Terms of a loss that were computed by hand; `ganzoo.testing` compares the loss with them.
 
     The discriminator gives one logit an image, N x 1 x 1 x 1. At other points, where a penalty asks
     for it, the logit is linear in the mean of an image, through both of those stated: with
@@ -68,7 +68,9 @@ class KnownValue:
 
 @runtime_checkable
 class Loss(Protocol):
-    """Weighted, named terms for each player; their sum is minimised and each one is logged.
+    """A loss returns weighted, named terms for each player; their sum is minimised.
+
+    Each term is also logged.
 
     Optional attributes: `real_in_generator_turn: bool` (default False), for relativistic losses and
     feature matching; `needs_discriminator: bool` (default True); `known_values`, a sequence of
@@ -81,9 +83,9 @@ class Loss(Protocol):
     """
 
     def discriminator(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Scalar terms of the discriminator's turn."""
+        """Return the terms of the discriminator's turn, each a tensor of one value."""
         ...
 
     def generator(self, inputs: LossInputs) -> dict[str, Tensor]:
-        """Scalar terms of the generator's turn."""
+        """Return the terms of the generator's turn, each a tensor of one value."""
         ...

@@ -12,19 +12,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Score:
-    """A metric's value: the mean (or one value of a whole set), and the values it is made of."""
+    """A value of a metric: the mean over images, or one value of a whole set.
+
+    Args:
+        mean: the value.
+        per_image: the values of which it is the mean; empty if it isn't one.
+    """
 
     mean: float
     per_image: tuple[float, ...] = ()
 
 
 class Metric(Protocol):
-    """Judges generated samples against the data.
+    """A metric compares generated samples with the data.
 
     Attributes:
-        needs: names of the fields it reads from a batch. One that reads `target` is left out where
-            that isn't aligned with the source.
-        protocol: one sentence that says how the figure is made, printed beside it.
+        needs: the names of the fields that it reads from a batch. One that reads `target` is left
+            out where that isn't aligned with the source.
+        protocol: one sentence that says how the figure is computed, and is printed beside it.
 
     Optional attributes: `samples: int`, how many it wants of a network that draws its inputs (as
     many as the split has, unless it says); `headline(scores) -> str`, a sentence for the end of a
@@ -40,7 +45,7 @@ class Metric(Protocol):
     protocol: str
 
     def update(self, batch: Mapping[str, Tensor], generated: Tensor) -> None:
-        """Take a batch in, on the CPU.
+        """Add a batch; its tensors are on the CPU.
 
         Its values are those that files hold: images of 8 bits are on the 8-bit grid of [-1, 1]. A
         value x of a field with a range is low + (x + 1) / 2 * (high - low) in its unit.
@@ -55,5 +60,5 @@ class Metric(Protocol):
         ...
 
     def compute(self) -> Mapping[str, Score]:
-        """Values of everything taken in."""
+        """Return the values of everything that was added."""
         ...

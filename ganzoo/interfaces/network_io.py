@@ -15,9 +15,10 @@ class NetIO:
     The engine holds each call to it: the number of inputs, and the shapes of inputs and outputs.
 
     Args:
-        inputs: at least one, by name. A network gets them by position, in this order.
-        outputs: a network returns its one output as a tensor, several as a mapping by these names.
-            Empty for a discriminator: it returns logits, and chooses the size of their maps.
+        inputs: the inputs by name, at least one. A network gets them by position, in this order.
+        outputs: the outputs by name. A network returns one output as a tensor, and several as a
+            mapping by these names. They are empty for a discriminator: it returns logits, and
+            chooses the size of their maps.
     """
 
     inputs: Mapping[str, Field]
@@ -97,7 +98,7 @@ class NetIO:
 
 
 def refuse_classes(io: NetIO) -> None:
-    """Say no to class indices, for networks that don't use any.
+    """Raise an error if there are class indices, for networks that don't use any.
 
     Raises:
         ValueError: the network is to be conditional; the engine shows it as a recipe's mistake.

@@ -10,16 +10,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Role = Literal["generator", "discriminator", "network"]
-"""The table of a recipe that describes the network of one of a task's roles."""
+"""The kind of the network of a role: the table of a recipe that describes it."""
 
 
 @dataclass(frozen=True)
 class DiscriminatorOutput:
-    """What a discriminator says of a batch.
+    """What a discriminator returned for a batch.
 
     Args:
-        logits: one tensor per scale, never after a sigmoid.
-        features: for each scale, intermediate activations (feature matching), or nothing.
+        logits: one tensor for each scale, never after a sigmoid.
+        features: the intermediate activations of each scale, for feature matching; or nothing.
     """
 
     logits: tuple[Tensor, ...]
@@ -27,7 +27,7 @@ class DiscriminatorOutput:
 
 
 class Generator(Protocol):
-    """An `nn.Module` called with its inputs by position, in the order of `NetIO.inputs`.
+    """An `nn.Module` that is called with its inputs by position, in the order of `NetIO.inputs`.
 
     It returns its one output as a tensor, several as a mapping by the names of `NetIO.outputs`.
     """
@@ -36,7 +36,7 @@ class Generator(Protocol):
 
 
 class Discriminator(Protocol):
-    """An `nn.Module` that returns logits: one scale, several, or a dict with features.
+    """An `nn.Module` that returns logits: a tensor, a list of them, or a dict with features.
 
     It is called as a generator is. The dict is `{"logits": [...], "features": [[...], ...]}`. Never
     a dataclass: Accelerate would leave its tensors in bf16.

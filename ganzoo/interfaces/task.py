@@ -19,7 +19,7 @@ from ganzoo.interfaces.training import Clock, Net, Optimize
 
 
 class Task(ABC):
-    """A training algorithm: it owns the order of play, and nothing of the machinery.
+    """A training algorithm: it decides the order of the turns, and the engine does the rest.
 
     Args:
         options: the task's options.
@@ -28,11 +28,11 @@ class Task(ABC):
     """
 
     roles: ClassVar[Mapping[str, Role]]
-    """Each network's role, and the recipe table (`[generator]`...) that describes it."""
+    """The roles of the networks, each with the table of a recipe that describes it."""
     players: ClassVar[Mapping[str, tuple[str, ...]]]
-    """Each player, and the roles whose weights it moves."""
+    """The players, each with the roles whose weights it changes."""
     needs: ClassVar[frozenset[str]]
-    """Fields that a batch must have; checked against the data component."""
+    """The fields that a batch must have. The data are checked for them."""
     applications: ClassVar[Mapping[str, Application]]
     """What the trained networks are good for, by name: letters, digits, - and _. Commands use the
     first one that suits them unless `--application` names another."""
@@ -46,7 +46,7 @@ class Task(ABC):
     player of such roles alone may also begin later (`[players.NAME] begin`): until then they aren't
     in `nets` either, so look there in each step, and not in `__init__`."""
     clock: Clock
-    """Set by the engine before each step."""
+    """How far the training is. The engine sets it before each step."""
 
     def __init__(self, options: Any, nets: Mapping[str, Net], loss: Loss) -> None:
         self.options = options
@@ -56,7 +56,7 @@ class Task(ABC):
     @classmethod
     @abstractmethod
     def io(cls, role: str, options: Any, fields: Mapping[str, Field]) -> NetIO:
-        """The inputs and outputs of a role's network, from the data's fields.
+        """Return the inputs and outputs of a role's network, derived from the data's fields.
 
         No recipe repeats them. `step`, `sample` and `apply` call the network with these inputs,
         by position. A class index states its `classes`.
@@ -67,13 +67,13 @@ class Task(ABC):
 
     @abstractmethod
     def step(self, batch: Mapping[str, Tensor], optimize: Optimize) -> None:
-        """One step of every player; at least one of them must have its turn."""
+        """Make one step of every player; at least one of them must have its turn."""
 
     @abstractmethod
     def sample(
         self, batch: Mapping[str, Tensor], nets: Mapping[str, Callable[..., Tensor]]
     ) -> dict[str, Tensor]:
-        """What to show for a batch, by caption, in the order of the sample grid's columns.
+        """Return what to show for a batch, by caption, in the order of the sample grid's columns.
 
         Each is a batch of one of the data's fields, such as images N x C x H x W in [-1, 1]: of the
         last field that its caption names, or else of what the first application gives. Points are
@@ -93,8 +93,8 @@ class Task(ABC):
         """Run an application on a batch; the engine sets mode and seed around it.
 
         Args:
-            name: of the application, one of `applications`.
-            options: the task's.
+            name: the application's name, one of `applications`.
+            options: the task's options.
             choices: the application's own options, an instance of its `options`.
             nets: all networks that it calls, by role. A network with several outputs returns a
                 mapping, as in `io`.
@@ -119,11 +119,12 @@ class Task(ABC):
         Class indices are called `label`, so that `ganzoo sample --label` can set them.
 
         Args:
-            name: of the application.
-            options: the task's.
+            name: the application's name.
+            options: the task's options.
             io: the inputs and outputs of the application's networks, by role.
-            count: samples wanted.
-            random: on the CPU; the only source of numbers, so that a seed means the same anywhere.
+            count: the number of samples.
+            random: a generator on the CPU. It is the only source of random numbers, so that a seed
+                means the same on every machine.
 
         Raises:
             NotImplementedError: the task takes its inputs from data alone.
@@ -135,11 +136,11 @@ class Task(ABC):
         raise NotImplementedError(message)
 
     def state_dict(self) -> dict[str, Any]:
-        """State beyond networks and optimizers (image pools), made of tensors and JSON's types."""
+        """Return state such as a pool of images, made of tensors and JSON's types."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:  # noqa: B027  # most have none
-        """Take back what `state_dict` gave."""
+        """Restore what `state_dict` returned."""
 
     def look(
         self,
@@ -151,7 +152,7 @@ class Task(ABC):
         condition: Mapping[str, Tensor] | None = None,
         beside: Sequence[Tensor] = (),
     ) -> LossInputs:
-        """Show real and fake to a discriminator and gather what a loss may look at.
+        """Show real and fake images to a discriminator, and return what a loss may use.
 
         Args:
             turn: whose turn it is; the generator's turn skips the real images unless the loss has

@@ -17,13 +17,13 @@ Outcome = Literal["finished", "stopped", "interrupted", "diverged", "failed"]
 
 @dataclass(frozen=True)
 class Clock:
-    """How far training is.
+    """How far the training is.
 
     Args:
-        step: optimisation steps done.
-        images: images seen by all processes together.
-        progress: images / images that the recipe plans; no flag changes it.
-        epoch: complete passes over the data.
+        step: the number of optimisation steps that are done.
+        images: the number of images that all processes together have seen.
+        progress: `images` divided by the number that the recipe plans, which no flag changes.
+        epoch: the number of complete passes over the data.
     """
 
     step: int
@@ -33,41 +33,44 @@ class Clock:
 
 
 class Net(Protocol):
-    """A network as a task gets it: moved, wrapped for several processes, under autocast."""
+    """A network as a task gets it: on the device, wrapped for several processes, with autocast."""
 
     @property
     def module(self) -> nn.Module:
-        """The raw network."""
+        """The network without its wrapper."""
         ...
 
     def __call__(self, *x: Any, precise: bool = False) -> Any:
-        """Training call; `precise` switches autocast off inside."""
+        """Call the network in training; `precise` switches autocast off inside."""
         ...
 
     def frozen(self) -> AbstractContextManager[Callable[..., Any]]:
-        """The network without its wrapper: gradients pass through it and never into its weights."""
+        """Return a context with the network as a function whose weights get no gradients.
+
+        Gradients pass through it to its inputs.
+        """
         ...
 
 
 class Optimize(Protocol):
-    """backward, unscale, clip, step, zero for one player: a task's only way to an optimizer."""
+    """One optimisation step of one player: a task changes weights in no other way."""
 
     clock: Clock
 
     def __call__(self, player: str, terms: Mapping[str, Tensor]) -> None:
-        """Minimise the sum of `terms` over the player's weights; directly follows its forward."""
+        """Minimise the sum of `terms` over the player's weights, right after its forward pass."""
         ...
 
 
 class RunView(Protocol):
-    """What a callback sees of a run; read only.
+    """What a callback may read of a run.
 
     Attributes:
         path: the run directory.
         recipe: the validated recipe (`ganzoo.recipe.Recipe`).
         clock: how far training is.
-        nets: the raw networks by role; call them inside `ganzoo.data.isolated()`, or the training
-            that follows is another.
+        nets: the networks by role, without wrappers. Call them inside `ganzoo.data.isolated()`, or
+            the rest of the training will differ.
     """
 
     @property

@@ -48,11 +48,11 @@ TINY = "tiny"
 
 
 class CheckFailed(AssertionError):  # noqa: N818  # what pytest shows
-    """A component doesn't keep the contract; the message says how, and what to do."""
+    """A component breaks a rule of the contract; the message says which, and what to do."""
 
 
 class NotApplicable(Exception):  # noqa: N818  # no error: a reason
-    """The check has nothing to look at here, or can't be made here; the message says why."""
+    """The check can't be made here, or does not concern this component; the message says why."""
 
 
 def require(condition: object, message: str) -> None:
@@ -67,15 +67,15 @@ def require(condition: object, message: str) -> None:
 
 @dataclass(frozen=True)
 class Subject:
-    """What a check looks at: one component, or a whole plugin.
+    """What is checked: one component, or a whole plugin.
 
     Args:
-        registry: all that is installed.
+        registry: everything that is installed.
         record: the plugin.
         entry: the component; None where the check is of the plugin as a whole.
         settings: options by component id, for what neither defaults nor the preset `tiny` can
             know, such as where files are.
-        folder: an empty folder for this check's files.
+        folder: an empty folder for the files of this check.
     """
 
     registry: Registry
@@ -174,14 +174,14 @@ Function = Callable[[Subject], None]
 
 @dataclass(frozen=True)
 class Check:
-    """One demand of the contract.
+    """One requirement of the contract.
 
     Args:
-        name: the function's, such as `check_options_round_trip`.
-        summary: the first line of the function's docstring: what is demanded.
-        kinds: of the components that it is made of; empty: made of the plugin as a whole.
-        slow: takes more than a few seconds (other processes).
-        function: raises `CheckFailed` or `NotApplicable`, or returns.
+        name: the name of the function, such as `check_options_round_trip`.
+        summary: the first line of the function's docstring, which states the requirement.
+        kinds: the kinds of components that it checks; empty for a check of the whole plugin.
+        slow: whether it takes more than a few seconds, because it starts other processes.
+        function: the check; it raises `CheckFailed` or `NotApplicable`, or returns.
     """
 
     name: str
@@ -253,7 +253,7 @@ class Case:
 
     @property
     def of(self) -> str:
-        """What is checked, in words: `generator foo/painter`, or `plugin foo`."""
+        """What is checked, as messages say it: `generator foo/painter`, or `plugin foo`."""
         if self.entry is None:
             return f"plugin {self.record.namespace}"
         return f"{self.entry.component.kind} {self.entry.id}"
