@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -12,7 +14,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ganzoo.data.formats import check_masks, checked_formats, format_of, split_no_data, with_no_data
+from ganzoo.data.formats import (
+    check_masks,
+    checked_formats,
+    format_of,
+    split_no_data,
+    with_masks,
+    with_no_data,
+)
 from ganzoo.data.label_files import read_labels, save_labels
 from ganzoo.errors import DataError
 from ganzoo.formats.image import ImageFormat
@@ -238,6 +247,42 @@ def test_label_maps_are_read_by_number_and_by_colour(tmp_path):
     for name, values in (("gray.png", labels), ("deep.png", labels.astype(np.uint16) * 300)):
         Image.fromarray(values).save(tmp_path / name)
         assert np.array_equal(read_labels(tmp_path / name), values)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_grays_of_few_bits_are_class_numbers(tmp_path, bits):
+    labels = np.arange(2**bits, dtype=np.uint8).reshape(2, -1)
+    unpacked = np.unpackbits(labels[..., None], axis=2)[:, :, -bits:].reshape(2, -1)
+    rows = b"".join(b"\0" + row.tobytes() for row in np.packbits(unpacked, axis=1))
+    header = struct.pack(">IIBBBBB", labels.shape[1], 2, bits, 0, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n"
+    for kind, chunk in ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
+        data += struct.pack(">I", len(chunk)) + kind + chunk
+        data += struct.pack(">I", zlib.crc32(kind + chunk))
+    (tmp_path / "gray.png").write_bytes(data)
+    assert np.array_equal(read_labels(tmp_path / "gray.png"), labels)
+
+
+def test_masks_are_not_only_of_pixels(toys):
+    field = Field((2, 3), "signal_toy/signal", nodata=-1, mask="there")
+    fields = {"a": field, "there": Field((3,), "ganzoo/labels")}
+    array = np.array([[1, -1, 0], [4, 5, 6]], np.float32).T  # L x C
+    assert split_no_data({"a": array}, fields)["there"].tolist() == [1, 0, 1]
+    with pytest.raises(DataError, match="its there is 2, but its a is 3"):
+        split_no_data({"a": array, "there": np.ones(2)}, fields)
+    assert with_masks(fields) == fields
+    with pytest.raises(ValueError, match=r"^a: its mask 'there' can't be made of nodata"):
+        with_masks({"a": field})
+
+
+def test_any_float_is_read_where_the_field_has_a_range_of_floats(tmp_path):
+    field = Field((1, 1, 2), "ganzoo/image", (0, 4), dtype="float32")
+    np.save(tmp_path / "a.npy", np.array([[[1.0], [3.0]]]))
+    tensor = IMAGE.to_tensors([IMAGE.read(tmp_path / "a.npy", field)], field)
+    assert tensor.flatten().tolist() == [-0.5, 0.5]
+    np.save(tmp_path / "a.npy", np.array([[[1], [3]]], np.uint8))
+    with pytest.raises(DataError, match="holds uint8, but the network was trained on float32"):
+        IMAGE.read(tmp_path / "a.npy", field)
 
 
 def test_many_classes_are_shown_apart():

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from ganzoo.inference.evaluate import evaluate_run
 from ganzoo.inference.find_weights import find_weights
 from ganzoo.inference.predict import predict
 from ganzoo.inference.weights_file import load_weights, read_cards, save_weights
+from ganzoo.interfaces import Field
 from ganzoo.observers import Voice
 from ganzoo.plugin_system import registry
 from ganzoo.recipe import load_recipe
@@ -157,6 +159,82 @@ def test_a_field_in_hu_with_a_mask_is_learned_used_and_scored(tmp_path, stored):
     assert document["metrics"]["l1"]["mean"] != pytest.approx(mean, rel=1e-3)
 
 
+def test_samples_without_any_data_have_no_score_and_no_name(tmp_path):
+    table = "data={ use = 'fields_toy/scans', empty = true }"
+    path = train(tmp_path, "fields_toy/scans", table, metrics=("ganzoo/l1",), steps=1)
+    document = evaluate_run(path, "test", device="cpu")
+    assert document["names"] == [f"{number:06d}" for number in (200, 201, 203, 204, 205)]
+    assert len(document["metrics"]["l1"]["per_image"]) == document["n"] == 5
+    assert "1 of 6 samples are left out" in " ".join(document["notes"])
+
+
+def test_a_split_with_another_range_is_not_scored(tmp_path, monkeypatch):
+    path = train(tmp_path, "fields_toy/scans", metrics=("ganzoo/l1",), steps=1)
+    source = type(open_data(recipe(tmp_path, "fields_toy/scans"), "test").source)
+    own = source.fields.fget
+
+    def fields(self):
+        one = replace(own(self)["target"], range=(-1000, 3000))
+        return {**own(self), **({"target": one} if self.first == 200 else {})}
+
+    monkeypatch.setattr(source, "fields", property(fields))
+    with pytest.raises(DataError, match=re.escape("target of the test split has range")):
+        evaluate_run(path, "test", device="cpu")
+    assert evaluate_run(path, "val", device="cpu")["n"] == 6
+
+
+def test_an_augment_that_drops_a_mask_is_named(tmp_path):
+    data = open_data(recipe(tmp_path, "fields_toy/scans"), "train")
+    data.augments = (lambda sample, _: {"source": sample["source"], "target": sample["target"]},)
+    with pytest.raises(PluginError, match="the augment function returns samples without inside"):
+        data.sample(0)
+
+
+def test_a_stated_range_is_never_called_almost_black(tmp_path, monkeypatch):
+    loaded = recipe(tmp_path, "fields_toy/maps")
+    source = type(open_data(loaded, "train").source)
+    load, init = source.load, source.__init__
+    dim = {"target": np.full((8, 8, 1), 9, np.uint8)}
+    monkeypatch.setattr(source, "load", lambda *given: {**load(*given), **dim})
+    report = inspect_data(loaded)
+    assert "almost black" in " ".join(report.notes)
+    assert "target" in report.splits["train"].dark
+
+    def ranged(self, *given):
+        init(self, *given)
+        self.fields["target"] = replace(self.fields["target"], range=(0, 10))
+
+    monkeypatch.setattr(source, "__init__", ranged)
+    report = inspect_data(loaded)
+    assert not report.notes
+    assert not report.splits["train"].dark
+
+
+def test_points_beside_images_are_in_no_grid(tmp_path, monkeypatch):
+    loaded = recipe(tmp_path, "fields_toy/maps")
+    source, task = type(open_data(loaded, "train").source), loaded.task.load()
+    load, init, sample = source.load, source.__init__, task.sample
+
+    def pointed(self, *given):
+        init(self, *given)
+        self.fields["place"] = Field((2,), "ganzoo/points")
+
+    monkeypatch.setattr(source, "__init__", pointed)
+    monkeypatch.setattr(source, "load", lambda *one: {**load(*one), "place": np.zeros(2)})
+    monkeypatch.setattr(
+        task,
+        "sample",
+        lambda self, batch, nets: {"place": batch["place"], **sample(self, batch, nets)},
+    )
+    path = train(tmp_path, "fields_toy/maps", "watch.samples=1 step", steps=1)
+    assert list((path / "samples").glob("*.png"))
+    # Negative control: with points alone there is nothing to draw, which is said.
+    monkeypatch.setattr(task, "sample", lambda _, batch, nets: {"place": batch["place"]})
+    (tmp_path / "b").mkdir()
+    path = train(tmp_path / "b", "fields_toy/maps", "watch.samples=1 step", steps=1)
+    assert not list((path / "samples").glob("*.png"))
+
+
 def test_a_resume_equals_the_uninterrupted_run(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
@@ -253,8 +331,6 @@ def test_a_card_whose_format_is_missing_or_unfit_is_refused(tmp_path):
     path = train(tmp_path, "fields_toy/scans", steps=1)
     weights = find_weights(path, "generator")
     card, state = load_weights(weights)
-    from dataclasses import replace
-
     for change, error, said in (
         ({"format": "nobody/image"}, GanzooError, 'no plugin "nobody"'),
         ({"range": (3.0, 3.0)}, DataError, "range must be two finite numbers"),
@@ -277,10 +353,13 @@ def test_label_maps_go_in_from_files_of_any_kind(tmp_path):
     Image.open(folder / "palette.png").convert("RGB").save(folder / "rgb.png")
     Image.fromarray(sample["source"].astype(np.uint8)).save(folder / "numbers.png")
     np.save(folder / "array.npy", sample["source"])
+    np.save(folder / "nine.npy", np.full((8, 8), 9))
     Image.fromarray(np.full((8, 8, 3), 7, np.uint8)).save(folder / "strange.png")
     answer = predict(path, [folder], tmp_path / "out", device="cpu")
-    assert [Path(one["input"]).name for one in answer["failed"]] == ["strange.png"]
-    assert "has the colour (7, 7, 7), which no class has" in answer["failed"][0]["reason"]
+    failed = {Path(one["input"]).name: one["reason"] for one in answer["failed"]}
+    assert sorted(failed) == ["nine.npy", "strange.png"]
+    assert "has the colour (7, 7, 7), which no class has" in failed["strange.png"]
+    assert "must be 0 to 2, since there are 3 classes, but one is 9" in failed["nine.npy"]
     made = [np.asarray(Image.open(one["output"])) for one in answer["outputs"]]
     assert len(made) == 4
     assert all(np.array_equal(made[0], other) for other in made[1:])

@@ -35,8 +35,8 @@ def fields_of(data: Chosen, given: Any) -> tuple[dict[str, Field], dict[str, For
             f"the `fields` of {data.id} must be a dict of Field objects by name",
             hint=f"`ganzoo show {data.id}` names its plugin.",
         )
-    fields = with_masks(given)
     try:
+        fields = with_masks(given)
         formats = checked_formats(fields)
         check_masks(fields, formats)
     except (ValueError, GanzooError) as error:

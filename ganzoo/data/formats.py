@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ganzoo.errors import PluginError
+from ganzoo.errors import DataError, PluginError
 from ganzoo.interfaces import Field, Format
 
 
@@ -129,10 +129,20 @@ def with_masks(fields: Mapping[str, Field]) -> dict[str, Field]:
     """The fields, and those masks that are made of `nodata` because the data don't have them.
 
     A mask that isn't among the fields has the last two axes of its field, those of its pixels.
+
+    Raises:
+        ValueError: a field without pixels needs such a mask; the message begins with its name.
+        GanzooError: as `format_of`.
     """
     known = dict(fields)
-    for field in fields.values():
+    for name, field in fields.items():
         if field.nodata is not None and field.mask and field.mask not in known:
+            if not format_of(field).pixels:
+                message = (
+                    f"{name}: its mask {field.mask!r} can't be made of nodata, since "
+                    f"{field.format} has no pixels: the data must have a field of that name"
+                )
+                raise ValueError(message)
             known[field.mask] = Field(
                 field.shape[-2:], "ganzoo/labels", classes=2, aligned=field.aligned
             )
@@ -148,18 +158,27 @@ def split_no_data(
     such as -9999, or NaN, with its neighbours.
 
     Args:
-        sample: arrays by field. Of several channels, a pixel has no data if one of them has none.
-        fields: what they are.
+        sample: arrays by field. Of several channels, which are the last axis of an array that has
+            one more than its mask, a place has no data if one of them has none.
+        fields: what they are, and their masks; a mask that isn't among them is one of pixels.
+
+    Raises:
+        DataError: a mask of the sample has another size than its field.
     """
     split = dict(sample)
     for name, field in fields.items():
-        if field.nodata is None:
+        if field.nodata is None or name not in sample:
             continue
         array = np.asarray(sample[name])
         absent = np.isnan(array) if np.isnan(field.nodata) else array == field.nodata
-        pixels = absent.any(2) if absent.ndim == 3 else absent
-        before = split.get(field.mask)
-        there = ~pixels if before is None else (np.asarray(before) != 0) & ~pixels
+        axes = len(fields[field.mask].shape) if field.mask in fields else 2
+        there = ~(absent.any(-1) if absent.ndim == axes + 1 else absent)
+        if field.mask in split:
+            before = np.asarray(split[field.mask]) != 0
+            if before.shape != there.shape:
+                sizes = [" x ".join(map(str, one.shape)) for one in (before, there)]
+                raise DataError(f"its {field.mask} is {sizes[0]}, but its {name} is {sizes[1]}")
+            there &= before
         split[field.mask] = there.astype(np.uint8)
         low = field.range[0] if field.range else _lowest(array.dtype)
         split[name] = np.where(absent, np.asarray(low, array.dtype), array)
@@ -184,10 +203,23 @@ def with_no_data(array: np.ndarray, field: Field, mask: np.ndarray | None) -> np
     return np.where(absent, np.asarray(field.nodata, array.dtype), array)
 
 
+def shows_whole_type(field: Field, its_format: Format) -> bool:
+    """Whether a field is pictures in which the ends of the files' type are black and white."""
+    return its_format.pixels and not its_format.indices and field.range is None
+
+
 def is_8_bit_image(field: Field, its_format: Format) -> bool:
     """Whether arrays of a field are pictures as they are: H x W x C, 0 to 255."""
-    pixels = its_format.pixels and not its_format.indices
-    return pixels and its_format.dtype(field) == "uint8" and field.range is None
+    return shows_whole_type(field, its_format) and its_format.dtype(field) == "uint8"
+
+
+def unlike(field: Field, trained: Field) -> str:
+    """In what a field's values mean something else than those of training; "" if they don't."""
+    for part in ("format", "range", "unit", "dtype", "nodata", "mask"):
+        own, other = getattr(field, part), getattr(trained, part)
+        if own != other and not (own != own and other != other):  # noqa: PLR0124  # NaN is NaN
+            return f"has {part} {own!r}, but the network was trained on {other!r}"
+    return ""
 
 
 def described(field: Field) -> str:

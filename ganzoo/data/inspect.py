@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ganzoo.data.contact_sheet import grid, notice
-from ganzoo.data.formats import described
+from ganzoo.data.formats import described, shows_whole_type
 from ganzoo.data.pipeline import PreparedData, open_data, unreadable
 from ganzoo.data.value_ranges import Span, dark, span_of_dark
 from ganzoo.errors import DataError, DataMissing, printable
@@ -155,8 +155,10 @@ def _look_at_samples(
                 size = f"{_times(array.shape)} {array.dtype}"
                 found.sizes.setdefault(name, Counter())[size] += 1
                 _widen(found.ranges, name, array)
+                if not _shows_whole_type(name, array, prepared):
+                    continue
                 types[name] = array.dtype
-                if array.ndim == 3 and (span := span_of_dark(array)):
+                if span := span_of_dark(array):
                     file = own[name][index] if name in own else source.name(index)
                     found.dark.setdefault(name, {})[printable(file)] = span
             shapes = tuple(array.shape for array in sample.values())
@@ -170,11 +172,32 @@ def _look_at_samples(
             found.broken[index] = printable(str(said))
         if progress:
             progress(split, index + 1, looked_at)
-    for name, (low, high) in found.ranges.items():
+    _note_dark(report, split, types)
+
+
+def _note_dark(report: Report, split: Split, types: Mapping[str, np.dtype]) -> None:
+    """Add a note for each field of a split whose pictures are almost black.
+
+    Args:
+        report: what was found.
+        split: the split.
+        types: the types of those fields whose pictures show the whole range of their type.
+    """
+    for name, (low, high) in report.splits[split].ranges.items():
+        if name not in types:
+            continue
         if black := dark(f"{name} of the {split} split", low, high, types[name]):
             # This note is replaced by one about the whole split.
             first = f"{name} of the first {split} sample"
             report.notes = [note for note in report.notes if not note.startswith(first)] + [black]
+
+
+def _shows_whole_type(name: str, array: np.ndarray, prepared: PreparedData | None) -> bool:
+    """Whether the ends of an array's type are black and white in its picture."""
+    if prepared is None:
+        return array.ndim == 3  # The fields of a split that can't be opened aren't known.
+    known = prepared.fields.get(name)
+    return known is not None and shows_whole_type(known, prepared.formats[name])
 
 
 def _widen(ranges: dict[str, tuple[int, int]], name: str, array: np.ndarray) -> None:

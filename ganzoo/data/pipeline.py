@@ -12,11 +12,11 @@ from torch import Tensor
 from ganzoo.api import Chosen
 from ganzoo.data.convert import to_tensor
 from ganzoo.data.field_checks import check_arrays, fields_of, no_sample
-from ganzoo.data.formats import split_no_data
+from ganzoo.data.formats import shows_whole_type, split_no_data
 from ganzoo.data.rng import drawn, generator_for
 from ganzoo.data.sample_cache import SampleCache, pack
 from ganzoo.data.sampler import Position
-from ganzoo.data.value_ranges import dark
+from ganzoo.data.value_ranges import dark, span_of_dark
 from ganzoo.errors import DataError, DataMissing, PluginError, printable
 from ganzoo.files import stays_inside
 from ganzoo.interfaces import Augment, DataSource, Field, Split
@@ -69,7 +69,8 @@ class PreparedData:
             raise DataError(f"{chosen.id} has no images in its {split} split")
         given, self.formats = fields_of(chosen, source.fields)
         self._names = frozenset(source.fields)
-        self._with_no_data = {n: one for n, one in given.items() if one.nodata is not None}
+        self._declared = given
+        self._with_no_data = any(one.nodata is not None for one in given.values())
         first = self._arrays(0, 0)
         self.fields: dict[str, Field] = given
         self.fields = {
@@ -82,13 +83,9 @@ class PreparedData:
 
     def _dark(self, sample: Mapping[str, np.ndarray]) -> Iterator[str]:
         for name, field in self.fields.items():
-            of_type = self.formats[name].pixels and sample[name].dtype.kind == "u"
-            ranged = field.range is not None or self.formats[name].indices
-            if of_type and not ranged and sample[name].size:
-                low, high = int(sample[name].min()), int(sample[name].max())
+            if shows_whole_type(field, self.formats[name]) and (span := span_of_dark(sample[name])):
                 what = f"{name} of the first {self.split} sample, {self.name(0)},"
-                if said := dark(what, low, high, sample[name].dtype):
-                    yield said
+                yield dark(what, span.low, span.high, sample[name].dtype)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -160,11 +157,13 @@ class PreparedData:
             raise DataError(message, where=self.name(index), hint=error.hint) from error
         except OSError as error:
             raise unreadable(error, self.name(index)) from error
-        if not isinstance(made, Mapping) or not self._names <= made.keys():
+        # The source doesn't have the masks that are made of its values for "no data".
+        names = self.formats.keys() if stage else self._names
+        if not isinstance(made, Mapping) or not names <= made.keys():
             maker = self.augments[stage - 1] if stage else self.source
-            raise no_sample(made, maker, self._names, "" if stage else self.chosen.id)
+            raise no_sample(made, maker, names, "" if stage else self.chosen.id)
         if stage == 0 and self._with_no_data:
-            made = split_no_data(made, self._with_no_data)
+            made = split_no_data(made, self._declared)
         return {name: np.asarray(array, order="C") for name, array in made.items()}
 
     def _watched(

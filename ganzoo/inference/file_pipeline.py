@@ -160,7 +160,7 @@ def _inputs(
         formats: of these.
         size: see `make_all`.
     """
-    arrays = split_no_data({taken: array}, {taken: fields[taken]})
+    arrays = split_no_data({taken: array}, fields)
     inputs = {name: to_tensor(one, fields[name], formats[name]) for name, one in arrays.items()}
     if size is None:
         return inputs

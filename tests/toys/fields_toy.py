@@ -92,11 +92,15 @@ class Loss:
 class ScanOptions(Options):
     stored: Literal["int16", "float32"] = "int16"
     mask: Literal["given", "made", "none"] = "made"
+    empty: bool = False
     wrong: Literal["", "range", "unit", "mask", "nodata", "shape", "dtype", "format"] = ""
 
 
 class Scans:
-    """16 x 16 values in HU; the target is the source, half as far from 0. A frame has no data."""
+    """16 x 16 values in HU; the target is the source, half as far from 0. A frame has no data.
+
+    With `empty`, sample 2 has no data anywhere.
+    """
 
     def __init__(self, options, split):
         self.options = options
@@ -132,7 +136,8 @@ class Scans:
         sample = {"source": source, "target": target}
         if self.options.mask != "none":
             inside = np.zeros((16, 16), np.uint8)
-            inside[2:-2, 1 + index : -2] = 1
+            if not (self.options.empty and index == 2):
+                inside[2:-2, 1 + index : -2] = 1
             source[inside == 0] = target[inside == 0] = NODATA
             if self.options.mask == "given":
                 sample["inside"] = inside
