@@ -12,7 +12,11 @@ from hypothesis import strategies as st
 
 from ganzoo.api import Options
 from ganzoo.errors import DataError
+from ganzoo.formats.image import ImageFormat
+from ganzoo.inference.scores import built
+from ganzoo.interfaces import Field
 from ganzoo.metrics.image import L1, PSNR, SSIM, GradientEnergy, OwnOther
+from ganzoo.plugin_system import registry
 
 ALL = (L1, PSNR, SSIM, GradientEnergy, OwnOther)
 
@@ -54,6 +58,21 @@ def test_psnr_golden_and_finite_for_equal_images():
     largest = run(PSNR, [one_off], [flat(7)])["psnr"].mean
     assert score.per_image[1] == pytest.approx(largest)
     assert math.isfinite(score.mean)
+
+
+def test_the_format_says_what_is_compared_in_eight_bits(monkeypatch):
+    field = Field((1, 8, 8), "ganzoo/image")
+
+    def protocol():
+        (metric,) = built([registry.current().choose("metric", "ganzoo/l1")], {}, field)
+        return metric.protocol
+
+    assert "8-bit" in protocol()
+    monkeypatch.setattr(ImageFormat, "dtype", lambda *_: "uint16")
+    assert "8-bit" not in protocol()
+    monkeypatch.setattr(ImageFormat, "pixels", False)
+    with pytest.raises(DataError, match="it compares images"):
+        protocol()
 
 
 def test_ssim_is_the_uniform_window_of_seven():

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ganzoo.api import Chosen
+from ganzoo.data.formats import format_of
 from ganzoo.errors import DataError, PluginError
 from ganzoo.interfaces import Field, Metric, Score
 
@@ -92,6 +93,8 @@ def built(metrics: Sequence[Chosen], fields: Mapping[str, Field], made: Field) -
         PluginError: one of them lacks what a metric must have.
         DataError: one of them can't judge this.
     """
+    fields = {name: _with_type(one) for name, one in fields.items()}
+    made = _with_type(made)
     ready: list[Metric] = []
     for chosen in metrics:
         metric = chosen.build()
@@ -110,6 +113,11 @@ def built(metrics: Sequence[Chosen], fields: Mapping[str, Field], made: Field) -
             raise DataError("it has no `prepare`, so that it would judge places without data")
         ready.append(metric)
     return ready
+
+
+def _with_type(field: Field) -> Field:
+    """The field with the type that its format gives the values of files."""
+    return replace(field, dtype=format_of(field).dtype(field))
 
 
 def without_bounds(scores: Mapping[str, Score]) -> dict[str, Score]:

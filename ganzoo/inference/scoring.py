@@ -100,6 +100,8 @@ def judge(
         metrics: those whose fields the data lack are left out, which is said; so are those that
             compare with a target which isn't the sample's own.
         fields: what went in, and what should come out; metrics see them as source and target.
+            Samples whose mask says that there are no data anywhere in the latter are left out,
+            which is said.
         limit: look at this many samples alone.
         done: called with the number of samples done and their total.
 
@@ -120,9 +122,14 @@ def judge(
     # figures which compare neighbours can be computed from the saved files alone
     names = data.own_names(fields[0])
     order = sorted(range(len(names)), key=names.__getitem__)[:limit]
+    empty = []
     for count, index in enumerate(order, 1):
         name = names[index]
         sample = data.sample(index)
+        if its_field.mask and not sample[its_field.mask].any():
+            empty.append(name)
+            done(count, len(order))
+            continue
         batch = {key: as_in_files(value[None], key, data) for key, value in sample.items()}
         batch |= {"source": batch[fields[0]], "target": batch[fields[1]]}
         for contestant, made in make(sample, name).items():
@@ -133,6 +140,11 @@ def judge(
                 _update(instance, batch, shown, name)
         judgement.names.append(name)
         done(count, len(order))
+    if empty:
+        judgement.notes.append(
+            f"{len(empty)} of {len(order)} samples are left out, since {its_field.mask!r} says that"
+            f" they have no data: {', '.join(empty[:5])}{' ...' if len(empty) > 5 else ''}."
+        )
     for contestant, instances in judges.items():
         judgement.score(contestant, usable, instances)
     return judgement

@@ -36,8 +36,9 @@ class Metric(Protocol):
     run; `better`, of the class: which way each value is better, `{"l1": "lower"}`: `lower`,
     `higher`, or what it should be near, `near 1`; `prepare(fields, made)`, called once before the
     first `update` with the `Field` of each part of a batch by name (`source` and `target` too,
-    where a network has them) and of what is generated. From these a metric knows units, ranges and
-    masks, and may set `protocol`. If it raises a `DataError`, the metric is left out, and the
+    where a network has them) and of what is generated, whose `dtype` is always stated. From these
+    a metric knows units, ranges and masks, and may set `protocol`. Samples without any data are
+    left out before. If it raises a `DataError`, the metric is left out, and the
     message says why. A metric without `prepare` is left out where what is generated has a mask.
     """
 

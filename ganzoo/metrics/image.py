@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from ganzoo.api import Options
+from ganzoo.data.formats import format_of
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Field, Score
 
@@ -118,7 +119,7 @@ class _OfImages:
         Raises:
             DataError: it isn't images, or has places without data that can't be left out.
         """
-        if len(made.shape) != 3:
+        if len(made.shape) != 3 or not format_of(made).pixels:
             raise DataError(f"it compares images (C, H, W), but these are {made.format}")
         if made.mask and not self.leaves_out:
             raise DataError(f"it can't leave out where {made.mask!r} says that there are no data")
@@ -132,7 +133,7 @@ class _OfImages:
     def _exact(self) -> bool:
         """Whether images are compared as floats, since 8 bits don't hold them."""
         field = self.field
-        return field is not None and (field.range is not None or field.dtype not in ("", "uint8"))
+        return field is not None and (field.range is not None or field.dtype != "uint8")
 
     def _arrays(self, images: Tensor) -> np.ndarray:
         """Convert N x C x H x W to N x H x W x C, uint8 or float64 in [-1, 1]."""
@@ -157,7 +158,7 @@ class _Pairwise(_OfImages, ABC):
         """Return the value of one pair: both H x W x C, or P x C of the places with data."""
 
     def update(self, batch: Mapping[str, Tensor], generated: Tensor) -> None:
-        """Add N x C x H x W images in [-1, 1]; those without any data are left out."""
+        """Add N x C x H x W images in [-1, 1], each of which has data somewhere."""
         pairs = zip(self._arrays(generated), self._arrays(batch["target"]), strict=True)
         if self.field is None or not self.field.mask:
             self.values.extend(self.of(image, target) for image, target in pairs)
@@ -166,7 +167,6 @@ class _Pairwise(_OfImages, ABC):
         self.values.extend(
             self.of(image[there], target[there])
             for (image, target), there in zip(pairs, masks, strict=True)
-            if there.any()
         )
 
     def compute(self) -> dict[str, Score]:
