@@ -49,7 +49,10 @@ def read_labels(path: Path, palette: Palette = (), classes: int = 0) -> np.ndarr
             labels = _by_colour(np.array(image.convert("RGB")), palette, path)
         elif image.mode in ("P", "L", "1"):
             labels = np.array(image.convert("L") if image.mode == "1" else image)
-            labels = labels // 255 if image.mode == "1" else labels
+            if image.mode == "1":
+                labels //= 255
+            elif image.mode == "L" and image.format == "PNG":
+                labels //= 255 // (2 ** _bits(path) - 1)
         elif image.mode.startswith("I"):
             labels = np.array(image).astype(np.uint16)
         else:
@@ -60,6 +63,12 @@ def read_labels(path: Path, palette: Palette = (), classes: int = 0) -> np.ndarr
             where=str(path),
         )
     return labels
+
+
+def _bits(path: Path) -> int:
+    """Bits of a gray value, by a PNG file's header: Pillow spreads 2 and 4 bits over 0 to 255."""
+    with path.open("rb") as file:
+        return file.read(25)[-1]
 
 
 def _by_colour(pixels: np.ndarray, palette: Palette, path: Path) -> np.ndarray:
