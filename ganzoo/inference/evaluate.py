@@ -8,7 +8,7 @@ from typing import Any
 
 from ganzoo.api import Mode
 from ganzoo.data.fingerprint import difference, identity_of
-from ganzoo.data.formats import is_8_bit_image
+from ganzoo.data.formats import is_8_bit_image, unlike
 from ganzoo.data.pipeline import PreparedData, open_for_evaluation
 from ganzoo.errors import DataError, UsageError
 from ganzoo.files import write_json
@@ -61,10 +61,17 @@ def trained_data(recipe: Recipe, card: WeightsCard, split: Split) -> PreparedDat
     """A split of the data that weights were trained on, in its form for evaluation.
 
     Never a stand-in for weights of real photographs, nor the reverse once the data have been found.
+
+    Raises:
+        DataError: the values of its files mean something else than those of the training data.
     """
     used = card.data.get("use")
     stand_in = recipe.fallback is not None and used == recipe.fallback.id != recipe.data.id
-    return open_for_evaluation(recipe, split, stand_in=stand_in)
+    data = open_for_evaluation(recipe, split, stand_in=stand_in)
+    for name in data.fields.keys() & card.fields.keys():
+        if reason := unlike(data.fields[name], card.fields[name]):
+            raise DataError(f"{name} of the {split} split {reason}", where=data.chosen.id)
+    return data
 
 
 def evaluate_run(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,14 +70,21 @@ def _picture(run: Run, data: PreparedData, caption: str) -> np.ndarray:
     if all(data.formats[name].shown == "together" for name in made):
         _, shown = _shown(run, data, range(min(MOST_TOGETHER, len(data))))
         first = made[0]
+        alike = [
+            name for name in data.fields if data.fields[name].format == data.fields[first].format
+        ]
+        shown = _about(shown, alike, run, data)
         return data.formats[first].plot(
             {name: _arrays(run, data, name, value) for name, value in shown.items()},
             data.fields[first],
             caption,
             behind=[name for name in shown if name in data.fields],
         )
+    # Points beside images are in no grid, which has one picture for each sample.
+    each = [name for name, one in data.formats.items() if one.shown == "each"]
     if any(draws(one, data.fields) for one in applications):
         batch, shown = _shown(run, data, range(count))
+        shown = _about(shown, each, run, data)
         blocks = {
             _titled(name, value, run, data): block(_pictures(run, data, name, value, batch))
             for name, value in shown.items()
@@ -86,6 +93,7 @@ def _picture(run: Run, data: PreparedData, caption: str) -> np.ndarray:
     table = []
     for index in range(count):  # images of the split may differ in size
         batch, shown = _shown(run, data, range(index, index + 1))
+        shown = _about(shown, each, run, data)
         table.append(
             {
                 _titled(name, value, run, data): _pictures(run, data, name, value, batch)[0]
@@ -124,6 +132,24 @@ def _shown(
                 "authors",
             )
     return batch, {name: as_result(value) for name, value in shown.items()}
+
+
+def _about(
+    shown: Mapping[str, Tensor], fields: Collection[str], run: Run, data: PreparedData
+) -> dict[str, Tensor]:
+    """Return those of a task's tensors that are about some of the fields, by caption.
+
+    Raises:
+        PluginError: none is.
+    """
+    found = {name: one for name, one in shown.items() if _field_of(name, one, run, data) in fields}
+    if not found:
+        raise PluginError(
+            f"{run.recipe.task.id} shows {', '.join(map(repr, shown)) or 'nothing'}, of which "
+            "nothing can be drawn",
+            hint=f"Its `sample` must return {' or '.join(fields)}; report this to its authors.",
+        )
+    return found
 
 
 def _in_words(caption: str, data: PreparedData) -> str:
