@@ -52,7 +52,9 @@ class ImageFormat(Format):
         Field((3, 33, 34), "ganzoo/image", dtype="uint8", range=(0, 200), unit="%"),
         Field((1, 5, 7), "ganzoo/image", dtype="uint16"),
         Field((1, 5, 7), "ganzoo/image", dtype="int16", range=(-1000, 2000), unit="HU"),
+        Field((1, 5, 7), "ganzoo/image", dtype="uint8", range=(0.5, 200.5)),
         Field((2, 5, 7), "ganzoo/image", dtype="float32"),
+        Field((2, 5, 7), "ganzoo/image", dtype="float32", range=(0.1, 0.7)),
         Field((2, 5, 7), "ganzoo/image", dtype="float32", range=(-1000, 2000), unit="HU"),
     )
 
@@ -108,7 +110,8 @@ class ImageFormat(Format):
             )
         else:
             array = decode_image(path, PICTURE_CHANNELS[channels])
-        if field.range is not None and array.dtype != self.dtype(field):
+        floats = self.dtype(field) == "float32" and array.dtype.kind == "f"
+        if field.range is not None and array.dtype != self.dtype(field) and not floats:
             low, high = field.range
             raise DataError(
                 f"holds {array.dtype}, but the network was trained on {self.dtype(field)} from "

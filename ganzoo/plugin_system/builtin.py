@@ -47,7 +47,7 @@ def class_index() -> Target:
 
 @component("metric")
 def l1() -> Target:
-    """Mean absolute difference of 8-bit images, in units of half their range."""
+    """Mean absolute error: in the unit of a field's range, or on the scale from -1 to 1."""
     from ganzoo.metrics.image import L1
 
     return L1
