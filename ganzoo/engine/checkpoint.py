@@ -73,6 +73,7 @@ class _Stepper(BaseModel):
 
     window_counts: dict[str, PositiveInt]
     turns: dict[str, NonNegativeInt] = {}
+    resting: list[str] = []
     optimizer_layout: str = ""
     scaler: dict[str, float] = {}
 

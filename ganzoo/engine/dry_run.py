@@ -21,9 +21,10 @@ from ganzoo.data.rng import isolated
 from ganzoo.engine.build import Built, parts_of, with_numbers
 from ganzoo.engine.discriminator_answers import Answers
 from ganzoo.engine.late_players import LatePlayers, PresentNets
-from ganzoo.engine.optimize import idle, too_early, total_of, trained
 from ganzoo.engine.optimizers import build_optimizer
 from ganzoo.engine.plan import Plan, optimizer_options
+from ganzoo.engine.player_turns import idle, too_early, total_of, trained
+from ganzoo.engine.resting_players import check_rests
 from ganzoo.engine.wrapped_networks import Declared
 from ganzoo.errors import GanzooError, PluginError, RecipeError, error_text
 from ganzoo.interfaces import Clock, DiffAugment, Field, Task
@@ -219,6 +220,7 @@ def _steps(built: Built, device: torch.device, count: int) -> None:
             raise
     play(frozenset())
     answers.check_any()
+    check_rests(recipe, plan, seen=answers.accuracy() is not None)
 
 
 def _try_optimizers(built: Built) -> None:

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 
 from ganzoo.errors import UsageError
-from ganzoo.recipe.model import parse_every
+from ganzoo.recipe.interval import parse_every
 
 
 class Ticker:

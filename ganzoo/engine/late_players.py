@@ -8,7 +8,8 @@ from typing import Any
 from ganzoo.engine.plan import Plan, optimizer_options
 from ganzoo.errors import RecipeError
 from ganzoo.interfaces import Clock
-from ganzoo.recipe.model import Interval, Recipe, parse_every
+from ganzoo.recipe.interval import Interval, parse_every
+from ganzoo.recipe.model import Recipe
 
 
 class LatePlayers:

@@ -192,10 +192,17 @@ class Loop:
             self._save()
 
     def _log(self, *, partial: bool) -> None:
-        logs = self.trainer.stepper.logs(keep=partial)
+        stepper, step = self.trainer.stepper, self.trainer.steps
+        before = stepper.rest.resting
+        logs = stepper.logs(keep=partial)
         if not logs:
             return
-        step = self.trainer.steps
+        for player in sorted(before ^ stepper.rest.resting):
+            does = "rests" if player in stepper.rest.resting else "no longer rests"
+            self.voice.say(
+                f"step {step:,}: the player {player} {does}: it was right in "
+                f"{stepper.accuracy[player]:.1%} (rest_above is {stepper.rest.bounds[player]:.1%})"
+            )
         if partial:
             for observer in self.samplers:
                 observer.partial_logs(self.run, step, logs)

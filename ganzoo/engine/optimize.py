@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import math
 from collections.abc import Mapping
@@ -13,8 +12,10 @@ from torch import Tensor, nn
 
 from ganzoo.engine.accelerate_session import Session
 from ganzoo.engine.optimizers import at_clock, build_optimizer, learning_rate, load_state, state_of
+from ganzoo.engine.player_turns import too_early, total_of, trained
+from ganzoo.engine.resting_players import RestingPlayers
 from ganzoo.engine.wrapped_networks import PreparedNet
-from ganzoo.errors import DivergedError, GanzooError, PluginError, RecipeError
+from ganzoo.errors import DivergedError, GanzooError, PluginError
 from ganzoo.interfaces import Clock
 from ganzoo.recipe.model import Optimizer
 
@@ -69,6 +70,7 @@ class Stepper:
         self._sums: dict[str, float] = {}
         self._counts: dict[str, int] = {}
         self._first_bad: dict[str, int] = {}
+        self.rest = RestingPlayers(options)
         self.accuracy: dict[str, float] = {}
         """The accuracy of discriminators in the last log window, by player."""
         self.moves = dict.fromkeys(players, 0)
@@ -77,7 +79,7 @@ class Stepper:
     def __call__(self, player: str, terms: Mapping[str, Tensor]) -> None:
         """Add the gradients of the sum of `terms`, and make a step when they are complete.
 
-        They are complete after `train.accumulate` batches.
+        They are complete after `train.accumulate` batches. A player that rests gets no gradients.
         """
         if player not in self.optimizers:
             known = ", ".join(self.optimizers)
@@ -87,6 +89,9 @@ class Stepper:
         total = total_of(player, terms)
         accelerator = self.session.accelerator
         self.note(player, terms)
+        if player in self.rest.resting:
+            self.rest.turns += 1
+            return
         try:
             accelerator.backward(total)
         except RuntimeError as error:
@@ -134,6 +139,11 @@ class Stepper:
             # A state that can't be saved is an error now, not at the first checkpoint.
             state_of(optimizer, self.names[player], options.chosen.id)
 
+    @property
+    def turns(self) -> int:
+        """Return a number that grows in each step in which a player has had its turn."""
+        return sum(self.moves.values()) + self.rest.turns
+
     def rate(self, player: str) -> float:
         """Return the player's learning rate at the present clock."""
         return learning_rate(self.options[player], self.clock, self.epochs)
@@ -172,7 +182,8 @@ class Stepper:
     def logs(self, *, keep: bool = False) -> dict[str, float]:
         """Return the mean of each term since the last call, over all processes.
 
-        The means of the accuracy are in `accuracy` afterwards.
+        The means of the accuracy are in `accuracy` afterwards. By them it is decided who rests,
+        unless the window stays open.
 
         This reads from the device.
 
@@ -194,6 +205,8 @@ class Stepper:
         self.accuracy = {
             key.removeprefix(start): found.pop(key) for key in keys if key.startswith(start)
         }
+        if not keep:
+            self.rest.decide(self.accuracy, self.session)
         return found
 
     def check_finite(self) -> None:
@@ -227,6 +240,7 @@ class Stepper:
         for key, value in self._sums.items():
             tensors[f"window/{key}"] = torch.tensor(value, dtype=torch.float64)
         plain: dict[str, Any] = {"window_counts": dict(self._counts), "turns": dict(self.moves)}
+        plain["resting"] = sorted(self.rest.resting)
         plain["optimizer_layout"] = _layout(tensors)
         scaler = self.session.accelerator.scaler
         if scaler is not None:
@@ -249,6 +263,7 @@ class Stepper:
         # Old checkpoints don't contain the number of turns; one turn per player is assumed then.
         known = plain.get("turns", dict.fromkeys(self.moves, 1))
         self.moves = {player: int(known.get(player, 0)) for player in self.moves}
+        self.rest.resting = frozenset(plain.get("resting", ()))  # older: absent
         self._waiting.clear()
         self._counts = {key: int(count) for key, count in counts.items()}
         self._sums = {key: tensors[f"window/{key}"].item() for key in counts}
@@ -265,76 +280,3 @@ def _layout(tensors: Mapping[str, Tensor]) -> str:
         if name.startswith("optimizer/")
     )
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()
-
-
-def too_early(player: str) -> PluginError:
-    """Return the error for a task that optimises a player before it begins."""
-    return PluginError(
-        f"the task optimises {player!r} before the player begins",
-        hint="It must look in `nets` in each step whether the player's networks are there.",
-    )
-
-
-def idle(task: str, step: int) -> PluginError:
-    """Return the error for a task whose step changed no weights."""
-    return PluginError(
-        f"{task} optimised no player in step {step}: no weight was changed",
-        hint=f"Its `step` must call `optimize` each time. The error is in its plugin; `ganzoo "
-        f"show {task}` names it.",
-    )
-
-
-def trained(player: str, nets: Mapping[str, nn.Module]) -> list[tuple[str, nn.Parameter]]:
-    """Return the weights that a player optimises, each with its name `role.name`.
-
-    Raises:
-        RecipeError: when there are none.
-    """
-    named = [
-        (f"{role}.{name}", parameter)
-        for role, net in nets.items()
-        for name, parameter in net.named_parameters()
-        if parameter.requires_grad
-    ]
-    if not named:
-        raise RecipeError(
-            f"the player {player!r} has no weights to train: {', '.join(nets)}",
-            hint="Its networks have no weights, or all of them are frozen (start.freeze).",
-        )
-    return named
-
-
-def total_of(player: str, terms: Mapping[str, Tensor]) -> Tensor:
-    """Return the sum of a player's terms.
-
-    Raises:
-        RecipeError: when there are no terms.
-        PluginError: when the terms aren't a mapping, when one isn't a single number, or when none
-            depends on weights.
-    """
-    if not isinstance(terms, Mapping):
-        raise PluginError(
-            f"player {player!r} must minimise a {type(terms).__name__}, not a dict of terms",
-            hint="The loss must return a dict of tensors in each player's turn.",
-        )
-    if not terms:
-        raise RecipeError(
-            f"the loss gives no term for {player}, which has nothing to minimise",
-            where="loss",
-            hint="A penalty needs another [[loss]] beside it: add one for this player. If every "
-            "weight is 0, change one of them.",
-        )
-    for term, value in terms.items():
-        if not isinstance(value, Tensor) or value.numel() != 1:
-            given = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-            raise PluginError(
-                f"term {term!r} of player {player!r} is not a single number: {given}",
-                hint="The loss must give tensors of one value: take their mean.",
-            )
-    total = functools.reduce(torch.add, terms.values())
-    if not total.requires_grad:
-        raise PluginError(
-            f"the terms of player {player!r} don't depend on its weights: {', '.join(terms)}",
-            hint="The loss or its task detached them.",
-        )
-    return total

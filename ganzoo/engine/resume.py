@@ -28,7 +28,8 @@ from ganzoo.run_files import CHECKPOINTS, RESOLVED, read_status
 
 RESUMABLE = ("train.epochs", "train.cache", "train.workers", "data.root", "watch.", "out")
 """The keys in which the recipe of `run RECIPE --resume` may differ from the stored recipe. All keys
-but the first change no bit of the weights. Another `data.root` must contain the same data."""
+but the first change no bit of the weights. Another `data.root` must contain the same data. Where a
+player has `rest_above`, `watch.log` can't differ, because it decides when the player rests."""
 
 
 def differences(stored: Recipe, wanted: Recipe) -> tuple[list[str], list[str]]:
@@ -42,8 +43,13 @@ def differences(stored: Recipe, wanted: Recipe) -> tuple[list[str], list[str]]:
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) != new.get(key):
             text = f"{key}: {old.get(key, 'absent')} -> {new.get(key, 'absent')}"
-            (allowed if key.startswith(RESUMABLE) else refused).append(text)
+            decides = key == "watch.log" and _rests(stored)
+            (allowed if key.startswith(RESUMABLE) and not decides else refused).append(text)
     return allowed, refused
+
+
+def _rests(recipe: Recipe) -> bool:
+    return any(player.keys.rest_above is not None for player in recipe.players.values())
 
 
 def _with_stored_sources(stored: Recipe, wanted: Recipe) -> Recipe:
@@ -92,6 +98,7 @@ def adopt(path: Path, wanted: Recipe | None) -> tuple[Recipe, list[str]]:
         return stored, []
     wanted = _with_stored_sources(stored, wanted)
     allowed, refused = differences(stored, wanted)
+    rests = any(change.startswith("watch.log:") for change in refused)
     if refused:
         raise RecipeError(
             "the recipe isn't the one that this run began with",
@@ -101,6 +108,7 @@ def adopt(path: Path, wanted: Recipe | None) -> tuple[Recipe, list[str]]:
                     *refused,
                     "A resume may change train.epochs, train.cache, train.workers, data.root,",
                     "[watch] and out. For another change start a new run.",
+                    *(["watch.log decides when a player rests (rest_above)."] if rests else []),
                 ]
             ),
         )

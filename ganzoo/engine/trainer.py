@@ -19,8 +19,9 @@ from ganzoo.engine.discriminator_answers import Answers
 from ganzoo.engine.ema import Ema
 from ganzoo.engine.late_players import LatePlayers, PresentNets
 from ganzoo.engine.loss_weights import weights_of
-from ganzoo.engine.optimize import ACCURACY, Stepper, idle
+from ganzoo.engine.optimize import ACCURACY, Stepper
 from ganzoo.engine.plan import judge_of, optimizer_options, plan_networks
+from ganzoo.engine.player_turns import idle
 from ganzoo.engine.starting_weights import begin, find_together
 from ganzoo.engine.wrapped_networks import Declared, PreparedNet
 from ganzoo.errors import DivergedError, PluginError
@@ -138,7 +139,7 @@ class Trainer:
             net.begin_step(clock)
         accelerator = self.session.accelerator
         wrapped = [net.wrapped for net in self.prepared.values()]
-        before = sum(self.stepper.moves.values())
+        before = self.stepper.turns
         for _ in range(self.recipe.train.accumulate):
             batch = self.session.move(next(self._stream))
             self.between_steps = False
@@ -149,7 +150,7 @@ class Trainer:
             right = self.answers.accuracy()
             if right is not None:
                 self.stepper.note(ACCURACY, {judge_of(self.plan): right})
-        if sum(self.stepper.moves.values()) == before:
+        if self.stepper.turns == before:
             raise idle(self.recipe.task.id, self.steps + 1)
         self.steps += 1
         self.images += self.images_per_step

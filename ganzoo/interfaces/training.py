@@ -53,7 +53,10 @@ class Net(Protocol):
 
 
 class Optimize(Protocol):
-    """One optimisation step of one player: a task changes weights in no other way."""
+    """One optimisation step of one player: a task changes weights in no other way.
+
+    A player that rests (`rest_above`) keeps its weights; a task gives it its turns all the same.
+    """
 
     clock: Clock
 

@@ -59,6 +59,8 @@ class ConsoleObserver(Observer):
         for player in sorted(trainer.late.asleep(clock)):
             when = trainer.late.in_words(player)
             say(f"  the player {player} begins after {when}; until then its terms are absent")
+        for player in sorted(trainer.stepper.rest.resting):
+            say(f"  the player {player} rests, as it did when the checkpoint was saved")
         made = trainer.session.resolved
         say(
             f"  machine: {made.device}, {made.precision}; processes: {made.ranks}, "
@@ -106,7 +108,8 @@ class ConsoleObserver(Observer):
             _shown(name, value, weights.get(name)) for name, value in logs.items()
         )
         for player, share in run.trainer.stepper.accuracy.items():
-            self.losses += f"  {player} right {share:.0%}"
+            rests = ", rests" if player in run.trainer.stepper.rest.resting else ""
+            self.losses += f"  {player} right {share:.0%}{rests}"
         if self.bar is None:
             self.voice.say(
                 f"step {step:,}/{run.last_step:,}  {self._speed(run, step)}  {self.losses}"

@@ -153,6 +153,7 @@ class MetricsLog(Observer):
                 "epoch": clock.epoch,
                 "losses": dict(logs),
                 **({"accuracy": dict(stepper.accuracy)} if stepper.accuracy else {}),
+                **({"resting": sorted(stepper.rest.resting)} if stepper.rest.bounds else {}),
                 **({"weights": weights} if weights else {}),
                 "lr": {player: stepper.rate(player) for player in stepper.optimizers},
                 **more,

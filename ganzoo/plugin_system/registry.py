@@ -32,7 +32,7 @@ CORE_KEYS: dict[Kind, tuple[str, ...]] = {
     "augment": ("on",),
     "data": ("fallback",),
     "loss": ("name",),
-    "optimizer": ("clip", "schedule", "begin"),
+    "optimizer": ("clip", "schedule", "begin", "rest_above"),
 }
 """For each kind, the keys of a component's table, besides `use`, that aren't options of the
 component."""

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from ganzoo.recipe.find_recipe import find_recipe, shipped_recipes
+from ganzoo.recipe.interval import Interval, parse_every
 from ganzoo.recipe.load import load_document, load_recipe, loads, read_recipe
 from ganzoo.recipe.model import (
     AugmentEntry,
     Checkpoints,
     Ema,
     Inference,
-    Interval,
     LossEntry,
     Optimizer,
     Origin,
     Recipe,
     Train,
     Watch,
-    parse_every,
 )
 from ganzoo.recipe.problems import Problem, RecipeProblems
 

@@ -5,82 +5,16 @@ The docstring under each key is its help text, for `docs/recipes.md` and the JSO
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import Field
 
 from ganzoo.api import Chosen, Kind, Mode, Options, Ref, Scalar
+from ganzoo.recipe.interval import Begin, Every
 from ganzoo.recipe.start import Start
-
-Unit = Literal["steps", "images", "epochs", "minutes"]
-_EVERY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(step|image|epoch|minute)s?\s*")
-_LONGEST = 10**12
-"""The number of steps, images, epochs or minutes that no run reaches."""
-# The same rules for editors, as a pattern: a positive number, and a whole one except for minutes.
-_WHOLE = r"0*[1-9][0-9]{0,11}(\.0+)?"
-_PART = r"(0*[1-9][0-9]{0,11}(\.[0-9]+)?|0+\.[0-9]*[1-9][0-9]*)"
-_PATTERN = rf"^\s*(never|{_WHOLE}\s*(step|image|epoch)s?|{_PART}\s*minutes?)\s*$"
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A period of `count` units; a count of steps, images or epochs is a whole number."""
-
-    count: float
-    unit: Unit
-
-
-def parse_every(text: str) -> Interval | None:
-    """Parse `"1000 steps"`, `"5 epochs"`, `"20000 images"` or `"10 minutes"`; `"never"` is None.
-
-    Raises:
-        ValueError: the text has none of these forms.
-    """
-    if text.strip() == "never":
-        return None
-    match = _EVERY.fullmatch(text)
-    if match is None:
-        message = 'must be like "1000 steps", "5 epochs", "20000 images", "10 minutes" or "never"'
-        raise ValueError(message)
-    count, unit = float(match[1]), match[2] + "s"
-    if count >= _LONGEST:
-        message = f"must be less than {_LONGEST:,} {unit}"
-        raise ValueError(message)
-    if count <= 0 or (unit != "minutes" and count != int(count)):
-        message = f'"{text}" must be a positive {"number" if unit == "minutes" else "whole number"}'
-        raise ValueError(message)
-    return Interval(count, unit)  # type: ignore[arg-type]
-
-
-def _check_every(text: str) -> str:
-    parse_every(text)
-    return text
-
-
-Every = Annotated[
-    str,
-    AfterValidator(_check_every),
-    WithJsonSchema({"type": "string", "pattern": _PATTERN}),
-]
-
-
-def _check_begin(text: str) -> str:
-    begin = None if text.strip() == "never" else parse_every(text)
-    if begin is None or begin.unit == "minutes":
-        message = 'must be like "5 epochs", "1000 steps" or "20000 images"'
-        raise ValueError(message)
-    return text
-
-
-Begin = Annotated[
-    str,
-    AfterValidator(_check_begin),
-    WithJsonSchema({"type": "string", "pattern": rf"^\s*{_WHOLE}\s*(step|image|epoch)s?\s*$"}),
-]
 
 
 class OptimizerKeys(Options):
@@ -93,6 +27,9 @@ class OptimizerKeys(Options):
     begin: Begin | None = None
     """Only in `[players.NAME]`: when the player begins. Until then its networks are absent, as if
     the recipe had none, and the loss leaves out the terms that need them."""
+    rest_above: Annotated[float, Field(gt=0.5, lt=1)] | None = None
+    """Only in `[players.NAME]` of the discriminator: it makes no step while its accuracy was above
+    this share in the last log window (`watch.log`)."""
 
 
 class Train(Options):
@@ -147,7 +84,9 @@ class Ema(Options):
 
 
 class Watch(Options):
-    """What is shown and written while training; changing it never changes the weights."""
+    """What is shown and written while training. It changes no weights, with one exception: players
+    with `rest_above` begin and end to rest where `log` says.
+    """
 
     log: Every = "50 steps"
     """How often losses are shown and written to metrics.jsonl (means since the last time)."""

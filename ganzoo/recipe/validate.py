@@ -13,6 +13,7 @@ from ganzoo.api import Chosen, Kind, TaskOptions
 from ganzoo.plugin_system.registry import CORE_KEYS, SHORT_KEYS, Registry
 from ganzoo.plugin_system.suggestions import did_you_mean
 from ganzoo.recipe.control_characters import unusable_texts
+from ganzoo.recipe.interval import parse_every
 from ganzoo.recipe.merge import Node, descend, plain
 from ganzoo.recipe.model import (
     SETTINGS,
@@ -41,7 +42,7 @@ DEFAULT_METRICS = (
 """The metrics of a recipe without `[[metric]]`. With an empty array, only the data's metrics are
 used."""
 
-OF_PLAYERS = ("begin",)
+OF_PLAYERS = ("begin", "rest_above")
 """The engine's keys that `[players.NAME]` may have, but not `[optimizer]`."""
 On = Literal["train", "evaluation", "always"]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
@@ -132,6 +133,7 @@ class _Check(TableChecks):
         self.averaged(settings)
         optimizer = self.optimizer(("optimizer",))
         players = self.players()
+        self.resting(players, settings)
         if self.problems or task is None or data is None or optimizer is None:
             return None
         return Recipe(
@@ -250,6 +252,16 @@ class _Check(TableChecks):
         if checkpoints and watch and checkpoints.best and watch.validate_every.strip() == "never":
             message = "has no effect, because nothing is validated"
             self.complain(("checkpoints", "best"), message, 'set watch.validate, as "5 epochs"')
+
+    def resting(self, players: Mapping[str, Optimizer], settings: Mapping[str, Any]) -> None:
+        """Check that players with `rest_above` can rest exactly: at log steps that are counted."""
+        watch = settings["watch"]
+        log = parse_every(watch.log) if watch else None
+        for name, player in players.items() if watch else ():
+            if player.keys.rest_above is not None and (log is None or log.unit == "minutes"):
+                message = f'is decided at log steps, and watch.log is "{watch.log}"'
+                hint = 'set watch.log in steps, images or epochs, as "50 steps"'
+                self.complain(("players", name, "rest_above"), message, hint)
 
     def averaged(self, settings: Mapping[str, Any]) -> None:
         """Check that there is an average if roles are named for it.
