@@ -165,7 +165,7 @@ def test_numbers_of_numpy_are_pythons_in_a_field():
     field = Field(
         (np.int64(1), 4, 4),
         "ganzoo/image",
-        np.array([0, 100], np.float32),
+        (np.float32(0), np.float32(100)),
         dtype="int16",
         nodata=np.int16(-5),
         mask="where",

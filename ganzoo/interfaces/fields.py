@@ -59,6 +59,6 @@ class Field:
 
 
 def _of_python(value: Any) -> Any:
-    if isinstance(value, list | tuple):
+    if isinstance(value, tuple):
         return tuple(map(_of_python, value))
-    return _of_python(value.tolist()) if hasattr(value, "tolist") else value
+    return value.tolist() if hasattr(value, "tolist") else value
