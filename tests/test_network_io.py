@@ -223,7 +223,10 @@ WRONG = {
         ),
         "generator",
     ),
-    "task.fault=judge": ("named_toy/named declares no outputs for a generator", "generator"),
+    "task.fault=judge": (
+        "the io() of named_toy/named is wrong: it has no outputs for a generator",
+        "generator",
+    ),
 }
 
 

@@ -55,6 +55,10 @@ SHORT = ("list", "show", "schema")
 _ON = (
     "`ganzoo run --resume RUN --set train.epochs=N` continues the training of a run on its own data"
 )
+_START = (
+    "`ganzoo run RECIPE --set start.generator=RUN` begins a new run with the weights of another; "
+    f"{_ON}"
+)
 _IMAGES = "`ganzoo predict RUN IMAGES -o FOLDER` makes images from images"
 _SCORES = "`ganzoo evaluate RUN` scores a run on held-out data"
 OTHER_WORDS = {
@@ -63,8 +67,8 @@ OTHER_WORDS = {
     "test": f"{_IMAGES}; {_SCORES}",
     "translate": f"{_IMAGES}; {_SCORES}",
     "generate": f"`ganzoo sample RUN` makes samples from noise; {_IMAGES}",
-    "finetune": f"a run can't begin with the weights of another run yet; {_ON}",
-    "fine-tune": f"a run can't begin with the weights of another run yet; {_ON}",
+    "finetune": _START,
+    "fine-tune": _START,
     "import": "weights of other programs can't be read yet; `ganzoo list generator` lists networks "
     "to train",
     "export": "weights can't be exported to other formats yet; they are in a run's checkpoints, "

@@ -61,7 +61,7 @@ def _padded(images: Tensor, multiple: int) -> Tensor:
             padding = [0, 0, 0, 0]
             padding[places[1]] = missing
             kind = "reflect" if missing < size else "replicate"
-            # torch mirrors only floats; float64 holds every class index
-            floats = images if images.is_floating_point() else images.double()
+            # torch mirrors only floats; float32, which every device has, holds integers up to 2**24
+            floats = images if images.is_floating_point() else images.float()
             images = functional.pad(floats, padding, mode=kind).to(images.dtype)
     return images
