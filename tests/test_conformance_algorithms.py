@@ -119,6 +119,8 @@ def test_good_toys_pass(case, tmp_path):
 
 
 SAYS = {
+    "alone_for_good": "'discriminator' has begun, and ['discriminator'] stands still",
+    "off_chance": "where it says that the discriminator decides",
     "two_masters": "moved by two players, 'discriminator' and 'judge'",
     "gullible": "takes a class index for the image 'source'",
     "leaky": "leaves gradients on weights that aren't its own",

@@ -155,7 +155,7 @@ def check_task_accumulates(subject: Subject) -> None:
     with training(tiny_recipe(subject, put)) as trainer:
         watched = _play_all(trainer)
     require(
-        any(not turn.final for turn in watched.turns),
+        any(not turn.final for turn in watched.record),
         "no player had a turn in a batch whose gradients are only accumulated",
     )
 
@@ -174,7 +174,7 @@ def _play_all(trainer: Trainer) -> Watched:
     waiting, resting = set(players), {role for roles in players.values() for role in roles}
     for _ in range(PATIENCE):
         trainer.step()
-        for turn in watched.turns:
+        for turn in watched.record:
             whose = f"the turn of player {turn.player!r}"
             require(
                 not turn.strays, f"{whose} also changes weights that aren't its own: {turn.strays}"

@@ -107,7 +107,7 @@ class Watched:
     def __init__(self, trainer: Trainer) -> None:
         self.inner: Stepper = trainer.stepper
         self.trainer = trainer
-        self.turns: list[Turn] = []
+        self.record: list[Turn] = []
         trainer.stepper = self  # type: ignore[assignment]
 
     def __getattr__(self, name: str) -> Any:
@@ -138,7 +138,7 @@ class Watched:
         moved = {name for name, p in parameters.items() if not torch.equal(weights[name], p)}
         others = {name for name, p in parameters.items() if id(p) not in mine}
         leaks = {name for name in others if not _equal(gradients[name], parameters[name].grad)}
-        self.turns.append(Turn(player, values, moved - others, moved & others, leaks, final))
+        self.record.append(Turn(player, values, moved - others, moved & others, leaks, final))
 
 
 def number(name: str, term: Any) -> float:

@@ -51,6 +51,22 @@ class Leaky(good.Duel):
         optimize("generator", self.loss.generator(seen))
 
 
+class AloneForGood(good.Duel):
+    """Looks only in its first step whether there is a discriminator."""
+
+    optional: ClassVar = frozenset({"discriminator"})
+    alone = None
+
+    def step(self, batch, optimize):
+        if self.alone is None:
+            self.alone = "discriminator" not in self.nets
+        if not self.alone:
+            super().step(batch, optimize)
+            return
+        fake = self.nets["generator"](batch["source"])
+        optimize("generator", {"near": F.l1_loss(fake, batch["target"])})
+
+
 class Ownerless(good.Duel):
     """The generator learns from a network that no player moves."""
 
@@ -341,6 +357,13 @@ class Misstated(good.CrossEntropy):
     """Says log 2 and means 0.5."""
 
     known_values = (KnownValue({"real": 0.5, "fake": 0.5}, {"gan": 0.5, "near": 0.0}),)
+
+
+class OffChance(good.CrossEntropy):
+    """Says that the term is 1 where the discriminator can't decide, and it is log 2."""
+
+    decides = 0.0
+    at_chance: ClassVar = {"real": 1.0}
 
 
 class Sums(good.CrossEntropy):
@@ -796,6 +819,7 @@ class Interferes(good.Diary):
 # --- what is offered --------------------------------------------------------------------------
 
 _TASKS = {
+    AloneForGood: "check_task_players_begin_later",
     TwoMasters: "check_task_declarations",
     Gullible: "check_task_io",
     Leaky: "check_task_step",
@@ -832,6 +856,7 @@ _LOSSES = {
     NoWords: "check_loss_without_discriminator",
     Peeks: "check_loss_real_in_generator_turn",
     Misstated: "check_loss_known_values",
+    OffChance: "check_loss_at_chance",
     Sums: "check_loss_of_a_batch_is_a_mean",
     Steady: "check_loss_anneals",
     Unread: "check_loss_anneals",
