@@ -211,6 +211,7 @@ def two_steps(recipe: Recipe) -> str:
         for _ in range(2):
             trainer.step()
         trainer.check_finite()
+        trainer.answers.check_any()  # a run's dry run does this before the first step
     except Exception as error:  # noqa: BLE001  # whatever a component raises is the answer
         return f"{type(error).__name__}: {error}"
     finally:

@@ -216,7 +216,7 @@ from ganzoo.plugin_system.discovery import discover
 from ganzoo.plugin_system.registry import Registry
 from ganzoo.testing import parametrize_with_checks
 
-REGISTRY = Registry(discover(entry_points=(), files=[Path({good!r}), Path({broken!r})]))
+REGISTRY = Registry(discover(files=[Path({good!r}), Path({broken!r})]))
 
 @parametrize_with_checks("{namespace}", registry=REGISTRY, expected_failures={expected})
 def test_conformance(case, tmp_path):
