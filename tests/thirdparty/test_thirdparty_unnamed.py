@@ -119,4 +119,4 @@ def test_where_it_is_named_its_fault_is_too(together, folder):
     (folder / "naming.toml").write_text('extends = "small.toml"\nloss = "meddler/lost"\n')
     room, _ = together
     (problem,) = room.document("check", "naming.toml", code=4, cwd=folder)["problems"]
-    assert "meddler/lost can't be imported: AttributeError" in problem["message"]
+    assert "meddler/lost can't be imported: NameError" in problem["message"]
