@@ -1,4 +1,4 @@
-"""Applications: what the trained networks of a task are good for."""
+"""Applications: the uses of a task's trained networks."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Task(ABC):
     needs: ClassVar[frozenset[str]]
     """The fields that a batch must have. The data are checked for them."""
     applications: ClassVar[Mapping[str, Application]]
-    """What the trained networks are good for, by name: letters, digits, - and _. Commands use the
+    """The uses of the trained networks, by name: letters, digits, - and _. Commands use the
     first one that suits them unless `--application` names another."""
     needs_aligned: ClassVar[bool] = False
     """Whether the fields in `needs` must belong together: unpaired data are then refused."""

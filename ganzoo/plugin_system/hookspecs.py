@@ -69,4 +69,4 @@ class RunSpecs:
 
     @hookspec
     def ganzoo_run_done(self, run: RunView, outcome: Outcome) -> None:
-        """The run ends: `finished`, `interrupted`, `diverged` or `failed`."""
+        """The run ends: `finished`, `stopped`, `interrupted`, `diverged` or `failed`."""
