@@ -18,8 +18,8 @@ from ganzoo.cli import inference_options
     metavar="OUT",
     required=True,
     type=click.Path(path_type=Path),
-    help="A folder for the results, which keep their names and subfolders, or a .png for a single "
-    "file.",
+    help="A folder for the results, which keep their names and subfolders. For one input file with "
+    "one result, also a file name with the right ending, such as .png.",
 )
 @inference_options.mode
 @click.option("--seed", type=int, help="Seed of the dropout in the mode paper.  [default: 0]")

@@ -84,8 +84,8 @@ class Ema(Options):
 
 
 class Watch(Options):
-    """What is shown and written while training. It changes no weights, with one exception: players
-    with `rest_above` begin and end to rest where `log` says.
+    """What is shown and written while training. It changes no weights, with one exception: `log`
+    decides when players with `rest_above` begin to rest and when they stop resting.
     """
 
     log: Every = "50 steps"
