@@ -214,7 +214,7 @@ def overfitting():
 
 @pytest.mark.slow
 def test_p_rises_where_the_discriminator_overfits_and_only_there(overfitting):
-    """The generator is perfect: a discriminator can tell real images only by knowing them by heart.
+    """The generator is perfect: a discriminator can tell real images only by memorising them.
 
     It does so with 16 images, and can't with as many images as there are in all batches. These
     transformations don't keep it from that, so that p rises up to 1.
