@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from ganzoo.data.pipeline import open_data
+from ganzoo.engine import dry_run
 from ganzoo.engine.accelerate_session import Session, resolve
 from ganzoo.engine.check import inspect_recipe
 from ganzoo.engine.intervals import Limits
@@ -150,10 +151,24 @@ def test_a_loss_without_another_term_is_refused_before_the_training(tiny):
     assert refused(tiny, "loss=gan/vanilla") == ""
 
 
-def test_each_phase_is_tried_before_the_training(tiny):
-    """The penalty doesn't fit the discriminator, which is only asked after its beginning."""
-    bad = "loss.gan_weight={from=0, to=1}", "discriminator.receptive_field=286"
-    assert refused(tiny, LATE, *bad) == refused(tiny, *bad)
+def test_each_phase_is_tried_before_the_training(tiny, monkeypatch):
+    """The discriminator's terms are only needed after its beginning."""
+
+    def broken(*_):
+        raise ValueError("this is the second phase")
+
+    loss = current().choose("loss", {"use": "pix2pix/cgan_l1"}).load()
+    monkeypatch.setattr(loss, "discriminator", broken)
+    assert "this is the second phase" in refused(tiny, LATE)
+    # The control: the first phase alone finds nothing.
+    play = dry_run._play
+
+    def first_only(task, nets, optimize, *others):
+        if optimize.asleep:
+            play(task, nets, optimize, *others)
+
+    monkeypatch.setattr(dry_run, "_play", first_only)
+    assert refused(tiny, LATE) == ""
 
 
 @pytest.mark.parametrize("begin", ["9 epochs", "999999 steps", "999999 images"])
@@ -168,6 +183,8 @@ def test_a_beginning_after_the_end_is_refused(trainer_of, begin):
         ("optimizer.begin=2 steps", "is a key of a single player"),
         ("players.discriminator.begin=2 minutes", 'must be like "5 epochs"'),
         ("players.discriminator.begin=never", 'must be like "5 epochs"'),
+        ("players.discriminator.begin=soon", 'must be like "5 epochs"'),
+        ("players.discriminator.begin=0 steps", "must be a positive whole number"),
         ("players.discriminator.begin=2", "must be text"),
     ],
 )

@@ -61,11 +61,11 @@ Every = Annotated[
 
 
 def _check_begin(text: str) -> str:
-    begin = None if text.strip() == "never" else parse_every(text)
-    if begin is None or begin.unit == "minutes":
+    match = _EVERY.fullmatch(text)
+    if match is None or match[2] == "minute":
         message = 'must be like "5 epochs", "1000 steps" or "20000 images"'
         raise ValueError(message)
-    return text
+    return _check_every(text)
 
 
 Begin = Annotated[
