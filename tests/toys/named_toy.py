@@ -22,7 +22,7 @@ SIDE, CODE, CLASSES, MAPS = 8, 4, 3, 5
 
 class NamedOptions(Options):
     fault: str = ""
-    """What the generator or the task does wrong."""
+    """What the generator or the task does wrong; a task that is "still" draws no noise."""
 
 
 class Generator(nn.Module):
@@ -104,7 +104,10 @@ class Named(Task):
 
     def make(self, batch):
         encoded = self.nets["encoder"](batch["image"])
-        code = encoded["mean"] + encoded["spread"] * torch.randn_like(encoded["mean"])
+        noise = torch.randn_like(encoded["mean"])
+        if self.options.fault == "still":
+            noise = torch.ones_like(noise)
+        code = encoded["mean"] + encoded["spread"] * noise
         given = (torch.zeros_like(batch["image"]), batch["kind"], code)
         if self.options.fault == "count":
             given = given[:2]
