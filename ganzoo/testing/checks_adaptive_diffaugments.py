@@ -80,7 +80,7 @@ def _hear(
 
 @check("diffaugment")
 @seeded
-def check_diffaugment_hears_answers(subject: Subject) -> None:
+def check_diffaugment_observes_answers(subject: Subject) -> None:
     """`observe` takes logits of any shape and in any order, draws nothing, and logs numbers."""
     for shapes in _SCALES:
         augment = _built(subject)
@@ -144,7 +144,7 @@ def check_diffaugment_learns_in_buffers(subject: Subject) -> None:
 
 @check("diffaugment")
 @seeded
-def check_diffaugment_hears_without_waiting(subject: Subject) -> None:
+def check_diffaugment_observes_without_waiting(subject: Subject) -> None:
     """`observe` reads no tensor's value, which would make each step wait for the device."""
     augment: Any = _built(subject)
     augment.to("meta")

@@ -905,10 +905,10 @@ _DIFFAUGMENTS = {
     RootedDim: "check_diffaugment_follows_its_device",
     LateBuffer: "check_diffaugment_in_a_run",
     CountsAnswersForItself: "check_diffaugment_learns_in_buffers",
-    WaitsForAnswers: "check_diffaugment_hears_without_waiting",
-    HearsTheFirst: "check_diffaugment_hears_answers",
-    SaysNothing: "check_diffaugment_hears_answers",
-    DrawsAtAnswers: "check_diffaugment_hears_answers",
+    WaitsForAnswers: "check_diffaugment_observes_without_waiting",
+    HearsTheFirst: "check_diffaugment_observes_answers",
+    SaysNothing: "check_diffaugment_observes_answers",
+    DrawsAtAnswers: "check_diffaugment_observes_answers",
 }
 _METRICS = {
     WithoutProtocol: "check_metric_declarations",
