@@ -19,14 +19,19 @@ IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info", ".*_cache
 
 @pytest.fixture
 def toy_plugin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The plugin in `tests/toys` that the test's module names as TOY, for the while of a test."""
+    """The plugins in `tests/toys` that the test's module names as TOY, during a test.
+
+    TOY is a name or a tuple of names, without `.py`.
+    """
     from ganzoo import api
     from ganzoo.plugin_system import registry
 
     before = registry.current()
     monkeypatch.setattr(registry, "_active", before)
     monkeypatch.setattr(api, "_resolver", before.choose)
-    registry.activate(files=[ROOT / "tests" / "toys" / f"{request.module.TOY}.py"])
+    toy = request.module.TOY
+    names = (toy,) if isinstance(toy, str) else toy
+    registry.activate(files=[ROOT / "tests" / "toys" / f"{name}.py" for name in names])
 
 
 def copy_of_the_sources(target: Path) -> Path:

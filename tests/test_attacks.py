@@ -34,9 +34,10 @@ from ganzoo.inference.find_weights import find_weights
 from ganzoo.observers import Voice
 from ganzoo.observers.base import Observer
 from ganzoo.observers.metrics_log import MetricsLog
-from ganzoo.plugin_system import registry
 from ganzoo.recipe import load_recipe
 
+pytestmark = pytest.mark.usefixtures("toy_plugin")
+TOY = "broken_toy"
 QUIET = Voice(quiet=True)
 
 
@@ -228,22 +229,10 @@ def test_moments_that_are_not_finite_are_never_saved(tiny, tmp_path):
     assert not list((tmp_path / "run").glob("checkpoints/step_*"))
 
 
-TOY = str(Path(__file__).parent / "toys" / "broken_toy.py")
-
-
-@pytest.fixture
-def toy():
-    """The broken plugin, for this test alone."""
-    before = registry.current()
-    registry.activate(files=[TOY])
-    yield
-    registry.activate(records=before.records)
-
-
 @pytest.mark.parametrize(
     "table", ["generator", "loss", "task", "data", "augment", "metric", "callback"]
 )
-def test_a_target_that_isnt_there_is_named_before_anything_runs(toy, tiny, tmp_path, table):
+def test_a_target_that_isnt_there_is_named_before_anything_runs(tiny, tmp_path, table):
     value = "broken_toy/missing"
     sets = (f'{table}=["{value}"]' if table in ("augment", "metric") else f"{table}={value}",)
     with pytest.raises(PluginError, match="broken_toy/missing can't be imported") as caught:
@@ -269,7 +258,7 @@ def test_a_target_that_isnt_there_is_named_before_anything_runs(toy, tiny, tmp_p
         ("generator=broken_toy/half", "broken_toy/half returns 3 x 16 x 16, not 3 x 32 x 32"),
     ],
 )
-def test_a_plugins_mistake_is_laid_at_its_door(toy, tiny, tmp_path, setting, said):
+def test_a_plugins_mistake_is_laid_at_its_door(tiny, tmp_path, setting, said):
     try:
         error = go(tiny, tmp_path / "run", steps=2, sets=(setting,)).error
     except (PluginError, RecipeError) as raised:
@@ -277,7 +266,7 @@ def test_a_plugins_mistake_is_laid_at_its_door(toy, tiny, tmp_path, setting, sai
     assert re.search(said, error.message)
 
 
-def test_check_sees_images_of_the_wrong_size(toy, tiny):
+def test_check_sees_images_of_the_wrong_size(tiny):
     report = inspect_recipe(load_recipe(tiny, ("generator=broken_toy/half",)))
     assert [p["message"] for p in report["problems"]] == [
         "broken_toy/half returns 3 x 16 x 16, not 3 x 32 x 32"
@@ -286,7 +275,7 @@ def test_check_sees_images_of_the_wrong_size(toy, tiny):
 
 
 @pytest.mark.parametrize("loss", ["loss=", 'loss=["pix2pix/cgan_l1", {}]'])
-def test_what_a_loss_remembers_is_part_of_an_exact_resume(toy, tiny, tmp_path, loss):
+def test_what_a_loss_remembers_is_part_of_an_exact_resume(tiny, tmp_path, loss):
     counting = '{use="broken_toy/counting"}'
     sets = (loss.format(counting) if "{}" in loss else loss + counting,)
     go(tiny, tmp_path / "whole", steps=4, sets=sets)

@@ -19,18 +19,11 @@ from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import ExitCode, PluginError, RecipeError
-from ganzoo.plugin_system import registry
 from ganzoo.recipe import load, load_recipe
 
-TOYS = Path(__file__).parent / "toys"
-
-
-@pytest.fixture(autouse=True)
-def _toys():
-    before = registry.current()
-    registry.activate(files=[TOYS / "fitting_toy.py", TOYS / "broken_toy.py"])
-    yield
-    registry.activate(records=before.records)
+pytestmark = pytest.mark.usefixtures("toy_plugin")
+TOY = ("fitting_toy", "broken_toy")
+FILE = Path(__file__).parent / "toys" / "fitting_toy.py"
 
 
 def steps(recipe):
@@ -110,7 +103,7 @@ def test_a_dry_run_draws_no_random_numbers_of_the_process(tiny):
 
 
 def test_a_command_tells_the_reason(tiny, capsys):
-    plugin = ["--plugin", str(TOYS / "fitting_toy.py")]
+    plugin = ["--plugin", str(FILE)]
     arguments = [*plugin, "check", str(tiny), "--set"]
     assert main([*arguments, "loss=fitting_toy/features"]) == ExitCode.RECIPE
     assert "IndexError: tuple index out of range" in capsys.readouterr().err

@@ -6,7 +6,6 @@ import json
 import struct
 import zlib
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,15 +29,8 @@ from ganzoo.interfaces import Field
 from ganzoo.plugin_system import registry
 from ganzoo.testing import CheckFailed, NotApplicable, cases
 
-TOYS = Path(__file__).parent / "toys"
+TOY = "signal_toy"
 IMAGE = ImageFormat()
-
-
-@pytest.fixture
-def toys():
-    before = registry.current()
-    yield registry.activate(files=[TOYS / "signal_toy.py"])
-    registry.activate(records=before.records)
 
 
 def failed(active, name, folder):
@@ -61,6 +53,7 @@ def test_every_registered_format_keeps_the_contract(tmp_path, name):
     assert failed(registry.current(), name, tmp_path) == set()
 
 
+@pytest.mark.usefixtures("toy_plugin")
 @pytest.mark.parametrize(
     ("name", "faults"),
     [
@@ -73,8 +66,8 @@ def test_every_registered_format_keeps_the_contract(tmp_path, name):
         ("blank", {"pictures"}),
     ],
 )
-def test_a_plugins_format_is_held_to_it_too(toys, tmp_path, name, faults):
-    assert failed(toys, f"signal_toy/{name}", tmp_path) == faults
+def test_a_plugins_format_is_held_to_it_too(tmp_path, name, faults):
+    assert failed(registry.current(), f"signal_toy/{name}", tmp_path) == faults
 
 
 @given(
@@ -263,7 +256,8 @@ def test_grays_of_few_bits_are_class_numbers(tmp_path, bits):
     assert np.array_equal(read_labels(tmp_path / "gray.png"), labels)
 
 
-def test_masks_are_not_only_of_pixels(toys):
+@pytest.mark.usefixtures("toy_plugin")
+def test_masks_are_not_only_of_pixels():
     field = Field((2, 3), "signal_toy/signal", nodata=-1, mask="there")
     fields = {"a": field, "there": Field((3,), "ganzoo/labels")}
     array = np.array([[1, -1, 0], [4, 5, 6]], np.float32).T  # L x C

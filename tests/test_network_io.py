@@ -24,10 +24,11 @@ from ganzoo.inference.sample import sample
 from ganzoo.inference.weights_file import read_cards
 from ganzoo.interfaces import Field, NetIO, refuse_classes
 from ganzoo.observers import Voice
-from ganzoo.plugin_system import registry
 from ganzoo.recipe import load_recipe
 
-TOY = Path(__file__).parent / "toys" / "named_toy.py"
+pytestmark = pytest.mark.usefixtures("toy_plugin")
+TOY = "named_toy"
+FILE = Path(__file__).parent / "toys" / "named_toy.py"
 IMAGE, POINTS = Field((3, 8, 8), "ganzoo/image"), Field((4,), "ganzoo/points")
 CLASS = Field((), "ganzoo/class", classes=10)
 
@@ -49,14 +50,6 @@ samples = "2 steps"
 [ema]
 enabled = false
 """
-
-
-@pytest.fixture(autouse=True)
-def _toys():
-    before = registry.current()
-    registry.activate(files=[TOY])
-    yield
-    registry.activate(records=before.records)
 
 
 @pytest.fixture
@@ -173,7 +166,8 @@ def test_two_ranks_end_with_the_weights_of_one(recipe, tmp_path):
 
     def train(name, *, processes, batch):
         command = [
-            sys.executable, "-m", "ganzoo", "--plugin", str(TOY), "run", str(recipe), "--out", name,
+            sys.executable, "-m", "ganzoo", "--plugin", str(FILE), "run", str(recipe),
+            "--out", name,
             "--processes", str(processes), "--device", "cpu", "--max-steps", "4", "--json",
             "--set", f"train.batch_size={batch}", "--set", "train.precision=fp64",
             "--set", "task.fault=still",

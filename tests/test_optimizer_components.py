@@ -21,22 +21,15 @@ from ganzoo.testing.kit import CheckFailed
 from tests.core_only import CORE_ONLY
 from tests.test_resume import assert_same_bits, tensors
 
-TOY = Path(__file__).parent / "toys" / "optimizer_toy.py"
-FAULTS = TOY.with_name("optimizer_faults_toy.py")
-sys.path.append(str(TOY.parent))  # as `--plugin` does
+pytestmark = pytest.mark.usefixtures("toy_plugin")
+TOY = ("optimizer_toy", "optimizer_faults_toy")
+FILE = Path(__file__).parent / "toys" / "optimizer_toy.py"
+sys.path.append(str(FILE.parent))  # as `--plugin` does
 import optimizer_toy  # noqa: E402
 
-REGISTRY = registry.Registry([*CORE_ONLY, *discover(files=[TOY], environ={}, entry_points=[])])
+REGISTRY = registry.Registry([*CORE_ONLY, *discover(files=[FILE], environ={}, entry_points=[])])
 BROKEN = {**optimizer_toy.Broken.optimizers, **optimizer_toy.Broken.schedules}
 MINE = ("check_optimizer_", "check_schedule_")
-
-
-@pytest.fixture(autouse=True)
-def _toys():
-    before = registry.current()
-    registry.activate(files=[TOY, FAULTS])
-    yield
-    registry.activate(records=before.records)
 
 
 ALL = [case for case in cases("optimizer_toy", REGISTRY) if case.entry]

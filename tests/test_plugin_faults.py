@@ -16,11 +16,12 @@ from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.errors import DataError, ExitCode, PluginError
 from ganzoo.observers import Voice
-from ganzoo.plugin_system import registry
 from ganzoo.recipe import load_recipe
 
 QUIET = Voice(quiet=True)
-TOY = Path(__file__).parent / "toys" / "faulty_toy.py"
+pytestmark = pytest.mark.usefixtures("toy_plugin")
+TOY = "faulty_toy"
+FILE = Path(__file__).parent / "toys" / "faulty_toy.py"
 
 RECIPE = """
 name = "faulty"
@@ -39,14 +40,6 @@ samples = "never"
 [checkpoints]
 every = "never"
 """
-
-
-@pytest.fixture(autouse=True)
-def _toy():
-    before = registry.current()
-    registry.activate(files=[TOY])
-    yield
-    registry.activate(records=before.records)
 
 
 @pytest.fixture
@@ -91,7 +84,7 @@ def test_data_that_exit_are_named(recipe, tmp_path, workers):
 
 
 def test_a_task_that_exits_is_named_before_the_run_and_in_it(recipe, tmp_path, capsys):
-    command = ["--plugin", str(TOY), "run", str(recipe), "--out", str(tmp_path / "run")]
+    command = ["--plugin", str(FILE), "run", str(recipe), "--out", str(tmp_path / "run")]
     assert main([*command, "--set", "task.fault=exit"]) == ExitCode.PLUGIN
     assert 'the plugin "faulty_toy"' in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
@@ -100,7 +93,7 @@ def test_a_task_that_exits_is_named_before_the_run_and_in_it(recipe, tmp_path, c
 
 
 def test_a_check_that_a_plugin_ends_is_no_success(recipe, capsys):
-    command = ["--plugin", str(TOY), "check", str(recipe)]
+    command = ["--plugin", str(FILE), "check", str(recipe)]
     assert main([*command, "--set", "task.fault=exit"]) == ExitCode.PLUGIN
     assert "sys.exit()" in capsys.readouterr().err
     assert main(command) == 0  # the control
@@ -247,7 +240,7 @@ def strict(text):
 @pytest.mark.parametrize("fault", ["nan", "inf"])
 def test_a_metric_that_is_no_number_is_null_everywhere_and_said(recipe, tmp_path, capsys, fault):
     sets = ["watch.validate=8 steps", "watch.evaluate=test", "watch.samples=never", figure(fault)]
-    command = ["--plugin", str(TOY), "run", str(recipe), "--json", "--out", str(tmp_path / "run")]
+    command = ["--plugin", str(FILE), "run", str(recipe), "--json", "--out", str(tmp_path / "run")]
     assert main([*command, *(part for one in sets for part in ("--set", one))]) == 0
     told = capsys.readouterr()
     assert "faulty_toy/figure: figure of generated has values that aren't finite" in told.err
@@ -261,7 +254,7 @@ def test_a_metric_that_is_no_number_is_null_everywhere_and_said(recipe, tmp_path
     capsys.readouterr()
     compared = [
         "--plugin",
-        str(TOY),
+        str(FILE),
         "runs",
         "compare",
         str(tmp_path / "run"),
@@ -272,7 +265,7 @@ def test_a_metric_that_is_no_number_is_null_everywhere_and_said(recipe, tmp_path
 
 
 def test_means_over_seeds_of_a_metric_that_is_no_number(recipe, tmp_path, capsys):
-    command = ["--plugin", str(TOY), "run", str(recipe), "--json", "--seeds", "2", "--set"]
+    command = ["--plugin", str(FILE), "run", str(recipe), "--json", "--seeds", "2", "--set"]
     sets = [f"out={tmp_path}", "--set", figure("nan"), "--set", "watch.evaluate=test"]
     assert main([*command, *sets]) == 0
     means = strict(capsys.readouterr().out)["metrics"]
@@ -394,7 +387,7 @@ def test_a_network_of_three_inputs_is_called_with_all_of_them(recipe, tmp_path, 
     assert report["networks"]["generator"]["flops"] == 2 * 3 * 3 * 4 * 4
     assert go(recipe, tmp_path / "run", *three, steps=1).exit_code == 0
     sets = [part for one in three for part in ("--set", one)]
-    assert main(["--plugin", str(TOY), "check", str(recipe), *sets]) == 0
+    assert main(["--plugin", str(FILE), "check", str(recipe), *sets]) == 0
     assert "3x4x4 + 3x4x4 + 3x4x4 -> 3x4x4" in capsys.readouterr().out
     # A task that gives it one input is refused, with what the network says of it.
     (problem,) = inspect_recipe(load_recipe(recipe, three[1:]))["problems"]

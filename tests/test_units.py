@@ -33,6 +33,8 @@ from ganzoo.observers import Voice
 from ganzoo.plugin_system import registry
 from ganzoo.recipe import load_recipe
 
+pytestmark = pytest.mark.usefixtures("toy_plugin")
+TOY = ("fields_toy", "signal_toy")
 TOYS = Path(__file__).parent / "toys"
 NODATA = -2000
 RECIPE = """
@@ -54,14 +56,6 @@ precision = "fp32"
 log = "5 steps"
 samples = "never"
 """
-
-
-@pytest.fixture(autouse=True)
-def _toys():
-    before = registry.current()
-    registry.activate(files=[TOYS / "fields_toy.py", TOYS / "signal_toy.py"])
-    yield
-    registry.activate(records=before.records)
 
 
 def recipe(folder, data, *sets, metrics=()):
@@ -251,7 +245,7 @@ def test_a_resume_equals_the_uninterrupted_run(tmp_path):
 @pytest.mark.parametrize("data", ["fields_toy/scans", "fields_toy/maps", "signal_toy/waves"])
 def test_two_ranks_with_loader_workers_equal_one_without(tmp_path, data):
     recipe(tmp_path, data)
-    plugins = [f"--plugin={TOYS / name}" for name in ("fields_toy.py", "signal_toy.py")]
+    plugins = [f"--plugin={TOYS / name}.py" for name in TOY]
 
     def ended(name, processes, *sets):
         changes = [f"--set={one}" for one in (*sets, "train.precision=fp64")]
