@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from ganzoo.data.pipeline import PreparedData
+    from ganzoo.engine.trainer import Trainer
     from ganzoo.recipe import Recipe
 
 # Before torch is imported: threads cost tiny networks more than they give.
@@ -101,6 +105,25 @@ def tiny(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.toml"
     path.write_text(TINY)
     return path
+
+
+@pytest.fixture
+def trainer_of() -> Iterator[Callable[..., Trainer]]:
+    """Builds trainers: `trainer_of(recipe)`, or `trainer_of(path, *sets)` of a recipe's file.
+
+    A trainer's session is closed when the next trainer is built, and at the end of the test.
+    """
+    from ganzoo.recipe import Recipe, load_recipe
+    from ganzoo.testing.trial import training
+
+    with ExitStack() as opened:
+
+        def build(recipe: Path | Recipe, *sets: str) -> Trainer:
+            opened.close()
+            loaded = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, sets)
+            return opened.enter_context(training(loaded))
+
+        yield build
 
 
 @pytest.fixture(autouse=True)

@@ -8,15 +8,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from ganzoo.data.pipeline import open_data
 from ganzoo.engine.accelerate_session import Resolved, Session, resolve
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
-from ganzoo.engine.trainer import Trainer
 from ganzoo.nn.device_and_precision import set_fp32
 from ganzoo.observers import Voice
 from ganzoo.recipe import load_recipe
 from ganzoo.recipe.model import Train
+from ganzoo.testing.trial import training, weights_of
 
 QUIET = Voice(quiet=True)
 SETS = ("generator.dropout=0.0", "train.epochs=8")
@@ -30,19 +29,10 @@ def _new_process():
 
 
 def weights_after(tiny, steps: int, *sets: str) -> dict[str, torch.Tensor]:
-    recipe = load_recipe(tiny, [*SETS, *sets])
-    session = Session(resolve(recipe.train), accumulate=1)
-    try:
-        trainer = Trainer(recipe, open_data(recipe, "train"), session)
+    with training(load_recipe(tiny, [*SETS, *sets])) as trainer:
         for _ in range(steps):
             trainer.step()
-        return {
-            f"{role}.{name}": value.clone()
-            for role, net in trainer.nets.items()
-            for name, value in net.state_dict().items()
-        }
-    finally:
-        session.close()
+        return weights_of(trainer.nets)
 
 
 @pytest.mark.slow

@@ -11,13 +11,10 @@ from torch import nn
 
 from ganzoo.api import Chosen
 from ganzoo.cli.main import main
-from ganzoo.data.pipeline import open_data
-from ganzoo.engine.accelerate_session import Session, resolve
 from ganzoo.engine.check import inspect_recipe
 from ganzoo.engine.dry_run import try_step
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
-from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import ExitCode, PluginError, RecipeError
 from ganzoo.recipe import load, load_recipe
 
@@ -26,18 +23,15 @@ TOY = ("fitting_toy", "broken_toy")
 FILE = Path(__file__).parent / "toys" / "fitting_toy.py"
 
 
-def steps(recipe):
+def steps(trainer_of, recipe):
     """What two real steps come to: the error, or None."""
-    session = Session(resolve(recipe.train), accumulate=1)
     try:
-        trainer = Trainer(recipe, open_data(recipe, "train"), session)
+        trainer = trainer_of(recipe)
         for _ in range(2):
             trainer.step()
         trainer.check_finite()
     except Exception as error:  # noqa: BLE001  # a plugin's own, too
         return error
-    finally:
-        session.close()
     return None
 
 
@@ -54,10 +48,10 @@ def steps(recipe):
         ("discriminator=fitting_toy/pairs", "train.batch_size=4"),
     ],
 )
-def test_what_makes_steps_is_legal(tiny, sets):
+def test_what_makes_steps_is_legal(tiny, trainer_of, sets):
     recipe = load_recipe(tiny, sets)
     assert inspect_recipe(recipe)["problems"] == []
-    assert steps(recipe) is None
+    assert steps(trainer_of, recipe) is None
 
 
 @pytest.mark.parametrize(
@@ -86,13 +80,13 @@ def test_what_makes_steps_is_legal(tiny, sets):
         ),
     ],
 )
-def test_what_makes_no_step_is_refused_with_the_reason(tiny, sets, said, where):
+def test_what_makes_no_step_is_refused_with_the_reason(tiny, trainer_of, sets, said, where):
     recipe = load_recipe(tiny, sets)
     (problem,) = inspect_recipe(recipe)["problems"]
     assert said in problem["message"]
     assert problem["where"] == where
     assert problem["exit_code"] in {ExitCode.RECIPE, ExitCode.PLUGIN}
-    assert steps(recipe) is not None  # the control: it really doesn't
+    assert steps(trainer_of, recipe) is not None  # the control: it really doesn't
 
 
 def test_a_dry_run_draws_no_random_numbers_of_the_process(tiny):
@@ -141,58 +135,50 @@ def test_weights_that_a_hook_computes_are_tried_too(tiny, tmp_path):
 
 @pytest.mark.parametrize("loss", ["gan/hinge", "broken_toy/detached"])
 @pytest.mark.parametrize("on_meta", [False, True])
-def test_what_a_network_makes_at_its_first_call_is_of_the_first_real_one(tiny, on_meta, loss):
+def test_what_a_network_makes_at_its_first_call_is_of_the_first_real_one(
+    tiny, trainer_of, on_meta, loss
+):
     """Its tensors would stay on the meta device, or hold a random batch; after an error too."""
-    recipe = load_recipe(tiny, ("discriminator=fitting_toy/remembering", f"loss={loss}"))
-    session = Session(resolve(recipe.train), accumulate=1)
-    try:
-        trainer = Trainer(recipe, open_data(recipe, "train"), session)
-        network = trainer.built.networks["discriminator"]
-        weight = network.weight.detach().clone()
-        expected = pytest.raises(PluginError) if loss == "broken_toy/detached" else nullcontext()
-        with expected:
-            try_step(trainer.built, on_meta=on_meta)
-        assert network.grid is None
-        assert network.mean is None
-        assert torch.equal(network.weight, weight)
-        if loss == "gan/hinge":
-            trainer.step()  # the control: it makes them
-            assert network.grid.device == network.mean.device == weight.device
-            assert not torch.equal(network.weight, weight)
-    finally:
-        session.close()
+    trainer = trainer_of(tiny, "discriminator=fitting_toy/remembering", f"loss={loss}")
+    network = trainer.built.networks["discriminator"]
+    weight = network.weight.detach().clone()
+    expected = pytest.raises(PluginError) if loss == "broken_toy/detached" else nullcontext()
+    with expected:
+        try_step(trainer.built, on_meta=on_meta)
+    assert network.grid is None
+    assert network.mean is None
+    assert torch.equal(network.weight, weight)
+    if loss == "gan/hinge":
+        trainer.step()  # the control: it makes them
+        assert network.grid.device == network.mean.device == weight.device
+        assert not torch.equal(network.weight, weight)
 
 
 @pytest.mark.parametrize("on_meta", [False, True])
-def test_a_dry_run_changes_no_tensor_of_a_run(tiny, on_meta):
-    recipe = load_recipe(tiny, ("loss=broken_toy/counting",))
-    session = Session(resolve(recipe.train), accumulate=1)
-    try:
-        trainer = Trainer(recipe, open_data(recipe, "train"), session)
-        parts = {**trainer.nets, "loss": trainer.loss}
-        tensors = {id(tensor) for part in parts.values() for tensor in part.buffers()}
-        stored = {
-            (role, name): value.clone()
-            for role, part in parts.items()
-            for name, value in part.state_dict().items()
-        }
+def test_a_dry_run_changes_no_tensor_of_a_run(tiny, trainer_of, on_meta):
+    trainer = trainer_of(tiny, "loss=broken_toy/counting")
+    parts = {**trainer.nets, "loss": trainer.loss}
+    tensors = {id(tensor) for part in parts.values() for tensor in part.buffers()}
+    stored = {
+        (role, name): value.clone()
+        for role, part in parts.items()
+        for name, value in part.state_dict().items()
+    }
 
-        def changed():
-            return [
-                name
-                for (role, name), before in stored.items()
-                if not torch.equal(parts[role].state_dict()[name], before)
-            ]
+    def changed():
+        return [
+            name
+            for (role, name), before in stored.items()
+            if not torch.equal(parts[role].state_dict()[name], before)
+        ]
 
-        try_step(trainer.built, on_meta=on_meta)
-        assert not changed()
-        assert tensors == {id(tensor) for part in parts.values() for tensor in part.buffers()}
-        assert all(w.grad is None for part in parts.values() for w in part.parameters())
-        trainer.step()  # the control: a step changes weights, statistics, and what the loss keeps
-        assert any("running_mean" in name for name in changed())
-        assert "turns" in changed()
-    finally:
-        session.close()
+    try_step(trainer.built, on_meta=on_meta)
+    assert not changed()
+    assert tensors == {id(tensor) for part in parts.values() for tensor in part.buffers()}
+    assert all(w.grad is None for part in parts.values() for w in part.parameters())
+    trainer.step()  # the control: a step changes weights, statistics, and what the loss keeps
+    assert any("running_mean" in name for name in changed())
+    assert "turns" in changed()
 
 
 @pytest.fixture

@@ -15,14 +15,13 @@ from ganzoo.api import Scalar
 from ganzoo.data.pipeline import open_data
 from ganzoo.data.sampler import StreamSampler, permutation
 from ganzoo.engine import checkpoint
-from ganzoo.engine.accelerate_session import Resolved, Session, resolve
+from ganzoo.engine.accelerate_session import Resolved, resolve
 from ganzoo.engine.ema import Ema
 from ganzoo.engine.intervals import Limits, Ticker, parse_duration
 from ganzoo.engine.loop import Loop
 from ganzoo.engine.optimizers import at_clock, build_optimizer, learning_rate
 from ganzoo.engine.plan import plan_networks
 from ganzoo.engine.run import run
-from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import (
     DivergedError,
     EnvironmentFault,
@@ -36,34 +35,9 @@ from ganzoo.observers import Voice
 from ganzoo.plugin_system.registry import activate, current
 from ganzoo.recipe import load_recipe
 from ganzoo.recipe.model import Optimizer, OptimizerKeys, Train
+from ganzoo.testing.trial import weights_of
 
 QUIET = Voice(quiet=True)
-
-
-@pytest.fixture
-def trainer_of(tiny, tmp_path):
-    """Builds trainers of the tiny recipe; sessions are closed at the end."""
-    sessions = []
-
-    def make(*sets: str, scaler: torch.amp.GradScaler | None = None) -> Trainer:
-        if sessions:
-            sessions.pop().close()
-        recipe = load_recipe(tiny, sets)
-        session = Session(resolve(recipe.train), accumulate=recipe.train.accumulate)
-        sessions.append(session)
-        session.accelerator.scaler = scaler
-        return Trainer(recipe, open_data(recipe, "train"), session)
-
-    yield make
-    sessions[-1].close()
-
-
-def weights_of(trainer: Trainer) -> dict[str, torch.Tensor]:
-    return {
-        f"{role}.{name}": tensor.clone()
-        for role, net in trainer.nets.items()
-        for name, tensor in net.state_dict().items()
-    }
 
 
 # --- the order of images ---------------------------------------------------------------------
@@ -237,22 +211,24 @@ def test_each_optimizer_is_the_one_named_and_moves(name):
 # --- weights, players, gradients --------------------------------------------------------------
 
 
-def test_swapping_the_generator_leaves_the_discriminator_and_the_batches(trainer_of):
-    one = trainer_of()
+def test_swapping_the_generator_leaves_the_discriminator_and_the_batches(tiny, trainer_of):
+    one = trainer_of(tiny)
     batch = next(one._open_stream())
     first = {k: v.clone() for k, v in one.nets["discriminator"].state_dict().items()}
     generator = [p.shape for p in one.nets["generator"].parameters()]
-    two = trainer_of("generator=pix2pix/encoder_decoder", "generator.depth=5", "generator.width=4")
+    two = trainer_of(
+        tiny, "generator=pix2pix/encoder_decoder", "generator.depth=5", "generator.width=4"
+    )
     assert [p.shape for p in two.nets["generator"].parameters()] != generator
     second = two.nets["discriminator"].state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
     other = next(two._open_stream())
     assert all(torch.equal(batch[name], other[name]) for name in batch)
-    third = trainer_of("train.seed=1").nets["discriminator"].state_dict()
+    third = trainer_of(tiny, "train.seed=1").nets["discriminator"].state_dict()
     assert not all(torch.equal(first[name], third[name]) for name in first)
 
 
-def test_accumulated_batches_equal_the_joined_batch(trainer_of):
+def test_accumulated_batches_equal_the_joined_batch(tiny, trainer_of):
     exact = (
         "train.precision=fp64",
         "generator.norm=instance",
@@ -262,28 +238,29 @@ def test_accumulated_batches_equal_the_joined_batch(trainer_of):
         # generator a discriminator that hasn't moved yet.
         "task.update=simultaneous",
     )
-    joined = trainer_of(*exact, "train.batch_size=4")
+    joined = trainer_of(tiny, *exact, "train.batch_size=4")
     for _ in range(3):
         joined.step()
-    expected = weights_of(joined)
-    parts = trainer_of(*exact, "train.batch_size=2", "train.accumulate=2")
+    expected = weights_of(joined.nets)
+    parts = trainer_of(tiny, *exact, "train.batch_size=2", "train.accumulate=2")
     for _ in range(3):
         parts.step()
     assert parts.images == joined.images == 12
-    got = weights_of(parts)
+    got = weights_of(parts.nets)
     # Not to the bit: the same numbers are added in another order.
     worst = max((got[name] - expected[name]).abs().max().item() for name in got)
     assert worst < 1e-8
-    control = trainer_of(*exact, "train.batch_size=2")
+    control = trainer_of(tiny, *exact, "train.batch_size=2")
     for _ in range(3):
         control.step()
     worst = max(
-        (tensor - expected[name]).abs().max().item() for name, tensor in weights_of(control).items()
+        (tensor - expected[name]).abs().max().item()
+        for name, tensor in weights_of(control.nets).items()
     )
     assert worst > 1e-6
 
 
-def test_clipping_bounds_each_players_own_gradient(trainer_of, monkeypatch):
+def test_clipping_bounds_each_players_own_gradient(tiny, trainer_of, monkeypatch):
     seen = []
     clip = nn.utils.clip_grad_norm_
 
@@ -295,7 +272,7 @@ def test_clipping_bounds_each_players_own_gradient(trainer_of, monkeypatch):
         return before
 
     monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", watch)
-    trainer = trainer_of("players.generator.clip=0.5")
+    trainer = trainer_of(tiny, "players.generator.clip=0.5")
     trainer.step()
     assert [limit for limit, _, _ in seen] == [0.5]  # the discriminator's isn't clipped
     _, before, after = seen[0]
@@ -303,8 +280,8 @@ def test_clipping_bounds_each_players_own_gradient(trainer_of, monkeypatch):
     assert after == pytest.approx(0.5, rel=1e-4)
 
 
-def test_the_frozen_player_gets_no_gradient(trainer_of):
-    trainer = trainer_of()
+def test_the_frozen_player_gets_no_gradient(tiny, trainer_of):
+    trainer = trainer_of(tiny)
     net = trainer.prepared["discriminator"]
     x = torch.randn(2, 6, 32, 32, requires_grad=True)
     with net.frozen() as frozen:
@@ -315,8 +292,8 @@ def test_the_frozen_player_gets_no_gradient(trainer_of):
     assert all(p.grad is not None for p in net.module.parameters())
 
 
-def test_precise_switches_autocast_off(trainer_of):
-    trainer = trainer_of("train.precision=bf16")
+def test_precise_switches_autocast_off(tiny, trainer_of):
+    trainer = trainer_of(tiny, "train.precision=bf16")
     net = trainer.prepared["discriminator"]
     x = torch.randn(2, 6, 32, 32)
     net.module.eval()
@@ -393,12 +370,13 @@ def test_every_optimizer_takes_a_momentum_that_comes_or_goes(name, first, last):
     assert all(one > 0 for one in moved)
 
 
-def test_annealing_reaches_the_optimizer_and_the_clipping(trainer_of, monkeypatch):
+def test_annealing_reaches_the_optimizer_and_the_clipping(tiny, trainer_of, monkeypatch):
     norms, clip = [], nn.utils.clip_grad_norm_
     monkeypatch.setattr(
         torch.nn.utils, "clip_grad_norm_", lambda p, norm: (norms.append(norm), clip(p, norm))
     )
     trainer = trainer_of(
+        tiny,
         "optimizer.lr={from=1e-3,to=1e-4}",
         "optimizer.betas=[{from=0,to=0.5}, 0.99]",
         "players.generator.clip={from=1,to=0.5,until=0.5}",
@@ -470,8 +448,8 @@ def test_a_term_that_is_not_finite_is_named_and_never_saved(tiny, tmp_path):
     assert status["state"] == "diverged"
 
 
-def test_poisoned_weights_are_never_saved(trainer_of):
-    trainer = trainer_of()
+def test_poisoned_weights_are_never_saved(tiny, trainer_of):
+    trainer = trainer_of(tiny)
     trainer.step()
     trainer.check_finite()
     with torch.no_grad():
@@ -519,18 +497,19 @@ def test_a_resume_keeps_what_auto_became():
     assert stored.differences(two) == ["ranks 1 -> 2"]
 
 
-def test_the_scaler_path_steps_each_player_on_its_own(trainer_of):
+def test_the_scaler_path_steps_each_player_on_its_own(tiny, trainer_of):
     """fp16's logic, with a scaler of the CPU: an overflow in D must not change G's step.
 
     G's gradient would be scaled twice if the scaler were updated between its backward and its step.
     """
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
-    trainer = trainer_of("players.generator.clip=1e9", scaler=scaler)
+    trainer = trainer_of(tiny, "players.generator.clip=1e9")
+    trainer.session.accelerator.scaler = scaler
     d = next(trainer.nets["discriminator"].parameters())
     d.register_hook(lambda grad: torch.full_like(grad, math.inf))  # D overflows, every step
-    before = weights_of(trainer)
+    before = weights_of(trainer.nets)
     trainer.step()
-    after = weights_of(trainer)
+    after = weights_of(trainer.nets)
     stayed = [n for n, _ in trainer.nets["discriminator"].named_parameters()]
     stayed = [f"discriminator.{name}" for name in stayed]
     assert all(torch.equal(before[name], after[name]) for name in stayed)
@@ -568,8 +547,8 @@ def test_a_loss_that_needs_a_discriminator_says_so(tiny, tmp_path):
         run(recipe, out=tmp_path / "run", limits=Limits(1), voice=QUIET)
 
 
-def test_an_optimise_call_in_the_wrong_order_is_explained(trainer_of):
-    trainer = trainer_of()
+def test_an_optimise_call_in_the_wrong_order_is_explained(tiny, trainer_of):
+    trainer = trainer_of(tiny)
     g, d = trainer.prepared["generator"], trainer.prepared["discriminator"]
     batch = trainer.session.move(next(trainer._open_stream()))
     fake = g(batch["source"])

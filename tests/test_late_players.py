@@ -8,14 +8,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ganzoo.data.pipeline import open_data
 from ganzoo.engine import dry_run
-from ganzoo.engine.accelerate_session import Session, resolve
 from ganzoo.engine.check import inspect_recipe
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.late_players import LatePlayers
 from ganzoo.engine.run import run
-from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import GanzooError, PluginError, RecipeError
 from ganzoo.interfaces import Clock
 from ganzoo.observers import Voice
@@ -31,21 +28,6 @@ SETS = (LATE, "watch.log=1 steps", "checkpoints.every=1 steps", "checkpoints.kee
 ALONE = {"generator/l1"}
 
 
-@pytest.fixture
-def trainer_of(tiny):
-    sessions = []
-
-    def build(*sets):
-        recipe = load_recipe(tiny, sets)
-        session = Session(resolve(recipe.train), accumulate=recipe.train.accumulate)
-        sessions.append(session)
-        return Trainer(recipe, open_data(recipe, "train"), session)
-
-    yield build
-    for session in sessions:
-        session.close()
-
-
 def go(tiny, out=None, *, resume=None, steps, sets=SETS, quiet=True):
     recipe = None if resume else load_recipe(tiny, sets)
     result = run(recipe, out=out, resume=resume, limits=Limits(steps), voice=Voice(quiet=quiet))
@@ -53,8 +35,8 @@ def go(tiny, out=None, *, resume=None, steps, sets=SETS, quiet=True):
     return out or resume
 
 
-def test_until_it_begins_its_terms_are_absent_and_its_weights_stay(trainer_of):
-    trainer = trainer_of(LATE)
+def test_until_it_begins_its_terms_are_absent_and_its_weights_stay(tiny, trainer_of):
+    trainer = trainer_of(tiny, LATE)
     weight = next(trainer.nets["discriminator"].parameters())
     before, terms, moved = weight.detach().clone(), [], []
     for _ in range(4):
@@ -87,8 +69,8 @@ def test_the_generator_learns_as_if_there_were_no_discriminator(tiny, tmp_path):
         ("8 images", [Clock(9, 7, 0.5, 9), Clock(0, 8, 0.0)]),
     ],
 )
-def test_it_begins_by_the_clock(trainer_of, begin, clocks):
-    late = trainer_of(f"players.discriminator.begin={begin}").late
+def test_it_begins_by_the_clock(tiny, trainer_of, begin, clocks):
+    late = trainer_of(tiny, f"players.discriminator.begin={begin}").late
     before, after = clocks
     assert late.asleep(before) == {"discriminator"}
     assert late.hidden(late.asleep(before)) == {"discriminator"}
@@ -172,9 +154,9 @@ def test_each_phase_is_tried_before_the_training(tiny, monkeypatch):
 
 
 @pytest.mark.parametrize("begin", ["9 epochs", "999999 steps", "999999 images"])
-def test_a_beginning_after_the_end_is_refused(trainer_of, begin):
+def test_a_beginning_after_the_end_is_refused(tiny, trainer_of, begin):
     with pytest.raises(RecipeError, match=r"begins after .*, and the planned training has"):
-        trainer_of(f"players.discriminator.begin={begin}", "train.epochs=3")
+        trainer_of(tiny, f"players.discriminator.begin={begin}", "train.epochs=3")
 
 
 @pytest.mark.parametrize(
@@ -194,8 +176,8 @@ def test_a_wrong_beginning_is_named(tiny, sets, message):
     assert message in str(caught.value)
 
 
-def test_a_task_that_doesnt_look_is_named(trainer_of):
-    trainer = trainer_of(LATE)
+def test_a_task_that_doesnt_look_is_named(tiny, trainer_of):
+    trainer = trainer_of(tiny, LATE)
     trainer.stepper.asleep = frozenset({"generator"})
     with pytest.raises(PluginError, match="optimises 'generator' before the player begins"):
         trainer.stepper("generator", {})

@@ -7,21 +7,14 @@ import math
 import pytest
 import torch
 
-from ganzoo.data.pipeline import open_data
 from ganzoo.engine import optimize as stepper_module
-from ganzoo.engine.accelerate_session import Session, resolve
-from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import DivergedError
 from ganzoo.interfaces import Clock
-from ganzoo.recipe import load_recipe
 
 
 @pytest.fixture
-def stepper(tiny):
-    recipe = load_recipe(tiny)
-    session = Session(resolve(recipe.train), accumulate=1)
-    yield Trainer(recipe, open_data(recipe, "train"), session).stepper
-    session.close()
+def stepper(tiny, trainer_of):
+    return trainer_of(tiny).stepper
 
 
 def turn(stepper, step: int, **terms: float) -> None:

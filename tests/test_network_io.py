@@ -11,13 +11,10 @@ import torch
 
 from ganzoo.api import NetOptions
 from ganzoo.cli.check import _row
-from ganzoo.data.pipeline import open_data
 from ganzoo.engine import plan
-from ganzoo.engine.accelerate_session import Session, resolve
 from ganzoo.engine.check import inspect_recipe
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
-from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import ExitCode, PluginError, RecipeError
 from ganzoo.inference.padding import any_size
 from ganzoo.inference.sample import sample
@@ -232,18 +229,14 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_a_wrong_call_or_result_is_named_by_check_and_run(recipe, wrong):
+def test_a_wrong_call_or_result_is_named_by_check_and_run(recipe, trainer_of, wrong):
     said, where = WRONG[wrong]
     loaded = load_recipe(recipe, (wrong,))
     (problem,) = inspect_recipe(loaded)["problems"]
     assert (problem["message"], problem["where"]) == (said, where)
     assert problem["exit_code"] == ExitCode.PLUGIN
-    session = Session(resolve(loaded.train), accumulate=1)
-    try:
-        with pytest.raises(PluginError) as caught:
-            Trainer(loaded, open_data(loaded, "train"), session).step()
-    finally:
-        session.close()
+    with pytest.raises(PluginError) as caught:
+        trainer_of(loaded).step()
     assert (caught.value.message, caught.value.where) == (said, where)
 
 
@@ -297,20 +290,15 @@ def test_check_shows_classes_and_single_numbers():
     assert _row("discriminator", network)[3] == "3x8x8 + class -> 1"
 
 
-def test_other_sizes_are_taken_and_other_channels_are_not(recipe):
-    loaded = load_recipe(recipe)
-    session = Session(resolve(loaded.train), accumulate=1)
-    try:
-        trainer = Trainer(loaded, open_data(loaded, "train"), session)
-        net, kind, code = trainer.prepared["generator"], torch.zeros(2, dtype=torch.int64), None
-        code = torch.zeros(2, 4)
-        assert net(torch.zeros(2, 3, 16, 12), kind, code)["image"].shape == (2, 3, 16, 12)
-        with pytest.raises(PluginError, match="with 4 x 8 x 8 as image, but its io"):
-            net(torch.zeros(2, 4, 8, 8), kind, code)
-        with pytest.raises(PluginError, match="with a NoneType as code"):
-            net(torch.zeros(2, 3, 8, 8), kind, None)
-    finally:
-        session.close()
+def test_other_sizes_are_taken_and_other_channels_are_not(recipe, trainer_of):
+    trainer = trainer_of(recipe)
+    net, kind = trainer.prepared["generator"], torch.zeros(2, dtype=torch.int64)
+    code = torch.zeros(2, 4)
+    assert net(torch.zeros(2, 3, 16, 12), kind, code)["image"].shape == (2, 3, 16, 12)
+    with pytest.raises(PluginError, match="with 4 x 8 x 8 as image, but its io"):
+        net(torch.zeros(2, 4, 8, 8), kind, code)
+    with pytest.raises(PluginError, match="with a NoneType as code"):
+        net(torch.zeros(2, 3, 8, 8), kind, None)
 
 
 # --- images of any size -----------------------------------------------------------------------

@@ -11,9 +11,6 @@ import itertools
 import pytest
 import torch
 
-from ganzoo.data.pipeline import open_data
-from ganzoo.engine.accelerate_session import Session, resolve
-from ganzoo.engine.trainer import Trainer
 from ganzoo.recipe import load_recipe
 from tests.benchmarks import plain
 
@@ -21,15 +18,7 @@ SMALL = ["generator.depth=5", "generator.width=32", "discriminator.width=8", "au
 """Of 32 pixels: 256 channels on maps of 1, 4 and 16 pixels are multiplied as matrices."""
 
 
-@pytest.fixture
-def sessions():
-    opened: list[Session] = []
-    yield opened
-    for session in opened:
-        session.close()
-
-
-def both(precision, sessions, sets, side):
+def both(precision, trainer_of, sets, side):
     """A trainer and a plain step with its weights, and batches for both."""
     sets = [
         *sets,
@@ -37,14 +26,12 @@ def both(precision, sessions, sets, side):
         *("data.use=facades/procedural", f"data.size={side}"),
     ]
     recipe = load_recipe("pix2pix_facades", sets)
-    session = Session(resolve(recipe.train), accumulate=1)
-    sessions.append(session)
-    trainer = Trainer(recipe, open_data(recipe, "train"), session)
+    trainer = trainer_of(recipe)
     widths = [recipe.networks[kind].options.width for kind in ("generator", "discriminator")]
     generator = plain.PlainUNet(widths[0], recipe.networks["generator"].options.depth, 0.0)
     discriminator = plain.PlainPatchGAN(widths[1])
     for role, net in (("generator", generator), ("discriminator", discriminator)):
-        net.to(session.dtype)
+        net.to(trainer.session.dtype)
         mine, theirs = trainer.nets[role].parameters(), net.parameters()
         with torch.no_grad():
             for ours, other in zip(mine, theirs, strict=True):
@@ -53,7 +40,7 @@ def both(precision, sessions, sets, side):
     random = torch.Generator().manual_seed(0)
     batches = [
         {
-            name: (torch.rand(1, 3, side, side, generator=random) * 2 - 1).to(session.dtype)
+            name: (torch.rand(1, 3, side, side, generator=random) * 2 - 1).to(trainer.session.dtype)
             for name in ("source", "target")
         }
         for _ in range(4)
@@ -74,8 +61,8 @@ def largest_distance(trainer, step, batches, steps):
     return distance
 
 
-def test_twenty_losses_in_double_precision(sessions):
-    trainer, step, batches = both("fp64", sessions, SMALL, 32)
+def test_twenty_losses_in_double_precision(trainer_of):
+    trainer, step, batches = both("fp64", trainer_of, SMALL, 32)
     assert largest_distance(trainer, step, batches, 20) < 1e-9
     paths = trainer.fast_paths()
     assert paths["fused_optimizers"] == ["generator", "discriminator"]
@@ -84,31 +71,31 @@ def test_twenty_losses_in_double_precision(sessions):
     }
 
 
-def test_another_beta_would_be_found(sessions):
-    trainer, step, batches = both("fp64", sessions, [*SMALL, "optimizer.betas=[0.5, 0.998]"], 32)
+def test_another_beta_would_be_found(trainer_of):
+    trainer, step, batches = both("fp64", trainer_of, [*SMALL, "optimizer.betas=[0.5, 0.998]"], 32)
     assert largest_distance(trainer, step, batches, 20) > 1e-6
 
 
-def test_another_layer_would_be_found(sessions):
-    trainer, step, batches = both("fp64", sessions, [*SMALL, "generator.norm_eps=1e-4"], 32)
+def test_another_layer_would_be_found(trainer_of):
+    trainer, step, batches = both("fp64", trainer_of, [*SMALL, "generator.norm_eps=1e-4"], 32)
     assert largest_distance(trainer, step, batches, 2) > 1e-6
 
 
-def test_the_first_losses_in_single_precision(sessions):
-    trainer, step, batches = both("fp32", sessions, SMALL, 32)
+def test_the_first_losses_in_single_precision(trainer_of):
+    trainer, step, batches = both("fp32", trainer_of, SMALL, 32)
     assert largest_distance(trainer, step, batches, 2) < 1e-4
     assert trainer.fast_paths()["convolutions_by_matrices"]
 
 
 @pytest.mark.slow
-def test_the_papers_model(sessions):
+def test_the_papers_model(trainer_of):
     # Twenty steps take eight minutes of a core; the small model above makes as many.
-    trainer, step, batches = both("fp64", sessions, ["augment=[]"], 256)
+    trainer, step, batches = both("fp64", trainer_of, ["augment=[]"], 256)
     assert largest_distance(trainer, step, batches, 3) < 1e-9
     assert len(trainer.fast_paths()["convolutions_by_matrices"]["generator"]) == 7
 
 
 @pytest.mark.slow
-def test_the_papers_model_begins_alike_in_single_precision(sessions):
-    trainer, step, batches = both("fp32", sessions, ["augment=[]"], 256)
+def test_the_papers_model_begins_alike_in_single_precision(trainer_of):
+    trainer, step, batches = both("fp32", trainer_of, ["augment=[]"], 256)
     assert largest_distance(trainer, step, batches, 2) < 1e-4

@@ -5,13 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ganzoo.data.pipeline import open_data
-from ganzoo.engine.accelerate_session import Session, resolve
 from ganzoo.engine.check import inspect_recipe
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.optimize import ACCURACY, Stepper
 from ganzoo.engine.run import run
-from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import GanzooError, RecipeError
 from ganzoo.observers import Voice
 from ganzoo.recipe import RecipeProblems, load_recipe
@@ -39,21 +36,6 @@ def controlled(monkeypatch):
     return shares
 
 
-@pytest.fixture
-def trainer_of(tiny):
-    sessions = []
-
-    def build(*sets):
-        recipe = load_recipe(tiny, sets)
-        session = Session(resolve(recipe.train), accumulate=recipe.train.accumulate)
-        sessions.append(session)
-        return Trainer(recipe, open_data(recipe, "train"), session)
-
-    yield build
-    for session in sessions:
-        session.close()
-
-
 def go(tiny, out=None, *, resume=None, steps, sets=SETS, quiet=True):
     recipe = load_recipe(tiny, sets) if tiny else None
     result = run(recipe, out=out, resume=resume, limits=Limits(steps), voice=Voice(quiet=quiet))
@@ -62,8 +44,8 @@ def go(tiny, out=None, *, resume=None, steps, sets=SETS, quiet=True):
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
-def test_it_makes_no_step_while_it_is_above_the_bound(trainer_of, controlled, accumulate):
-    trainer = trainer_of(REST, f"train.accumulate={accumulate}")
+def test_it_makes_no_step_while_it_is_above_the_bound(tiny, trainer_of, controlled, accumulate):
+    trainer = trainer_of(tiny, REST, f"train.accumulate={accumulate}")
     nets, seen = trainer.nets, []
     for _ in SHARES:
         before = {role: next(net.parameters()).clone() for role, net in nets.items()}
@@ -77,9 +59,9 @@ def test_it_makes_no_step_while_it_is_above_the_bound(trainer_of, controlled, ac
     assert trainer.stepper.moves == {"generator": 6, "discriminator": 3}
 
 
-def test_it_is_decided_by_the_mean_of_a_closed_window(trainer_of, controlled):
+def test_it_is_decided_by_the_mean_of_a_closed_window(tiny, trainer_of, controlled):
     controlled[:] = [0.99, 0.6, 0.99, 0.95]
-    trainer = trainer_of(REST)
+    trainer = trainer_of(tiny, REST)
     stepper = trainer.stepper
     trainer.step()
     stepper.logs(keep=True)
@@ -95,8 +77,8 @@ def test_it_is_decided_by_the_mean_of_a_closed_window(trainer_of, controlled):
     assert stepper.rest.resting == {"discriminator"}
 
 
-def test_a_step_in_which_only_resting_players_have_a_turn_is_no_error(trainer_of, controlled):
-    trainer = trainer_of(REST)
+def test_a_step_in_which_only_resting_players_have_a_turn_is_no_error(tiny, trainer_of, controlled):
+    trainer = trainer_of(tiny, REST)
     step = trainer.task.step
 
     def alone(batch, optimize):

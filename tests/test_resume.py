@@ -11,9 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from ganzoo.api import hookimpl
-from ganzoo.data.pipeline import open_data
 from ganzoo.engine import checkpoint, run_directory
-from ganzoo.engine.accelerate_session import Session, resolve
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.engine.snapshot import capture, restore
@@ -360,26 +358,22 @@ def test_default_observers_speak_through_the_voice(tiny, tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_what_a_loss_keeps_survives_another_number_of_processes(tiny):
+def test_what_a_loss_keeps_survives_another_number_of_processes(tiny, trainer_of):
     """It isn't in any weights: a new process takes over what the first one of the run kept."""
-    recipe = load_recipe(tiny)
-    session = Session(resolve(recipe.train), accumulate=1)
-    try:
-        one, two = (Trainer(recipe, open_data(recipe, "train"), session) for _ in range(2))
-        for trainer in (one, two):
-            trainer.loss = torch.nn.Module()
-            trainer.loss.register_buffer("kept", torch.zeros(3))
-        one.loss.kept += 5
-        state = capture(one)
-        (rank,) = state.plain["ranks"]
-        state.plain["ranks"] = [rank, rank]  # as of a run of two processes
-        state.tensors |= {
-            name.replace("rank0/", "rank1/"): tensor
-            for name, tensor in state.tensors.items()
-            if name.startswith("rank0/")
-        }
-        (note,) = restore(two, state)
-    finally:
-        session.close()
+    one = trainer_of(tiny)
+    two = Trainer(one.recipe, one.data, one.session)
+    for trainer in (one, two):
+        trainer.loss = torch.nn.Module()
+        trainer.loss.register_buffer("kept", torch.zeros(3))
+    one.loss.kept += 5
+    state = capture(one)
+    (rank,) = state.plain["ranks"]
+    state.plain["ranks"] = [rank, rank]  # as of a run of two processes
+    state.tensors |= {
+        name.replace("rank0/", "rank1/"): tensor
+        for name, tensor in state.tensors.items()
+        if name.startswith("rank0/")
+    }
+    (note,) = restore(two, state)
     assert "2 processes and continues with 1" in note
     assert two.loss.kept.tolist() == [5, 5, 5]

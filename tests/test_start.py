@@ -15,12 +15,10 @@ from torch.nn.utils.parametrizations import spectral_norm
 from ganzoo.api import hookimpl
 from ganzoo.cli.main import cli
 from ganzoo.data.pipeline import open_data
-from ganzoo.engine.accelerate_session import Session, resolve
 from ganzoo.engine.fit_weights import Change, Channels, fit
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.plan import plan_networks
 from ganzoo.engine.run import run
-from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import DataError, ExitCode, PluginError, RecipeError
 from ganzoo.inference.weights_file import read_cards
 from ganzoo.observers import Voice
@@ -496,13 +494,8 @@ def test_frozen_parameters_alone_stay_as_they_are(tiny, source, tmp_path, start)
     assert not same(stored(source), stored(tmp_path / "free")) - statistics
 
 
-def test_a_pattern_without_a_role_is_for_all_networks(tiny, tmp_path):
-    session = Session(resolve(load_recipe(tiny).train), accumulate=1)
-    try:
-        recipe = load_recipe(tiny, ['start.freeze=["encoder.0.*", "*l.0.*"]'])
-        trainer = Trainer(recipe, open_data(recipe, "train"), session)
-    finally:
-        session.close()
+def test_a_pattern_without_a_role_is_for_all_networks(tiny, trainer_of):
+    trainer = trainer_of(tiny, 'start.freeze=["encoder.0.*", "*l.0.*"]')
     fixed = {
         f"{role}.{name}"
         for role, net in trainer.nets.items()

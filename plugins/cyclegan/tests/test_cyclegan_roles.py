@@ -12,12 +12,10 @@ from safetensors.torch import load_file
 
 from ganzoo.cli.show import _components
 from ganzoo.data.pipeline import open_data
-from ganzoo.engine.accelerate_session import Session, resolve
 from ganzoo.engine.check import inspect_recipe
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.plan import plan_networks
 from ganzoo.engine.run import run
-from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import RecipeError
 from ganzoo.inference.evaluate import evaluate_run
 from ganzoo.inference.predict import predict
@@ -60,15 +58,12 @@ def go(recipe, out=None, *, steps, resume=None):
     return run(loaded, out=out, resume=resume, limits=limits, voice=Voice(quiet=True))
 
 
-def first_weights(recipe, *overrides):
-    loaded = load_recipe(recipe, overrides)
-    session = Session(resolve(loaded.train), accumulate=1)
-    trainer = Trainer(loaded, open_data(loaded, "train"), session)
+def first_weights(trainer):
     return {role: net.state_dict() for role, net in trainer.nets.items()}
 
 
-def test_the_other_roles_begin_with_the_same_bits(recipe):
-    plain, changed = first_weights(recipe), first_weights(recipe, OWN)
+def test_the_other_roles_begin_with_the_same_bits(recipe, trainer_of):
+    plain, changed = (first_weights(trainer_of(recipe, *sets)) for sets in ((), (OWN,)))
     assert set(plain) == set(ROLES)
     for role in ROLES[1:]:
         assert plain[role].keys() == changed[role].keys()

@@ -10,10 +10,7 @@ import torch
 from torch import nn
 
 from ganzoo.api import Options
-from ganzoo.data.pipeline import open_data
-from ganzoo.engine.accelerate_session import Session, resolve
 from ganzoo.engine.check import inspect_recipe
-from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Clock, Field, NetIO
 from ganzoo.plugin_system import registry
@@ -245,21 +242,17 @@ def test_a_check_reaches_the_generators_turn(critic_steps):
     assert inspect_recipe(load_recipe(RING, (*sets, "loss=gan/wgan")))["problems"] == []
 
 
-def test_accumulated_steps_count_once_for_the_critic():
+def test_accumulated_steps_count_once_for_the_critic(trainer_of):
     """With two batches a step and three steps a round, the generator moves in steps 3 and 6."""
     registry.activate()
     sets = ("task.critic_steps=3", "train.accumulate=2", "train.batch_size=8", "train.device=cpu")
     recipe = load_recipe(RING, (*sets, "data.train=96", "train.epochs=1", "loss=gan/wgan"))
-    session = Session(resolve(recipe.train), accumulate=2)
-    try:
-        trainer = Trainer(recipe, open_data(recipe, "train"), session)
-        moved = {"generator": [], "discriminator": []}
-        while not trainer.done:
-            before = {role: net.layers[0].weight.clone() for role, net in trainer.nets.items()}
-            trainer.step()
-            for role, net in trainer.nets.items():
-                if not torch.equal(before[role], net.layers[0].weight):
-                    moved[role].append(trainer.steps)
-    finally:
-        session.close()
+    trainer = trainer_of(recipe)
+    moved = {"generator": [], "discriminator": []}
+    while not trainer.done:
+        before = {role: net.layers[0].weight.clone() for role, net in trainer.nets.items()}
+        trainer.step()
+        for role, net in trainer.nets.items():
+            if not torch.equal(before[role], net.layers[0].weight):
+                moved[role].append(trainer.steps)
     assert moved == {"generator": [3, 6], "discriminator": [1, 2, 3, 4, 5, 6]}

@@ -7,10 +7,8 @@ from torch.nn import functional as F  # noqa: N812  # torch's own convention
 from ganzoo.data.pipeline import collate, open_data
 from ganzoo.data.rng import seed_for
 from ganzoo.data.sampler import permutation
-from ganzoo.engine.accelerate_session import Session, resolve
 from ganzoo.engine.build import build_network
 from ganzoo.engine.plan import plan_networks
-from ganzoo.engine.trainer import Trainer
 from ganzoo.recipe import loads
 
 RECIPE = """
@@ -72,15 +70,10 @@ def by_hand(recipe, *, alternate: bool = True) -> dict[str, dict[str, torch.Tens
     return {role: net.state_dict() for role, net in nets.items()}
 
 
-def by_engine(recipe, path) -> dict[str, dict[str, torch.Tensor]]:
-    session = Session(resolve(recipe.train), accumulate=1)
-    try:
-        trainer = Trainer(recipe, open_data(recipe, "train"), session)
-        for _ in range(STEPS):
-            trainer.step()
-        return {role: net.state_dict() for role, net in trainer.nets.items()}
-    finally:
-        session.close()
+def by_engine(trainer) -> dict[str, dict[str, torch.Tensor]]:
+    for _ in range(STEPS):
+        trainer.step()
+    return {role: net.state_dict() for role, net in trainer.nets.items()}
 
 
 def worst(one, two) -> float:
@@ -91,9 +84,9 @@ def worst(one, two) -> float:
     )
 
 
-def test_the_engine_trains_what_the_loop_by_hand_trains(tmp_path):
+def test_the_engine_trains_what_the_loop_by_hand_trains(trainer_of):
     recipe = loads(RECIPE, "parity")
-    engine = by_engine(recipe, tmp_path)
+    engine = by_engine(trainer_of(recipe))
     assert worst(engine, by_hand(recipe)) < 1e-6
     # The control: the generator against the discriminator of the step before.
     assert worst(engine, by_hand(recipe, alternate=False)) > 1e-5
