@@ -18,7 +18,7 @@ from ganzoo.plugin_system.registry import current
 from ganzoo.recipe import load_recipe
 from ganzoo.testing import cases
 from ganzoo.testing.kit import CheckFailed
-from tests.test_resume import assert_same_bits, log_of
+from tests.runs import assert_same_bits, log_of
 
 SETS = ("watch.log=1 steps", "checkpoints.every=1 steps", "checkpoints.keep=9")
 

@@ -26,6 +26,7 @@ from ganzoo.inference.weights_file import load_all, read_cards
 from ganzoo.observers import Voice
 from ganzoo.plugin_system import registry
 from ganzoo.recipe import load_recipe
+from tests.runs import assert_same_bits, log_of, tensors
 
 TOY = Path(__file__).parent / "toys" / "applications_toy.py"
 RECIPE = """
@@ -83,15 +84,6 @@ def picture(tmp_path):
     return path
 
 
-def tensors(run_path, step):
-    folder = run_path / "checkpoints" / f"step_{step}"
-    return {
-        f"{file.name}/{name}": tensor
-        for file in sorted(folder.glob("*.safetensors"))
-        for name, tensor in load_file(file).items()
-    }
-
-
 def read_picture(path):
     return np.asarray(Image.open(path))
 
@@ -106,12 +98,10 @@ def test_training_resumes_bit_for_bit_and_validates_every_application_that_data_
     whole, parts = go(tmp_path), go(tmp_path / "parts", 5)
     middle = tensors(parts, 5)
     go(tmp_path / "parts", resume=parts)
-    one, other = tensors(whole, 16), tensors(parts, 16)
-    assert one.keys() == other.keys()
-    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert_same_bits(whole, parts, 16)
+    one = tensors(whole, 16)
     assert any(not torch.equal(one[name], value) for name, value in middle.items())
-    lines = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
-    names = {name for line in lines for name in line.get("metrics", {})}
+    names = {name for line in log_of(whole) for name in line.get("metrics", {})}
     # What gives latents alone isn't scored: the data have none.
     assert {name.rpartition("/")[0] for name in names} == {"reconstruct", "vary"}
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import torch
 
@@ -20,6 +18,7 @@ from ganzoo.plugin_system.registry import current
 from ganzoo.recipe import load_document, load_recipe
 from ganzoo.testing.trial import training
 from tests.narrow import narrow
+from tests.runs import log_of
 
 TOY = "observing_toy"
 LISTENER = 'diffaugment="observing_toy/listener"'
@@ -92,7 +91,7 @@ def test_what_it_logs_stands_beside_the_terms(tiny, capsys):
     words = ["run", str(tiny), "--out", str(out), "--max-steps", "3", "--set", twice]
     assert main(words) == 0
     said = capsys.readouterr().err
-    (line,) = (json.loads(one) for one in (out / "metrics.jsonl").read_text().splitlines())
+    (line,) = log_of(out)
     assert line["losses"]["listener/calls"] == line["losses"]["listener_2/calls"] == 2  # of 1, 2, 3
     assert "generator/l1" in str(line)
     assert "listener/calls 2" in said

@@ -20,8 +20,7 @@ from ganzoo.plugin_system.registry import current
 from ganzoo.recipe import RecipeProblems, load_recipe
 from ganzoo.testing import cases
 from ganzoo.testing.kit import CheckFailed
-from tests.test_ranks import losses, train, weights, worst
-from tests.test_resume import assert_same_bits, log_of
+from tests.runs import assert_same_bits, log_of, losses, train, weights, worst
 
 LATE = "players.discriminator.begin=2 steps"
 SETS = (LATE, "watch.log=1 steps", "checkpoints.every=1 steps", "checkpoints.keep=9")

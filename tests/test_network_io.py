@@ -1,6 +1,5 @@
 """Named inputs and outputs: declarations, calls that keep them, and who is told of an error."""
 
-import json
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +21,7 @@ from ganzoo.inference.weights_file import read_cards
 from ganzoo.interfaces import Field, NetIO, refuse_classes
 from ganzoo.observers import Voice
 from ganzoo.recipe import load_recipe
+from tests.runs import tensors, train, weights, worst
 
 pytestmark = pytest.mark.usefixtures("toy_plugin")
 TOY = "named_toy"
@@ -62,16 +62,6 @@ def go(recipe, out=None, *, resume=None, steps=None, sets=()):
     result = run(loaded, out=out, resume=resume, limits=Limits(steps), voice=voice)
     assert result.exit_code == 0, result.error
     return result
-
-
-def tensors(path, step):
-    from safetensors.torch import load_file
-
-    return {
-        f"{file.name}/{name}": tensor
-        for file in sorted((path / "checkpoints" / f"step_{step}").glob("*.safetensors"))
-        for name, tensor in load_file(file).items()
-    }
 
 
 # --- the declaration --------------------------------------------------------------------------
@@ -156,39 +146,16 @@ def test_grids_show_such_networks_in_every_mode(recipe, tmp_path, mode):
 
 
 @pytest.mark.slow
-def test_two_ranks_end_with_the_weights_of_one(recipe, tmp_path):
-    import os
-    import subprocess
-    import sys
+def test_two_ranks_end_with_the_weights_of_one(recipe):
+    def trained(name, *, processes, batch):
+        sets = (f"train.batch_size={batch}", "train.precision=fp64", "task.fault=still")
+        return weights(train(recipe, name, *sets, processes=processes, steps=4, plugins=(FILE,)), 4)
 
-    def train(name, *, processes, batch):
-        command = [
-            sys.executable, "-m", "ganzoo", "--plugin", str(FILE), "run", str(recipe),
-            "--out", name,
-            "--processes", str(processes), "--device", "cpu", "--max-steps", "4", "--json",
-            "--set", f"train.batch_size={batch}", "--set", "train.precision=fp64",
-            "--set", "task.fault=still",
-        ]  # fmt: skip
-        ended = subprocess.run(
-            command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
-        assert ended.returncode == 0, ended.stderr
-        assert json.loads(ended.stdout)["step"] == 4
-        saved = tensors(tmp_path / name, 4)
-        return {
-            name: tensor for name, tensor in saved.items() if not name.startswith("training_state.")
-        }
-
-    def worst(one, other):
-        assert one.keys() == other.keys()
-        return max((one[name] - other[name]).abs().max().item() for name in one)
-
-    two, one = train("two", processes=2, batch=1), train("one", processes=1, batch=2)
+    two, one = trained("two", processes=2, batch=1), trained("one", processes=1, batch=2)
     assert {name.split(".")[0] for name in one} == {"generator", "encoder", "discriminator"}
     assert worst(two, one) < 1e-8
     # The control: one process with one image a step ends elsewhere.
-    assert worst(train("half", processes=1, batch=1), one) > 1e-5
+    assert worst(trained("half", processes=1, batch=1), one) > 1e-5
 
 
 # --- errors -----------------------------------------------------------------------------------

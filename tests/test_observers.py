@@ -18,6 +18,7 @@ from ganzoo.errors import EnvironmentFault, RecipeError
 from ganzoo.observers import Voice
 from ganzoo.plugin_system.registry import activate
 from ganzoo.recipe import load_recipe
+from tests.runs import log_of
 
 QUIET = Voice(quiet=True)
 
@@ -74,7 +75,7 @@ def test_the_best_checkpoint_of_the_validation_is_kept(tiny, tmp_path):
     go(tiny, path, "data.use=facades/procedural", METRIC, "watch.validate=1 steps",
        "checkpoints.best=l1", "checkpoints.best_is=highest", "checkpoints.keep=1",
        "checkpoints.every=1 steps", steps=6)  # fmt: skip
-    lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    lines = log_of(path)
     values = {line["step"]: line["metrics"]["l1"] for line in lines if "metrics" in line}
     assert sorted(values) == [1, 2, 3, 4, 5, 6]
     best = max(values, key=values.get)
@@ -110,7 +111,7 @@ def test_tensorboard_files_hold_the_losses(tiny, tmp_path):
     go(tiny, tmp_path / "run", "watch.tensorboard=true", "watch.log=1 steps", steps=2)
     events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
     events.Reload()
-    lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    lines = log_of(tmp_path / "run")
     shown = [event.value for event in events.Scalars("generator/l1")]
     assert shown == pytest.approx([line["losses"]["generator/l1"] for line in lines])
 
@@ -143,6 +144,7 @@ def test_tensorboard_that_is_missing_is_explained(tiny, tmp_path, monkeypatch):
 
 CALLBACK = """
 from ganzoo.api import component, hookimpl
+from tests.runs import log_of
 
 @component("callback")
 def diary():

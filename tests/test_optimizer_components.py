@@ -19,7 +19,7 @@ from ganzoo.recipe import load_recipe
 from ganzoo.testing import cases
 from ganzoo.testing.kit import CheckFailed
 from tests.core_only import CORE_ONLY
-from tests.test_resume import assert_same_bits, tensors
+from tests.runs import assert_same_bits, tensors
 
 pytestmark = pytest.mark.usefixtures("toy_plugin")
 TOY = ("optimizer_toy", "optimizer_faults_toy")

@@ -1,16 +1,16 @@
 """Two real processes over gloo: the same weights on both, equal to one process on both batches."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
+
+from tests.runs import ganzoo, losses, train, weights, worst
 
 pytestmark = pytest.mark.slow
 
@@ -20,48 +20,6 @@ EXACT = (
     "generator.dropout=0",
     "watch.log=1 steps",
 )
-
-
-def ganzoo(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "ganzoo", *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-
-
-def train(tiny: Path, out: str, *sets: str, processes: int, steps: int) -> Path:
-    changes = [part for key in sets for part in ("--set", key)]
-    ended = ganzoo(
-        "run", str(tiny), "--out", out, "--processes", str(processes), "--device", "cpu",
-        "--max-steps", str(steps), "--json", *changes,
-        cwd=tiny.parent,
-    )  # fmt: skip
-    assert ended.returncode == 0, ended.stderr
-    assert json.loads(ended.stdout)["step"] == steps
-    return tiny.parent / out
-
-
-def weights(run: Path, step: int) -> dict[str, torch.Tensor]:
-    folder = run / "checkpoints" / f"step_{step}"
-    return {
-        f"{role}.{name}": tensor
-        for role in ("generator", "discriminator")
-        for name, tensor in load_file(folder / f"{role}.safetensors").items()
-    }
-
-
-def worst(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> float:
-    assert one.keys() == two.keys()
-    return max((one[name].double() - two[name].double()).abs().max().item() for name in one)
-
-
-def losses(run: Path) -> list[dict[str, float]]:
-    return [json.loads(line)["losses"] for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
 def test_two_ranks_equal_one_on_the_joined_batch(tiny):
@@ -121,12 +79,9 @@ def test_both_ranks_hold_the_same_weights_and_resume_exactly(tiny):
     """Batch norm and dropout on: the ranks differ in noise and statistics, never in weights."""
     whole = train(tiny, "whole", processes=2, steps=6)
     train(tiny, "parts", processes=2, steps=3)
-    ended = ganzoo(
-        "run", "--resume", "parts", "--processes", "2", "--max-steps", "6", cwd=tiny.parent
-    )
-    assert ended.returncode == 0, ended.stderr
-    assert worst(weights(whole, 6), weights(tiny.parent / "parts", 6)) == 0
-    assert losses(whole) == losses(tiny.parent / "parts")
+    parts = train(tiny, "parts", processes=2, steps=6)
+    assert worst(weights(whole, 6), weights(parts, 6)) == 0
+    assert losses(whole) == losses(parts)
     state = load_file(whole / "checkpoints/step_6/training_state.safetensors")
     buffers = [n for n in state if n.startswith("rank0/buffer/") and n.endswith("running_mean")]
     assert buffers

@@ -12,8 +12,8 @@ from ganzoo.engine.run import run
 from ganzoo.errors import GanzooError, RecipeError
 from ganzoo.observers import Voice
 from ganzoo.recipe import RecipeProblems, load_recipe
-from tests.test_ranks import EXACT, train, weights, worst
-from tests.test_resume import assert_same_bits, log_of, tensors
+from tests.runs import assert_same_bits, log_of, tensors, train, weights, worst
+from tests.test_ranks import EXACT
 
 REST = "players.discriminator.rest_above=0.9"
 SETS = (REST, "watch.log=1 steps", "checkpoints.every=1 steps", "checkpoints.keep=9")

@@ -22,6 +22,7 @@ from ganzoo.observers import Voice
 from ganzoo.observers.base import Observer
 from ganzoo.plugin_system import registry
 from ganzoo.recipe import load_recipe
+from tests.runs import assert_same_bits, log_of, tensors
 
 QUIET = Voice(quiet=True)
 
@@ -31,27 +32,6 @@ def go(tiny, out=None, *, resume=None, steps=None, sets=(), observers=None):
     return run(
         recipe, out=out, resume=resume, limits=Limits(steps), voice=QUIET, observers=observers
     )
-
-
-def tensors(path: Path, step: int) -> dict[str, torch.Tensor]:
-    folder = path / "checkpoints" / f"step_{step}"
-    return {
-        f"{file.name}/{name}": tensor
-        for file in sorted(folder.glob("*.safetensors"))
-        for name, tensor in load_file(file).items()
-    }
-
-
-def assert_same_bits(one: Path, two: Path, step: int) -> None:
-    first, second = tensors(one, step), tensors(two, step)
-    assert first.keys() == second.keys()
-    different = [name for name in first if not torch.equal(first[name], second[name])]
-    assert not different
-    assert log_of(one) == log_of(two)
-
-
-def log_of(path: Path) -> list[dict]:
-    return [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])

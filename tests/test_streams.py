@@ -11,6 +11,7 @@ import pytest
 from ganzoo.cli.main import main
 from ganzoo.process.streams import lasting_streams
 from tests.faults.forks import Child, to, warm
+from tests.runs import log_of
 
 PLUGIN = '''
 from ganzoo.api import component, hookimpl
@@ -76,8 +77,7 @@ def test_a_name_that_is_no_text_is_printed(tmp_path):
 
 def whole(run: Path) -> bool:
     status = json.loads((run / "status.json").read_text())
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return status["state"] == "stopped" and lines[-1]["step"] == status["step"] == 6
+    return status["state"] == "stopped" and log_of(run)[-1]["step"] == status["step"] == 6
 
 
 @pytest.fixture(autouse=True)

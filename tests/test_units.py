@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +29,7 @@ from ganzoo.nn import fill_no_data
 from ganzoo.observers import Voice
 from ganzoo.plugin_system import registry
 from ganzoo.recipe import load_recipe
+from tests import runs
 
 pytestmark = pytest.mark.usefixtures("toy_plugin")
 TOY = ("fields_toy", "signal_toy")
@@ -245,33 +243,18 @@ def test_a_resume_equals_the_uninterrupted_run(tmp_path):
 @pytest.mark.parametrize("data", ["fields_toy/scans", "fields_toy/maps", "signal_toy/waves"])
 def test_two_ranks_with_loader_workers_equal_one_without(tmp_path, data):
     recipe(tmp_path, data)
-    plugins = [f"--plugin={TOYS / name}.py" for name in TOY]
+    plugins = tuple(TOYS / f"{name}.py" for name in TOY)
 
     def ended(name, processes, *sets):
-        changes = [f"--set={one}" for one in (*sets, "train.precision=fp64")]
-        out = tmp_path / name
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "ganzoo", *plugins, "run", str(tmp_path / "units.toml")),
-                *("--out", str(out), "--processes", str(processes), "--max-steps", "6", *changes),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-        assert done.returncode == 0, done.stderr
-        return load_file(out / "checkpoints" / "step_6" / "generator.safetensors")
-
-    def worst(mine, other):
-        return max((mine[name] - other[name]).abs().max().item() for name in other)
+        path, sets = tmp_path / "units.toml", (*sets, "train.precision=fp64")
+        run = runs.train(path, name, *sets, processes=processes, steps=6, plugins=plugins)
+        return runs.weights(run, 6)
 
     one = ended("one", 1, "train.workers=0", "train.batch_size=2")
     two = ended("two", 2, "train.workers=1", "train.batch_size=1")
-    assert worst(two, one) < 1e-8
+    assert runs.worst(two, one) < 1e-8
     # The control: one process that sees one sample a step ends elsewhere.
-    assert worst(ended("half", 1, "train.workers=0", "train.batch_size=1"), one) > 1e-5
+    assert runs.worst(ended("half", 1, "train.workers=0", "train.batch_size=1"), one) > 1e-5
 
 
 def test_values_without_data_change_no_weight(tmp_path, monkeypatch):

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -20,6 +15,7 @@ from ganzoo.plugin_system import registry
 from ganzoo.plugin_system.discovery import PluginRecord
 from ganzoo.recipe import load_document, load_recipe
 from ganzoo.testing.trial import training
+from tests.runs import losses, train
 
 ADA = 'diffaugment=[{{use="gan/ada", {}}}]'
 FAST = ADA.format("interval=2, speed=40, target=-0.5")
@@ -43,10 +39,6 @@ def run(tiny, capsys):
     return go
 
 
-def lines(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-
-
 def test_a_resume_is_exact_and_goes_on_counting(tiny, run):
     out = tiny.parent
     words = ("--set", FAST, "--set", "watch.log=1 step")
@@ -63,9 +55,7 @@ def test_a_resume_is_exact_and_goes_on_counting(tiny, run):
     for role in ("generator", "discriminator"):
         mine, theirs = ((end / f"{role}.safetensors").read_bytes() for end in ends)
         assert mine == theirs
-    assert [one["losses"] for one in lines(out / "whole")] == [
-        one["losses"] for one in lines(out / "parts")
-    ]
+    assert losses(out / "whole") == losses(out / "parts")
     # The control: with another p the training goes elsewhere.
     run(tiny, "--out", out / "plain", "--max-steps", 6, *words, "--set", "diffaugment=[]")
     plain = out / "plain" / "checkpoints" / "step_6" / "generator.safetensors"
@@ -76,7 +66,7 @@ def test_p_and_r_are_logged(tiny, run):
     out = tiny.parent / "logged"
     words = ("--set", FAST, "--set", "watch.log=1 step", "--max-steps", 5)
     said = run(tiny, "--out", out, *words)
-    logged = [(one["losses"]["ada/p"], one["losses"]["ada/r"]) for one in lines(out)]
+    logged = [(one["ada/p"], one["ada/r"]) for one in losses(out)]
     assert len(logged) == 5
     assert "ada/p" in said
     p, r = zip(*logged, strict=True)
@@ -238,27 +228,11 @@ def test_two_ranks_equal_one_on_the_joined_batch(tiny):
     words += ("watch.log=1 step", "train.precision=fp64", "train.epochs=8")
     words += (ADA.format("interval=2, speed=1_000_000_000_000, p=1e-10, target=-0.52"),)
 
-    def train(name, *, processes, batch):
-        out = tiny.parent / name
-        sets = [part for one in (*words, f"train.batch_size={batch}") for part in ("--set", one)]
-        command = ["run", str(tiny), "--out", str(out), "--max-steps", "8", *sets]
-        command += ["--processes", str(processes), "--device", "cpu"]
-        ended = subprocess.run(
-            [sys.executable, "-m", "ganzoo", *command],
-            cwd=tiny.parent,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-        assert ended.returncode == 0, ended.stderr
-        return out
+    def trained(name, processes, batch):
+        return train(tiny, name, *words, f"train.batch_size={batch}", processes=processes, steps=8)
 
-    two = train("two", processes=2, batch=1)
-    one = train("one", processes=1, batch=2)
-    half = train("half", processes=1, batch=1)
-    logs = [[line["losses"] for line in lines(out)] for out in (two, one, half)]
+    two, one, half = trained("two", 2, 1), trained("one", 1, 2), trained("half", 1, 1)
+    logs = [losses(run) for run in (two, one, half)]
     for mine, other in zip(*logs[:2], strict=True):
         assert mine == pytest.approx(other, rel=1e-6)
     tensors = load_file(two / "checkpoints" / "step_8" / "training_state.safetensors")

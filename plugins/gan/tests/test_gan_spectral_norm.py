@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -27,6 +24,7 @@ from ganzoo_gan.network_options import (
     SNGANDiscriminatorOptions,
 )
 from ganzoo_gan.sngan import SNGANDiscriminator
+from tests.runs import train
 
 
 def judge(classes=0, channels=3, side=16, **options) -> SNGANDiscriminator:
@@ -208,12 +206,10 @@ def test_a_resume_is_exact_with_averages(tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_hold_the_same_vectors(tmp_path):
-    (tmp_path / "sn.toml").write_text(RECIPE)
-    command = [sys.executable, "-m", "ganzoo", "run", "sn.toml", "--out", "out"]
-    command += ["--processes", "2", "--device", "cpu", "--max-steps", "4"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run(command, cwd=tmp_path, check=True, timeout=300, env=environment)
-    state = load_file(tmp_path / "out/checkpoints/step_4/training_state.safetensors")
+    recipe = tmp_path / "sn.toml"
+    recipe.write_text(RECIPE)
+    run = train(recipe, "out", processes=2, steps=4)
+    state = load_file(run / "checkpoints/step_4/training_state.safetensors")
     vectors = [name for name in state if name.startswith("rank0/buffer/discriminator/")]
     assert len(vectors) == 2 * 9  # two for each weight: 3 and 2 x 2 in blocks, linear, embedding
     means = [name for name in state if name.startswith("rank0/") and name.endswith("running_mean")]
