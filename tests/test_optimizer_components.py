@@ -92,7 +92,6 @@ def test_another_schedule_is_another_training(tiny, tmp_path):
         ("optimizer=optimizer_toy/lost", "doesn't have exactly the parameters"),
         ("optimizer=optimizer_toy/no_optimizer", "built a list, not a torch.optim.Optimizer"),
         ("optimizer.schedule=optimizer_toy/falls_below", "gives the factor -"),
-        ("optimizer=optimizer_toy/numbers", "keeps 'steps' of a weight as an int"),
     ],
 )
 def test_a_broken_one_is_named(tiny, tmp_path, sets, message):

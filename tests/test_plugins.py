@@ -140,7 +140,6 @@ API = "from ganzoo.api import Component, component, hookimpl\n"
         (API + "@component('loss')\nclass X: pass", "decorates a function that returns", True),
         (API + "@component\ndef x(): pass", '@component needs a kind: @component("loss")', True),
         ("GANZOO_API_VERSION = 99\n" + GOOD, "API version 99; this ganzoo has", False),
-        ("GANZOO_API_VERSION = 1\n" + GOOD, 'docs/contract-2.md, "From contract 1 to 2"', False),
         ("GANZOO_API_VERSION = '1'\n" + GOOD, "'1', which is not a whole number", False),
         ("class Stop(BaseException): pass\nraise Stop('here')", "Stop: here", True),
         ("class Mute(Exception):\n    def __str__(self): 1 / 0\nraise Mute", "Mute", True),

@@ -627,9 +627,8 @@ def test_a_path_in_a_recipe_names_what_lies_beside_the_recipe(tiny, tmp_path, mo
     other = load_recipe(tiny, ["start.generator=runs/first"])
     assert other.start.sources == {"generator": "runs/first"}
     (tmp_path / "sub").mkdir()
-    for flat in (False, True):
-        text = copied(tiny, tmp_path / "sub", registry.current(), flat=flat)
-        assert 'generator = "../runs/first:generator_ab"' in text
+    text = copied(tiny, tmp_path / "sub", registry.current())
+    assert 'generator = "../runs/first:generator_ab"' in text
 
 
 def test_a_role_stands_after_the_last_colon(tmp_path):

@@ -42,15 +42,6 @@ class Net(nn.Module):
         return x.unflatten(1, self.shape)
 
 
-class Critic(nn.Module):
-    def __init__(self, options, io):
-        super().__init__()
-        self.body = nn.Linear(int(np.prod(io.input.shape)), 1)
-
-    def forward(self, x, y=None):
-        return self.body(x.flatten(1))
-
-
 class DrawOptions(Options):
     conditional: bool = True
     latent: int = 3

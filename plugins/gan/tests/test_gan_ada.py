@@ -24,10 +24,6 @@ def pictures(count=4, channels=3, height=8, width=8, dtype=torch.float32):
     return (torch.rand(count, channels, height, width, generator=draw) * 2 - 1).to(dtype)
 
 
-def numbers(*values):
-    return torch.tensor(values, dtype=torch.float32)
-
-
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.manual_seed(5)
