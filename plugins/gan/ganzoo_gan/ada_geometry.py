@@ -1,21 +1,23 @@
 """The geometric transformations of arXiv 2006.06676, appendix B, lines 6 to 34 of algorithm 1.
 
 All transformations of an image are one affine map around the image's centre, which is applied by
-one bilinear interpolation. In this order, with the constants of these lines:
+one bilinear interpolation. They are composed in this order, with the constants of these lines:
 
-- `x_flip`: left and right are exchanged in half of the cases;
-- `rotate_90`: by 0, 90, 180 or 270 degrees;
-- `translate_integer`: by up to 0.125 of width and height, rounded to whole pixels;
-- `scale`: by a factor whose logarithm to base 2 is normal with standard deviation 0.2;
-- `rotate`: by any angle, before and after `stretch`; the probabilities of the two are such that at
-  least one is done with probability p;
-- `stretch`: width by such a factor as in `scale`, height by its inverse;
-- `translate`: by normal shares of width and height with standard deviation 0.125.
+- `x_flip` exchanges left and right in half of the cases;
+- `rotate_90` rotates the image by 0, 90, 180 or 270 degrees;
+- `translate_integer` moves it by up to 0.125 of its width and height, rounded to whole pixels;
+- `scale` scales it by a factor whose logarithm to base 2 is normal with standard deviation 0.2;
+- `rotate` rotates it by any angle, before and after `stretch`; the probability of each rotation is
+  such that at least one of them is made with probability p;
+- `stretch` scales the width by a factor with the distribution of `scale`, and the height by its
+  inverse;
+- `translate` moves the image by shares of its width and height that are normal with standard
+  deviation 0.125.
 
-Outside of the image is its reflection at the centres of the outermost pixels, as in the paper. Here
-the reflection is repeated without an end. Unlike the paper, there is no low-pass filter before and
-after the interpolation (lines 36 to 49), so that interpolated images are somewhat softer and
-shrunken images may have aliasing.
+Beyond the image's borders is its reflection at the centres of the outermost pixels, as in the
+paper; here the reflection continues without an end. Unlike the paper, there is no low-pass filter
+before and after the interpolation (lines 36 to 49), so that interpolated images are somewhat softer
+and shrunken images may have aliasing.
 """
 
 from __future__ import annotations
