@@ -11,7 +11,7 @@ way: in a merge, the inherited options stay that the other component has too, or
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ganzoo.api import Kind
 from ganzoo.errors import GanzooError
@@ -59,7 +59,12 @@ def merge_at(base: Node, over: Node, path: Keys, recipe: Node, registry: Registr
     """
     kind = kind_at(path)
     if kind is not None:
-        return merge_optimizers(base, over, kind, _defaults(recipe, path), registry)
+        defaults = _defaults(recipe, path)
+
+        def options(below: Table, above: Table, its: Kind) -> Table:
+            return merge_options(below, above, its, defaults[its], registry)
+
+        return merge_tables(base, over, kind, options)
     if path != ("players",) or not (isinstance(base.value, dict) and isinstance(over.value, dict)):
         return merge(base, over)
     merged = dict(base.value)
@@ -92,16 +97,25 @@ def _defaults(recipe: Node, path: Keys) -> Mapping[Kind, str]:
     }
 
 
-def merge_optimizers(
-    base: Node, over: Node, kind: Kind, defaults: Mapping[Kind, str], registry: Registry
+def merge_tables(
+    base: Node, over: Node, kind: Kind, options: Callable[[Table, Table, Kind], Table]
 ) -> Node:
-    """Merge two tables of a kind; `defaults` has what a table means that names no component."""
+    """Merge two tables of a kind, each key of the engine by itself.
+
+    Args:
+        base: the table below.
+        over: the table above, whose values take precedence.
+        kind: the kind of both components.
+        options: merges the components' own keys, and the keys that name them, of two tables.
+    """
     base, over = as_table(base), as_table(over)
     if not (isinstance(base.value, dict) and isinstance(over.value, dict)):
         return over
     own = CORE_KEYS.get(kind, ())
-    below, above = (options_of(table, kind) for table in (base, over))
-    table = merge_options(below, above, kind, defaults[kind], registry)
+    below, above = (
+        {key: item for key, item in table.value.items() if key not in own} for table in (base, over)
+    )
+    table = options(below, above, kind)
     table |= {key: item for key, item in base.value.items() if key in own}
     for key, item in over.value.items():
         if key not in own:
@@ -109,7 +123,7 @@ def merge_optimizers(
         if key not in table:
             table[key] = item
         elif key == "schedule":
-            table[key] = merge_optimizers(table[key], item, "schedule", defaults, registry)
+            table[key] = merge_tables(table[key], item, "schedule", options)
         else:
             table[key] = merge(table[key], item)
     return Node(table, over.mark)
@@ -118,12 +132,6 @@ def merge_optimizers(
 def as_table(node: Node) -> Node:
     """Return the table for which the id of a component is short."""
     return Node({"use": node}, node.mark) if isinstance(node.value, str) else node
-
-
-def options_of(node: Node, kind: Kind) -> Table:
-    """Return a component's own keys in a table, and the key that names it."""
-    own = CORE_KEYS.get(kind, ())
-    return {key: item for key, item in node.value.items() if key not in own}
 
 
 def merge_options(

@@ -7,6 +7,7 @@ mean the same, or left out if they have no effect. Everything else in the core k
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 from pydantic import ValidationError
@@ -14,15 +15,16 @@ from pydantic import ValidationError
 from ganzoo.api import Kind, Options
 from ganzoo.plugin_system.builtin_options import AdamOptions, DecreaseOptions
 from ganzoo.plugin_system.option_errors import explain
-from ganzoo.plugin_system.registry import CORE_KEYS, DEFAULTS, SHORT_KEYS, Registry
-from ganzoo.recipe.merge import Node, descend, merge, plain
+from ganzoo.plugin_system.registry import DEFAULTS, SHORT_KEYS, Registry
+from ganzoo.recipe.merge import Node, descend, plain
 from ganzoo.recipe.optimizer_merge import (
     DEFAULT,
     FROM_BETAS,
     WITHOUT_EFFECT,
+    Table,
     as_table,
     merge_options,
-    options_of,
+    merge_tables,
     with_use,
 )
 from ganzoo.recipe.problems import Problem, at
@@ -59,8 +61,11 @@ def _with_players(tree: Node, registry: Registry) -> Node:
     common = as_table(tree.value.get("optimizer", Node({}, DEFAULT)))
     table = {**tree.value, "optimizer": common}
     if players := _players(tree):
-        laid = {name: _of_player(common, as_table(own), registry) for name, own in players.items()}
-        table["players"] = Node(laid, tree.value["players"].mark)
+        laid = functools.partial(_laid, registry=registry)
+        whole = {
+            name: merge_tables(common, own, "optimizer", laid) for name, own in players.items()
+        }
+        table["players"] = Node(whole, tree.value["players"].mark)
     return Node(table, tree.mark)
 
 
@@ -85,35 +90,13 @@ def _with_use(node: Node, kind: Kind) -> Node:
     return Node(with_use(node.value, kind, DEFAULTS[kind]), node.mark)
 
 
-def _of_player(base: Node, own: Node, registry: Registry) -> Node:
-    """Return the whole table of a player; `base` is `[optimizer]` as it is written."""
-    if not (isinstance(base.value, dict) and isinstance(own.value, dict)):
-        return own
-    below, above = (Node(options_of(node, "optimizer"), node.mark) for node in (base, own))
-    options = _laid(below, above, "optimizer", registry)
-    table = {**options.value, **_engine_keys(base)}
-    for key, item in _engine_keys(own).items():
-        if key not in table:
-            table[key] = item
-        elif key == "schedule":
-            table[key] = _laid(as_table(table[key]), as_table(item), "schedule", registry)
-        else:
-            table[key] = merge(table[key], item)
-    return Node(table, own.mark)
-
-
-def _engine_keys(node: Node) -> dict[str, Node]:
-    return {key: item for key, item in node.value.items() if key in CORE_KEYS["optimizer"]}
-
-
-def _laid(below: Node, above: Node, kind: Kind, registry: Registry) -> Node:
-    """Return a table laid over another, of which each may have a short key, `use` or neither."""
-    if not (isinstance(below.value, dict) and isinstance(above.value, dict)):
-        return above
-    if "use" in above.value or ("use" in below.value and SHORT_KEYS[kind] not in above.value):
-        return laid_over(_with_use(below, kind), above, kind, registry)
-    options = merge_options(below.value, above.value, kind, DEFAULTS[kind], registry)
-    return Node(options, above.mark)
+def _laid(below: Table, above: Table, kind: Kind, registry: Registry) -> Table:
+    """Return options laid over others; either may have a short key, `use` or neither."""
+    if "use" in above or ("use" in below and SHORT_KEYS[kind] not in above):
+        default = Node(with_use(below, kind, DEFAULTS[kind]), DEFAULT)
+        whole: Table = laid_over(default, Node(above, DEFAULT), kind, registry).value
+        return whole
+    return merge_options(below, above, kind, DEFAULTS[kind], registry)
 
 
 def _faults(tree: Node, path: Keys, kind: Kind, model: type[Options]) -> Iterator[Problem]:
