@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ganzoo.api import KINDS
-from ganzoo.plugin_system.registry import CORE_KEYS, Entry, Registry
+from ganzoo.plugin_system.registry import CORE_KEYS, NESTED, Entry, Registry
 from ganzoo.recipe.definitions import Definitions, complete_ways, component_table
 from ganzoo.recipe.model import SETTINGS
 from ganzoo.recipe.option_schema import Schema, demands_of, pointer, table_of
@@ -129,9 +129,9 @@ def _complete_recipe() -> Schema:
     """Return a schema of the keys that a recipe must have if it extends no other."""
     demands = {key: demands_of(model) for key, model in SETTINGS.items()}
     demands |= {key: pointer(f"{key}.complete") for key in KEYS if key in KINDS}
-    for key, inner, kind in (("data", "fallback", "data"), ("optimizer", "schedule", "schedule")):
-        inside = {"properties": {inner: pointer(f"{kind}.complete")}}
-        demands[key] = {"allOf": [demands[key], inside]}
+    for key, nested in NESTED.items():
+        inside = {inner: pointer(f"{kind}.complete") for inner, kind in nested.items()}
+        demands[key] = {"allOf": [demands[key], {"properties": inside}]}
     return {
         "required": ["task", "data", "loss"],
         "properties": {key: demand for key, demand in demands.items() if demand},
