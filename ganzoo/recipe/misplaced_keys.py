@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from pydantic import BaseModel
 
@@ -12,17 +12,16 @@ from ganzoo.plugin_system.option_errors import key_of
 from ganzoo.plugin_system.option_types import option_type
 from ganzoo.plugin_system.registry import CORE_KEYS, NESTED, Registry
 from ganzoo.recipe.merge import Node, descend
+from ganzoo.recipe.model import SETTINGS
 from ganzoo.recipe.resolved import KEYS
 from ganzoo.recipe.role_tables import kinds_of_roles
 from ganzoo.recipe.toml_positions import Keys
-
-Settings = Mapping[str, type[Options]]
 
 _TEXTS = ("name", "summary", "extends", "out")
 """The top-level keys of a recipe that aren't tables."""
 
 
-def belongs(loc: Keys, tree: Node, registry: Registry, settings: Settings) -> str:
+def belongs(loc: Keys, tree: Node, registry: Registry) -> str:
     """Return a hint with at most three places where a recipe may have the last key of `loc`.
 
     The places are the recipe's own keys and tables, and the options of the components that this
@@ -32,16 +31,15 @@ def belongs(loc: Keys, tree: Node, registry: Registry, settings: Settings) -> st
         loc: the place of the unknown key.
         tree: the recipe.
         registry: the registry of components.
-        settings: the model of each table that belongs to the core.
     """
     name = loc[-1]
     if name in KEYS and len(loc) > 1:
         value = descend(tree, loc)[0].value
         if isinstance(value, dict):
-            return _of_a_table(loc, value, tree, registry, settings)
+            return _of_a_table(loc, value, tree, registry)
         if name in _TEXTS or isinstance(value, str):
             return f'"{name}" is a key of the recipe itself: it must stand above the first [table]'
-    return _meant(name, loc, tree, registry, settings)
+    return _meant(name, loc, tree, registry)
 
 
 def options_of_others(name: str, registry: Registry) -> str:
@@ -64,32 +62,30 @@ def options_of_others(name: str, registry: Registry) -> str:
     )
 
 
-def _of_a_table(
-    loc: Keys, value: dict[str, Node], tree: Node, registry: Registry, settings: Settings
-) -> str:
+def _of_a_table(loc: Keys, value: dict[str, Node], tree: Node, registry: Registry) -> str:
     """Return a hint for a core table that stands inside another: `train.lr` under [data]."""
     name, key = loc[-1], next(iter(value), "KEY")
     if name == loc[-2]:
         already = f"under [{name}] keys are written without this prefix"
-        return "\n".join(filter(None, (already, _meant(key, loc, tree, registry, settings))))
-    if (name, key) in _places(tree, registry, settings):
+        return "\n".join(filter(None, (already, _meant(key, loc, tree, registry))))
+    if (name, key) in _places(tree, registry):
         cure = f"did you mean {name}.{key}? It must stand above the first [table]"
         return f"{cure}, or as {key} under [{name}]"
-    return _meant(key, loc, tree, registry, settings)
+    return _meant(key, loc, tree, registry)
 
 
-def _meant(name: str | int, loc: Keys, tree: Node, registry: Registry, settings: Settings) -> str:
+def _meant(name: str | int, loc: Keys, tree: Node, registry: Registry) -> str:
     """Return `did you mean ...?` with other places where a key of this name is known, or ""."""
     found = [
         ".".join(map(str, path))
-        for path in _places(tree, registry, settings)
+        for path in _places(tree, registry)
         if path[-1] == name and path != loc
     ]
     return f"did you mean {' or '.join(found[:3])}?" if found else ""
 
 
-def _places(tree: Node, registry: Registry, settings: Settings) -> Iterator[Keys]:
-    for table, model in settings.items():
+def _places(tree: Node, registry: Registry) -> Iterator[Keys]:
+    for table, model in SETTINGS.items():
         yield from _options(model, (table,))
     defaults: set[Keys] = set()
     for kind in KINDS:

@@ -17,7 +17,6 @@ from ganzoo.plugin_system.suggestions import did_you_mean
 from ganzoo.recipe.control_characters import quotes_for
 from ganzoo.recipe.merge import Node, descend, plain
 from ganzoo.recipe.misplaced_keys import belongs, options_of_others
-from ganzoo.recipe.model import SETTINGS
 from ganzoo.recipe.optimizer_tables import with_whole_optimizers
 from ganzoo.recipe.problems import Problem, at
 from ganzoo.recipe.role_tables import with_whole_roles
@@ -86,7 +85,7 @@ class TableChecks:
     def home(self, loc: Keys, hint: str) -> str:
         """Return a hint for an unknown key: the nearest known key, and tables that know the key."""
         near = hint if hint.startswith("did you mean") else ""
-        there = belongs(loc, self.tree, self.registry, SETTINGS)
+        there = belongs(loc, self.tree, self.registry)
         if there or near:
             return "\n".join(filter(None, (there, near)))
         others = options_of_others(str(loc[-1]), self.registry)
