@@ -23,7 +23,6 @@ from ganzoo.recipe import load_recipe
 from ganzoo.recipe.model import Recipe
 from ganzoo.recipe.relative_paths import recipe_file_of
 from ganzoo.recipe.resolved import document_of, flatten
-from ganzoo.recipe.start import with_sources
 from ganzoo.run_files import CHECKPOINTS, RESOLVED, read_status
 
 RESUMABLE = ("train.epochs", "train.cache", "train.workers", "data.root", "watch.", "out")
@@ -66,7 +65,7 @@ def _with_stored_sources(stored: Recipe, wanted: Recipe) -> Recipe:
     }
     if not sources:
         return wanted
-    changed = replace(wanted, start=with_sources(wanted.start, sources))
+    changed = replace(wanted, start=wanted.start.model_copy(update=sources))
     return replace(changed, document=document_of(changed))
 
 

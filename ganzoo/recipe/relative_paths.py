@@ -1,6 +1,7 @@
-"""Relative paths in a recipe's file, which name what lies beside that file if there is something.
+"""Relative paths in a recipe's file: `data.root` and the weights in `[start]`.
 
-These are `data.root` and the weights in `[start]`.
+They are relative to the folder of that file if they lead to something from there. Otherwise they
+are relative to the working directory.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from ganzoo.files import expanded
 from ganzoo.recipe.model import Recipe
 from ganzoo.recipe.resolved import document_of
-from ganzoo.recipe.start import split_source, with_sources
+from ganzoo.recipe.start import split_source
 from ganzoo.recipe.toml_positions import Keys
 
 
@@ -44,7 +45,7 @@ def _start_beside(recipe: Recipe) -> Recipe:
         file = recipe_file_of(recipe, ("start", role))
         if file is not None and (path := weights_beside(file, source)):
             found[role] = path
-    return replace(recipe, start=with_sources(recipe.start, found)) if found else recipe
+    return replace(recipe, start=recipe.start.model_copy(update=found)) if found else recipe
 
 
 def recipe_file_of(recipe: Recipe, keys: Keys) -> Path | None:

@@ -15,7 +15,7 @@ ROLE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def _a_source(value: Any) -> Any:
-    """Say what other keys than the settings mean, since a setting may be misspelt."""
+    """Refuse a value that isn't text, and list the settings: its key may be a misspelt one."""
     if not isinstance(value, str):
         message = 'must be "FILE" or "RUN[:ROLE]"; the settings are strict, adapt and freeze'
         raise ValueError(message)  # noqa: TRY004  # pydantic reports only a ValueError
@@ -67,12 +67,6 @@ def split_source(text: str) -> tuple[str, str | None]:
     if not (colon and path and ROLE.fullmatch(role)) or _exists(text):
         return text, None
     return path, role
-
-
-def with_sources(start: Start, sources: dict[str, str]) -> Start:
-    """Return the table with other sources."""
-    keys: dict[str, Any] = {**start.model_dump(), **sources}
-    return Start.model_validate(keys)
 
 
 def _exists(text: str) -> bool:
