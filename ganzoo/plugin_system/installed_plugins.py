@@ -70,7 +70,8 @@ def blocked_by_user(
         for name in environ.get("GANZOO_DISABLE_PLUGINS", "").split(",")
     ]
     for name, by in (*names, *((name, f"--no-plugin {name}") for name in block)):
-        # A distribution comes first: a namespace, which may have the same name, picks none of two.
+        # Distributions are searched first, because a namespace that two of them declare doesn't say
+        # which of the two is meant.
         named = [one for one in found if normalised(one.distribution) == normalised(name)]
         named = named or [one for one in found if one.entry.name == name]
         if not named and by != "GANZOO_DISABLE_PLUGINS":

@@ -76,7 +76,7 @@ def _paths(tree: Node, folder: Path) -> Iterator[tuple[tuple[str, str], str]]:
 
 def _with_paths(file: Traversable, folder: Path, registry: Registry) -> str:
     text = read_text(file).replace("\r\n", "\n")
-    data, spans = parse(text)  # it raises nothing, since `read_merged` has parsed the same text
+    data, spans = parse(text)  # this raises nothing, since `read_tree` has parsed the text
     extends = data.get("extends", [])
     named: list[tuple[tuple[str | int, ...], str]] = (
         [(("extends",), extends)]
