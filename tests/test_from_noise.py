@@ -19,6 +19,7 @@ from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.errors import DataError, DivergedError, PluginError, UsageError
 from ganzoo.inference.application_weights import find_application
+from ganzoo.inference.applications import choices_of
 from ganzoo.inference.evaluate import evaluate_run
 from ganzoo.inference.find_weights import find_weights
 from ganzoo.inference.from_noise import Sampler, load_sampler
@@ -29,7 +30,7 @@ from ganzoo.inference.scores import NETWORK, REAL
 from ganzoo.inference.scoring import judge_drawn, metrics_for
 from ganzoo.inference.trained_application import Trained
 from ganzoo.inference.weights_file import build_network, load_weights
-from ganzoo.interfaces import Application, Field
+from ganzoo.interfaces import Application, Field, NetIO
 from ganzoo.observers import Voice
 from ganzoo.recipe import load_recipe
 from ganzoo.testing.networks import io_of
@@ -84,7 +85,12 @@ def judged(recipe, data, sampler, **settings):
 
 
 def made_sampler(task, net, io, fields, mode="running"):
-    return Sampler(task, "sample", {"generator": net}, {"generator": io}, fields, mode)
+    return applied(Sampler, task, "sample", "generator", net, io, fields, mode)
+
+
+def applied(kind, task, name, role, net, io, fields, mode="running"):
+    choices = choices_of(task, name, {})
+    return kind(task, name, {role: net}, {role: io}, fields, mode, choices)
 
 
 def test_inputs_of_the_first_samples_dont_depend_on_how_many_there_are(tmp_path):
@@ -118,6 +124,26 @@ def test_classes_are_dealt_evenly_over_the_blocks():
     sampler = made_sampler(Task, torch.nn.Identity(), io_of((1,), (1,), 10), {})
     counts = sampler.draw(1000, 0)["label"].bincount()
     assert counts.tolist() == [100] * 10
+
+
+@pytest.mark.parametrize(
+    ("classes", "count"),
+    [
+        ({"label": 5, "style": 10}, 5),
+        ({"kind": 3}, 3),  # the only class index is drawn as `label`
+        ({"kind": 3, "style": 10}, 0),
+        ({}, 0),
+    ],
+)
+def test_the_classes_are_those_of_what_is_drawn_as_label(tmp_path, classes, count):
+    task = recipe_of(tmp_path, DRAWS).task
+    inputs = {"noise": Field((3,), "ganzoo/points")}
+    inputs |= {name: Field((), "ganzoo/class", classes=one) for name, one in classes.items()}
+    net, choices = torch.nn.Identity(), choices_of(task, "sample", {})
+    io = {"generator": NetIO(inputs), "other": io_of((1,), None, 99)}  # which isn't called
+    sampler = Sampler(task, "sample", {"generator": net}, io, {}, "running", choices)
+    assert sampler.classes == count
+    assert set(sampler.io) == {"generator"}
 
 
 def test_each_metric_gets_the_samples_that_it_wants(tmp_path):
@@ -461,9 +487,9 @@ def test_what_a_task_lacks_is_said(tmp_path):
     recipe = recipe_of(tmp_path, DRAWS)
     _, sampler = sampler_of(recipe)
     both = recipe_of(tmp_path, BOTH).task
-    io = {"forth": sampler.io["generator"]}
+    net, io = sampler.nets["generator"], sampler.io["generator"]
     fields = {"source": Field((3, 8, 8), "ganzoo/image")}
-    trained = Trained(both, "there", {"forth": sampler.nets["generator"]}, io, fields, "running")
+    trained = applied(Trained, both, "there", "forth", net, io, fields)
     with pytest.raises(UsageError, match="also takes 'source', but it is given only target"):
         trained({"target": torch.zeros(3, 8, 8)}, "a")
     with pytest.raises(PluginError, match=r"application sample of .* reads the field 'label'"):
@@ -475,7 +501,7 @@ def test_what_a_task_lacks_is_said(tmp_path):
         2,
     )
 
-    silent = Sampler(both, "there", {"forth": sampler.nets["generator"]}, io, {}, "running")
+    silent = applied(Sampler, both, "there", "forth", net, io, {})
     with pytest.raises(PluginError, match="Both draws no inputs for 'there'"):
         silent.draw(1, 0)
 

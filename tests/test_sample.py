@@ -212,8 +212,9 @@ def test_a_class_can_be_asked_for(images, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     path = train(other, "task.conditional=false")
-    with pytest.raises(UsageError, match="has no classes"):
+    with pytest.raises(UsageError, match="sample has no class index 'label'") as caught:
         sample(path, tmp_path / "x.png", label=0, device="cpu")
+    assert caught.value.hint == "It draws noise."
     assert not (tmp_path / "x.png").exists()
 
 

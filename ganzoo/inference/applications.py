@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -16,6 +16,9 @@ from ganzoo.recipe.override import read_setting
 
 Command = Literal["predict", "sample", ""]
 """What an application is wanted for: to take files, to draw its inputs, or either."""
+
+LABEL = "label"
+"""The name under which tasks draw class indices."""
 
 
 def available(task: Chosen, roles: Collection[str]) -> dict[str, Application]:
@@ -51,7 +54,8 @@ def pick(
             hint="\n".join(filter(None, (did_you_mean(name, every), _listed(every, fields)))),
         )
     there = available(task, roles)
-    suiting = [one for one in there if command and draws(there[one], fields) == _wants(command)]
+    drawing = command == "sample"
+    suiting = [one for one in there if command and draws(there[one], fields) == drawing]
     first = [name] if name is not None else [*suiting, *there, *every]
     if not first:
         raise UsageError(f"{task.id} has no applications: its networks can't be used")
@@ -64,10 +68,6 @@ def pick(
         hint="Give a run directory, a checkpoint's folder with all of these weights, or a bundle "
         "that has them (`ganzoo bundle RUN -o FILE`).",
     )
-
-
-def _wants(command: Command) -> bool:
-    return command == "sample"
 
 
 def _listed(every: Mapping[str, Application], fields: Mapping[str, Field]) -> str:
@@ -83,6 +83,25 @@ def drawn(application: Application, fields: Mapping[str, Field]) -> list[str]:
 def draws(application: Application, fields: Mapping[str, Field]) -> bool:
     """Return whether an application draws all of its inputs, and takes none from data."""
     return len(drawn(application, fields)) == len(application.takes)
+
+
+def label_classes(io: Iterable[NetIO]) -> int:
+    """Return how many classes the index has that tasks draw as `label`; 0 if that isn't known.
+
+    It is the input of that name; without one, the only input that is a class index.
+
+    Args:
+        io: the inputs and outputs of an application's networks.
+    """
+    counts = {
+        name: field.classes
+        for its in io
+        for name, field in its.inputs.items()
+        if field.format == "ganzoo/class"
+    }
+    if LABEL in counts:
+        return counts[LABEL]
+    return next(iter(counts.values())) if len(counts) == 1 else 0
 
 
 def direction(application: Application, fields: Mapping[str, Field]) -> str:

@@ -14,7 +14,7 @@ from ganzoo.api import Mode
 from ganzoo.data.rng import seed_for
 from ganzoo.errors import UsageError
 from ganzoo.inference.application_weights import Weights
-from ganzoo.inference.applications import draws
+from ganzoo.inference.applications import draws, label_classes
 from ganzoo.inference.load_application import load
 from ganzoo.inference.modes import inference_mode
 from ganzoo.inference.precision import computing_in
@@ -29,9 +29,6 @@ CHUNK = 64
 BLOCK = 64
 """Samples whose inputs are drawn together, at least; whole rounds of the classes."""
 
-LABEL = "label"
-"""What tasks call the class indices that they draw."""
-
 
 @dataclass(frozen=True)
 class Sampler(Applied):
@@ -44,9 +41,8 @@ class Sampler(Applied):
 
     @property
     def classes(self) -> int:
-        """The number of classes that its networks take; 0 if they take none."""
-        inputs = [one for its in self.io.values() for one in its.inputs.values()]
-        return max((one.classes for one in inputs if one.format == "ganzoo/class"), default=0)
+        """The number of classes of what it draws as `label`; 0 if that isn't known."""
+        return label_classes(self.io.values())
 
     def draw(self, count: int, seed: int) -> dict[str, Tensor]:
         """Inputs of `count` samples, on the CPU.

@@ -19,8 +19,9 @@ from ganzoo.data.write_image import save_image
 from ganzoo.errors import UsageError
 from ganzoo.inference import nearest_neighbours as near
 from ganzoo.inference.application_weights import Weights, find_application
+from ganzoo.inference.applications import LABEL
 from ganzoo.inference.evaluate import run_recipe, trained_data
-from ganzoo.inference.from_noise import LABEL, STEPS, Sampler, load_sampler, walk
+from ganzoo.inference.from_noise import STEPS, Sampler, load_sampler, walk
 from ganzoo.inference.scoring import finite
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.interfaces import Field, Format
@@ -216,10 +217,16 @@ def _run_of(weights: Weights, output: _Output) -> Path:
 def _set_label(drawn: dict[str, Tensor], label: int, sampler: Sampler, path: Path) -> None:
     classes = sampler.classes
     if LABEL not in drawn or not classes:
-        raise UsageError("its network has no classes, so --label can't be used", where=str(path))
+        raise UsageError(
+            f"--label can't be used: the application {sampler.name} has no class index {LABEL!r} "
+            "with a known number of classes",
+            where=str(path),
+            hint=f"It draws {' and '.join(drawn)}.",
+        )
     if not 0 <= label < classes:
         raise UsageError(
-            f"there is no class {label}: its network has {classes} (0 to {classes - 1})",
+            f"there is no class {label}: the application {sampler.name} has {classes} (0 to "
+            f"{classes - 1})",
             where=str(path),
         )
     drawn[LABEL] = torch.full_like(drawn[LABEL], label)

@@ -14,7 +14,7 @@ from ganzoo.api import Chosen, Mode, NetOptions
 from ganzoo.data.pipeline import PreparedData, open_for_evaluation
 from ganzoo.data.rng import isolated
 from ganzoo.inference import baselines
-from ganzoo.inference.applications import available, draws
+from ganzoo.inference.applications import available, choices_of, draws
 from ganzoo.inference.from_noise import Sampler
 from ganzoo.inference.scores import NETWORK, means, without_bounds
 from ganzoo.inference.scoring import Made, as_file, judge, judge_drawn, metrics_for
@@ -109,7 +109,8 @@ def score_nets(
         metrics = metrics_for(recipe, data)
         shapes = io or {role: task.io(role, recipe.task.options, data.fields) for role in nets}
         for part in parts_of(recipe.task, nets, data.fields):
-            settings = (recipe.task, part.name, nets, shapes, data.fields, mode)
+            choices = choices_of(recipe.task, part.name, {})
+            settings = (recipe.task, part.name, nets, shapes, data.fields, mode, choices)
             if draws(part.application, data.fields):
                 judgement = judge_drawn(
                     *(data, Sampler(*settings), metrics, part.given),

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ganzoo.api import Chosen, Mode, Options
 from ganzoo.data.rng import seed_for
 from ganzoo.errors import PluginError, UsageError
-from ganzoo.inference.applications import choices_of, direction, drawn, fields_of
+from ganzoo.inference.applications import direction, drawn, fields_of
 from ganzoo.inference.modes import inference_mode
 from ganzoo.inference.padding import any_size
 from ganzoo.inference.precision import computing_in
@@ -28,10 +28,10 @@ class Applied:
         task: whose `apply` and `draw` are called.
         name: of the application.
         nets: its raw networks by role.
-        io: the inputs and outputs of each.
+        io: the inputs and outputs of each; what is of other roles is left out.
         data_fields: the fields of the data, as the networks see them.
         mode: see `ganzoo.inference.modes`.
-        choices: the application's options; None: their defaults.
+        choices: the application's options.
         seed: of the dropout, and of what is drawn beside an input.
         size_multiple: number that an input's height and width must be multiples of, in pixels.
         precision: see `ganzoo.inference.precision`.
@@ -43,7 +43,7 @@ class Applied:
     io: Mapping[str, NetIO]
     data_fields: Mapping[str, Field]
     mode: Mode
-    choices: Options | None = None
+    choices: Options
     seed: int = 0
     size_multiple: int = 1
     precision: Precision = "fp32"
@@ -51,10 +51,10 @@ class Applied:
     """Every network, for what concerns all of them at once."""
 
     def __post_init__(self) -> None:
-        if self.choices is None:
-            object.__setattr__(self, "choices", choices_of(self.task, self.name, {}))
         nets = {role: self.nets[role] for role in self.application.roles}
         object.__setattr__(self, "nets", nets)
+        # In training there are other roles too, and a task's `draw` sees the same as afterwards.
+        object.__setattr__(self, "io", {role: self.io[role] for role in nets})
         object.__setattr__(self, "all", nn.ModuleList(nets.values()))
 
     @property
@@ -80,7 +80,6 @@ class Applied:
 
     def settings(self) -> dict[str, Any]:
         """What the picture's note and the documents of commands say of its use."""
-        assert self.choices is not None  # set at the beginning
         return {
             "application": self.name,
             "options": self.choices.model_dump(mode="json", by_alias=True),

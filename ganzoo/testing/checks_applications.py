@@ -12,7 +12,14 @@ from ganzoo.api import Options
 from ganzoo.data.rng import isolated
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import PluginError, UsageError
-from ganzoo.inference.applications import available, drawn, draws
+from ganzoo.inference.applications import (
+    LABEL,
+    available,
+    choices_of,
+    drawn,
+    draws,
+    label_classes,
+)
 from ganzoo.inference.trained_application import Applied
 from ganzoo.interfaces import Application
 from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
@@ -20,8 +27,6 @@ from ganzoo.testing.networks import generators, shape_text
 from ganzoo.testing.tiny import tiny_recipe
 from ganzoo.testing.trial import batch_of, changed, inferring, training
 
-LABEL = "label"
-"""What tasks call the class indices that they draw."""
 _COUNTS = (1, 2, 5)
 
 
@@ -96,10 +101,9 @@ def check_task_applies(subject: Subject) -> None:
 
 
 def _ready(trainer: Trainer, name: str) -> Applied:
-    fields = trainer.plan.fields
-    return Applied(
-        trainer.recipe.task, name, trainer.shown, trainer.plan.io, fields, mode="running"
-    )
+    task, plan = trainer.recipe.task, trainer.plan
+    choices = choices_of(task, name, {})
+    return Applied(task, name, trainer.shown, plan.io, plan.fields, "running", choices)
 
 
 def applied(trainer: Trainer, name: str, *indices: int, **changes: Tensor) -> dict[str, Tensor]:
@@ -204,12 +208,17 @@ def _fits(trainer: Trainer, name: str, own: list[str], count: int, rows: Mapping
             f"for {name!r} {key!r} is {shape_text(shape)}, and io() says "
             f"{shape_text(wanted or ())}",
         )
-    counts = (one.classes for one in inputs.values() if one.format == "ganzoo/class")
-    classes = max(counts, default=0)
+    indices = [key for key, field in inputs.items() if field.format == "ganzoo/class"]
+    classes = label_classes(plan.io[role] for role in plan.task.applications[name].roles)
     require(
-        (LABEL in rows) == bool(classes),
+        (LABEL in rows) == bool(indices),
         f"for {name!r} io() says {classes} classes, and it draws {sorted(rows)}: class indices "
         f"are called {LABEL!r}, and are drawn where there are classes",
+    )
+    require(
+        bool(classes) or not indices,
+        f"for {name!r} {' and '.join(indices)} are class indices: call the one that is drawn as "
+        f"{LABEL!r} so in io() too",
     )
     if classes:
         labels = rows[LABEL]

@@ -13,8 +13,9 @@ from ganzoo.data.pipeline import open_data
 from ganzoo.data.rng import isolated
 from ganzoo.engine.plan import plan_networks
 from ganzoo.engine.trainer import Trainer
+from ganzoo.inference.applications import LABEL
 from ganzoo.recipe.model import Recipe
-from ganzoo.testing.checks_applications import LABEL, applications_of, applied, drawn_by
+from ganzoo.testing.checks_applications import applications_of, applied, drawn_by
 from ganzoo.testing.kit import Subject, check, require
 from ganzoo.testing.tiny import tiny_recipe
 from ganzoo.testing.trial import batch_of, changed, inferring, training, weights_of
