@@ -192,6 +192,11 @@ WRONG = {
         "the io() of named_toy/named is wrong: it has no outputs for a generator",
         "generator",
     ),
+    "task.fault=hot": (
+        "the io() of named_toy/named is wrong: 'labels' has the shape [5, 8, 8], and [8, 8] in the "
+        "data: it needs another name",
+        "discriminator",
+    ),
 }
 
 

@@ -14,6 +14,7 @@ from ganzoo.errors import DataError, GanzooError, PluginError, RecipeError
 from ganzoo.inference.applications import available
 from ganzoo.inference.weights_card import checked_io
 from ganzoo.interfaces import Field, NetIO, Task, roles_in_use
+from ganzoo.interfaces.fields import alike
 from ganzoo.plugin_system.suggestions import did_you_mean
 from ganzoo.recipe.model import Optimizer, Recipe
 
@@ -208,7 +209,7 @@ def _io(task: Chosen, role: str, fields: Mapping[str, Field]) -> NetIO:
             f"{task.id} returns a {type(given).__name__} as the inputs and outputs of {role}",
             hint="Its `io` must return a NetIO; report this to its authors.",
         )
-    if fault := _fault(given, cls.roles[role]):
+    if fault := _fault(given, cls.roles[role], fields):
         raise PluginError(
             f"the io() of {task.id} is wrong: {fault}",
             where=role,
@@ -217,8 +218,8 @@ def _io(task: Chosen, role: str, fields: Mapping[str, Field]) -> NetIO:
     return NetIO(dict(given.inputs), dict(given.outputs))
 
 
-def _fault(io: NetIO, table: str) -> str:
-    """Return what is wrong with a declaration; empty if nothing is."""
+def _fault(io: NetIO, table: str, data: Mapping[str, Field]) -> str:
+    """Return what is wrong with a declaration for these fields of the data; empty if nothing is."""
     for what, fields in (("inputs", io.inputs), ("outputs", io.outputs)):
         if not isinstance(fields, Mapping) or not all(
             isinstance(one, Field) for one in fields.values()
@@ -237,6 +238,12 @@ def _fault(io: NetIO, table: str) -> str:
             checked_formats(fields)
     except (ValueError, GanzooError) as error:
         return str(error)
+    for name, field in (*io.inputs.items(), *io.outputs.items()):
+        if name in data and not alike(field.shape, data[name].shape):
+            return (
+                f"{name!r} has the shape {list(field.shape)}, and {list(data[name].shape)} in the "
+                "data: it needs another name"
+            )
     wrong = {
         "it has outputs for a discriminator, which returns logits": table == "discriminator"
         and io.outputs,

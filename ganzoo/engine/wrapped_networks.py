@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ganzoo.engine.accelerate_session import Session
 from ganzoo.errors import PluginError
 from ganzoo.interfaces import Clock, DiffAugment, Field, NetIO, Shape
+from ganzoo.interfaces.fields import alike
 
 
 @dataclass(frozen=True)
@@ -114,10 +115,7 @@ class Declared:
 
 def _fits(value: Tensor, declared: Field) -> bool:
     """Return whether a batch has the declared axes and channels; the size of maps is free."""
-    shape = tuple(value.shape[1:])
-    if len(shape) != len(declared.shape):
-        return False
-    return len(shape) == 2 or shape[:1] == declared.shape[:1]  # a label map has no channels
+    return alike(tuple(value.shape[1:]), declared.shape)
 
 
 def _shown(value: Any) -> str:

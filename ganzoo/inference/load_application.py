@@ -13,8 +13,10 @@ from ganzoo.inference.application_weights import Weights
 from ganzoo.inference.applications import choices_of, draws
 from ganzoo.inference.older_cards import INPUT, OUTPUT
 from ganzoo.inference.precision import PRECISIONS, lower_weights
-from ganzoo.inference.trained_application import Applied, Trained, alike
+from ganzoo.inference.trained_application import Applied, Trained
+from ganzoo.inference.weights_card import NAMED_FROM
 from ganzoo.inference.weights_file import build_network, load_all
+from ganzoo.interfaces.fields import alike
 from ganzoo.nn.device_and_precision import pick_device, pick_precision
 
 T = TypeVar("T", bound=Applied)
@@ -83,13 +85,19 @@ def check_fields(weights: Weights) -> None:
                 hint=f"Its fields are: {', '.join(card.fields) or 'none'}.",
             )
     for its in weights.cards.values():
+        named = its.format >= NAMED_FROM
         for names, sides, unnamed in (
             (application.takes, its.io.inputs, INPUT),
             (application.gives, its.io.outputs, OUTPUT),
         ):
             for name in names:
-                declared, data = sides.get(name) or sides.get(unnamed), card.fields.get(name)
-                if declared and data and not alike(declared.shape, data.shape):
+                declared, data = sides.get(name if named else unnamed), card.fields.get(name)
+                if declared is None or data is None:
+                    continue
+                own, other = declared.shape, data.shape
+                # What has no name may be made of several fields, with the channels of all.
+                fits = alike(own, other) if named else len(own) == len(other)
+                if not fits:
                     raise DataError(
                         f"its card says that {name!r} has the shape {list(data.shape)} in the data,"
                         f" and {list(declared.shape)} in its network",

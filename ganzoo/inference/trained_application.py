@@ -16,7 +16,8 @@ from ganzoo.inference.applications import direction, drawn, fields_of
 from ganzoo.inference.modes import inference_mode
 from ganzoo.inference.padding import any_size
 from ganzoo.inference.precision import computing_in
-from ganzoo.interfaces import Application, Field, NetIO, Shape
+from ganzoo.interfaces import Application, Field, NetIO
+from ganzoo.interfaces.fields import alike
 from ganzoo.nn.device_and_precision import Precision
 
 
@@ -219,8 +220,3 @@ def as_given(value: Tensor, net: nn.Module) -> Tensor:
 def as_result(output: Tensor) -> Tensor:
     """What a network made, on the CPU: floats as float32, and indices as they are."""
     return (output.float() if output.is_floating_point() else output).cpu()
-
-
-def alike(one: Shape, other: Shape) -> bool:
-    """Whether two shapes have the same axes and channels; sizes of maps may differ."""
-    return len(one) == len(other) and (len(one) == 2 or one[:1] == other[:1])

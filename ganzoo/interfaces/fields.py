@@ -13,6 +13,12 @@ Split = Literal["train", "val", "test"]
 """A part of a data set."""
 
 
+def alike(one: Shape, other: Shape) -> bool:
+    """Return whether two shapes have the same axes and channels; the size of maps may differ."""
+    # A shape of two axes is a label map, which has no channels.
+    return len(one) == len(other) and (len(one) == 2 or one[:1] == other[:1])
+
+
 @dataclass(frozen=True)
 class Field:
     """What one named part of a sample is, as networks see it.

@@ -91,6 +91,9 @@ class Named(Task):
     def io(cls, role, options, fields):
         image, code = fields["image"], Field((CODE,), "ganzoo/points")
         outputs = {"mean": code, "spread": code}
+        if options.fault == "hot" and role == "discriminator":
+            hot = Field((MAPS, SIDE, SIDE), "ganzoo/image")
+            return NetIO({"image": image, "labels": hot})
         if options.fault == "judge":
             return NetIO({"image": image}, {"logits": image} if role == "discriminator" else {})
         return {
