@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ganzoo.data.convert import to_tensor, to_uint8
+from ganzoo.data.convert import to_batch, to_tensor, to_uint8
 from ganzoo.data.formats import format_of
 from ganzoo.data.write_image import save_image
 from ganzoo.errors import DataError, DivergedError, EnvironmentFault
@@ -32,6 +32,17 @@ def test_eight_bit_grid_is_exact_both_ways():
     # Control: half a level of error is repaired, more than half isn't.
     assert np.array_equal(to_uint8(tensor + 0.49 / 127.5), LEVELS)
     assert not np.array_equal(to_uint8(tensor + 0.51 / 127.5), LEVELS)
+
+
+def test_a_batch_names_the_sample_that_is_refused():
+    field = Field((), "ganzoo/class", classes=3)
+    kind, indices, name = format_of(field), (5, 6, 7), "sample {}".format
+    for given in (np.array([0, 2, 1]), [np.array(0), np.array(2), np.array(1)]):
+        assert to_batch(given, field, kind, indices, name).tolist() == [0, 2, 1]
+    for given in (np.array([0, 3, 1]), [np.array(0), np.array(3), np.array(1)]):
+        with pytest.raises(DataError, match="but one is 3") as caught:
+            to_batch(given, field, kind, indices, name)
+        assert caught.value.where == "sample 6"
 
 
 def test_axes():

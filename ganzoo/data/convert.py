@@ -1,6 +1,8 @@
-"""Between arrays as files hold them and tensors as networks see them, one sample at a time."""
+"""Between arrays as files hold them and tensors as networks see them."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -31,6 +33,37 @@ def to_tensor(array: np.ndarray, field: Field, its_format: Format | None = None)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise DataError("it holds values that are not finite (NaN or infinity)")
     return (its_format or format_of(field)).to_tensors(array[None], field)[0]
+
+
+def to_batch(
+    arrays: np.ndarray | Sequence[np.ndarray],
+    field: Field,
+    its_format: Format,
+    indices: Sequence[int],
+    name: Callable[[int], str],
+) -> Tensor:
+    """Convert one part of several samples, as `Format.to_tensors` does.
+
+    Args:
+        arrays: as `Format.to_tensors` takes them.
+        field: what they are.
+        its_format: the field's format.
+        indices: of the samples, in the order of the arrays.
+        name: from an index to the sample's name.
+
+    Raises:
+        DataError: as `to_tensor`; it names the first sample that is refused.
+    """
+    try:
+        return its_format.to_tensors(arrays, field)
+    except DataError:
+        for index, array in zip(indices, arrays, strict=True):
+            try:
+                its_format.to_tensors([array], field)
+            except DataError as error:
+                error.where = error.where or name(index)
+                raise
+        raise
 
 
 def to_uint8(image: Tensor) -> np.ndarray:

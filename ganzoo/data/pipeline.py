@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from ganzoo.api import Chosen
-from ganzoo.data.convert import to_tensor
+from ganzoo.data.convert import to_batch, to_tensor
 from ganzoo.data.field_checks import check_arrays, fields_of, no_sample
 from ganzoo.data.formats import shows_whole_type, split_no_data
 from ganzoo.data.rng import drawn, generator_for
@@ -245,18 +245,14 @@ class PreparedData:
         Raises:
             DataError: in the same cases as `sample`.
         """
-        arrays = self._held
-        if arrays is None:
+        rows, held = [index for _, index in positions], self._held
+        if held is None:
             samples = [self._checked(index, epoch, cache) for epoch, index in positions]
-            return {
-                name: self.formats[name].to_tensors([sample[name] for sample in samples], field)
-                for name, field in self.fields.items()
-            }
-        rows = [index for _, index in positions]
-        return {
-            name: self.formats[name].to_tensors(arrays[name][rows], field)
-            for name, field in self.fields.items()
-        }
+        batch = {}
+        for name, field in self.fields.items():
+            arrays = [one[name] for one in samples] if held is None else held[name][rows]
+            batch[name] = to_batch(arrays, field, self.formats[name], rows, self.name)
+        return batch
 
 
 def unreadable(error: OSError, place: str) -> DataError:
