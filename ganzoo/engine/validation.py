@@ -80,7 +80,10 @@ class Looks:
             if self.data is None:
                 self.data = open_data(recipe, "val", stand_in=trainer.data.stand_in)
             self.metrics = score_nets(
-                recipe, trainer.shown, "val", data=self.data, io=trainer.plan.io
+                *(recipe, trainer.shown, "val"),
+                data=self.data,
+                io=trainer.plan.io,
+                note=self._warn,
             )
         except DivergedError:
             raise
@@ -148,6 +151,12 @@ class Looks:
                 self.run.voice.note("".join(traceback.format_exception(error)))
             step = self.run.trainer.steps
             self.run.voice.warn(f"{what} of step {step:,}; the training continues: {why}")
+
+    def _warn(self, note: str) -> None:
+        """Pass on what metrics say of a validation, once for each note."""
+        if note not in self._said:
+            self._said.add(note)
+            self.run.voice.warn(note)
 
 
 def watched_splits(recipe: Recipe) -> Iterator[tuple[Split, str]]:

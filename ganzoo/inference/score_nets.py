@@ -82,6 +82,7 @@ def score_nets(
     mode: Mode | None = None,
     seed: int = 0,
     limit: int | None = None,
+    note: Callable[[str], None] = log.warning,
 ) -> dict[str, float]:
     """Score networks in training: the mean of each metric, and nothing else left behind.
 
@@ -96,6 +97,8 @@ def score_nets(
         mode: the recipe's `inference.mode` by default.
         seed: of the dropout, and of what is drawn.
         limit: score this many samples alone.
+        note: told of each metric that is left out or has no value, and of values that aren't
+            finite.
 
     Returns:
         Means by name, such as `l1`, or as `parts_of` calls it, `APPLICATION/l1`; without ceilings
@@ -123,8 +126,8 @@ def score_nets(
                 trained = Trained(*settings, seed=seed, size_multiple=multiple)
                 make = contestants(trained, data, part)
                 judgement = judge(data, make, metrics, fields=part.fields, limit=limit)
-            for note in judgement.notes:
-                log.warning(note)
+            for one in judgement.notes:
+                note(one)
             values = means(without_bounds(judgement.scores.get(NETWORK, {})))
             found |= {part.prefix + name: value for name, value in values.items()}
     return found

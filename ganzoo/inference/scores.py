@@ -28,7 +28,7 @@ class Judgement:
         scores: by contestant, then by metric value.
         protocol: how each value is made.
         headlines: what metrics say of the network in a sentence.
-        notes: metrics that were left out, and values that are no numbers.
+        notes: metrics that were left out or have no value, and values that are no numbers.
     """
 
     names: list[str] = field(default_factory=list)
@@ -46,6 +46,11 @@ class Judgement:
         self.scores[contestant] = {}
         for its, metric in zip(chosen, metrics, strict=True):
             values = scores_of(its.id, metric.compute())
+            if not values and contestant == NETWORK:
+                self.notes.append(
+                    f"{its.id} has no value for these samples; `ganzoo show {its.id}` says what it "
+                    "needs."
+                )
             self.scores[contestant] |= values
             self.protocol |= dict.fromkeys(without_bounds(values), metric.protocol)
             for name, score in values.items():

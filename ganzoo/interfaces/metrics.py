@@ -61,5 +61,8 @@ class Metric(Protocol):
         ...
 
     def compute(self) -> Mapping[str, Score]:
-        """Return the values of everything that was added."""
+        """Return the values of everything that was added.
+
+        An empty mapping means that these samples have no value; a note then says so.
+        """
         ...

@@ -125,9 +125,13 @@ class _OfImages:
             raise DataError(f"it can't leave out where {made.mask!r} says that there are no data")
         self.field = made
         if self._exact:
-            self.protocol = self.protocol_of_floats
+            self.protocol = self._of_floats(made)
         if made.mask:
             self.protocol = f"{self.protocol}; where {made.mask!r} is not 0"
+
+    def _of_floats(self, made: Field) -> str:  # noqa: ARG002  # for metrics with a unit
+        """Return the protocol for images that are compared as floats."""
+        return self.protocol_of_floats
 
     @property
     def _exact(self) -> bool:
@@ -183,13 +187,13 @@ class L1(_Pairwise):
     protocol_of_floats = "mean |generated - target| of values in [-1, 1] (0 to 2, lower is nearer)"
     leaves_out = True
 
-    def prepare(self, fields: Mapping[str, Field], made: Field) -> None:
-        """Learn the range and the unit, in which the error is then."""
-        super().prepare(fields, made)
-        if made.range is not None:
-            where = f", where {made.mask!r} is not 0" if made.mask else ""
-            unit = made.unit or "the unit of the files"
-            self.protocol = f"mean |generated - target| in {unit}{where} (lower is nearer)"
+    def _of_floats(self, made: Field) -> str:
+        """Of a field with a range, the error is in its unit."""
+        if made.range is None:
+            return self.protocol_of_floats
+        return (
+            f"mean |generated - target| in {made.unit or 'the unit of the files'} (lower is nearer)"
+        )
 
     def of(self, generated: np.ndarray, target: np.ndarray) -> float:
         """See `l1`; of a field with a range, in its unit."""
@@ -233,7 +237,7 @@ class SSIM(_Pairwise):
 class GradientEnergy(_OfImages):
     """Compare the gradient energy of images with that of their targets.
 
-    The value is below 1 for blurred images.
+    The value is below 1 for blurred images. There is none where each target has a single colour.
     """
 
     better: ClassVar[Mapping[str, str]] = {"gradient_energy": "near 1"}
@@ -262,7 +266,8 @@ class GradientEnergy(_OfImages):
 class OwnOther(_OfImages):
     """Measure whether an image is nearer to its own target than to other images' targets.
 
-    A value of 1 means that the generator ignores its input.
+    A value of 1 means that the generator ignores its input. There is no value for a
+    set without two different targets of the same size.
     """
 
     better: ClassVar[Mapping[str, str]] = {"own_other": "lower"}
