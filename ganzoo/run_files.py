@@ -53,8 +53,18 @@ def no_run(path: Path) -> UsageError:
     if not path.exists():
         hint = nearest_folder(path)
         return UsageError("there is no such run directory", where=str(path), hint=hint)
-    hint = runs_below(path) or f"It contains no {RESOLVED}."
+    above = run_above(path)
+    hint = f"It is in the run directory {above}: give that." if above else runs_below(path)
+    if not hint and path.is_file():
+        hint = "Give the run directory (runs/NAME/STAMP) that the file comes from."
+    hint = hint or f"It contains no {RESOLVED}."
     return UsageError("this is not a run directory", where=str(path), hint=hint)
+
+
+def run_above(path: Path) -> Path | None:
+    """Return the run directory that a file or folder lies in; None if it lies in none."""
+    above = path.resolve().parents
+    return next((folder for folder in above if (folder / RESOLVED).is_file()), None)
 
 
 def runs_below(folder: Path, most: int = 5) -> str:

@@ -13,6 +13,7 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
+from ganzoo import run_files
 from ganzoo.api import Options
 from ganzoo.data.pipeline import open_for_evaluation
 from ganzoo.engine.plan import plan_networks
@@ -124,6 +125,41 @@ def test_document_and_pictures(tmp_path):
     assert pictures == sorted(fewer["names"])  # none of the first evaluation is left
 
 
+def test_a_metric_without_a_value_is_said(tmp_path):
+    run = make_run(tmp_path)
+    assert not [one for one in evaluate_run(run, "test", device="cpu")["notes"] if "own_" in one]
+    document = evaluate_run(run, "test", device="cpu", limit=1)
+    assert "own_other" not in document["metrics"]
+    (said,) = [one for one in document["notes"] if "own_" in one]
+    assert said.startswith("ganzoo/own_other has no value for these samples; ")
+
+
+def test_weights_are_compared_with_the_manifest_only_once(tmp_path, monkeypatch):
+    run, read = make_run(tmp_path), []
+
+    def counted(path):
+        read.append(path)
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+    monkeypatch.setattr(run_files, "sha256_of", counted)
+    evaluate_run(run, "test", device="cpu", limit=1)
+    assert read == [run / "checkpoints" / "step_3" / "generator.safetensors"]
+
+
+def test_a_weights_file_leads_to_its_run(tmp_path):
+    run = make_run(tmp_path)
+    file = run / "checkpoints" / "step_3" / "generator.safetensors"
+    for path in (file, file.parent):
+        with pytest.raises(UsageError, match="not a run directory") as caught:
+            evaluate_run(path, "test", device="cpu")
+        assert caught.value.hint == f"It is in the run directory {run}: give that."
+    alone = tmp_path / "generator.safetensors"
+    alone.write_bytes(file.read_bytes())
+    with pytest.raises(UsageError, match="not a run directory") as caught:
+        evaluate_run(alone, "test", device="cpu")
+    assert "the run directory (runs/NAME/STAMP) that the file comes from" in caught.value.hint
+
+
 def test_controls_are_the_training_means(tmp_path):
     train = open_for_evaluation(make_recipe(tmp_path), "train")
     fitted = baselines.fit_controls(train, "source", "target")
@@ -188,7 +224,11 @@ def test_score_nets_leaves_training_as_it_was(tmp_path):
     net = toy().Net(None, io_of((3, 12, 20), (3, 12, 20))).train()
     state = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     before = (torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy())  # noqa: NPY002
-    means = score_nets(recipe, {"generator": net}, "val")
+    means, notes = score_nets(recipe, {"generator": net}, "val"), []
+    assert "own_other" not in score_nets(
+        recipe, {"generator": net}, "val", limit=1, note=notes.append
+    )
+    assert any(one.startswith("ganzoo/own_other has no value") for one in notes)
     assert {"l1", "psnr", "ssim", "own_other", "recovered"} <= set(means)
     assert all(isinstance(value, float) for value in means.values())
     assert not any(name.startswith("ceiling_") for name in means)

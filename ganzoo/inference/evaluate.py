@@ -127,7 +127,8 @@ def evaluate_run(
     recipe = run_recipe(run, overrides)
     if overrides:
         _refuse_other_data(run, recipe)
-    names = [application] if application else _scored(recipe, run, ema)
+    first = find_application(run, application, ema=ema)
+    names = [application] if application else _scored(recipe, run, first.card)
     if options and len(names) > 1:
         raise UsageError(
             "--option is for one application, and this task has several",
@@ -135,7 +136,8 @@ def evaluate_run(
         )
     documents = {}
     for name in names:
-        weights = find_application(run, name, ema=ema)
+        # Finding weights reads whole files, to compare them with their hashes.
+        weights = first if name == first.name else find_application(run, name, ema=ema)
         folder = run / "evaluation" / f"{split}_{mode or weights.card.inference['mode']}"
         data = trained_data(recipe, weights.card, split)
         parts = [
@@ -166,7 +168,7 @@ def evaluate_run(
     return document
 
 
-def _scored(recipe: Recipe, run: Path, ema: bool | None) -> list[str]:  # noqa: FBT001
+def _scored(recipe: Recipe, run: Path, card: WeightsCard) -> list[str]:
     """The applications of a run that its data can judge.
 
     Raises:
@@ -174,8 +176,7 @@ def _scored(recipe: Recipe, run: Path, ema: bool | None) -> list[str]:  # noqa: 
     """
     roles = recipe.task.load().roles
     trained = [role for role, kind in roles.items() if recipe.network_of(role, kind) is not None]
-    fields = find_application(run, ema=ema).card.fields
-    names = [part.name for part in parts_of(recipe.task, trained, fields)]
+    names = [part.name for part in parts_of(recipe.task, trained, card.fields)]
     if not names:
         raise UsageError(
             f"the data have nothing that an application of {recipe.task.id} gives, so that none "
