@@ -159,7 +159,8 @@ class Trained(Applied):
             sample: fields without a batch axis; only those that the application takes, and their
                 masks, are used. Images are C x H x W in [-1, 1] and of any size: they are padded at
                 the right and the bottom to the size multiple (mirrored, or with their edge where
-                they are too small for that), and the result is cropped.
+                they are too small for that), and the result is cropped. What is drawn beside them
+                keeps its size.
             name: of the sample; the seed of the dropout, and of what is drawn, comes from it and
                 `seed`, so that a result depends on neither the other samples nor their order.
 
@@ -182,12 +183,13 @@ class Trained(Applied):
                 hint="`ganzoo evaluate RUN` gives it every field of the run's data.",
             )
         masks = [known[one].mask for one in taken if one in known and known[one].mask in sample]
-        names = [one for one in (*taken, *masks) if one in sample]
-        given = self.given({one: sample[one][None] for one in names} | beside)
+        names = [one for one in (*taken, *masks) if one in sample and one not in beside]
+        given = self.given({one: sample[one][None] for one in names})
+        beside = self.given(beside)
         seed = seed_for(self.seed, "inference", name)
         with inference_mode(self.all, self.mode, seed), computing_in(self.precision, self.all):
             call = any_size(
-                lambda *values: self.apply(dict(zip(given, values, strict=True))),
+                lambda *values: self.apply(dict(zip(given, values, strict=True)) | beside),
                 self.size_multiple,
             )
             output = call(*given.values())
