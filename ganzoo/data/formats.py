@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ganzoo.errors import DataError, PluginError
 from ganzoo.interfaces import Field, Format
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def format_of(field: Field) -> Format:
@@ -187,6 +190,11 @@ def split_no_data(
 
 def _lowest(dtype: np.dtype) -> float:
     return -1.0 if dtype.kind == "f" else float(np.iinfo(dtype).min)
+
+
+def mask_of(field: Field, sample: Mapping[str, Tensor]) -> np.ndarray | None:
+    """Return the mask of a field in a sample without a batch axis; None if it isn't there."""
+    return sample[field.mask].cpu().numpy() if field.mask in sample else None
 
 
 def with_no_data(array: np.ndarray, field: Field, mask: np.ndarray | None) -> np.ndarray:

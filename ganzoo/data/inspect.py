@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ganzoo.data.contact_sheet import grid, notice
-from ganzoo.data.formats import described, shows_whole_type
+from ganzoo.data.formats import described, mask_of, shows_whole_type
 from ganzoo.data.pipeline import PreparedData, open_data, unreadable
 from ganzoo.data.value_ranges import Span, dark, span_of_dark
 from ganzoo.errors import DataError, DataMissing, printable
@@ -315,8 +315,8 @@ def picture_of(
         data: whose fields and formats these are.
     """
     field, its_format = data.fields[name], data.formats[name]
-    mask = sample[field.mask].cpu().numpy() if field.mask in sample else None
-    return its_format.picture(its_format.to_array(value, field), field, mask)
+    array = its_format.to_array(value, field)
+    return its_format.picture(array, field, mask_of(field, sample))
 
 
 def _reduced(image: np.ndarray, largest: int) -> np.ndarray:

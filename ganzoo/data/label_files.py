@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
-from ganzoo.data.read_image import opened
-from ganzoo.errors import DataError, EnvironmentFault
-from ganzoo.files import replacing
+from ganzoo.data.read_image import opened, png_bits
+from ganzoo.data.write_image import save_png
+from ganzoo.errors import DataError
 
 Palette = Sequence[tuple[int, int, int]]
 """RGB colours (0 to 255) of the classes, in their order."""
@@ -52,7 +50,7 @@ def read_labels(path: Path, palette: Palette = (), classes: int = 0) -> np.ndarr
             if image.mode == "1":
                 labels //= 255
             elif image.mode == "L" and image.format == "PNG":
-                labels //= 255 // (2 ** _bits(path) - 1)
+                labels //= 255 // (2 ** png_bits(path) - 1)  # Pillow spreads them over 0 to 255
         elif image.mode.startswith("I"):
             labels = np.array(image).astype(np.uint16)
         else:
@@ -63,12 +61,6 @@ def read_labels(path: Path, palette: Palette = (), classes: int = 0) -> np.ndarr
             where=str(path),
         )
     return labels
-
-
-def _bits(path: Path) -> int:
-    """Bits of a gray value, by a PNG file's header: Pillow spreads 2 and 4 bits over 0 to 255."""
-    with path.open("rb") as file:
-        return file.read(25)[-1]
 
 
 def _by_colour(pixels: np.ndarray, palette: Palette, path: Path) -> np.ndarray:
@@ -103,11 +95,4 @@ def save_labels(
     if palette:
         image = image.convert("P") if image.mode != "P" else image
         image.putpalette([level for colour in palette for level in colour])
-    info = PngInfo()
-    if note is not None:
-        info.add_text("ganzoo", json.dumps(note))
-    try:
-        with replacing(path) as temporary:
-            image.save(temporary, format="PNG", pnginfo=info)
-    except OSError as error:
-        raise EnvironmentFault(f"can't write this label map: {error}", where=str(path)) from error
+    save_png(image, path, note=note)

@@ -200,8 +200,7 @@ def _bits(image: Image.Image, path: Path) -> int:
 
 def _declared_bits(image: Image.Image, path: Path) -> set[int]:
     if image.format == "PNG":
-        with path.open("rb") as file:
-            return {file.read(25)[24]}  # signature 8, length and type 8, width and height 8, depth
+        return {png_bits(path)}
     if image.format == "TIFF":
         tags: Any = image.tag_v2  # type: ignore[attr-defined]
         unsigned = set(tags.get(339, (1,))) <= {1, 4}  # SampleFormat: unsigned or unknown
@@ -214,6 +213,12 @@ def _declared_bits(image: Image.Image, path: Path) -> set[int]:
         bitmap = words[0] in (b"P1", b"P4")
         return {8} if bitmap or int(words[3]) <= 255 else {int(words[3]).bit_length(), 0}
     return {8}
+
+
+def png_bits(path: Path) -> int:
+    """Return the bits per channel that the header of a PNG file states."""
+    with path.open("rb") as file:
+        return file.read(25)[24]  # signature 8, length and type 8, width and height 8, depth
 
 
 def _eight_bits(image: Image.Image, path: Path) -> np.ndarray:

@@ -47,6 +47,32 @@ def save_image(
             "pictures are written as PNG: give it a name that ends in .png", where=str(path)
         )
     pixels = array[:, :, 0] if array.shape[2] == 1 else array
+    # Run-length encoding is 2 to 4 times as fast as zlib's default. The files are at most 4 %
+    # larger for images of our data (40 % for a grid of digits in enlarged pixels).
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    save_png(picture, path, note=note, caption=caption, strategy=zlib.Z_RLE)
+
+
+def save_png(
+    picture: Image.Image,
+    path: Path,
+    *,
+    note: Mapping[str, Any] | None = None,
+    caption: str = "",
+    strategy: int = zlib.Z_DEFAULT_STRATEGY,
+) -> None:
+    """Write what Pillow holds as PNG; `save_image` says what the note and the caption become.
+
+    Args:
+        picture: the picture, which may have a palette.
+        path: a path that ends in `.png`; its folder is made if needed.
+        note: how the picture was made.
+        caption: what it shows.
+        strategy: zlib's, with which it is compressed.
+
+    Raises:
+        EnvironmentFault: the file can't be written.
+    """
     info = PngInfo()
     if note is not None:
         info.add_text("ganzoo", json.dumps(note))
@@ -54,9 +80,6 @@ def save_image(
         info.add_itxt("Description", caption)
     try:
         with replacing(path) as temporary:
-            picture = Image.fromarray(np.ascontiguousarray(pixels))
-            # Run-length encoding is 2 to 4 times as fast as zlib's default. The files are at most
-            # 4 % larger for images of our data (40 % for a grid of digits in enlarged pixels).
-            picture.save(temporary, format="PNG", pnginfo=info, compress_type=zlib.Z_RLE)
+            picture.save(temporary, format="PNG", pnginfo=info, compress_type=strategy)
     except OSError as error:
         raise EnvironmentFault(f"can't write this picture: {error}", where=str(path)) from error

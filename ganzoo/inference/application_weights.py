@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ganzoo.api import Chosen
 from ganzoo.data.formats import check_masks, checked_formats
 from ganzoo.errors import DataError, GanzooError
-from ganzoo.inference.applications import Command, available, direction, fields_of, pick
+from ganzoo.inference.applications import Command, available, fields_of, pick
 from ganzoo.inference.find_weights import Roles, find_networks
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.interfaces import Application, Field, Format
@@ -50,19 +51,15 @@ class Weights:
         application: Application = self.task.load().applications[self.name]
         return application
 
-    @property
-    def direction(self) -> str:
-        """What the application turns into what, in the user's names."""
-        return direction(self.application, self.card.fields)
-
-    @property
+    @cached_property
     def fields(self) -> dict[str, Field]:
         """The fields of the data, and those that only the application has."""
         io = {role: card.io for role, card in self.cards.items()}
         return fields_of(self.application, self.card.fields, io)
 
+    @cached_property
     def formats(self) -> dict[str, Format]:
-        """Build the formats of `fields`, by name.
+        """The formats of `fields`, by name.
 
         Raises:
             DataError: a field can't be as the card says.
@@ -78,6 +75,9 @@ class Weights:
             raise DataError(
                 f"its card describes a field that can't be: {error}", where=str(self.path)
             ) from error
+        except GanzooError as error:
+            error.where = error.where or str(self.path)
+            raise
         return formats
 
     @property
@@ -133,13 +133,8 @@ def find_application(
     found: dict[str, Any] = {}
 
     def roles(card: WeightsCard, there: Collection[str]) -> Sequence[str]:
-        task = task_of(card)
-        try:
-            found["name"] = pick(task, card.fields, there, name, command)
-        except GanzooError as error:
-            error.where = error.where or str(run_or_file)
-            raise
-        found["task"] = task
+        found["task"] = task = task_of(card)
+        found["name"] = pick(task, card.fields, there, name, command)
         return tuple(task.load().applications[found["name"]].roles)
 
     files, cards = find_networks(run_or_file, roles, ema=ema)

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ganzoo.data.convert import to_tensor
-from ganzoo.data.formats import split_no_data, with_no_data
+from ganzoo.data.formats import mask_of, split_no_data, with_no_data
 from ganzoo.errors import DataError, DivergedError, UsageError
 from ganzoo.inference.application_weights import Weights
 from ganzoo.inference.trained_application import Trained
@@ -74,7 +74,7 @@ def make_all(
         DivergedError: what the network makes isn't finite. Those before have been saved, and
             threads have ended.
     """
-    taken, known, formats = file_field(weights), weights.fields, weights.formats()
+    taken, known, formats = file_field(weights), weights.fields, weights.formats
     field, reads = known[taken], formats[taken]
     note = {**weights.source(), **trained.settings()}
     if size is not None:
@@ -203,11 +203,10 @@ def _run(
         if trained.precision != "fp32":
             error.hint = f"Try --precision fp32: this was {trained.precision}. {error.hint}"
         raise
-    masks = {
-        name: inputs[known[name].mask].numpy() if known[name].mask in inputs else None
-        for name in made
+    return {
+        name: with_no_data(one, known[name], mask_of(known[name], inputs))
+        for name, one in made.items()
     }
-    return {name: with_no_data(one, known[name], masks[name]) for name, one in made.items()}
 
 
 def file_field(weights: Weights) -> str:

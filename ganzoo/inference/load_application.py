@@ -126,7 +126,7 @@ def load(
     place = pick_device(device)
     # The 8-bit grid is about as coarse as 16-bit floats. All else is kept as it comes out, and
     # bf16 has three digits.
-    known, formats = weights.fields, weights.formats()
+    known, formats = weights.fields, weights.formats
     coarse = all(formats[one].dtype(known[one]) == "uint8" for one in weights.application.gives)
     used = pick_precision(precision, place, auto=None if coarse else "fp32")
     nets = {}

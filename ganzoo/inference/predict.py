@@ -1,4 +1,4 @@
-"""Images in, images out: every file of the folders named, with nothing on disk lost."""
+"""Results for all files of the folders that are named; no file on disk is replaced unasked."""
 
 from __future__ import annotations
 
@@ -190,8 +190,8 @@ def predict(
     Args:
         run_or_weights: see `ganzoo.inference.application_weights.find_application`.
         inputs: files and folders (read recursively).
-        out: a folder, or a `.png` for a single file with one result; `.npy` where the network makes
-            other than 1, 3 or 4 channels.
+        out: a folder; or, for a single file with one result, a file name that ends as the result's
+            format says: `.png` for 8-bit images of 1, 3 or 4 channels.
         application: which one; None: the first one that takes files.
         options: of the application, by key; the others have their defaults.
         mode: unless given, the one that the weights say.
@@ -259,7 +259,7 @@ def _endings(weights: Weights, size: int | None) -> tuple[Sequence[str], dict[st
     """
     refuse_drawing(weights)
     check_fields(weights)
-    formats, application, known = weights.formats(), weights.application, weights.fields
+    formats, application, known = weights.formats, weights.application, weights.fields
     taken = file_field(weights)
     for verb, name in (("takes", taken), *(("makes", one) for one in application.gives)):
         if not formats[name].suffixes:
@@ -268,6 +268,8 @@ def _endings(weights: Weights, size: int | None) -> tuple[Sequence[str], dict[st
                 where=str(weights.path),
             )
     if size is not None and not formats[taken].pixels:
-        raise UsageError(f"--size is for images, not for {known[taken].format}")
+        raise UsageError(
+            f"--size is for images, not for {known[taken].format}", where=str(weights.path)
+        )
     endings = {name: formats[name].suffix(known[name]) for name in application.gives}
     return formats[taken].suffixes, endings

@@ -22,11 +22,10 @@ from ganzoo.inference.application_weights import Weights, find_application
 from ganzoo.inference.applications import LABEL
 from ganzoo.inference.evaluate import run_recipe, trained_data
 from ganzoo.inference.from_noise import STEPS, Sampler, load_sampler, walk
-from ganzoo.inference.scoring import finite
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.interfaces import Field, Format
 from ganzoo.process.memory import memory_for
-from ganzoo.run_files import RESOLVED
+from ganzoo.run_files import run_above
 
 MOST_CLASSES = 16
 """Up to so many classes each has a column of its own in a grid, or a colour in a scatter plot."""
@@ -71,9 +70,11 @@ def sample(
 
     Args:
         run_or_weights: see `ganzoo.inference.application_weights.find_application`.
-        out: `.png`: one picture, a block of images or a scatter plot of points. `.npy`: one array,
-            N x H x W x C uint8 or N x D floats. Else a folder: a PNG an image and `grid.png`, or
-            `samples.npy` and `scatter.png`. Default: `RECIPE_samples.png` here.
+        out: a name that ends in `.png`: one picture, a grid of images or a scatter plot of points.
+            In `.npy`: one array of all samples, as their format's files hold them (N x H x W x C,
+            N x H x W or N x D). Any other name is a folder: it gets one file for each image and
+            `grid.png`, or `samples.npy` and `scatter.png`. None: `RECIPE_samples.png` in the
+            present folder.
         count: how many.
         application: which one; None: the first one that draws its inputs.
         options: of the application, by key; the others have their defaults.
@@ -119,7 +120,7 @@ def sample(
         drawn = walk(sampler, count, seed) if interpolate else sampler.draw(count, seed)
         if label is not None:
             _set_label(drawn, label, sampler, path)
-        made = finite(torch.cat([one[sampler.field] for one in sampler(drawn, seed)]))
+        made = torch.cat([one[sampler.field] for one in sampler(drawn, seed)])
         shown = np.stack([output.format.to_array(one, output.field) for one in made])
     labels = drawn[LABEL].tolist() if LABEL in drawn else None
     note = {**weights.source(), **sampler.settings()}
@@ -143,12 +144,14 @@ def sample(
 
 def _output(out: Path, weights: Weights) -> _Output:
     name = weights.application.gives[0]
-    its_format, field = weights.formats()[name], weights.fields[name]
+    its_format, field = weights.formats[name], weights.fields[name]
     forms: dict[str, Literal["picture", "array"]] = {".png": "picture", ".npy": "array"}
     suffix = out.suffix.lower()
     output = _Output(out, forms.get(suffix, "folder"), field, its_format)
     if its_format.shown == "never":
-        raise UsageError(f"its network makes {field.format}, which can't be shown")
+        raise UsageError(
+            f"its network makes {field.format}, which can't be shown", where=str(weights.path)
+        )
     if output.form == "folder" and its_format.shown == "each" and not its_format.suffixes:
         raise UsageError(
             f"{field.format} has no files",
@@ -203,15 +206,15 @@ def _run_of(weights: Weights, output: _Output) -> Path:
         raise UsageError(
             f"--neighbours needs data with {name}, and they have none", where=str(path)
         )
-    for folder in path.resolve().parents:
-        if (folder / RESOLVED).is_file():
-            return folder
-    raise UsageError(
-        "neighbours are searched in the data of the weights' run, but these weights aren't in a "
-        "run directory",
-        where=str(path),
-        hint="Give a run directory (runs/NAME/STAMP), or weights below it.",
-    )
+    run = run_above(path)
+    if run is None:
+        raise UsageError(
+            "neighbours are searched in the data of the weights' run, but these weights aren't in a"
+            " run directory",
+            where=str(path),
+            hint="Give a run directory (runs/NAME/STAMP), or weights below it.",
+        )
+    return run
 
 
 def _set_label(drawn: dict[str, Tensor], label: int, sampler: Sampler, path: Path) -> None:

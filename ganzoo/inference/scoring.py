@@ -6,13 +6,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ganzoo.api import Chosen
-from ganzoo.data.formats import with_no_data
+from ganzoo.data.formats import mask_of, with_no_data
 from ganzoo.data.pipeline import PreparedData, collate
-from ganzoo.errors import DataError, DivergedError
+from ganzoo.errors import DataError
 from ganzoo.inference.from_noise import CHUNK, Sampler
 from ganzoo.inference.scores import NETWORK, REAL, Judgement, built
 from ganzoo.interfaces import Field, Metric, Shape
@@ -205,7 +204,7 @@ def judge_drawn(
     drawn, start = sampler.draw(count, seed), 0
     shape: Shape = ()
     for chunk in sampler(drawn, seed):
-        generated = as_in_files(finite(chunk[field]), field, data)
+        generated = as_in_files(chunk[field], field, data)
         stop, shape = start + len(generated), tuple(generated.shape[1:])
         batch = {name: value[start:stop] for name, value in drawn.items()}
         if real_wanted:
@@ -287,20 +286,6 @@ def _samples(
     return collate(samples)
 
 
-def finite(made: Tensor) -> Tensor:
-    """The same, if all of it is finite.
-
-    Raises:
-        DivergedError: it isn't.
-    """
-    if not bool(torch.isfinite(made).all()):
-        raise DivergedError(
-            "the network makes numbers that are not finite",
-            hint="Its weights are broken; use an earlier checkpoint.",
-        )
-    return made
-
-
 def _update(metric: Metric, batch: Mapping[str, Tensor], made: Tensor, name: str) -> None:
     try:
         metric.update(batch, made)
@@ -328,5 +313,4 @@ def as_file(made: Made, name: str, sample: Mapping[str, Tensor], data: PreparedD
         data: whose field it is.
     """
     field = data.fields[name]
-    mask = sample[field.mask].numpy() if field.mask in sample else None
-    return with_no_data(made, field, mask)
+    return with_no_data(made, field, mask_of(field, sample))
