@@ -1,4 +1,4 @@
-"""`ganzoo predict`: generate images from images with trained weights."""
+"""`ganzoo predict`: generate results from files with trained weights."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def command(  # click passes by name
     overwrite: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> None:
-    """Generate an image for each file IN, or for each image file below a folder IN.
+    """Generate a result for each file IN, or for each file below a folder IN.
 
     RUN_OR_WEIGHTS is a run directory (its newest checkpoint is used), a checkpoint's folder, or a
     .safetensors file: a bundle, or the only network that the application needs. Images may have any
     size: they are padded, and the results are cropped back. An application that gives several
-    fields writes a file for each, NAME.FIELD.png. A file that can't be read is reported at the end
-    (exit 5), and the other files are processed.
+    fields writes a file for each, such as NAME.FIELD.png. A file that can't be read is reported at
+    the end (exit 5), and the other files are processed.
     """
     from ganzoo.cli.console import print_json, report_error
     from ganzoo.errors import DataError
@@ -72,7 +72,7 @@ def command(  # click passes by name
         nonlocal count
         count += 1
         if count % 50 == 0:
-            click.echo(f"{count} images", err=True)
+            click.echo(f"{count} inputs", err=True)
 
     document = predict(
         weights,
@@ -95,16 +95,16 @@ def command(  # click passes by name
         for entry in document["outputs"]:
             click.echo(entry["output"])
     seeded = f", seed {document['seed']}" if document["mode"] == "paper" else ""
+    used = len({entry["input"] for entry in document["outputs"]})
     click.echo(
-        f"{len(document['outputs'])} images, {document['direction']}, with {document['weights']},"
+        f"{used} input{'s' * (used != 1)}, {document['direction']}, with {document['weights']},"
         f" mode {document['mode']}{seeded}, on {document['device']} in {document['precision']}",
         err=True,
     )
     failed = document["failed"]
     if failed:
         lines = "\n".join(f"  {entry['input']}: {entry['reason']}" for entry in failed)
-        total = len(failed) + len(document["outputs"])
-        error = DataError(f"{len(failed)} of {total} inputs can't be used", hint=lines)
+        error = DataError(f"{len(failed)} of {len(failed) + used} inputs can't be used", hint=lines)
         if not as_json:
             raise error
         report_error(error)  # raising it would print a second document on stdout
