@@ -14,7 +14,7 @@ from ganzoo.engine import plan
 from ganzoo.engine.check import inspect_recipe
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
-from ganzoo.errors import ExitCode, PluginError, RecipeError
+from ganzoo.errors import DataError, ExitCode, PluginError, RecipeError
 from ganzoo.inference.padding import any_size
 from ganzoo.inference.sample import sample
 from ganzoo.inference.weights_file import read_cards
@@ -193,8 +193,10 @@ WRONG = {
         "generator",
     ),
     "task.fault=hot": (
-        "the io() of named_toy/named is wrong: 'labels' has the shape [5, 8, 8], and [8, 8] in the "
-        "data: it needs another name",
+        (
+            "the io() of named_toy/named is wrong: 'labels' has the shape [5, 8, 8], and [8, 8] in "
+            "the data: it needs another name"
+        ),
         "discriminator",
     ),
 }
@@ -210,6 +212,21 @@ def test_a_wrong_call_or_result_is_named_by_check_and_run(recipe, trainer_of, wr
     with pytest.raises(PluginError) as caught:
         trainer_of(loaded).step()
     assert (caught.value.message, caught.value.where) == (said, where)
+
+
+def test_a_batch_names_the_sample_of_a_wrong_class_number(recipe, monkeypatch):
+    data = open_data(load_recipe(recipe), "train")
+    positions = [(0, 1), (0, 2), (0, 3)]
+    assert len(data.batch(positions)["labels"]) == 3
+    load = data.source.load
+
+    def wrong(index, rng):
+        return {**load(index, rng), **({"kind": np.array(7)} if index == 2 else {})}
+
+    monkeypatch.setattr(data.source, "load", wrong)
+    with pytest.raises(DataError, match="must be 0 to 2, since there are 3 classes") as caught:
+        data.batch(positions)
+    assert caught.value.where == "000002"
 
 
 def test_a_discriminators_second_map_is_not_left_as_it_was(recipe):

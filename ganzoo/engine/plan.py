@@ -238,16 +238,16 @@ def _fault(io: NetIO, table: str, data: Mapping[str, Field]) -> str:
             checked_formats(fields)
     except (ValueError, GanzooError) as error:
         return str(error)
-    for name, field in (*io.inputs.items(), *io.outputs.items()):
-        if name in data and not alike(field.shape, data[name].shape):
-            return (
-                f"{name!r} has the shape {list(field.shape)}, and {list(data[name].shape)} in the "
-                "data: it needs another name"
-            )
     wrong = {
         "it has outputs for a discriminator, which returns logits": table == "discriminator"
         and io.outputs,
         "it has no outputs for a generator": table == "generator" and not io.outputs,
+    }
+    wrong |= {
+        f"{name!r} has the shape {list(field.shape)}, and {list(data[name].shape)} in the data: it "
+        "needs another name": not alike(field.shape, data[name].shape)
+        for name, field in (*io.inputs.items(), *io.outputs.items())
+        if name in data
     }
     return next((fault for fault, found in wrong.items() if found), "")
 
