@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -233,8 +234,9 @@ def test_a_bundle_of_one_application_lacks_the_other_networks(trained, tmp_path,
         bundle(trained, out)
     with pytest.raises(UsageError, match=r"ends in \.safetensors"):
         bundle(trained, tmp_path / "enc.pt")
-    with pytest.raises(UsageError, match="no application 'decode'"):
+    with pytest.raises(UsageError, match="no application 'decode'") as caught:
         bundle(trained, tmp_path / "x.safetensors", applications=["decode"])
+    assert caught.value.where == str(trained)
 
 
 def test_damaged_and_forged_bundles_are_refused(model, tmp_path, picture):
@@ -307,6 +309,7 @@ def test_what_is_not_there_is_refused_with_what_is(trained, picture, tmp_path):
     out = tmp_path / "out"
     with pytest.raises(UsageError, match="no application 'recontruct'") as caught:
         predict(trained, [picture], out, application="recontruct", device="cpu")
+    assert caught.value.where == str(trained)
     assert 'did you mean "reconstruct"' in caught.value.hint
     assert "--application sample  (noise -> image)" in caught.value.hint
     with pytest.raises(UsageError, match="makes samples from noise") as caught:
@@ -357,10 +360,31 @@ def test_the_commands(trained, picture, tmp_path):
     assert json.loads(done.stdout)["options"] == {"psi": 0.7}
     done = ganzoo("predict", model, picture, "-o", tmp_path / "o", "--application", "encode")
     assert done.exit_code == 0, done.exception
+    (picture.parent / "broken.png").write_bytes(b"no picture")
+    done = ganzoo("predict", model, picture.parent, "-o", tmp_path / "both", "--device", "cpu")
+    assert len(done.stdout.splitlines()) == 2  # an image and a latent, both of one input
+    assert "1 input, image -> image and latent, with" in done.stderr
+    assert done.exception.message == "1 of 2 inputs can't be used"
     for wrong in ("psi", "=1", "a.b=1"):
         done = ganzoo("sample", model, "-o", tmp_path / "y.png", "--option", wrong)
         assert isinstance(done.exception, UsageError), wrong
         assert "KEY=VALUE" in done.exception.message
+
+
+def test_what_is_drawn_beside_an_image_is_not_padded(trained, monkeypatch):
+    vary = load_trained(find_application(trained, "vary"), device="cpu")
+    vary, task = replace(vary, size_multiple=4), vary.task.load()
+    seen = {}
+
+    def apply(name, options, choices, nets, inputs):
+        seen.update({key: tuple(value.shape) for key, value in inputs.items()})
+        return {"image": inputs["image"]}
+
+    monkeypatch.setattr(task, "draw", lambda *_: {"noise": torch.zeros(1, 2, 1, 1)})
+    monkeypatch.setattr(task, "apply", apply)
+    made = vary({"image": torch.zeros(3, 6, 7)}, "a")
+    assert seen == {"image": (1, 3, 8, 8), "noise": (1, 2, 1, 1)}
+    assert made["image"].shape == (3, 6, 7)
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def test_a_field_in_hu_with_a_mask_is_learned_used_and_scored(tmp_path, stored):
     assert document["metrics"]["l1"]["per_image"] == pytest.approx(per_image, rel=1e-5)
     mean = np.concatenate(errors).mean()
     assert document["metrics"]["mae"]["mean"] == pytest.approx(mean, rel=1e-5)
-    assert "in HU, where 'inside' is not 0" in document["protocol"]["l1"]
+    assert "in HU (lower is nearer); where 'inside' is not 0" in document["protocol"]["l1"]
     assert "in HU, of all places with data" in document["protocol"]["mae"]
     assert "ssim" not in document["metrics"]
     notes = " ".join(document["notes"])
@@ -388,8 +388,9 @@ def test_a_plugins_format_is_trained_resumed_shown_used_and_scored(tmp_path):
     np.save(tmp_path / "two.npy", np.zeros((5, 2), np.float32))
     failed = predict(path, [tmp_path / "two.npy"], tmp_path / "o", device="cpu")["failed"]
     assert "must be L x 1" in failed[0]["reason"]
-    with pytest.raises(UsageError, match="--size is for images, not for signal_toy/signal"):
+    with pytest.raises(UsageError, match="--size is for images, not for signal_toy") as caught:
         predict(path, [tmp_path / "in.npy"], tmp_path / "s.npy", device="cpu", size=8)
+    assert caught.value.where.endswith("generator.safetensors")
 
     document = evaluate_run(path, "test", device="cpu")
     assert document["metrics"] == {}

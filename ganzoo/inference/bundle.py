@@ -47,8 +47,6 @@ def bundle(
         hint = "" if out.is_dir() else "Choose another -o, or replace it with --overwrite."
         raise UsageError("exists already", where=str(out), hint=hint)
     files, cards = find_networks(run_or_file, all_roles(applications), ema=ema)
-    if not files:
-        raise UsageError("no application can be used with it", where=str(run_or_file))
     loaded = {path: load_all(path) for path in set(files.values())}
     networks = {role: loaded[path][role] for role, path in files.items()}
     try:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
-from ganzoo.errors import DataError, UsageError
+from ganzoo.errors import DataError, GanzooError, UsageError
 from ganzoo.inference.bundle_card import refuse_mixture
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.inference.weights_file import read_cards
@@ -45,7 +45,7 @@ def find_networks(
     Args:
         run_or_file: a weights file, a checkpoint's folder, or a run directory (its newest complete
             checkpoint, then the ones before it).
-        roles: says which networks are wanted.
+        roles: says which networks are wanted. Its errors get `run_or_file` as their place.
         ema: True or False for the moving average or the plain weights; None takes the average
             where there is one.
 
@@ -53,15 +53,23 @@ def find_networks(
         UsageError: nothing there fits.
         DataError: what was named is damaged, or can't be read.
     """
+
+    def wanted_of(card: WeightsCard, there: Collection[str]) -> Sequence[str]:
+        try:
+            return roles(card, there)
+        except GanzooError as error:
+            error.where = error.where or str(run_or_file)
+            raise
+
     if run_or_file.is_file():
         _refuse_damaged(run_or_file)
         cards = read_cards(run_or_file)
-        wanted = roles(next(iter(cards.values())), set(cards))
+        wanted = wanted_of(next(iter(cards.values())), set(cards))
         _refuse_other(run_or_file, cards, wanted, ema=ema)
         return dict.fromkeys(wanted, run_or_file), {role: cards[role] for role in wanted}
 
     def known(folders: Sequence[Path]) -> Sequence[str]:
-        return roles(_any_card(folders), _roles_in(folders))
+        return wanted_of(_any_card(folders), _roles_in(folders))
 
     files = _in_folder(run_or_file, known, ema=ema)
     return files, _cards_of(files)

@@ -113,7 +113,8 @@ def load_sampler(
         weights: of its networks.
         options: the application's, by key; the others have their defaults.
         mode: see `ganzoo.inference.modes`.
-        seed: of all that is drawn.
+        seed: the one that `Sampler.settings` states. The seeds with which inputs are drawn and
+            dropout is computed are arguments of `Sampler.draw` and of the call.
         device: `auto`, `cpu`, `cuda` or `mps`.
         precision: one of `ganzoo.inference.precision.PRECISIONS`, or `auto`.
 

@@ -1,4 +1,4 @@
-"""In which numbers a trained network is computed; images come out in 8 bits whatever they are."""
+"""The precision in which a trained network is computed: float32, or mostly 16-bit floats."""
 
 from __future__ import annotations
 

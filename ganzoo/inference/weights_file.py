@@ -185,11 +185,8 @@ def load_weights(path: Path, role: str | None = None) -> tuple[WeightsCard, dict
     if role is None and len(every) == 1:
         return next(iter(every.values()))
     if role is None or role not in every:
-        wanted = "one of several networks" if role is None else f"no {role}"
-        raise UsageError(
-            f"it holds {wanted}: {', '.join(every)}",
-            where=str(path),
-        )
+        lack = "" if role is None else f", not {role}"
+        raise UsageError(f"it holds the networks {', '.join(every)}{lack}", where=str(path))
     return every[role]
 
 
