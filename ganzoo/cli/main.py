@@ -42,7 +42,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "predict": ("ganzoo.cli.predict", "Generate images with trained weights."),
     "sample": ("ganzoo.cli.sample", "Generate samples from noise with trained weights."),
     "evaluate": ("ganzoo.cli.evaluate", "Score a run on a split of its data."),
-    "bundle": ("ganzoo.cli.bundle", "Write all networks of a run into one file."),
+    "bundle": (
+        "ganzoo.cli.bundle",
+        "Write the networks that a run's applications need into one file.",
+    ),
     "runs": ("ganzoo.cli.runs", "List and compare runs."),
     "doctor": ("ganzoo.cli.doctor", "Check this installation and this machine."),
 }

@@ -20,7 +20,10 @@ from ganzoo.interfaces.formats import Shown
 
 
 class PointsFormat(Format):
-    """Points, or noise: networks see float32, D; without a range just as they are in files."""
+    """Points, or noise: float32 vectors of D numbers.
+
+    Without a range, networks see the numbers of the files.
+    """
 
     suffixes: ClassVar[tuple[str, ...]] = (ARRAY,)
     shown: ClassVar[Shown] = "together"
