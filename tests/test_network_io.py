@@ -10,6 +10,7 @@ import torch
 
 from ganzoo.api import NetOptions
 from ganzoo.cli.check import _row
+from ganzoo.data.pipeline import open_data
 from ganzoo.engine import plan
 from ganzoo.engine.check import inspect_recipe
 from ganzoo.engine.intervals import Limits
