@@ -184,17 +184,24 @@ def checks() -> str:
     """Every check of the conformance kit; asked of another process, since it imports torch."""
     ask = (
         "import json; from ganzoo.testing import all_checks; "
-        "print(json.dumps([[c.name, sorted(c.kinds), c.slow, c.summary] "
+        "print(json.dumps([[c.name, sorted(c.kinds), c.slow, c.advisory, c.unless, c.summary] "
         "for c in all_checks().values()]))"
     )
     done = subprocess.run(  # noqa: S603  # this Python, and our own program
         [sys.executable, "-c", ask], capture_output=True, text=True, check=True
     )
     rows = [
-        (f"`{name}`", _kinds(kinds), f"{summary} (slow)" if slow else summary)
-        for name, kinds, slow, summary in json.loads(done.stdout)
+        (f"`{name}`", _kinds(kinds), summary + _notes(slow, advisory, unless))
+        for name, kinds, slow, advisory, unless, summary in json.loads(done.stdout)
     ]
     return table(("check", "made of", "what is demanded"), rows)
+
+
+def _notes(slow: bool, advisory: bool, unless: str) -> str:  # noqa: FBT001  # a row of the table
+    """Return what a check has besides its summary, in parentheses."""
+    tag = f"not with the tag `{unless}`" if unless else ""
+    notes = ["slow" if slow else "", "advisory" if advisory else "", tag]
+    return f" ({', '.join(filter(None, notes))})" if any(notes) else ""
 
 
 def _kinds(kinds: list[str]) -> str:

@@ -167,7 +167,7 @@ def _comment(text: str, indent: str) -> Iterator[str]:
 
 
 def _statement(node: ast.stmt, indent: str) -> Iterator[str]:
-    """Yield an assignment. If it is long, a list of types gets lines, and a call's value none."""
+    """Yield an assignment. If it is long, types and tables get lines, and a call's value none."""
     line = f"{indent}{_double_quoted(ast.unparse(node))}"
     value = getattr(node, "value", None)
     if len(line) <= WIDTH:
@@ -176,6 +176,12 @@ def _statement(node: ast.stmt, indent: str) -> Iterator[str]:
         yield f"{indent}{_assigned(node)[0]} = {ast.unparse(value.value)}["
         yield from (f"{indent}    {_double_quoted(ast.unparse(one))}," for one in value.slice.elts)
         yield f"{indent}]"
+    elif isinstance(value, ast.Dict) and isinstance(node, ast.AnnAssign):
+        yield f"{indent}{_assigned(node)[0]}: {ast.unparse(node.annotation)} = {{"
+        pairs = zip(value.keys, value.values, strict=True)
+        rows = ((ast.unparse(k), ast.unparse(v)) for k, v in pairs if k)
+        yield from (f"{indent}    {_double_quoted(k)}: {_double_quoted(v)}," for k, v in rows)
+        yield f"{indent}}}"
     else:
         yield f"{indent}{line.partition('(')[0].strip()}(...)"
 

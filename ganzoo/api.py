@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "API_VERSION",
     "KINDS",
+    "TAGS",
     "Chosen",
     "Component",
     "HasProgress",
@@ -73,6 +74,14 @@ Kind = Literal[
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """Every kind, in the order in which lists show them."""
 
+TAGS: Mapping[str, str] = {
+    "unbounded_output": "what it generates may leave [-1, 1]",
+    "reads_the_batch": "what it makes of a sample depends on the other samples of the batch",
+    "no_known_values": "its value can't be worked out by hand",
+}
+"""What a component may state about itself as `tags`, with the meaning of each. The conformance kit
+leaves out the check that a component with the tag can't pass, and `ganzoo show` prints them."""
+
 hookimpl = pluggy.HookimplMarker("ganzoo")
 """Marks a function or method as an implementation of one of ganzoo's hooks."""
 
@@ -98,6 +107,7 @@ class Component:
             Checkpoints have it, and those of another revision are refused.
         renamed_to: the id to use instead, if the component has another name now.
         presets: named sets of options.
+        tags: what it states about itself, of `TAGS`.
     """
 
     kind: Kind
@@ -109,6 +119,7 @@ class Component:
     revision: int = 1
     renamed_to: str = ""
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
 
     def load(self) -> Any:
         """Import the target and return it.
@@ -165,6 +176,7 @@ def component(
     paper: str = "",
     revision: int = 1,
     presets: Mapping[str, Mapping[str, Any]] | None = None,
+    tags: tuple[str, ...] = (),
 ) -> Callable[[Callable[[], Target]], Component]:
     """Declare a component by a function without arguments that imports its target and returns it.
 
@@ -180,6 +192,7 @@ def component(
         paper: the arXiv id or URL of the paper.
         revision: a number that is raised when the same options and weights get another meaning.
         presets: named sets of options.
+        tags: what the component states about itself, of `TAGS`.
 
     Raises:
         TypeError: `component` or its result decorates something other than a function.
@@ -204,6 +217,7 @@ def component(
             paper=paper,
             revision=revision,
             presets={} if presets is None else presets,
+            tags=tags,
         )
         # A list of the module's own, since its attributes are not enough: a submodule
         # `resnet`, once imported, takes the place of a function `resnet` in its package.

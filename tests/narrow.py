@@ -10,7 +10,7 @@ from ganzoo.errors import DataMissing
 from ganzoo.plugin_system.registry import current
 from ganzoo.recipe import load_document, load_recipe, shipped_recipes
 from ganzoo.recipe.model import Recipe
-from ganzoo.testing.kit import Subject
+from ganzoo.testing.subject import Subject
 from ganzoo.testing.tiny import shrunk
 
 STAND_INS = {

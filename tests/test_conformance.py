@@ -16,6 +16,7 @@ from ganzoo.errors import PluginError, UsageError
 from ganzoo.plugin_system import discovery, registry
 from ganzoo.plugin_system.installed_plugins import CORE, GROUP
 from ganzoo.testing import CheckFailed, NotApplicable, all_checks, cases, parametrize_with_checks
+from ganzoo.testing.verdicts import OUTCOMES
 
 ROOT = Path(__file__).parents[1]
 TOYS = ROOT / "tests" / "toys"
@@ -348,7 +349,7 @@ def test_the_command_passes_what_is_good(command):
 
 def test_the_command_says_what_fails_and_why(command):
     name = "conformance_broken_networks/other_sizes"
-    code, said = command("conformance_broken_networks", "--only", name, "--only", "check_target")
+    code, said = command("conformance_broken_networks", "--only", name, "--only", "check_loads")
     assert (code, said.out.splitlines()[-1][:8]) == (0, "1 passed")
     code, said = command("conformance_broken_networks", "--only", name, "--fast")
     assert code == 4
@@ -362,8 +363,11 @@ def test_the_document_of_the_command(command):
     document = json.loads(said.out)
     assert code == 4
     assert set(document) == {
-        *("plugin", "distribution", "version", "checks", "passed", "failed", "skipped", "seconds")
+        *("plugin", "distribution", "version", "checks", "components", "untried", "seconds"),
+        *OUTCOMES,
     }
+    sums = {one: sum(row[one] for row in document["components"].values()) for one in OUTCOMES}
+    assert sums == {one: document[one] for one in OUTCOMES}
     outcomes = [row["outcome"] for row in document["checks"]]
     assert document["failed"] == outcomes.count("failed") == 3  # cropped, one size, understated
     assert document["passed"] == outcomes.count("passed") > 10
@@ -413,7 +417,7 @@ def test_a_wrong_command_line_is_no_fault_of_the_plugin(command, arguments, code
 
 
 def test_settings_reach_the_component(command):
-    words = ("conformance_good", "--only", "conformance_good/painter", "--only", "check_target")
+    words = ("conformance_good", "--only", "conformance_good/painter", "--only", "check_loads")
     setting = ("--set", "conformance_good/painter.edges.reach=2", "--set")
     assert command(*words, *setting, "conformance_good/painter.width=3")[0] == 0
 

@@ -19,7 +19,7 @@ from ganzoo.errors import PluginError
 from ganzoo.plugin_system import registry
 from ganzoo.plugin_system.discovery import discover
 from ganzoo.recipe import load_recipe
-from ganzoo.testing.kit import NotApplicable, cases
+from ganzoo.testing import NotApplicable, cases
 
 URL = "git+https://zoo.example/cages/ganzoo.git@0123abc"
 

@@ -6,41 +6,34 @@ The command runs the conformance kit without pytest.
 from __future__ import annotations
 
 import contextlib
-import sys
-import tempfile
 import time
 import tomllib
-import traceback
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ganzoo.cli.console import print_json
-from ganzoo.errors import ExitCode, GanzooError, UsageError, error_text
+from ganzoo.errors import ExitCode, UsageError
 from ganzoo.plugin_system.component_choice import ChoiceError
 from ganzoo.plugin_system.registry import Registry, current
 from ganzoo.plugin_system.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from ganzoo.testing import Case
+    from ganzoo.testing.verdicts import Outcome, Verdict
 
-FRAMES = 3
-"""The number of calls inside the plugin, the last ones of a traceback, that are shown."""
-
-Outcome = Literal["passed", "failed", "skipped"]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The result of a case."""
-
-    case: Case
-    outcome: Outcome
-    message: str
-    seconds: float
+NOT_TESTED = 1
+"""The exit code where no check fails, and one that concerns a component could not be made."""
+COLOURS: dict[Outcome, str] = {
+    "passed": "green",
+    "failed": "red",
+    "advice": "yellow",
+    "expected": "yellow",
+    "skipped": "yellow",
+    "not tested": "red",
+}
 
 
 @click.command("check")
@@ -59,6 +52,13 @@ class Verdict:
     multiple=True,
     help="Check a component with this option, which overrides its preset `tiny`.",
 )
+@click.option(
+    "--expect",
+    "expected",
+    metavar="CHECK[:KIND ID]",
+    multiple=True,
+    help="Expect this check to fail; it is an error if it passes.",
+)
 @click.option("--fast", is_flag=True, help="Leave out checks that start other processes.")
 @click.option("-v", "--verbose", is_flag=True, help="Also list the checks that passed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -66,6 +66,7 @@ def command(
     name: str,
     wanted: tuple[str, ...],
     settings: tuple[str, ...],
+    expected: tuple[str, ...],
     fast: bool,  # noqa: FBT001  # click passes by name
     verbose: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
@@ -73,13 +74,16 @@ def command(
     """Check the plugin NAME, and each of its components, against the contract.
 
     NAME is the plugin's namespace. Every component is built with its preset `tiny`, or its
-    defaults, and tried on the CPU. Exits 4 if a check fails.
+    defaults, and tried on the CPU. Exits 4 if a check fails, and 1 if none fails and one could not
+    be made. Advisory checks judge quality, and don't fail.
     """
-    from ganzoo.testing import cases
+    from ganzoo.testing.cases import cases, refuse_unknown
+    from ganzoo.testing.verdicts import counts, judge, untried
 
     registry = current()
     found = list(cases(name, registry, _settings(settings, registry)))
     _refuse_illegal_settings(found)
+    refuse_unknown(expected, found, "--expect")
     chosen = [case for case in _only(found, wanted) if not (fast and case.check.slow)]
     if not chosen:
         raise UsageError("nothing is left to check", hint="leave out --fast, or an --only")
@@ -90,15 +94,17 @@ def command(
     verdicts: list[Verdict] = []
     with _one_thread():
         for case in chosen:
-            verdict = _judge(case)
-            if not as_json and (verbose or verdict.outcome == "failed"):
-                _show(verdict, verdicts)
+            verdict = judge(case, verdicts, expected={*case.names} & {*expected} != set())
+            if not as_json and (verbose or verdict.outcome in {"failed", "advice"}):
+                _show(verdict)
             verdicts.append(verdict)
     seconds = time.perf_counter() - began
-    counts = {
-        outcome: sum(one.outcome == outcome for one in verdicts)
-        for outcome in ("passed", "failed", "skipped")
+    total = counts(verdicts)
+    components = {
+        of: counts(one for one in verdicts if one.case.of == of)
+        for of in dict.fromkeys(case.of for case in chosen)
     }
+    idle = untried(verdicts)
     if as_json:
         print_json(
             {
@@ -106,17 +112,41 @@ def command(
                 "distribution": record.distribution,
                 "version": record.version,
                 "checks": [_row(one) for one in verdicts],
-                **counts,
+                "components": components,
+                "untried": idle,
+                **total,
                 "seconds": round(seconds, 3),
             }
         )
     else:
         if not verbose:
-            _show_skipped(verdicts)
-        told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
-        click.echo(f"{told} in {seconds:.1f} s")
-    if counts["failed"]:
+            _show_left_out(verdicts)
+        _show_counts(components, idle)
+        click.echo(f"{_text(total)} in {seconds:.1f} s")
+    if total["failed"] or idle:
         raise click.exceptions.Exit(int(ExitCode.PLUGIN))
+    if total["not tested"]:
+        raise click.exceptions.Exit(NOT_TESTED)
+
+
+def _show_counts(components: Mapping[str, Mapping[Outcome, int]], idle: Sequence[str]) -> None:
+    """Print how many checks each component was put to."""
+    from ganzoo.testing.verdicts import RUN
+
+    click.echo("\nchecks run, skipped, expected to fail and not tested:")
+    width = max(map(len, components))
+    for of, found in components.items():
+        run = sum(found[outcome] for outcome in RUN)
+        numbers = (run, found["skipped"], found["expected"], found["not tested"])
+        line = f"  {of.ljust(width)}" + "".join(f"{number:5}" for number in numbers)
+        fault = "  no check of what it does could be made" if of in idle else ""
+        click.echo(line + click.style(fault, fg="red"))
+
+
+def _text(total: Mapping[Outcome, int]) -> str:
+    """Return the counts that aren't 0, as the last line has them."""
+    names = {"expected": "expected to fail", "advice": "failed an advisory check"}
+    return ", ".join(f"{n} {names.get(outcome, outcome)}" for outcome, n in total.items() if n)
 
 
 def _row(verdict: Verdict) -> dict[str, Any]:
@@ -144,66 +174,30 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _judge(case: Case) -> Verdict:
-    """Run one check in a temporary folder; its output goes to stderr."""
-    from ganzoo.testing import CheckFailed, NotApplicable
-
-    outcome: Outcome = "passed"
-    message = ""
-    began = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="ganzoo-") as folder:
-        try:
-            with contextlib.redirect_stdout(sys.stderr):
-                case(Path(folder))
-        except NotApplicable as reason:
-            outcome, message = "skipped", str(reason)
-        except (CheckFailed, GanzooError) as fault:
-            outcome, message = "failed", str(fault)
-        except Exception as error:  # noqa: BLE001  # a plugin's code may raise anything
-            outcome, message = "failed", _explained(error, case)
-    return Verdict(case, outcome, message, time.perf_counter() - began)
-
-
-def _explained(error: Exception, case: Case) -> str:
-    """Return an exception as text, with the last calls inside the plugin that led to it."""
-    package = case.record.module.partition(":")[0].partition(".")[0]
-    calls = traceback.extract_tb(error.__traceback__)
-    own = [
-        call
-        for call, (frame, _) in zip(calls, traceback.walk_tb(error.__traceback__), strict=True)
-        if str(frame.f_globals.get("__name__", "")).partition(".")[0] == package
-    ]
-    lines = [
-        f"  {call.filename}:{call.lineno} in {call.name}: {call.line}"
-        for call in own[-FRAMES:] or calls[-1:]
-    ]
-    notes = getattr(error, "__notes__", [])
-    return "\n".join([error_text(error), *notes, *lines])
-
-
-def _show(verdict: Verdict, before: Sequence[Verdict]) -> None:
-    """Print the result of a case, without a reason that its component was already given for."""
-    colour = {"passed": "green", "failed": "red", "skipped": "yellow"}[verdict.outcome]
-    case = verdict.case
-    click.echo(f"{click.style(verdict.outcome, fg=colour)}  {case.check.name}  {case.of}")
-    if verdict.outcome == "failed":
+def _show(verdict: Verdict) -> None:
+    """Print the result of a case."""
+    case, outcome = verdict.case, verdict.outcome
+    word = click.style(outcome, fg=COLOURS[outcome])
+    click.echo(f"{word}  {case.check.name}  {case.of}")
+    if outcome in {"failed", "advice"}:
         click.echo(f"        {case.check.summary}:")
-        if any((one.case.of, one.message) == (case.of, verdict.message) for one in before):
-            click.echo("        for the same reason as above")
-            return
     for line in verdict.message.splitlines():
         click.echo(f"        {line}")
 
 
-def _show_skipped(verdicts: Sequence[Verdict]) -> None:
-    """Print the skipped checks, with each reason and the number of components that it is for."""
-    groups: dict[tuple[str, str], list[str]] = {}
+def _show_left_out(verdicts: Sequence[Verdict]) -> None:
+    """Print the checks that weren't made or were expected to fail.
+
+    Each reason is printed once, with the number of components that it is for.
+    """
+    groups: dict[tuple[Outcome, str, str], list[str]] = {}
     for one in verdicts:
-        if one.outcome == "skipped":
-            groups.setdefault((one.case.check.name, one.message), []).append(one.case.of)
-    for (name, reason), subjects in groups.items():
+        if one.outcome in {"skipped", "expected", "not tested"}:
+            key = (one.outcome, one.case.check.name, one.message.partition("\n")[0])
+            groups.setdefault(key, []).append(one.case.of)
+    for (outcome, name, reason), subjects in groups.items():
         of = subjects[0] if len(subjects) == 1 else f"{len(subjects)} components"
-        click.echo(f"{click.style('skipped', fg='yellow')}  {name}  {of}: {reason}")
+        click.echo(f"{click.style(outcome, fg=COLOURS[outcome])}  {name}  {of}: {reason}")
 
 
 def _only(found: Sequence[Case], wanted: Sequence[str]) -> list[Case]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from ganzoo.api import KINDS, Kind
+from ganzoo.api import KINDS, TAGS, Kind
 from ganzoo.cli.component_source import source_of
 from ganzoo.cli.console import print_json
 from ganzoo.errors import GanzooError
@@ -57,6 +57,7 @@ def _document(
         "summary": component.summary,
         "paper": component.paper,
         "revision": component.revision,
+        "tags": list(component.tags),
         "distribution": record.distribution,
         "version": record.version,
         "source": source,
@@ -134,6 +135,8 @@ def _print(document: dict[str, Any]) -> None:
     click.echo(f"{document['id']} ({document['kind']}): {document['summary']}")
     if document["paper"]:
         click.echo(f"  paper: {document['paper']}")
+    for tag in document["tags"]:
+        click.echo(f"  tag: {tag} ({TAGS[tag]})")
     if document["source"]:
         line = f":{document['line']}" if document["line"] else ""
         click.echo(f"  source: {document['source']}{line}")

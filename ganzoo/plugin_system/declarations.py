@@ -12,8 +12,9 @@ from unicodedata import category
 
 import pluggy
 
-from ganzoo.api import API_VERSION, KINDS, Component, declared_in
+from ganzoo.api import API_VERSION, KINDS, TAGS, Component, declared_in
 from ganzoo.plugin_system.hookspecs import DiscoverySpecs
+from ganzoo.plugin_system.suggestions import did_you_mean
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 _ID = re.compile(r"[a-z][a-z0-9_]*/[a-z0-9][a-z0-9_.-]*")
@@ -155,6 +156,9 @@ def _fault_of_types(component: Component) -> str:
     for name, preset in presets.items():
         if not _could_be_toml(preset):
             return f'the preset "{name}" holds a value that no recipe can contain'
+    tags: Any = component.tags
+    if not isinstance(tags, tuple) or not all(isinstance(tag, str) for tag in tags):
+        return f'tags is {tags!r}, not a tuple of texts such as ("{next(iter(TAGS))}",)'
     return ""
 
 
@@ -166,6 +170,10 @@ def _fault_of_words(component: Component) -> str:
         return "a name has lower-case letters, digits, _ . and -"
     if component.renamed_to and not _ID.fullmatch(component.renamed_to):
         return f'renamed_to "{component.renamed_to}" must have the form namespace/name'
+    for tag in component.tags:
+        if tag not in TAGS:
+            advice = did_you_mean(tag, TAGS) or f"the tags are {', '.join(TAGS)}"
+            return f'unknown tag "{tag}": {advice}'
     return ""
 
 

@@ -6,25 +6,29 @@ them, so that its pytest plugin is light.
 
 from __future__ import annotations
 
+from ganzoo.testing.cases import Case, cases
 from ganzoo.testing.kit import (
-    Case,
     Check,
     CheckFailed,
     NotApplicable,
-    Subject,
+    NotTested,
+    Unusable,
     all_checks,
-    cases,
     check,
     require,
 )
-from ganzoo.testing.parametrize import parametrize_with_checks
+from ganzoo.testing.parametrize import Advice, parametrize_with_checks
+from ganzoo.testing.subject import Subject
 
 __all__ = [
+    "Advice",
     "Case",
     "Check",
     "CheckFailed",
     "NotApplicable",
+    "NotTested",
     "Subject",
+    "Unusable",
     "all_checks",
     "cases",
     "check",

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from ganzoo.data.rng import isolated
 from ganzoo.interfaces import AdaptiveDiffAugment, Clock, DiscriminatorOutput
-from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
+from ganzoo.testing.kit import CheckFailed, NotApplicable, check, require
 from ganzoo.testing.networks import generators, same, seeded
+from ganzoo.testing.subject import Subject
 
 _SCALES = (((8,),), ((8, 1),), ((8, 1, 4, 4), (8, 1, 2, 2)))
 """Shapes of logits: one of an image, with an axis for it, and patches at two scales."""

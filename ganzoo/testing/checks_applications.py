@@ -22,8 +22,9 @@ from ganzoo.inference.applications import (
 )
 from ganzoo.inference.trained_application import Applied
 from ganzoo.interfaces import Application
-from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
+from ganzoo.testing.kit import CheckFailed, NotApplicable, check, require
 from ganzoo.testing.networks import generators, shape_text
+from ganzoo.testing.subject import Subject
 from ganzoo.testing.tiny import tiny_recipe
 from ganzoo.testing.trial import batch_of, changed, inferring, training
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from ganzoo.data.rng import drawn, isolated
 from ganzoo.errors import DataError
-from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
+from ganzoo.testing.kit import CheckFailed, NotApplicable, check, require
 from ganzoo.testing.networks import generators
+from ganzoo.testing.subject import Subject
 
 Sample = dict[str, np.ndarray]
 

@@ -15,8 +15,9 @@ from ganzoo.errors import GanzooError
 from ganzoo.interfaces import Outcome, RunView
 from ganzoo.observers import Voice
 from ganzoo.plugin_system.hookspecs import RunSpecs
-from ganzoo.testing.kit import CheckFailed, Subject, check, require
+from ganzoo.testing.kit import CheckFailed, check, require
 from ganzoo.testing.networks import generators
+from ganzoo.testing.subject import Subject
 from ganzoo.testing.tiny import tiny_host
 from ganzoo.testing.trial import changed, weights_of
 

@@ -13,7 +13,8 @@ from ganzoo.data.rng import drawn, generator_for
 from ganzoo.errors import DataError, DataMissing, GanzooError
 from ganzoo.interfaces import DataSource, Field, Split
 from ganzoo.plugin_system.component_choice import ChoiceError
-from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
+from ganzoo.testing.kit import CheckFailed, NotApplicable, check, require
+from ganzoo.testing.subject import Subject
 
 Sample = Mapping[str, np.ndarray]
 

@@ -15,8 +15,9 @@ from ganzoo.data.rng import drawn, generator_for, isolated
 from ganzoo.errors import DataError, GanzooError
 from ganzoo.interfaces import DataSource
 from ganzoo.testing.checks_data import Sample, loaded, opened
-from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
+from ganzoo.testing.kit import CheckFailed, NotApplicable, check, require
 from ganzoo.testing.networks import generators
+from ganzoo.testing.subject import Subject
 
 _LOOKED_AT = 16
 """Samples of a split that are looked at, at most."""

@@ -14,18 +14,12 @@ from ganzoo.errors import GanzooError
 from ganzoo.interfaces import Clock, DiffAugment
 from ganzoo.plugin_system.component_choice import ChoiceError
 from ganzoo.recipe.model import Recipe
+from ganzoo.testing.annealing import refuse_unread, schedules
 from ganzoo.testing.checks_precision import ELSEWHERE
 from ganzoo.testing.checks_task_runs import same_after_a_resume
-from ganzoo.testing.kit import (
-    CheckFailed,
-    NotApplicable,
-    Subject,
-    check,
-    refuse_unread,
-    require,
-    schedules,
-)
+from ganzoo.testing.kit import CheckFailed, NotApplicable, check, require
 from ganzoo.testing.networks import generators, same, seeded
+from ganzoo.testing.subject import Subject
 from ganzoo.testing.tiny import tiny_host
 
 SHAPES = ((3, 16, 16), (1, 8, 8), (3, 64, 64), (6, 16, 24))

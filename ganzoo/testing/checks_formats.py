@@ -12,7 +12,8 @@ import torch
 
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Field, Format
-from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
+from ganzoo.testing.kit import CheckFailed, NotApplicable, check, require
+from ganzoo.testing.subject import Subject
 
 _SAMPLES = 3
 FLOAT_BOUND = 2.0**-22

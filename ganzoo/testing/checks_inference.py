@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from ganzoo.data.rng import isolated
 from ganzoo.inference.modes import MODES, inference_mode
-from ganzoo.testing.kit import NotApplicable, Subject, check, require
+from ganzoo.testing.kit import NotApplicable, check, require
 from ganzoo.testing.networks import (
     NETWORKS,
     Rig,
@@ -23,6 +23,7 @@ from ganzoo.testing.networks import (
     unequal,
     warmed,
 )
+from ganzoo.testing.subject import Subject
 
 BATCH_MATES = 1e-4
 """Relative difference by which a batch of another size may change a sample: other kernels sum in

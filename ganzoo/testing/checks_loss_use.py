@@ -9,16 +9,9 @@ from torch import nn
 
 from ganzoo.interfaces import Loss
 from ganzoo.plugin_system.component_choice import ChoiceError
+from ganzoo.testing.annealing import refuse_unread, schedules
 from ganzoo.testing.checks_precision import ELSEWHERE
-from ganzoo.testing.kit import (
-    CheckFailed,
-    NotApplicable,
-    Subject,
-    check,
-    refuse_unread,
-    require,
-    schedules,
-)
+from ganzoo.testing.kit import CheckFailed, NotApplicable, check, require
 from ganzoo.testing.losses import (
     TURNS,
     is_penalty,
@@ -28,6 +21,7 @@ from ganzoo.testing.losses import (
     values_of,
 )
 from ganzoo.testing.probe import Probe, Turn
+from ganzoo.testing.subject import Subject
 
 _NEAR = 1e-3
 

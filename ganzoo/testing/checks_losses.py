@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ganzoo.errors import GanzooError
 from ganzoo.interfaces import KnownValue, Loss
-from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
+from ganzoo.testing.kit import CheckFailed, NotApplicable, check, require
 from ganzoo.testing.losses import (
     RISES,
     TURNS,
@@ -25,6 +25,7 @@ from ganzoo.testing.losses import (
     values_of,
 )
 from ganzoo.testing.probe import Probe, Turn
+from ganzoo.testing.subject import Subject
 
 _EXAMPLE = """
 state where its value can be worked out by hand, as an attribute of the loss:

@@ -19,8 +19,9 @@ from ganzoo.inference.scores import built
 from ganzoo.inference.scoring import as_in_files
 from ganzoo.interfaces import DataSource, Field, Format, Metric, Score
 from ganzoo.recipe.model import Recipe
-from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
+from ganzoo.testing.kit import CheckFailed, NotApplicable, check, require
 from ganzoo.testing.networks import generators
+from ganzoo.testing.subject import Subject
 from ganzoo.testing.tiny import tiny_host
 from ganzoo.testing.trial import changed
 

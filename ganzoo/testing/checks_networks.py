@@ -15,7 +15,7 @@ from ganzoo.errors import error_text
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.inference.weights_file import build_network, load_weights, save_weights
 from ganzoo.interfaces import NetIO
-from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
+from ganzoo.testing.kit import CheckFailed, NotApplicable, check, require
 from ganzoo.testing.networks import (
     NETWORKS,
     REFUSALS,
@@ -33,6 +33,7 @@ from ganzoo.testing.networks import (
     unequal,
     warmed,
 )
+from ganzoo.testing.subject import Subject
 
 
 @check(*NETWORKS)

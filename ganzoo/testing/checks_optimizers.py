@@ -13,7 +13,8 @@ from ganzoo.engine.optimizers import at_clock, build_optimizer, load_state, stat
 from ganzoo.errors import GanzooError
 from ganzoo.interfaces import Clock
 from ganzoo.recipe.model import Optimizer, OptimizerKeys
-from ganzoo.testing.kit import CheckFailed, Subject, check, require
+from ganzoo.testing.kit import CheckFailed, check, require
+from ganzoo.testing.subject import Subject
 from ganzoo.testing.trial import changed
 
 _STEPS = 4

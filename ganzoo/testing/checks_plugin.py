@@ -18,7 +18,8 @@ from ganzoo.errors import GanzooError
 from ganzoo.plugin_system.component_choice import ChoiceError
 from ganzoo.plugin_system.installed_plugins import CORE
 from ganzoo.recipe import load_recipe
-from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
+from ganzoo.testing.kit import CheckFailed, NotApplicable, check, require
+from ganzoo.testing.subject import Subject
 
 HEAVY = (
     "accelerate",

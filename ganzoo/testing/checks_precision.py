@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 
 from ganzoo.data.rng import isolated
-from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
+from ganzoo.testing.kit import CheckFailed, NotApplicable, check, require
 from ganzoo.testing.networks import NETWORKS, Rig, on_every_rig, warmed
+from ganzoo.testing.subject import Subject
 
 BF16 = 0.1
 """Relative error under bfloat16, in the L2 norm. One rounding costs up to 2^-8 = 0.004; a hundred

@@ -22,7 +22,8 @@ from ganzoo.errors import GanzooError
 from ganzoo.files import write_text
 from ganzoo.recipe.model import Recipe
 from ganzoo.recipe.write import to_toml
-from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
+from ganzoo.testing.kit import CheckFailed, NotApplicable, check, require
+from ganzoo.testing.subject import Subject
 from ganzoo.testing.tiny import tiny_recipe
 from ganzoo.testing.trial import PATIENCE, OnlySome, batch_of, changed, training, weights_of
 

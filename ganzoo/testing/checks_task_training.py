@@ -15,7 +15,8 @@ from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import DataError, GanzooError, RecipeError
 from ganzoo.interfaces import Field, LossInputs
 from ganzoo.recipe.model import Recipe
-from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
+from ganzoo.testing.kit import CheckFailed, NotApplicable, check, require
+from ganzoo.testing.subject import Subject
 from ganzoo.testing.tiny import tiny_recipe
 from ganzoo.testing.trial import PATIENCE, batch_of, changed, training
 

@@ -16,7 +16,8 @@ from ganzoo.engine.trainer import Trainer
 from ganzoo.inference.applications import LABEL
 from ganzoo.recipe.model import Recipe
 from ganzoo.testing.checks_applications import applications_of, applied, drawn_by
-from ganzoo.testing.kit import Subject, check, require
+from ganzoo.testing.kit import check, require
+from ganzoo.testing.subject import Subject
 from ganzoo.testing.tiny import tiny_recipe
 from ganzoo.testing.trial import batch_of, changed, inferring, training, weights_of
 

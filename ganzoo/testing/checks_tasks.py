@@ -11,8 +11,9 @@ from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import DataError
 from ganzoo.interfaces import Field, NetIO, Role, Task
 from ganzoo.testing.checks_applications import declared
-from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
+from ganzoo.testing.kit import CheckFailed, NotApplicable, check, require
 from ganzoo.testing.networks import generators
+from ganzoo.testing.subject import Subject
 from ganzoo.testing.tiny import tiny_recipe
 from ganzoo.testing.trial import PATIENCE, Spy, Watched, training
 

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from ganzoo.api import NetOptions
 from ganzoo.interfaces import Shape
-from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, check, require
+from ganzoo.testing.kit import CheckFailed, NotApplicable, check, require
 from ganzoo.testing.networks import (
     NETWORKS,
     Rig,
@@ -26,6 +26,7 @@ from ganzoo.testing.networks import (
     tensors,
     unequal,
 )
+from ganzoo.testing.subject import Subject
 
 STEPS = 200
 """Of the overfit, at most, for each of the learning rates."""

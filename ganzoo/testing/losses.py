@@ -10,8 +10,9 @@ from torch import Tensor
 
 from ganzoo.data.rng import isolated
 from ganzoo.interfaces import Loss
-from ganzoo.testing.kit import CheckFailed, Subject, require
+from ganzoo.testing.kit import CheckFailed, require
 from ganzoo.testing.probe import Probe, Turn
+from ganzoo.testing.subject import Subject
 from ganzoo.testing.trial import number
 
 TURNS: tuple[Turn, ...] = ("discriminator", "generator")

@@ -16,7 +16,8 @@ from ganzoo.data.formats import format_of
 from ganzoo.data.rng import get_state, isolated
 from ganzoo.errors import GanzooError, error_text
 from ganzoo.interfaces import Field, NetIO, Shape, as_output
-from ganzoo.testing.kit import CheckFailed, NotApplicable, Subject, require
+from ganzoo.testing.kit import CheckFailed, NotApplicable, require
+from ganzoo.testing.subject import Subject
 
 NETWORKS: tuple[Kind, ...] = ("generator", "discriminator", "network")
 REFUSALS = (ValueError, TypeError, GanzooError)

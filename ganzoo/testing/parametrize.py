@@ -2,38 +2,60 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganzoo.errors import UsageError
 from ganzoo.plugin_system.registry import Registry, current
-from ganzoo.plugin_system.suggestions import did_you_mean
-from ganzoo.testing.kit import Case, CheckFailed, NotApplicable, cases
+from ganzoo.testing.cases import Case, cases, refuse_unknown
+from ganzoo.testing.kit import CheckFailed, NotApplicable, NotTested, Unusable
 
 if TYPE_CHECKING:
     import pytest
 
 
+class Advice(UserWarning):
+    """A component fails an advisory check; `-W error::ganzoo.testing.Advice` fails its test."""
+
+
 @dataclass(frozen=True)
 class CaseTest:
-    """A case for a test function: what doesn't apply is skipped, and what fails says why."""
+    """A case for a test function.
+
+    What doesn't apply is skipped. What fails says why, and is a warning where the check is
+    advisory. What could not be tested fails too: it must not look as if it had passed.
+
+    Args:
+        case: the check of one component.
+        expected: whether it is expected to fail, which it then has to do even if it is advisory.
+    """
 
     case: Case
+    expected: bool = False
 
     def __call__(self, folder: Path) -> None:
         """Make the check in an empty folder, such as `tmp_path`."""
         __tracebackhide__ = True
         import pytest
 
+        demand = f"{self.case.of} fails {self.case.check.name}: {self.case.check.summary}"
         try:
             self.case(folder)
         except NotApplicable as reason:
             pytest.skip(str(reason))
+        except Unusable as reason:
+            pytest.skip(f"NOT TESTED: {reason.reported_by} fails, and says why")
+        except NotTested as reason:
+            pytest.fail(
+                f"NOT TESTED: {self.case.of}: {self.case.check.name}: {reason}", pytrace=False
+            )
         except CheckFailed as fault:
-            demand = f"{self.case.of} fails {self.case.check.name}: {self.case.check.summary}"
-            pytest.fail(f"{demand}\n{fault}", pytrace=False)
+            if self.case.check.advisory and not self.expected:
+                warnings.warn(f"{demand}\n{fault}", Advice, stacklevel=2)
+            else:
+                pytest.fail(f"{demand}\n{fault}", pytrace=False)
 
 
 def parametrize_with_checks(
@@ -52,7 +74,8 @@ def parametrize_with_checks(
     ```
 
     Tests are called `check_name-kind namespace/name`. Checks that take more than a few seconds have
-    pytest's mark `slow`.
+    pytest's mark `slow`. A failure of an advisory check is a warning, `ganzoo.testing.Advice`. A
+    check that could not be made, because data are missing for example, fails as NOT TESTED.
 
     Args:
         namespace: the plugin's; it must be installed.
@@ -70,20 +93,15 @@ def parametrize_with_checks(
 
     reasons = dict(expected_failures or {})
     found = list(cases(namespace, registry or current(), settings))
-    known = {name for case in found for name in (case.check.name, case.id)}
-    for name in reasons:
-        if name not in known:
-            raise UsageError(
-                f'expected_failures: the plugin "{namespace}" has no check "{name}"',
-                hint=did_you_mean(name, known) or f"`ganzoo plugins check {namespace}` has them",
-            )
+    refuse_unknown(reasons, found, "expected_failures")
 
     def parameter(case: Case) -> Any:
         marks: list[pytest.MarkDecorator] = [pytest.mark.slow] if case.check.slow else []
         reason = reasons.get(case.id, reasons.get(case.check.name))
         if reason is not None:
             marks.append(pytest.mark.xfail(reason=reason, strict=True))
-        return pytest.param(CaseTest(case), id=f"{case.check.name}-{case.of}", marks=marks)
+        test = CaseTest(case, expected=reason is not None)
+        return pytest.param(test, id=f"{case.check.name}-{case.of}", marks=marks)
 
     decorate: Callable[..., pytest.MarkDecorator] = pytest.mark.parametrize
     return decorate("case", [parameter(case) for case in found])

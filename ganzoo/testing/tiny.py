@@ -17,7 +17,8 @@ from ganzoo.engine.plan import plan_networks
 from ganzoo.errors import DataMissing, GanzooError
 from ganzoo.recipe import load_document, load_recipe, shipped_recipes
 from ganzoo.recipe.model import Recipe
-from ganzoo.testing.kit import TINY, CheckFailed, NotApplicable, Subject
+from ganzoo.testing.kit import CheckFailed, NotApplicable
+from ganzoo.testing.subject import TINY, Subject
 
 Put = Callable[[dict[str, Any]], None]
 """Changes a recipe's document in place."""

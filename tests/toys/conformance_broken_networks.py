@@ -351,7 +351,7 @@ def _id(check):
     return f"conformance_broken_networks/{check.removeprefix('check_')}"
 
 
-BREAKS = {_id(check): check for check in [*NETWORKS, *OPTIONS, "check_target"]}
+BREAKS = {_id(check): check for check in [*NETWORKS, *OPTIONS, "check_loads"]}
 BREAKS[_id("half_range")] = "check_overfits"
 BREAKS[_id("rough")] = "check_penalties_reach_the_weights"
 BREAKS[_id("unconcerned")] = "check_classes_matter"
@@ -395,4 +395,4 @@ def ganzoo_components():
     yield component("generator", "unconcerned", Unconcerned, NetOptions)
     yield component("generator", "classes_in_single", ClassesInSingle, NetOptions)
     yield component("generator", "understated", Understated, NetOptions)
-    yield component("callback", "check_target", None, Options)
+    yield component("callback", "check_loads", None, Options)
