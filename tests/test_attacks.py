@@ -30,11 +30,11 @@ from ganzoo.errors import (
     RecipeError,
     UsageError,
 )
-from ganzoo.inference.find_weights import find_weights
 from ganzoo.observers import Voice
 from ganzoo.observers.base import Observer
 from ganzoo.observers.metrics_log import MetricsLog
 from ganzoo.recipe import load_recipe
+from tests.weights_of import weights_of
 
 pytestmark = pytest.mark.usefixtures("toy_plugin")
 TOY = "broken_toy"
@@ -64,7 +64,7 @@ def test_a_damaged_manifest_is_a_damaged_checkpoint(begun, manifest):
     folder, problems = checkpoint.newest_good(begun / "checkpoints")
     assert folder == begun / "checkpoints/step_2"
     assert len(problems) == 1
-    assert find_weights(begun, "generator").parent == begun / "checkpoints/step_2"
+    assert weights_of(begun, "generator").parent == begun / "checkpoints/step_2"
     assert go(None, resume=begun, steps=3).document["step"] == 3
 
 

@@ -21,7 +21,6 @@ from ganzoo.errors import DataError, DivergedError, PluginError, UsageError
 from ganzoo.inference.application_weights import find_application
 from ganzoo.inference.applications import choices_of
 from ganzoo.inference.evaluate import evaluate_run
-from ganzoo.inference.find_weights import find_weights
 from ganzoo.inference.from_noise import Sampler, load_sampler
 from ganzoo.inference.predict import predict
 from ganzoo.inference.report import closing
@@ -34,6 +33,7 @@ from ganzoo.interfaces import Application, Field, NetIO
 from ganzoo.observers import Voice
 from ganzoo.recipe import load_recipe
 from ganzoo.testing.networks import io_of
+from tests.weights_of import weights_of
 
 TOY = "drawing_toy"
 pytestmark = pytest.mark.usefixtures("toy_plugin")
@@ -358,7 +358,7 @@ def test_each_role_is_scored_on_its_own_source_and_target(tmp_path):
 
 
 def load_net(path, role):
-    return build_network(*load_weights(find_weights(path, role)))
+    return build_network(*load_weights(weights_of(path, role)))
 
 
 @pytest.mark.parametrize("hidden", ["never", "train", "always"])
@@ -392,7 +392,7 @@ def test_predict_and_sample_send_each_other_their_weights(tmp_path):
     with pytest.raises(UsageError, match="makes samples from noise") as caught:
         predict(path, [picture], tmp_path / "out.png", device="cpu")
     assert (
-        f"ganzoo sample {shlex.quote(str(find_weights(path, 'generator')))} -n" in caught.value.hint
+        f"ganzoo sample {shlex.quote(str(weights_of(path, 'generator')))} -n" in caught.value.hint
     )
     assert "'" in caught.value.hint  # the path has spaces, and the command can be typed
     assert not (tmp_path / "out.png").exists()

@@ -16,13 +16,13 @@ from ganzoo.data.pipeline import open_for_evaluation
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.errors import DivergedError, UsageError
-from ganzoo.inference.find_weights import find_weights
 from ganzoo.inference.from_noise import STEPS, slerp
 from ganzoo.inference.nearest_neighbours import find_neighbours
 from ganzoo.inference.sample import sample
 from ganzoo.inference.weights_file import load_weights, save_weights
 from ganzoo.observers import Voice
 from ganzoo.recipe import load_recipe
+from tests.weights_of import weights_of
 
 TOY = "drawing_toy"
 pytestmark = pytest.mark.usefixtures("toy_plugin")
@@ -253,7 +253,7 @@ def test_neighbours_are_looked_for_in_the_runs_data(images, tmp_path):
     assert found["median"] == np.median([one[0]["distance"] for one in found["nearest"]])
     assert Image.open(tmp_path / "out.png").size[0] > 300
 
-    weights = find_weights(images, "generator")
+    weights = weights_of(images, "generator")
     alone = tmp_path / "alone" / weights.name
     alone.parent.mkdir()
     shutil.copy(weights, alone)
@@ -281,7 +281,7 @@ def test_nothing_is_replaced_unasked(images, tmp_path):
 
 
 def test_broken_weights_are_no_picture(images, tmp_path):
-    path = find_weights(images, "generator")
+    path = weights_of(images, "generator")
     card, state = load_weights(path)
     save_weights(tmp_path / "broken.safetensors",
                  {name: value * float("nan") for name, value in state.items()}, card)  # fmt: skip

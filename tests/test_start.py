@@ -15,18 +15,20 @@ from torch.nn.utils.parametrizations import spectral_norm
 from ganzoo.api import hookimpl
 from ganzoo.cli.main import cli
 from ganzoo.data.pipeline import open_data
+from ganzoo.engine import starting_weights
 from ganzoo.engine.fit_weights import Change, Channels, fit
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.plan import plan_networks
 from ganzoo.engine.run import run
 from ganzoo.errors import DataError, ExitCode, PluginError, RecipeError
-from ganzoo.inference.weights_file import read_cards
+from ganzoo.inference.weights_file import load_weights, read_cards, save_bundle
 from ganzoo.observers import Voice
 from ganzoo.observers.base import Observer
 from ganzoo.plugin_system import registry
 from ganzoo.recipe import RecipeProblems, load_recipe
 from ganzoo.recipe.copy import copied
 from ganzoo.recipe.start import split_source
+from tests.weights_of import weights_of
 
 
 class Beginning(Observer):
@@ -308,7 +310,24 @@ def test_all_roles_of_a_run_begin_from_one_checkpoint(tiny, source, tmp_path):
     file = source / "checkpoints" / "step_2" / "generator.safetensors"
     file.write_bytes(file.read_bytes()[:-1])
     error = refused(tiny, tmp_path / "none", *sets)
-    assert "no checkpoint in it has intact weights of all of generator, discr" in error.message
+    assert "no checkpoint in it has intact weights of generator and discr" in error.message
+
+
+def test_a_file_for_several_roles_is_read_once(tiny, source, tmp_path, monkeypatch):
+    both = "generator", "discriminator"
+    file = tmp_path / "bundle.safetensors"
+    save_bundle(file, {role: load_weights(weights_of(source, role)) for role in both})
+    read, files = starting_weights.load_all, []
+
+    def noting(path):
+        files.append(path)
+        return read(path)
+
+    monkeypatch.setattr(starting_weights, "load_all", noting)
+    mine = begun(tiny, tmp_path / "run", *(f"start.{role}={file}" for role in both))
+    assert files == [file]
+    for role in both:
+        assert same(stored(source, role), mine[role]) == mine[role].keys()
 
 
 def test_weights_of_a_renamed_component_have_its_revision(tiny, tmp_path):

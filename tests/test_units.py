@@ -21,7 +21,6 @@ from ganzoo.engine.run import run
 from ganzoo.errors import DataError, GanzooError, PluginError, UsageError
 from ganzoo.formats.no_data import CHECKS
 from ganzoo.inference.evaluate import evaluate_run
-from ganzoo.inference.find_weights import find_weights
 from ganzoo.inference.predict import predict
 from ganzoo.inference.weights_file import load_weights, read_cards, save_weights
 from ganzoo.interfaces import Field
@@ -30,6 +29,7 @@ from ganzoo.observers import Voice
 from ganzoo.plugin_system import registry
 from ganzoo.recipe import load_recipe
 from tests import runs
+from tests.weights_of import weights_of
 
 pytestmark = pytest.mark.usefixtures("toy_plugin")
 TOY = ("fields_toy", "signal_toy")
@@ -108,7 +108,7 @@ def test_a_field_in_hu_with_a_mask_is_learned_used_and_scored(tmp_path, stored):
     table = f"data={{ use = 'fields_toy/scans', stored = '{stored}' }}"
     metrics = ("ganzoo/l1", "ganzoo/psnr", "ganzoo/ssim", "fields_toy/mean_error")
     path = train(tmp_path, "fields_toy/scans", table, metrics=(*metrics, "fields_toy/blind"))
-    field = read_cards(find_weights(path, "generator"))["generator"].fields["target"]
+    field = read_cards(weights_of(path, "generator"))["generator"].fields["target"]
     assert (field.range, field.unit, field.nodata, field.mask) == (
         *((-1000, 2000), "HU"),
         *(NODATA, "inside"),
@@ -321,7 +321,7 @@ def test_pictures_of_a_run_show_units_and_checks(tmp_path):
 
 def test_a_card_whose_format_is_missing_or_unfit_is_refused(tmp_path):
     path = train(tmp_path, "fields_toy/scans", steps=1)
-    weights = find_weights(path, "generator")
+    weights = weights_of(path, "generator")
     card, state = load_weights(weights)
     for change, error, said in (
         ({"format": "nobody/image"}, GanzooError, 'no plugin "nobody"'),

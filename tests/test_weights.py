@@ -27,12 +27,12 @@ from ganzoo.files import replacing
 from ganzoo.inference import weights_card as cards
 from ganzoo.inference import weights_file
 from ganzoo.inference.application_weights import find_application
-from ganzoo.inference.find_weights import find_weights
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.inference.weights_file import build_network, load_weights, read_cards, save_weights
 from ganzoo.interfaces import Application, Field, NetIO
 from ganzoo.plugin_system import registry
 from ganzoo.testing.networks import io_of
+from tests.weights_of import weights_of
 
 
 def make_card(**changes: Any) -> WeightsCard:
@@ -281,7 +281,7 @@ def write_checkpoint(run, step, names, complete=True):
 def found(path, role=None, *, ema=None):
     if role is None:
         return find_application(path, ema=ema).path
-    return find_weights(path, role, ema=ema)
+    return weights_of(path, role, ema=ema)
 
 
 def test_find_weights_takes_the_newest_complete_checkpoint(tmp_path, toy_registry):
@@ -554,28 +554,24 @@ def test_find_weights_says_what_is_missing(tmp_path, toy_registry):
     assert "--application translate  (source -> target)" in caught.value.hint
 
 
-def test_an_older_checkpoint_is_never_used_without_a_word(tmp_path, caplog):
+def test_an_older_checkpoint_is_never_used_without_a_word(tmp_path, caplog, toy_registry):
     """A newer one whose manifest or whose weights are gone is named; a whole one needs no word."""
     run = tmp_path / "run"
     for step in (1, 2):
-        folder = run / "checkpoints" / f"step_{step}"
-        folder.mkdir(parents=True)
-        (folder / "generator.safetensors").write_bytes(b"weights")
-        digest = hashlib.sha256(b"weights").hexdigest()
-        files = {"generator.safetensors": {"sha256": digest, "bytes": 7}}
-        (folder / "manifest.json").write_text(json.dumps({"files": files}))
+        write_checkpoint(run, step, ["generator"])
     newest, older = (run / "checkpoints" / f"step_{n}/generator.safetensors" for n in (2, 1))
-    assert find_weights(run, "generator") == newest
+    assert weights_of(run, "generator") == newest
     assert not caplog.messages
+    weights = newest.read_bytes()
     newest.unlink()
-    assert find_weights(run, "generator") == older
+    assert weights_of(run, "generator") == older
     assert "step_2: its weights are missing; an older checkpoint is used" in caplog.text
     caplog.clear()
     newest.with_name("discriminator.safetensors").write_bytes(b"others")
-    assert find_weights(run, "generator") == older
+    assert weights_of(run, "generator") == older
     assert "step_2/generator.safetensors: it is missing" in caplog.text
     caplog.clear()
-    newest.write_bytes(b"weights")
+    newest.write_bytes(weights)
     newest.with_name("manifest.json").unlink()
-    assert find_weights(run, "generator") == older
+    assert weights_of(run, "generator") == older
     assert "step_2: its manifest.json is missing; an older checkpoint is used" in caplog.text

@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from torch import nn
+from torch import Tensor, nn
 
 from ganzoo.api import Chosen
 from ganzoo.engine.accelerate_session import Session
 from ganzoo.engine.fit_weights import Fit, channels, fit
 from ganzoo.engine.plan import Plan
-from ganzoo.errors import (
-    DataError,
-    GanzooError,
-    PluginError,
-    RecipeError,
-    UsageError,
-    one_line,
-)
+from ganzoo.errors import DataError, GanzooError, RecipeError, UsageError, one_line
 from ganzoo.files import expanded
-from ganzoo.inference.find_weights import find_weights
+from ganzoo.inference.find_weights import find_networks
 from ganzoo.inference.weights_card import WeightsCard
-from ganzoo.inference.weights_file import load_weights, read_cards
+from ganzoo.inference.weights_file import check_revision, load_all
 from ganzoo.interfaces import Shape
 from ganzoo.plugin_system import registry
 from ganzoo.plugin_system.suggestions import did_you_mean
 from ganzoo.recipe.model import Recipe
 from ganzoo.recipe.start import Start, split_source
-from ganzoo.run_files import CHECKPOINTS, MANIFEST, checkpoint_folders
 
 _SHOWN = 10
 """The largest number of tensors that a message lists of each group."""
@@ -95,13 +87,14 @@ class Started:
 def find_files(recipe: Recipe, plan: Plan) -> dict[str, Source]:
     """Return the weights file from which each role starts, the moving average where there is one.
 
+    Roles that start from the same run take the newest checkpoint that has all of them.
+
     Raises:
         RecipeError: when a role is unknown, or there are no such weights.
         DataError: when they are damaged.
         EnvironmentFault: when a newer version of ganzoo wrote them.
     """
-    files: dict[str, Source] = {}
-    runs: dict[str, tuple[Path, dict[str, str]]] = {}
+    places: dict[str, tuple[Path, dict[str, str | None]]] = {}
     for role, source in recipe.start.sources.items():
         if role not in plan.chosen:
             known = [*plan.chosen, *Start.model_fields]
@@ -112,89 +105,52 @@ def find_files(recipe: Recipe, plan: Plan) -> dict[str, Source]:
             )
         name, theirs = split_source(source)
         path = expanded(name)
-        with _named(recipe, role):
-            if _is_folder(path):  # of a run, the network with the same role is meant
-                run = runs.setdefault(os.path.realpath(path), (path, {}))
-                run[1][role] = theirs or role
-            else:  # a file holds one network, or it is a bundle
-                files[role] = _find(path, role, theirs)
-    for path, wanted in runs.values():
-        found = {}
-        for role, theirs in wanted.items():
-            with _named(recipe, role):
-                found[role] = _find(path, role, theirs)
-        with _named(recipe, next(iter(wanted))):
-            files |= _of_one_checkpoint(path, wanted, found)
+        places.setdefault(_real(path), (path, {}))[1][role] = theirs
+    files: dict[str, Source] = {}
+    for path, named in places.values():
+        with _named(recipe, *named):
+            files |= _find(path, named)
     return files
 
 
-def _is_folder(path: Path) -> bool:
+def _real(path: Path) -> str:
     try:
-        return path.is_dir()
+        return os.path.realpath(path)
     except (OSError, ValueError):  # a name that no file can have
-        return False
+        return str(path)
 
 
-def _find(path: Path, role: str, theirs: str | None) -> Source:
-    """Return the weights that a source means: of a run or a bundle those of the same role.
+def _find(path: Path, named: Mapping[str, str | None]) -> dict[str, Source]:
+    """Return the weights that a run, a checkpoint's folder or a file has for some roles.
 
     Args:
-        path: the run, the checkpoint's folder or the file.
-        role: the network that starts from them.
-        theirs: the role that the recipe names; None: not named.
+        path: the run, the folder or the file.
+        named: for each role of this run the role that the recipe names; None: it names none. Then
+            the only network of a file is meant, and otherwise the one with the same role.
     """
-    wanted, held = theirs or role, set[str]()
+    meant: dict[str, str] = {}
+    held: Collection[str] = ()
+
+    def wanted(_: WeightsCard, roles: Collection[str]) -> Sequence[str]:
+        nonlocal held
+        held = roles
+        only = next(iter(roles)) if path.is_file() and len(roles) == 1 else None
+        meant.update({role: theirs or only or role for role, theirs in named.items()})
+        return list(dict.fromkeys(meant.values()))
+
     try:
-        if path.is_file():
-            held = set(read_cards(path))
-        if theirs is None and len(held) == 1:
-            (wanted,) = held
-        return Source(find_weights(path, wanted), wanted)
+        files, _ = find_networks(path, wanted)
     except UsageError as error:
-        others = (held or (_networks_in(path) if _is_folder(path) else set())) - {wanted}
-        if len(held) == 1:
-            error.hint = f"Leave out :{wanted}, or name its checkpoint's folder or its run."
+        others = {*held} - {*meant.values()}
+        unknown = [theirs for theirs in meant.values() if theirs not in held]
+        if path.is_file() and len(held) == 1:
+            error.hint = f"Leave out :{unknown[0]}, or name its checkpoint's folder or its run."
         elif others:
             error.hint += f"\nAnother network of it is named like this: {path}:{min(others)}"
         raise
     except OSError as error:  # a name that no file can have, or a folder that can't be opened
         raise UsageError(f"can't be read: {error.strerror}", where=one_line(str(path))) from error
-
-
-def _of_one_checkpoint(
-    run: Path, wanted: Mapping[str, str], found: Mapping[str, Source]
-) -> Mapping[str, Source]:
-    """Return the weights files of several roles from the newest checkpoint that has all of them.
-
-    The files that were found for each role alone are of several checkpoints if one of them is
-    damaged, or if the run is still being trained and wrote another checkpoint in between.
-
-    Raises:
-        DataError: when there is no such checkpoint.
-    """
-    if len({one.path.parent for one in found.values()}) == 1:
-        return found
-    for folder in _complete(run):
-        with suppress(DataError, UsageError):
-            return {
-                role: Source(find_weights(folder, theirs), theirs)
-                for role, theirs in wanted.items()
-            }
-    raise DataError(
-        f"no checkpoint in it has intact weights of all of {', '.join(wanted.values())}",
-        where=str(run),
-        hint="\n".join(f"the newest of {role}: {one.path}" for role, one in found.items()),
-    )
-
-
-def _complete(run: Path) -> list[Path]:
-    return [one for one in checkpoint_folders(run / CHECKPOINTS) if (one / MANIFEST).is_file()]
-
-
-def _networks_in(path: Path) -> set[str]:
-    """Return the roles of the networks in a checkpoint's folder or in a run's checkpoints."""
-    files = (file for folder in (path, *_complete(path)) for file in folder.glob("*.safetensors"))
-    return {file.stem.removesuffix(".ema") for file in files} - {"training_state"}
+    return {role: Source(files[theirs], theirs) for role, theirs in meant.items()}
 
 
 def find_together(session: Session, recipe: Recipe, plan: Plan) -> dict[str, Source]:
@@ -243,15 +199,16 @@ def begin(
         EnvironmentFault: when a newer version of ganzoo wrote it.
     """
     started = []
-    for role, (path, theirs) in files.items():
-        net, chosen = networks[role], plan.chosen[role]
+    for role, card, state in _loaded(recipe, files):
+        path, net, chosen = files[role].path, networks[role], plan.chosen[role]
         with _named(recipe, role):
-            card, state = load_weights(path, theirs)
             adapt = channels(card, plan.io[role], plan.fields)
             found, tensors = fit(state, net, adapt if recipe.start.adapt == "channels" else None)
             one = Started(role, path, card, found, tuple(_notes(card, chosen)))
             if recipe.start.strict:
-                _check_revision(card, chosen)
+                if _made_by(card, chosen) == chosen.id:
+                    or_else = ", or set start.strict = false"
+                    check_revision(card, chosen.component, chosen.id, or_else)
                 if not found.whole:
                     could = recipe.start.adapt == "none" and fit(state, net, adapt)[0].whole
                     raise _misfit(one, chosen, could_be_adapted=could)
@@ -264,6 +221,20 @@ def begin(
     return tuple(started)
 
 
+def _loaded(
+    recipe: Recipe, files: Mapping[str, Source]
+) -> Iterator[tuple[str, WeightsCard, dict[str, Tensor]]]:
+    """Yield the card and the tensors for each role. A file for several roles is read once."""
+    roles: dict[Path, list[str]] = {}
+    for role, source in files.items():
+        roles.setdefault(source.path, []).append(role)
+    for path, its in roles.items():
+        with _named(recipe, *its):
+            networks = load_all(path)
+        for role in its:
+            yield role, *networks[files[role].role]
+
+
 def _misfit(one: Started, chosen: Chosen, *, could_be_adapted: bool) -> DataError:
     ways = ['Set start.adapt = "channels" to adapt the first and the last layer.']
     ways = ways if could_be_adapted else []
@@ -272,15 +243,6 @@ def _misfit(one: Started, chosen: Chosen, *, could_be_adapted: bool) -> DataErro
         f"the weights in {one.path} don't fit {chosen.id}",
         hint="\n".join([*_rows(one.fit, "fits"), *one.notes, *ways]),
     )
-
-
-def _check_revision(card: WeightsCard, chosen: Chosen) -> None:
-    if _made_by(card, chosen) == chosen.id and card.revision != chosen.component.revision:
-        raise PluginError(
-            f"the weights were saved by revision {card.revision} of {chosen.id}; the installed one "
-            f"is revision {chosen.component.revision}, in which they have another meaning",
-            hint="Install the plugin's version that made them, or set start.strict = false.",
-        )
 
 
 def _made_by(card: WeightsCard, chosen: Chosen) -> str:
@@ -312,7 +274,7 @@ def _rows(found: Fit, fits: str) -> list[str]:
     other = [f"{name} {_arrow(shapes)}" for name, shapes in found.other_shape.items()]
     rows += _group("channels adapted", adapted)
     kept = [f"{name} {_arrow(shapes)}" for name, shapes in found.kept.items()]
-    rows += _group("buffer of these channels, as the network made it", kept)
+    rows += _group("buffer that keeps the network's own values", kept)
     rows += _group("another shape", other)
     rows += _group("not in the file", found.fresh)
     rows += _group("only in the file", found.unused)
@@ -332,15 +294,16 @@ def _arrow(shapes: tuple[Shape, Shape]) -> str:
 
 
 @contextmanager
-def _named(recipe: Recipe, role: str) -> Iterator[None]:
-    """Name the key of the recipe in an error; what isn't there is a mistake in the recipe."""
+def _named(recipe: Recipe, *roles: str) -> Iterator[None]:
+    """Name the keys of the recipe in an error; what isn't there is a mistake in the recipe."""
     try:
         yield
     except GanzooError as error:
         kind = RecipeError if isinstance(error, UsageError) else type(error)
         message = f"{error.where}: {error.message}" if error.where else error.message
-        place = _place(recipe, role)
-        raise kind(f"start.{role}: {message}", where=place, hint=error.hint) from error
+        keys = " and ".join(f"start.{role}" for role in roles)
+        place = _place(recipe, roles[0])
+        raise kind(f"{keys}: {message}", where=place, hint=error.hint) from error
 
 
 def _place(recipe: Recipe, role: str) -> str:

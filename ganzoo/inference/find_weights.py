@@ -26,15 +26,6 @@ Roles = Callable[[WeightsCard, Collection[str]], Sequence[str]]
 """From the card of one of a checkpoint's networks and the roles of all to the roles wanted."""
 
 
-def find_weights(run_or_file: Path, role: str, *, ema: bool | None = None) -> Path:
-    """Find the weights file of one network; the rest is as in `find_networks`."""
-    if run_or_file.is_file():
-        _refuse_damaged(run_or_file)
-        _refuse_other(run_or_file, read_cards(run_or_file), (role,), ema=ema)
-        return run_or_file
-    return _in_folder(run_or_file, lambda *_: (role,), ema=ema)[role]
-
-
 def find_networks(
     run_or_file: Path, roles: Roles, *, ema: bool | None = None
 ) -> tuple[dict[str, Path], dict[str, WeightsCard]]:
@@ -112,7 +103,11 @@ def _in_folder(
             log.warning("%s; an older checkpoint is used", each)
         return files
     if faults:
-        raise DataError("no weights in it are intact", where=str(folder), hint="\n".join(faults))
+        raise DataError(
+            f"no checkpoint in it has intact weights of {' and '.join(wanted)}",
+            where=str(folder),
+            hint="\n".join(faults),
+        )
     there = ", ".join(sorted(path.name for path in _weights_in(complete[0])))
     raise UsageError(
         f"no {'averaged ' if ema else ''}weights of {' and '.join(wanted)} in it",

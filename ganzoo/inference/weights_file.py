@@ -27,6 +27,8 @@ from ganzoo.process.memory import shortage
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from ganzoo.api import Component
+
 METADATA_KEY = "ganzoo"
 SEALED_FROM = 2
 """The first format of cards with a hash."""
@@ -170,24 +172,37 @@ def load_all(path: Path) -> dict[str, tuple[WeightsCard, dict[str, Tensor]]]:
     return {role: (cards[role], parts[role]) for role in cards}
 
 
-def load_weights(path: Path, role: str | None = None) -> tuple[WeightsCard, dict[str, Tensor]]:
-    """Read one network's card and tensors.
-
-    Args:
-        path: the file.
-        role: which network of a bundle; None: the only one.
+def load_weights(path: Path) -> tuple[WeightsCard, dict[str, Tensor]]:
+    """Read the card and the tensors of a file's only network.
 
     Raises:
-        UsageError: the file has no such network, or several and none was named.
+        UsageError: the file has several networks.
         UsageError, DataError, EnvironmentFault: as `load_all`.
     """
     every = load_all(path)
-    if role is None and len(every) == 1:
-        return next(iter(every.values()))
-    if role is None or role not in every:
-        lack = "" if role is None else f", not {role}"
-        raise UsageError(f"it holds the networks {', '.join(every)}{lack}", where=str(path))
-    return every[role]
+    if len(every) > 1:
+        raise UsageError(f"it holds the networks {', '.join(every)}", where=str(path))
+    return next(iter(every.values()))
+
+
+def check_revision(card: WeightsCard, component: Component, name: str, or_else: str = "") -> None:
+    """Check that weights were saved by the installed revision of their component.
+
+    Args:
+        card: the weights' card.
+        component: the installed component.
+        name: its id.
+        or_else: what the user can do besides installing the plugin's other version.
+
+    Raises:
+        PluginError: they were saved by another one.
+    """
+    if component.revision != card.revision:
+        raise PluginError(
+            f"the weights were saved by revision {card.revision} of {name}; the installed one is "
+            f"revision {component.revision}, in which they have another meaning",
+            hint=f"Install the plugin's version that made them{or_else}.",
+        )
 
 
 def build_network(
@@ -209,13 +224,7 @@ def build_network(
     try:
         # Before its options, which another revision may have renamed.
         component = active.find(card.kind, str(card.network["use"]))
-        if component.revision != card.revision:
-            raise PluginError(
-                f"the weights were saved by revision {card.revision} of {card.network['use']}; the "
-                f"installed one is revision {component.revision}, in which they have another "
-                "meaning",
-                hint="Install the plugin's version that made them.",
-            )
+        check_revision(card, component, str(card.network["use"]))
         chosen = active.choose(card.kind, dict(card.network))
     except GanzooError as error:
         error.where = where or error.where
