@@ -15,7 +15,7 @@ from ganzoo.engine import checkpoint
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.errors import EnvironmentFault, RecipeError
-from ganzoo.observers import Voice
+from ganzoo.observers import Voice, sample_grids
 from ganzoo.plugin_system.registry import activate
 from ganzoo.recipe import load_recipe
 from tests.runs import log_of
@@ -251,6 +251,12 @@ def test_a_sample_that_fails_costs_no_weights(tiny, tmp_path, monkeypatch):
     result = go(tiny, tmp_path / "run", "watch.samples=2 steps", steps=5)
     assert result.exit_code == 0
     assert checkpoint.steps(tmp_path / "run" / "checkpoints") == [5]
+
+
+def test_a_run_without_an_application_has_samples(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(sample_grids, "available", lambda *_: {})
+    go(tiny, tmp_path / "run", steps=1)
+    assert len(list((tmp_path / "run" / "samples").iterdir())) == 1
 
 
 def test_a_task_that_shows_no_images_is_named(tiny, tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,7 +23,6 @@ from ganzoo.inference.applications import available, draws
 from ganzoo.inference.modes import inference_mode
 from ganzoo.inference.padding import any_size
 from ganzoo.inference.trained_application import as_result
-from ganzoo.interfaces import roles_in_use
 from ganzoo.observers.base import Observer
 
 if TYPE_CHECKING:
@@ -31,6 +30,14 @@ if TYPE_CHECKING:
 
 MOST_TOGETHER = 1000
 """The largest number of samples of each group, such as points, that are drawn in one picture."""
+
+
+class _Shown(NamedTuple):
+    """A batch that a task shows: its caption, the field that it is about, and its values."""
+
+    caption: str
+    field: str
+    value: Tensor
 
 
 class SampleGrids(Observer):
@@ -66,6 +73,8 @@ def _picture(run: Run, data: PreparedData, caption: str) -> np.ndarray:
     recipe = run.recipe
     applications = available(recipe.task, run.trainer.plan.chosen).values()
     made = [name for one in applications for name in one.gives if name in data.fields]
+    # Without any, as for an encoder alone, the captions say what is shown.
+    made = made or list(data.fields)
     count = min(recipe.watch.sample_count, len(data))
     if all(data.formats[name].shown == "together" for name in made):
         _, shown = _shown(run, data, range(min(MOST_TOGETHER, len(data))))
@@ -73,31 +82,29 @@ def _picture(run: Run, data: PreparedData, caption: str) -> np.ndarray:
         alike = [
             name for name in data.fields if data.fields[name].format == data.fields[first].format
         ]
-        shown = _about(shown, alike, run, data)
+        about = _about(shown, alike, run, data)
         return data.formats[first].plot(
-            {name: _arrays(run, data, name, value) for name, value in shown.items()},
+            {one.caption: _arrays(one, run, data) for one in about},
             data.fields[first],
             caption,
-            behind=[name for name in shown if name in data.fields],
+            behind=[one.caption for one in about if one.caption in data.fields],
         )
     # Points beside images are in no grid, which has one picture for each sample.
     each = [name for name, one in data.formats.items() if one.shown == "each"]
     if any(draws(one, data.fields) for one in applications):
         batch, shown = _shown(run, data, range(count))
-        shown = _about(shown, each, run, data)
         blocks = {
-            _titled(name, value, run, data): block(_pictures(run, data, name, value, batch))
-            for name, value in shown.items()
+            _titled(one, data): block(_pictures(one, run, data, batch))
+            for one in _about(shown, each, run, data)
         }
         return np.asarray(grid([blocks], caption))
     table = []
     for index in range(count):  # images of the split may differ in size
         batch, shown = _shown(run, data, range(index, index + 1))
-        shown = _about(shown, each, run, data)
         table.append(
             {
-                _titled(name, value, run, data): _pictures(run, data, name, value, batch)[0]
-                for name, value in shown.items()
+                _titled(one, data): _pictures(one, run, data, batch)[0]
+                for one in _about(shown, each, run, data)
             }
         )
     return np.asarray(grid(table, caption))
@@ -117,7 +124,7 @@ def _shown(
         for net in trainer.shown.values():
             stack.enter_context(inference_mode(net, mode, indices.start))
         nets: dict[str, Callable[..., Tensor]] = dict(trainer.shown)
-        for role in roles_in_use(available(run.recipe.task, trainer.plan.chosen)):
+        for role in trainer.plan.used:
             options = trainer.plan.chosen[role].options
             multiple = options.size_multiple() if isinstance(options, NetOptions) else 1
             nets[role] = any_size(nets[role], multiple)
@@ -136,13 +143,14 @@ def _shown(
 
 def _about(
     shown: Mapping[str, Tensor], fields: Collection[str], run: Run, data: PreparedData
-) -> dict[str, Tensor]:
-    """Return those of a task's tensors that are about some of the fields, by caption.
+) -> list[_Shown]:
+    """Return those of a task's tensors, given by caption, that are about some of the fields.
 
     Raises:
         PluginError: none is.
     """
-    found = {name: one for name, one in shown.items() if _field_of(name, one, run, data) in fields}
+    every = [_Shown(name, _field_of(name, one, run, data), one) for name, one in shown.items()]
+    found = [one for one in every if one.field in fields]
     if not found:
         raise PluginError(
             f"{run.recipe.task.id} shows {', '.join(map(repr, shown)) or 'nothing'}, of which "
@@ -158,10 +166,10 @@ def _in_words(caption: str, data: PreparedData) -> str:
     return re.sub(r"\w+", lambda word: called.get(word[0], word[0]), caption)
 
 
-def _titled(caption: str, value: Tensor, run: Run, data: PreparedData) -> str:
+def _titled(one: _Shown, data: PreparedData) -> str:
     """Return a caption in the user's words, with the range and the unit that a picture shows."""
-    field = data.fields[_field_of(caption, value, run, data)]
-    words = _in_words(caption, data)
+    field = data.fields[one.field]
+    words = _in_words(one.caption, data)
     if field.range is None:
         return words
     return f"{words}: {field.range[0]:g} to {field.range[1]:g} {field.unit}".rstrip()
@@ -201,30 +209,35 @@ def _one_by_one(net: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _pictures(
-    run: Run, data: PreparedData, caption: str, value: Tensor, batch: Mapping[str, Tensor]
+    one: _Shown, run: Run, data: PreparedData, batch: Mapping[str, Tensor]
 ) -> list[np.ndarray]:
-    name = _required(run, data, caption, value)
-    samples = ({key: one[index] for key, one in batch.items()} for index in range(len(value)))
-    return [picture_of(name, one, sample, data) for one, sample in zip(value, samples, strict=True)]
+    _check_axes(one, run, data)
+    samples = (
+        {key: every[index] for key, every in batch.items()} for index in range(len(one.value))
+    )
+    return [
+        picture_of(one.field, value, sample, data)
+        for value, sample in zip(one.value, samples, strict=True)
+    ]
 
 
-def _arrays(run: Run, data: PreparedData, caption: str, value: Tensor) -> np.ndarray:
-    name = _required(run, data, caption, value)
-    return np.stack([data.formats[name].to_array(one, data.fields[name]) for one in value])
+def _arrays(one: _Shown, run: Run, data: PreparedData) -> np.ndarray:
+    _check_axes(one, run, data)
+    to_array, field = data.formats[one.field].to_array, data.fields[one.field]
+    return np.stack([to_array(value, field) for value in one.value])
 
 
-def _required(run: Run, data: PreparedData, caption: str, value: Tensor) -> str:
-    """Return the field that a value is about, which must have as many axes.
+def _check_axes(one: _Shown, run: Run, data: PreparedData) -> None:
+    """Check that a value has as many axes as a batch of the field that it is about.
 
     Raises:
         PluginError: it has others.
     """
-    name = _field_of(caption, value, run, data)
-    if value.ndim != len(data.fields[name].shape) + 1:
-        shape = " x ".join(map(str, value.shape))
+    field = data.fields[one.field]
+    if one.value.ndim != len(field.shape) + 1:
+        shape = " x ".join(map(str, one.value.shape))
         raise PluginError(
-            f"{run.recipe.task.id} shows {shape} as {caption!r}, which is no batch of "
-            f"{data.fields[name].format}",
+            f"{run.recipe.task.id} shows {shape} as {one.caption!r}, which is no batch of "
+            f"{field.format}",
             hint="its `sample` must return tensors as the fields say; report this to its authors",
         )
-    return name
