@@ -232,16 +232,16 @@ def declared_in(module: ModuleType | None) -> tuple[Component, ...]:
 
     Those that it imports from other modules of its package follow.
     """
-    own = tuple(getattr(module, _DECLARED, ()))
     if module is None:
-        return own
+        return ()
+    own = {id(one): one for one in getattr(module, _DECLARED, ())}
     package = module.__name__.partition(".")[0]
     imported = {
         id(one): one
         for one in vars(module).values()
         if isinstance(one, Component) and _declared_below(package, one)
     }
-    return (*own, *(one for key, one in imported.items() if key not in {*map(id, own)}))
+    return tuple((own | imported).values())
 
 
 def _declared_below(package: str, component: Component) -> bool:

@@ -125,7 +125,8 @@ def build(
         device: the device to which networks, losses and augmentations are moved.
         dtype: their number format.
         restored: whether a checkpoint is loaded right afterwards, so that networks needn't load
-            pretrained weights.
+            pretrained weights. Networks that take all weights from `[start]` don't load them
+            either.
 
     Raises:
         GanzooError: in the same cases as `build_network` and `build_loss`.

@@ -69,7 +69,7 @@ def frozen(networks: Mapping[str, nn.Module], recipe: Recipe) -> dict[str, set[s
 
 
 def frozen_in_words(networks: Mapping[str, nn.Module], recipe: Recipe) -> str:
-    """Return how many parameters of each network are frozen, or "" if none are."""
+    """Return how many parameters of each network `start.freeze` freezes; it names at least one."""
     parts = []
     for role, names in frozen(networks, recipe).items():
         every = dict(networks[role].named_parameters(remove_duplicate=False))
@@ -77,7 +77,7 @@ def frozen_in_words(networks: Mapping[str, nn.Module], recipe: Recipe) -> str:
         parts.append(
             f"{len(names)} of {len(every)} parameter tensors of {role} ({numbers:,} parameters)"
         )
-    return f"frozen: {', '.join(parts)}" if parts else ""
+    return f"frozen: {', '.join(parts)}"
 
 
 def _beginnings(networks: Mapping[str, nn.Module]) -> str:

@@ -6,6 +6,7 @@ Torch has one for all of them but RMSprop, on the CPU and on CUDA.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
@@ -27,44 +28,36 @@ _START = Clock(0, 0, 0.0)
 
 def adam(options: AdamOptions, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
     """Build Adam."""
-    return eager(torch.optim.Adam)(
-        parameters,
-        eps=options.eps,
-        weight_decay=options.weight_decay,
-        fused=_has_kernel(parameters),
-        **options.settings(_START),
-    )
+    fused = _has_kernel(parameters)
+    return _built(torch.optim.Adam, options, parameters, eps=options.eps, fused=fused)
 
 
 def adamw(options: AdamWOptions, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
     """Build AdamW."""
-    return eager(torch.optim.AdamW)(
-        parameters,
-        eps=options.eps,
-        weight_decay=options.weight_decay,
-        fused=_has_kernel(parameters),
-        **options.settings(_START),
-    )
+    fused = _has_kernel(parameters)
+    return _built(torch.optim.AdamW, options, parameters, eps=options.eps, fused=fused)
 
 
 def sgd(options: SGDOptions, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
     """Build SGD with momentum."""
-    return eager(torch.optim.SGD)(
-        parameters,
-        weight_decay=options.weight_decay,
-        fused=_has_kernel(parameters),
-        **options.settings(_START),
-    )
+    return _built(torch.optim.SGD, options, parameters, fused=_has_kernel(parameters))
 
 
 def rmsprop(options: RMSpropOptions, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
     """Build RMSprop with momentum."""
-    return eager(torch.optim.RMSprop)(
-        parameters,
-        eps=options.eps,
-        weight_decay=options.weight_decay,
-        **options.settings(_START),
-    )
+    return _built(torch.optim.RMSprop, options, parameters, eps=options.eps)
+
+
+def _built(
+    kind: type[torch.optim.Optimizer],
+    options: AdamOptions | AdamWOptions | SGDOptions | RMSpropOptions,
+    parameters: list[nn.Parameter],
+    **own: Any,
+) -> torch.optim.Optimizer:
+    """Build an optimizer with what all options have in common, and with arguments of its own."""
+    make: Callable[..., torch.optim.Optimizer] = eager(kind)
+    settings = options.settings(_START)
+    return make(parameters, weight_decay=options.weight_decay, **own, **settings)
 
 
 def _has_kernel(parameters: list[nn.Parameter]) -> bool:
