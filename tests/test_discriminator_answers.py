@@ -168,4 +168,8 @@ def test_answers_are_only_kept_for_one_that_observes(tiny, monkeypatch, sets, ke
     monkeypatch.setattr(Answers, "tell", lambda *_: {})  # it would empty the list
     with training(load_recipe(tiny, [sets])) as trainer:
         trainer.step()
-        assert len(trainer.task.loss.answers) == kept
+        answers = trainer.task.loss.answers
+    assert len(answers) == kept
+    for output in (output for answer in answers for output in answer):  # no graph is kept either
+        assert not any(logits.requires_grad for logits in output.logits)
+        assert not output.features

@@ -71,9 +71,9 @@ def test_the_generator_learns_as_if_there_were_no_discriminator(tiny, tmp_path):
 def test_it_begins_by_the_clock(tiny, trainer_of, begin, clocks):
     late = trainer_of(tiny, f"players.discriminator.begin={begin}").late
     before, after = clocks
-    assert late.asleep(before) == {"discriminator"}
-    assert late.hidden(late.asleep(before)) == {"discriminator"}
-    assert late.asleep(after) == frozenset()
+    assert late.not_begun(before) == {"discriminator"}
+    assert late.hidden(late.not_begun(before)) == {"discriminator"}
+    assert late.not_begun(after) == frozenset()
     assert late.in_words("discriminator") == begin
 
 
@@ -145,7 +145,7 @@ def test_each_phase_is_tried_before_the_training(tiny, monkeypatch):
     play = dry_run._play
 
     def first_only(task, nets, optimize, *others):
-        if optimize.asleep:
+        if optimize.not_begun:
             play(task, nets, optimize, *others)
 
     monkeypatch.setattr(dry_run, "_play", first_only)
@@ -154,8 +154,10 @@ def test_each_phase_is_tried_before_the_training(tiny, monkeypatch):
 
 @pytest.mark.parametrize("begin", ["9 epochs", "999999 steps", "999999 images"])
 def test_a_beginning_after_the_end_is_refused(tiny, trainer_of, begin):
+    sets = f"players.discriminator.begin={begin}", "train.epochs=3"
     with pytest.raises(RecipeError, match=r"begins after .*, and the planned training has"):
-        trainer_of(tiny, f"players.discriminator.begin={begin}", "train.epochs=3")
+        trainer_of(tiny, *sets)
+    assert "and the planned training has" in refused(tiny, *sets)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +179,7 @@ def test_a_wrong_beginning_is_named(tiny, sets, message):
 
 def test_a_task_that_doesnt_look_is_named(tiny, trainer_of):
     trainer = trainer_of(tiny, LATE)
-    trainer.stepper.asleep = frozenset({"generator"})
+    trainer.stepper.not_begun = frozenset({"generator"})
     with pytest.raises(PluginError, match="optimises 'generator' before the player begins"):
         trainer.stepper("generator", {})
 

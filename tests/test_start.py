@@ -268,6 +268,15 @@ def test_a_role_with_the_name_of_a_setting_is_the_plugins_mistake(tiny, monkeypa
         monkeypatch.undo()
 
 
+def test_a_player_with_the_name_of_the_accuracy_is_the_plugins_mistake(tiny, monkeypatch):
+    recipe = load_recipe(tiny)
+    fields = open_data(recipe, "train").fields
+    task = plan_networks(recipe, fields).task  # the control
+    monkeypatch.setattr(task, "players", {**task.players, "accuracy": ("generator",)})
+    with pytest.raises(PluginError, match="names a player 'accuracy'"):
+        plan_networks(recipe, fields)
+
+
 def test_weights_that_do_not_fit_are_refused(tiny, source, tmp_path):
     out = tmp_path / "run"
     error = refused(tiny, out, f"start.generator={source}", "generator.width=8")

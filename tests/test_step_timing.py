@@ -59,6 +59,18 @@ def test_steps_are_counted_in_batches_and_accumulated_ones(tiny, monkeypatch):
     assert measured(load_recipe(tiny, ["train.batch_size=64"]), seconds=90).timed == 64
 
 
+def test_players_that_begin_later_are_measured_too(tiny, monkeypatch):
+    step, seen = Trainer.step, []
+
+    def noting(trainer):
+        step(trainer)
+        seen.append(dict(trainer.stepper.moves))
+
+    monkeypatch.setattr(Trainer, "step", noting)
+    measured(load_recipe(tiny, ["players.discriminator.begin=2 epochs"]), seconds=0.5)
+    assert seen[0] == {"discriminator": 1, "generator": 1}
+
+
 def test_a_plan_has_its_steps_and_reads_each_image_once():
     found = StepTime(
         seconds=0.5, reading=2.0, timed=1, images=4, steps=100, samples=50,

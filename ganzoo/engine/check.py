@@ -14,8 +14,9 @@ from ganzoo.data.file_headers import try_extremes
 from ganzoo.data.pipeline import PreparedData, open_data
 from ganzoo.engine.accelerate_session import resolve
 from ganzoo.engine.build import Built, build_diffaugments, build_loss, build_network
-from ganzoo.engine.dry_run import parts_named, try_step, zeros
+from ganzoo.engine.dry_run import parts_named, try_optimizers, try_step, zeros
 from ganzoo.engine.frozen_parameters import freeze, frozen_in_words
+from ganzoo.engine.late_players import LatePlayers
 from ganzoo.engine.plan import Plan, plan_networks
 from ganzoo.engine.starting_weights import begin, find_files
 from ganzoo.engine.step_timing import kept_for_backward, measure, refuse_what_does_not_fit
@@ -66,6 +67,7 @@ def inspect_recipe(recipe: Recipe, *, timed: bool = False) -> dict[str, Any]:
         try_extremes(data)
         plan = plan_networks(recipe, data.fields)
         report["notes"] += plan.notes
+        LatePlayers(recipe, plan).check_begins(len(data))
         device, dtype = torch.device("cpu"), torch.float32
         loss = build_loss(recipe, plan, device, dtype)
         files = find_files(recipe, plan)
@@ -78,6 +80,7 @@ def inspect_recipe(recipe: Recipe, *, timed: bool = False) -> dict[str, Any]:
             with parts_named(recipe, plan):
                 diffaugments = build_diffaugments(recipe, device, dtype)
             built = Built(recipe, plan, networks, loss, diffaugments, device, dtype)
+            try_optimizers(built)
             with kept_for_backward() as kept:
                 try_step(built, on_meta=True)
         except GanzooError as error:

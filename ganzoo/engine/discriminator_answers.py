@@ -1,4 +1,4 @@
-"""Hear the answers of discriminators: for augmentations that observe them, and their accuracy."""
+"""Keep the answers of discriminators, for augmentations that observe them and for the accuracy."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ganzoo.engine.build import parts_of
+from ganzoo.engine.task_names import ACCURACY
 from ganzoo.errors import PluginError
 from ganzoo.interfaces import (
     AdaptiveDiffAugment,
@@ -22,7 +23,7 @@ from ganzoo.interfaces import (
 from ganzoo.recipe.model import Recipe
 
 
-class HeardLoss:
+class ObservedLoss:
     """A loss that keeps what it is given in the turns of discriminators, and how often it's right.
 
     Every task asks its loss for the terms of a discriminator's turn, also a task that doesn't use
@@ -43,7 +44,7 @@ class HeardLoss:
         terms = self.loss.discriminator(inputs)
         if real is not None and fake is not None:
             if self.keeps:
-                self.answers.append((real, fake))
+                self.answers.append((_values(real), _values(fake)))
             if self.decides is not None:
                 self.accuracies.append(accuracy(real, fake, self.decides))
         return terms
@@ -51,6 +52,11 @@ class HeardLoss:
     def generator(self, inputs: LossInputs) -> dict[str, Tensor]:
         """Return the loss's terms."""
         return self.loss.generator(inputs)
+
+
+def _values(output: DiscriminatorOutput) -> DiscriminatorOutput:
+    """Return the logits alone, without the graph that would keep a batch's activations alive."""
+    return DiscriminatorOutput(tuple(logits.detach() for logits in output.logits))
 
 
 def accuracy(real: DiscriminatorOutput, fake: DiscriminatorOutput, decides: float | str) -> Tensor:
@@ -103,6 +109,10 @@ class Answers:
         recipe: the recipe, which names the augmentations.
         loss: the recipe's loss.
         augments: the recipe's augmentations, in the order of the recipe.
+
+    Raises:
+        PluginError: when an augmentation has the name of another part of the log, or when a loss
+            says something wrong about where discriminators decide.
     """
 
     def __init__(self, recipe: Recipe, loss: Loss, augments: Sequence[DiffAugment]) -> None:
@@ -114,14 +124,21 @@ class Answers:
             if isinstance(augment, AdaptiveDiffAugment):
                 same = self.ids.count(chosen.id)
                 name = chosen.component.name + (f"_{same + 1}" if same else "")
+                if name == ACCURACY:
+                    raise PluginError(
+                        f"{chosen.id} observes answers, so it can't be called {ACCURACY!r}: the "
+                        "accuracy of discriminators is logged under this name",
+                        where="diffaugment",
+                        hint="Its plugin must give it another name; report this to its authors.",
+                    )
                 self.observers[name] = augment
                 self.ids.append(chosen.id)
         self.decides = border_of(loss)
         """Where discriminators decide, by the loss; None: it doesn't say."""
         keeps = bool(self.observers)
-        heard = keeps or self.decides is not None
-        self._heard = HeardLoss(loss, self.decides, keeps=keeps) if heard else None
-        self.loss: Loss = self._heard or loss
+        observed = keeps or self.decides is not None
+        self._observed = ObservedLoss(loss, self.decides, keeps=keeps) if observed else None
+        self.loss: Loss = self._observed or loss
         """The loss for the task."""
         self.any = False
         """Whether there has been an answer."""
@@ -144,17 +161,15 @@ class Answers:
         Raises:
             PluginError: when an augmentation returns anything else than a mapping of numbers.
         """
-        if self._heard is None or not self._heard.answers:
+        if self._observed is None or not self._observed.answers:
             return {}
-        answers, self._heard.answers = self._heard.answers, []
+        answers, self._observed.answers = self._observed.answers, []
         border = self.decides if isinstance(self.decides, float) else 0.0
         self.any = True
         real, fake = (
             DiscriminatorOutput(
                 tuple(
-                    joined(logits.detach() - border)
-                    for answer in answers
-                    for logits in answer[side].logits
+                    joined(logits - border) for answer in answers for logits in answer[side].logits
                 )
             )
             for side in (0, 1)
@@ -167,9 +182,9 @@ class Answers:
 
     def accuracy(self) -> Tensor | None:
         """Return the share of right answers since the last call; None if there was none."""
-        if self._heard is None or not self._heard.accuracies:
+        if self._observed is None or not self._observed.accuracies:
             return None
-        accuracies, self._heard.accuracies = self._heard.accuracies, []
+        accuracies, self._observed.accuracies = self._observed.accuracies, []
         return torch.stack(accuracies).mean()
 
     def check_any(self) -> None:

@@ -23,10 +23,10 @@ from ganzoo.engine.discriminator_answers import Answers
 from ganzoo.engine.late_players import LatePlayers, PresentNets
 from ganzoo.engine.optimizers import build_optimizer
 from ganzoo.engine.plan import Plan, optimizer_options
-from ganzoo.engine.player_turns import idle, too_early, total_of, trained
+from ganzoo.engine.player_turns import check_turn, idle, total_of, trained
 from ganzoo.engine.resting_players import check_rests
 from ganzoo.engine.wrapped_networks import Declared
-from ganzoo.errors import GanzooError, PluginError, RecipeError, error_text
+from ganzoo.errors import GanzooError, RecipeError, error_text
 from ganzoo.interfaces import Clock, DiffAugment, Field, Task
 from ganzoo.plugin_system.blame import last_line
 from ganzoo.recipe.model import Recipe
@@ -70,18 +70,14 @@ class _Optimize:
 
     clock: Clock
 
-    def __init__(self, players: Mapping[str, tuple[str, ...]], asleep: frozenset[str]) -> None:
+    def __init__(self, players: Mapping[str, tuple[str, ...]], not_begun: frozenset[str]) -> None:
         self.players = players
-        self.asleep = asleep
+        self.not_begun = not_begun
         self.moved: set[str] = set()
         self.turns = 0
 
     def __call__(self, player: str, terms: Mapping[str, Tensor]) -> None:
-        if player not in self.players:
-            known = ", ".join(self.players)
-            raise PluginError(f"the task optimises {player!r}, and its players are: {known}")
-        if player in self.asleep:
-            raise too_early(player)
+        check_turn(player, self.players, self.not_begun)
         total_of(player, terms)
         self.moved.add(player)
         self.turns += 1
@@ -104,8 +100,8 @@ def try_step(built: Built, *, on_meta: bool) -> None:
     Raises:
         RecipeError: when networks, loss and task don't fit together; the error contains the cause.
         PluginError: when a term isn't a single number or doesn't depend on its player's weights,
-            when a step gives no player a turn, when an augmentation adapts to answers that the
-            task doesn't give, or when an optimizer or a schedule fails.
+            when a step gives no player a turn, or when an augmentation adapts to answers that the
+            task doesn't give.
     """
     count = built.recipe.train.batch_size
     with isolated(0), parts_named(built.recipe, built.plan):
@@ -193,7 +189,6 @@ class _Together(nn.Module):
 
 def _steps(built: Built, device: torch.device, count: int) -> None:
     recipe, plan = built.recipe, built.plan
-    _try_optimizers(built)
     nets = {}
     for role, network in built.networks.items():
         nets[role] = _Net(
@@ -207,9 +202,11 @@ def _steps(built: Built, device: torch.device, count: int) -> None:
     task = plan.task(recipe.task.options, present, answers.loss)
     batch = _batch(plan, count, device, built.dtype)
 
-    def play(asleep: frozenset[str]) -> None:
-        present.hidden = late.hidden(asleep)
-        _play(task, nets.values(), _Optimize(plan.players, asleep), batch, answers, recipe.task.id)
+    def play(not_begun: frozenset[str]) -> None:
+        present.hidden = late.hidden(not_begun)
+        _play(
+            task, nets.values(), _Optimize(plan.players, not_begun), batch, answers, recipe.task.id
+        )
 
     if late.begins:
         waiting = frozenset(late.begins)
@@ -223,14 +220,22 @@ def _steps(built: Built, device: torch.device, count: int) -> None:
     check_rests(recipe, plan, seen=answers.accuracy() is not None)
 
 
-def _try_optimizers(built: Built) -> None:
-    """Build each player's optimizer once, for weights that have a shape and take no memory."""
+def try_optimizers(built: Built) -> None:
+    """Build each player's optimizer once, for weights that have a shape and take no memory.
+
+    A run needs no such check, since it builds them for its training.
+
+    Raises:
+        RecipeError: when a player has no weights to train, or an optimizer refuses its options.
+        PluginError: when an optimizer or a schedule fails.
+    """
     tables = optimizer_options(built.recipe, built.plan)
     for player, roles in built.plan.players.items():
         named = trained(player, {role: built.networks[role] for role in roles})
         zero = torch.zeros((), dtype=built.dtype)
         weights = [nn.Parameter(zero.expand(weight.shape)) for _, weight in named]
-        build_optimizer(tables[player], weights, built.recipe.train.epochs)
+        with isolated(0):
+            build_optimizer(tables[player], weights, built.recipe.train.epochs)
 
 
 def _play(
@@ -242,7 +247,7 @@ def _play(
     name: str,
 ) -> None:
     """Make steps until each player that has begun had a turn."""
-    awake = optimize.players.keys() - optimize.asleep
+    begun = optimize.players.keys() - optimize.not_begun
     for step in range(_STEPS):
         task.clock = optimize.clock = Clock(step, 0, 0.0)
         for net in nets:
@@ -252,7 +257,7 @@ def _play(
         answers.tell(task.clock)
         if optimize.turns == before:
             raise idle(name, step + 1)
-        if optimize.moved.issuperset(awake):
+        if optimize.moved.issuperset(begun):
             break
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ganzoo.engine.plan import Plan, optimizer_options
+from ganzoo.engine.plan import Plan, optimizer_options, planned_steps
 from ganzoo.errors import RecipeError
 from ganzoo.interfaces import Clock
 from ganzoo.recipe.interval import Interval, parse_every
@@ -24,6 +24,7 @@ class LatePlayers:
     """
 
     def __init__(self, recipe: Recipe, plan: Plan) -> None:
+        self.recipe = recipe
         self.roles = plan.players
         self.begins: dict[str, Interval] = {}
         for player, options in optimizer_options(recipe, plan).items():
@@ -36,37 +37,52 @@ class LatePlayers:
                 raise RecipeError(
                     f"[players.{player}] can't begin later: {recipe.task.id} needs "
                     f"{', '.join(needed)} in every step",
-                    where=str(recipe.origins.get(("players", player, "begin"), recipe.name)),
+                    where=self._place(player),
                     hint="Only players can whose networks a recipe may leave out with this task. "
                     "Weights of a loss can begin later: { from = 0, to = 1, begin = 0.1, until = "
                     "0.2 }.",
                 )
 
-    def check_begins(self, steps: int, images: int, epochs: int) -> None:
+    def _place(self, player: str) -> str:
+        """Return where the recipe says when a player begins."""
+        origin = self.recipe.origins.get(("players", player, "begin"), self.recipe.name)
+        return str(origin)
+
+    def check_begins(self, samples: int, world: int = 1) -> None:
         """Check that each player begins before the planned training ends.
+
+        Args:
+            samples: the number of samples of the training data.
+            world: the number of processes.
 
         Raises:
             RecipeError: when one doesn't.
         """
-        planned = {"steps": steps, "images": images, "epochs": epochs}
+        train = self.recipe.train
+        planned = {
+            "steps": planned_steps(train, samples, world),
+            "images": train.epochs * samples,
+            "epochs": train.epochs,
+        }
         for player, begin in self.begins.items():
             if begin.count >= planned[begin.unit]:
                 raise RecipeError(
                     f"[players.{player}] begins after {self.in_words(player)}, and the planned "
                     f"training has {planned[begin.unit]:,} {begin.unit}",
-                    where=f"players.{player}.begin",
+                    where=self._place(player),
+                    hint="Let it begin earlier, or train for more epochs (train.epochs).",
                 )
 
-    def asleep(self, clock: Clock) -> frozenset[str]:
+    def not_begun(self, clock: Clock) -> frozenset[str]:
         """Return the players that haven't begun in the step that starts at `clock`."""
         passed = {"steps": clock.step, "images": clock.images, "epochs": clock.epoch}
         return frozenset(
             player for player, begin in self.begins.items() if passed[begin.unit] < begin.count
         )
 
-    def hidden(self, asleep: frozenset[str]) -> frozenset[str]:
+    def hidden(self, not_begun: frozenset[str]) -> frozenset[str]:
         """Return the roles of players that haven't begun."""
-        return frozenset(role for player in asleep for role in self.roles[player])
+        return frozenset(role for player in not_begun for role in self.roles[player])
 
     def in_words(self, player: str) -> str:
         """Return when a player begins, such as `5 epochs`."""

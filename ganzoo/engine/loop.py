@@ -137,9 +137,9 @@ class Loop:
         by_time = [c for c in self._clocks() if c.by_time]
         while not trainer.done and trainer.steps < self.run.last_step:
             epoch, before = trainer.clock.epoch, trainer.images
-            asleep = trainer.stepper.asleep
+            not_begun = trainer.stepper.not_begun
             trainer.step()
-            for player in sorted(asleep - trainer.stepper.asleep):
+            for player in sorted(not_begun - trainer.stepper.not_begun):
                 self.voice.say(f"step {trainer.steps:,}: the player {player} begins")
             if self.session.main and trainer.steps == self.first_step + 1:
                 run_record.note_fast_paths(self.run.path, trainer.fast_paths())

@@ -11,26 +11,26 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo.engine.accelerate_session import Session
-from ganzoo.engine.optimizers import at_clock, build_optimizer, learning_rate, load_state, state_of
-from ganzoo.engine.player_turns import too_early, total_of, trained
+from ganzoo.engine.optimizers import PlayerSettings, build_optimizer, load_state, state_of
+from ganzoo.engine.player_turns import check_turn, total_of, trained
 from ganzoo.engine.resting_players import RestingPlayers
+from ganzoo.engine.task_names import ACCURACY
 from ganzoo.engine.wrapped_networks import PreparedNet
 from ganzoo.errors import DivergedError, GanzooError, PluginError
 from ganzoo.interfaces import Clock
 from ganzoo.recipe.model import Optimizer
 
-ACCURACY = "accuracy"
-"""The name under which the accuracy of discriminators is kept for the log."""
 _HELD = 1000
-"""The largest number of optimizer turns whose loss terms are kept on the device unread."""
+"""The largest number of entries for the log that are kept on the device unread. An entry has the
+terms of one turn, the accuracy of one batch, or what an augmentation logs of one batch."""
 
 
 class Stepper:
     """The implementation of `ganzoo.interfaces.Optimize`, called once per player and turn.
 
-    A step doesn't read from the device. Terms stay on the device until they are logged or checked
-    to be finite, but for at most 1,000 turns. The only exception is the gradient scaler of fp16,
-    which reads whether there was an overflow where torch has no fused kernel (RMSprop).
+    A step doesn't read from the device, with two exceptions. Terms stay on the device until they
+    are logged or checked to be finite, or until `_HELD` entries wait there. The gradient scaler of
+    fp16 reads whether there was an overflow where torch has no fused kernel (RMSprop).
 
     Args:
         session: this process's session.
@@ -50,12 +50,12 @@ class Stepper:
     ) -> None:
         self.session = session
         self.options = options
-        self.epochs = epochs
         self.clock = Clock(0, 0, 0.0)
-        self.asleep: frozenset[str] = frozenset()
+        self.not_begun: frozenset[str] = frozenset()
         """The players that haven't begun in this step."""
         self.names: dict[str, list[tuple[str, nn.Parameter]]] = {}
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        self._settings = {player: PlayerSettings(options[player], epochs) for player in players}
         self._parameters: dict[str, list[nn.Parameter]] = {}
         for player, roles in players.items():
             named = trained(player, {role: nets[role].module for role in roles})
@@ -81,11 +81,7 @@ class Stepper:
 
         They are complete after `train.accumulate` batches. A player that rests gets no gradients.
         """
-        if player not in self.optimizers:
-            known = ", ".join(self.optimizers)
-            raise PluginError(f"the task optimises {player!r}, and its players are: {known}")
-        if player in self.asleep:
-            raise too_early(player)
+        check_turn(player, self.optimizers, self.not_begun)
         total = total_of(player, terms)
         accelerator = self.session.accelerator
         self.note(player, terms)
@@ -120,7 +116,7 @@ class Stepper:
             if scaler is not None:
                 scaler.unscale_(optimizer)
             torch.nn.utils.clip_grad_norm_(parameters, clip.at(self.clock))
-        settings = at_clock(options, self.clock, self.epochs)
+        settings = self._settings[player].at(self.clock)
         for group in optimizer.param_groups:
             group.update(settings)
         if scaler is None:
@@ -146,7 +142,7 @@ class Stepper:
 
     def rate(self, player: str) -> float:
         """Return the player's learning rate at the present clock."""
-        return learning_rate(self.options[player], self.clock, self.epochs)
+        return self._settings[player].rate(self.clock)
 
     def note(self, source: str, values: Mapping[str, Tensor]) -> None:
         """Keep values for the log, where they are called `source/name`.
@@ -182,7 +178,7 @@ class Stepper:
     def logs(self, *, keep: bool = False) -> dict[str, float]:
         """Return the mean of each term since the last call, over all processes.
 
-        The means of the accuracy are in `accuracy` afterwards. By them it is decided who rests,
+        The means of the accuracy are in `accuracy` afterwards. They determine which players rest,
         unless the window stays open.
 
         This reads from the device.
@@ -251,9 +247,11 @@ class Stepper:
         """Restore the values that `state` returned.
 
         Raises:
-            GanzooError: when an optimizer's tensors don't fit the networks.
+            GanzooError: when an optimizer's tensors aren't those that were saved, or belong to
+                weights that the networks don't have.
         """
-        if plain.get("optimizer_layout", _layout(tensors)) != _layout(tensors):  # older: absent
+        layout = _layout(tensors)
+        if plain.get("optimizer_layout", layout) != layout:  # older: absent
             raise GanzooError("the tensors of optimizers aren't those that were saved")
         for player, optimizer in self.optimizers.items():
             start = f"optimizer/{player}/"

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ganzoo.api import Chosen
 from ganzoo.errors import GanzooError, PluginError, RecipeError, error_text
 from ganzoo.interfaces import Clock
-from ganzoo.plugin_system.blame import last_line
+from ganzoo.plugin_system.blame import in_plugin_of, last_line
 from ganzoo.plugin_system.suggestions import with_article
 from ganzoo.recipe.model import Optimizer
 
@@ -33,10 +33,11 @@ def build_optimizer(
     Raises:
         RecipeError: when the optimizer refuses its options.
         PluginError: when it fails or isn't an optimizer of torch, when it changes other parameters
-            or has no group setting for an option that may change; as `at_clock` for the first step.
+            or has no group setting for an option that may change; as `PlayerSettings.at` for the
+            first step.
     """
     chosen = options.chosen
-    settings = at_clock(options, Clock(0, 0, 0.0), epochs)
+    settings = PlayerSettings(options, epochs).at(Clock(0, 0, 0.0))
     try:
         optimizer = chosen.build(list(parameters))
     except GanzooError:
@@ -51,7 +52,7 @@ def build_optimizer(
         raise _failed(chosen, "can't be built", error, options.table) from error
     fault = _fault_of(optimizer, parameters, settings)
     if fault:
-        raise PluginError(f"{chosen.id} {fault}", where=options.table, hint=_in_its_plugin(chosen))
+        raise PluginError(f"{chosen.id} {fault}", where=options.table, hint=in_plugin_of(chosen.id))
     made: torch.optim.Optimizer = optimizer
     return made
 
@@ -61,12 +62,8 @@ def _failed(chosen: Chosen, what: str, error: Exception, where: str) -> PluginEr
     return PluginError(
         f"{chosen.id} {what}: {error_text(error)}{f' ({place})' if place else ''}",
         where=where,
-        hint=_in_its_plugin(chosen),
+        hint=in_plugin_of(chosen.id),
     )
-
-
-def _in_its_plugin(chosen: Chosen) -> str:
-    return f"The error is in its plugin; `ganzoo show {chosen.id}` names it."
 
 
 def _fault_of(
@@ -87,13 +84,8 @@ def _fault_of(
     return ""
 
 
-def settings_of(options: Optimizer, clock: Clock) -> dict[str, Any]:
-    """Return the settings of the parameter groups at a clock, before the schedule's factor.
-
-    Raises:
-        PluginError: when they can't be computed, when the learning rate isn't among them, or when
-            one isn't a finite number or a tuple of such numbers.
-    """
+def _settings_of(options: Optimizer, clock: Clock) -> dict[str, Any]:
+    """Return the settings of the parameter groups at a clock, before the schedule's factor."""
     chosen = options.chosen
     try:
         settings: Any = chosen.options.settings(clock)  # type: ignore[attr-defined]
@@ -118,48 +110,52 @@ def settings_of(options: Optimizer, clock: Clock) -> dict[str, Any]:
     return settings
 
 
-def at_clock(options: Optimizer, clock: Clock, epochs: int) -> dict[str, Any]:
-    """Return the settings of the parameter groups in the step that starts at `clock`.
+class PlayerSettings:
+    """The settings of a player's parameter groups, as a function of the clock.
 
     Args:
-        options: the player's optimizer table.
-        clock: the clock before the step.
+        options: the player's optimizer table. Its schedule is imported once, here.
         epochs: the planned number of passes over the data.
-
-    Raises:
-        PluginError: as `settings_of` and `factor`.
     """
-    settings = settings_of(options, clock)
-    return {**settings, "lr": settings["lr"] * factor(options, clock, epochs)}
 
+    def __init__(self, options: Optimizer, epochs: int) -> None:
+        self.options = options
+        self.epochs = epochs
+        self._schedule = options.keys.schedule.load()
 
-def learning_rate(options: Optimizer, clock: Clock, epochs: int) -> float:
-    """Return the learning rate of the step that starts at `clock`; arguments as in `at_clock`."""
-    rate: float = at_clock(options, clock, epochs)["lr"]
-    return rate
+    def at(self, clock: Clock) -> dict[str, Any]:
+        """Return the settings in the step that starts at `clock`.
 
+        Raises:
+            PluginError: when they can't be computed, when the learning rate isn't among them, when
+                one isn't a finite number or a tuple of such numbers, or when the schedule's factor
+                can't be computed or isn't a finite number from 0 on.
+        """
+        settings = _settings_of(self.options, clock)
+        return {**settings, "lr": settings["lr"] * self._factor(clock)}
 
-def factor(options: Optimizer, clock: Clock, epochs: int) -> float:
-    """Return the factor of the schedule in the step that starts at `clock`.
+    def rate(self, clock: Clock) -> float:
+        """Return the learning rate in the step that starts at `clock`; it raises as `at` does."""
+        rate: float = self.at(clock)["lr"]
+        return rate
 
-    Raises:
-        PluginError: when it can't be computed, or isn't a finite number from 0 on.
-    """
-    schedule, where = options.keys.schedule, f"{options.table}.schedule"
-    try:
-        value: Any = schedule.build(clock, epochs)
-    except GanzooError:
-        raise
-    except Exception as error:
-        what = f"fails at progress {clock.progress:g}"
-        raise _failed(schedule, what, error, where) from error
-    if isinstance(value, int | float) and math.isfinite(value) and value >= 0:
-        return value
-    raise PluginError(
-        f"{schedule.id} gives the factor {value!r} at progress {clock.progress:g}",
-        where=where,
-        hint="It must be a finite number that isn't negative; report this to its authors.",
-    )
+    def _factor(self, clock: Clock) -> float:
+        """Return the factor of the schedule."""
+        schedule, where = self.options.keys.schedule, f"{self.options.table}.schedule"
+        try:
+            value: Any = self._schedule(schedule.options, clock, self.epochs)
+        except GanzooError:
+            raise
+        except Exception as error:
+            what = f"fails at progress {clock.progress:g}"
+            raise _failed(schedule, what, error, where) from error
+        if isinstance(value, int | float) and math.isfinite(value) and value >= 0:
+            return value
+        raise PluginError(
+            f"{schedule.id} gives the factor {value!r} at progress {clock.progress:g}",
+            where=where,
+            hint="It must be a finite number that isn't negative; report this to its authors.",
+        )
 
 
 Named = Sequence[tuple[str, nn.Parameter]]

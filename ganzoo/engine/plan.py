@@ -16,7 +16,7 @@ from ganzoo.inference.weights_card import checked_io
 from ganzoo.interfaces import Field, NetIO, Task, roles_in_use
 from ganzoo.interfaces.fields import alike
 from ganzoo.plugin_system.suggestions import did_you_mean
-from ganzoo.recipe.model import Optimizer, Recipe
+from ganzoo.recipe.model import Optimizer, Recipe, Train
 
 
 @dataclass(frozen=True)
@@ -316,17 +316,29 @@ def nearest_sizes(size: int, multiple: int) -> str:
     return f"{below} or {above}" if below and below != above else str(above)
 
 
-def judge_of(plan: Plan) -> str:
-    """Return the player whose networks are all discriminators, or "discriminator" if it's not one.
+def discriminator_player(plan: Plan) -> str:
+    """Return the player whose accuracy is logged.
 
-    This is the player whose accuracy is logged.
+    It is the only player whose networks are all discriminators. If there is no such player, or more
+    than one, the name is "discriminator".
     """
-    judges = [
+    players = [
         player
         for player, roles in plan.players.items()
         if all(plan.task.roles[role] == "discriminator" for role in roles)
     ]
-    return judges[0] if len(judges) == 1 else "discriminator"
+    return players[0] if len(players) == 1 else "discriminator"
+
+
+def planned_steps(train: Train, samples: int, world: int = 1) -> int:
+    """Return the number of steps that a recipe plans.
+
+    Args:
+        train: the recipe's table.
+        samples: the number of samples of the training data.
+        world: the number of processes.
+    """
+    return -(-train.epochs * samples // (train.batch_size * world * train.accumulate))
 
 
 def optimizer_options(recipe: Recipe, plan: Plan) -> dict[str, Optimizer]:

@@ -1,30 +1,43 @@
-"""What holds of a player's turn, in a training and in a dry run: its weights, terms and errors."""
+"""The weights, terms and errors of a player's turn, in a training and in a dry run."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from ganzoo.errors import PluginError, RecipeError
+from ganzoo.plugin_system.blame import in_plugin_of
 
 
-def too_early(player: str) -> PluginError:
-    """Return the error for a task that optimises a player before it begins."""
-    return PluginError(
-        f"the task optimises {player!r} before the player begins",
-        hint="It must look in `nets` in each step whether the player's networks are there.",
-    )
+def check_turn(player: str, players: Iterable[str], not_begun: frozenset[str]) -> None:
+    """Check that a task may optimise a player in this step.
+
+    Args:
+        player: the player that the task named.
+        players: the players that have a network.
+        not_begun: the players that haven't begun.
+
+    Raises:
+        PluginError: when there is no such player, or when it hasn't begun.
+    """
+    if player not in players:
+        known = ", ".join(players)
+        raise PluginError(f"the task optimises {player!r}, and its players are: {known}")
+    if player in not_begun:
+        raise PluginError(
+            f"the task optimises {player!r} before the player begins",
+            hint="It must look in `nets` in each step whether the player's networks are there.",
+        )
 
 
 def idle(task: str, step: int) -> PluginError:
     """Return the error for a task whose step changed no weights."""
     return PluginError(
         f"{task} optimised no player in step {step}: no weight was changed",
-        hint=f"Its `step` must call `optimize` each time. The error is in its plugin; `ganzoo "
-        f"show {task}` names it.",
+        hint=f"Its `step` must call `optimize` each time. {in_plugin_of(task)}",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ganzoo.engine.accelerate_session import Session
-from ganzoo.engine.plan import Plan, judge_of, optimizer_options
+from ganzoo.engine.plan import Plan, discriminator_player, optimizer_options
 from ganzoo.errors import RecipeError
 from ganzoo.recipe.model import Optimizer, Recipe
 
@@ -65,9 +65,9 @@ def check_rests(recipe: Recipe, plan: Plan, *, seen: bool) -> None:
         RecipeError: when it isn't known.
     """
     for player, options in optimizer_options(recipe, plan).items():
-        if options.keys.rest_above is None or (seen and player == judge_of(plan)):
+        if options.keys.rest_above is None or (seen and player == discriminator_player(plan)):
             continue
-        if player != judge_of(plan):
+        if player != discriminator_player(plan):
             reason, hint = "only discriminators have an accuracy", "Leave rest_above out."
         else:
             losses = ", ".join(entry.chosen.id for entry in recipe.loss)

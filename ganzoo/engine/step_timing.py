@@ -21,6 +21,7 @@ from ganzoo.data.pipeline import PreparedData
 from ganzoo.data.rng import isolated
 from ganzoo.data.sampler import StreamSampler
 from ganzoo.engine.accelerate_session import Session, resolve
+from ganzoo.engine.plan import planned_steps
 from ganzoo.engine.ranks import place
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import EnvironmentFault, GanzooError, error_text
@@ -147,7 +148,14 @@ def _measured(recipe: Recipe, data: PreparedData, seconds: float) -> StepTime:
             "a step can be measured only in a single process, and this is one of several"
         )
     train = recipe.train
-    one = dataclasses.replace(recipe, train=train.model_copy(update={"accumulate": 1}))
+    # All players move in the measured steps, also those that begin later in a training.
+    players = {
+        player: dataclasses.replace(table, keys=table.keys.model_copy(update={"begin": None}))
+        for player, table in recipe.players.items()
+    }
+    one = dataclasses.replace(
+        recipe, train=train.model_copy(update={"accumulate": 1}), players=players
+    )
     resolved = resolve(train)
     count = min(train.batch_size, _FEW_IMAGES)
     began = time.monotonic()
@@ -164,7 +172,7 @@ def _measured(recipe: Recipe, data: PreparedData, seconds: float) -> StepTime:
         reading=reading,
         timed=count,
         images=images,
-        steps=-(-train.epochs * len(data) // images),
+        steps=planned_steps(train, len(data)),
         samples=len(data),
         device=resolved.device,
         precision=resolved.precision,

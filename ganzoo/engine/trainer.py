@@ -19,14 +19,21 @@ from ganzoo.engine.discriminator_answers import Answers
 from ganzoo.engine.ema import Ema
 from ganzoo.engine.late_players import LatePlayers, PresentNets
 from ganzoo.engine.loss_weights import weights_of
-from ganzoo.engine.optimize import ACCURACY, Stepper
-from ganzoo.engine.plan import judge_of, optimizer_options, plan_networks
+from ganzoo.engine.optimize import Stepper
+from ganzoo.engine.plan import (
+    discriminator_player,
+    optimizer_options,
+    plan_networks,
+    planned_steps,
+)
 from ganzoo.engine.player_turns import idle
 from ganzoo.engine.starting_weights import begin, find_together
+from ganzoo.engine.task_names import ACCURACY
 from ganzoo.engine.wrapped_networks import Declared, PreparedNet
 from ganzoo.errors import DivergedError, PluginError
 from ganzoo.interfaces import Clock
 from ganzoo.nn import ways
+from ganzoo.plugin_system.blame import in_plugin_of
 from ganzoo.recipe.model import Recipe
 
 
@@ -74,15 +81,14 @@ class Trainer:
         self.answers = Answers(recipe, self.loss, self.diffaugments)
         self.late = LatePlayers(recipe, self.plan)
         self._present = PresentNets(self.prepared)
-        # Most recipes have no late players, and their tasks get the dictionary itself.
-        nets = self._present if self.late.begins else self.prepared
-        self.task = self.plan.task(recipe.task.options, nets, self.answers.loss)
+        self.task = self.plan.task(recipe.task.options, self._present, self.answers.loss)
+        self._discriminator = discriminator_player(self.plan)
         train = recipe.train
         self.images_per_batch = train.batch_size * session.world
         self.images_per_step = self.images_per_batch * train.accumulate
         self.planned_images = train.epochs * len(data)
-        self.planned_steps = -(-self.planned_images // self.images_per_step)
-        self.late.check_begins(self.planned_steps, self.planned_images, train.epochs)
+        self.planned_steps = planned_steps(train, len(data), session.world)
+        self.late.check_begins(len(data), session.world)
         self.images = 0
         self.steps = 0
         self.seconds = 0.0
@@ -133,8 +139,8 @@ class Trainer:
         clock = self.clock
         self.stepper.clock = clock
         self.task.clock = clock
-        self.stepper.asleep = self.late.asleep(clock)
-        self._present.hidden = self.late.hidden(self.stepper.asleep)
+        self.stepper.not_begun = self.late.not_begun(clock)
+        self._present.hidden = self.late.hidden(self.stepper.not_begun)
         for net in self.prepared.values():
             net.begin_step(clock)
         accelerator = self.session.accelerator
@@ -149,7 +155,7 @@ class Trainer:
                 self.stepper.note(name, values)
             right = self.answers.accuracy()
             if right is not None:
-                self.stepper.note(ACCURACY, {judge_of(self.plan): right})
+                self.stepper.note(ACCURACY, {self._discriminator: right})
         if self.stepper.turns == before:
             raise idle(self.recipe.task.id, self.steps + 1)
         self.steps += 1
@@ -214,8 +220,8 @@ class Trainer:
             raise PluginError(
                 f"{task} never optimised {', '.join(without)} in {self.steps} steps: the weights "
                 "are those with which the training began",
-                hint=f"A player that isn't optimised in every step needs a longer training. "
-                f"Otherwise the error is in the task's plugin; `ganzoo show {task}` names it.",
+                hint=f"A player that isn't optimised in every step needs a longer training. If "
+                f"this isn't the reason: {in_plugin_of(task)}",
             )
 
     def check_finite(self) -> None:

@@ -15,6 +15,7 @@ from ganzoo.engine.accelerate_session import Session
 from ganzoo.errors import PluginError
 from ganzoo.interfaces import Clock, DiffAugment, Field, NetIO, Shape
 from ganzoo.interfaces.fields import alike
+from ganzoo.plugin_system.blame import in_plugin_of
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Declared:
                 f"{self.task} calls {self.component} with {len(given)} "
                 f"input{'s' * (len(given) != 1)}, but its io() declares {_in_words(wanted)}",
                 where=self.role,
-                hint=self._blamed(self.task),
+                hint=in_plugin_of(self.task),
             )
         for (name, declared), value in zip(wanted.items(), given, strict=True):
             if not isinstance(value, Tensor) or not _fits(value, declared):
@@ -58,11 +59,11 @@ class Declared:
                     f"{self.task} calls {self.component} with {_shown(value)} as {name}, but its "
                     f"io() declares {_shape(declared.shape)}",
                     where=self.role,
-                    hint=self._blamed(self.task),
+                    hint=in_plugin_of(self.task),
                 )
 
     def check_outputs(self, given: Sequence[Tensor], output: Any) -> None:
-        """Check that a network returns what was declared; nothing is for a discriminator.
+        """Check that a network returns what was declared. A discriminator declares no outputs.
 
         Where the inputs have other sizes than the declared ones, the sizes of the outputs aren't
         checked either.
@@ -105,12 +106,8 @@ class Declared:
         return PluginError(
             f"{self.component} returns {given}, not {wanted}",
             where=self.role,
-            hint=self._blamed(self.component),
+            hint=in_plugin_of(self.component),
         )
-
-    @staticmethod
-    def _blamed(component: str) -> str:
-        return f"The error is in its plugin; `ganzoo show {component}` names it."
 
 
 def _fits(value: Tensor, declared: Field) -> bool:

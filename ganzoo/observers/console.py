@@ -56,7 +56,7 @@ class ConsoleObserver(Observer):
             f"{trainer.images_per_step} images; this run goes from step {clock.step:,} to "
             f"{run.last_step:,}"
         )
-        for player in sorted(trainer.late.asleep(clock)):
+        for player in sorted(trainer.late.not_begun(clock)):
             when = trainer.late.in_words(player)
             say(f"  the player {player} begins after {when}; until then its terms are absent")
         for player in sorted(trainer.stepper.rest.resting):

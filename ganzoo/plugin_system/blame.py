@@ -97,6 +97,11 @@ def last_line(error: BaseException) -> str:
     return place
 
 
+def in_plugin_of(component: str) -> str:
+    """Return the hint that an error is in the plugin of a component, which is given by its id."""
+    return f"The error is in its plugin; `ganzoo show {component}` names it."
+
+
 def failed(error: Exception) -> PluginError | None:
     """Return the error to show if a plugin's code raised this one; None if ganzoo's code did."""
     who = culprit(error)

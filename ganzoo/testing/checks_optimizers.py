@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo.data.rng import isolated
-from ganzoo.engine.optimizers import at_clock, build_optimizer, load_state, state_of
+from ganzoo.engine.optimizers import PlayerSettings, build_optimizer, load_state, state_of
 from ganzoo.errors import GanzooError
 from ganzoo.interfaces import Clock
 from ganzoo.recipe.model import Optimizer, OptimizerKeys
@@ -46,7 +46,7 @@ class _Descent:
         """Make steps, of which the first has a number."""
         for step in range(first, first + count):
             self.loss().backward()  # type: ignore[no-untyped-call]
-            settings = at_clock(self.options, Clock(step, step, step / 100), 1)
+            settings = PlayerSettings(self.options, 1).at(Clock(step, step, step / 100))
             for group in self.optimizer.param_groups:
                 group.update(settings | {"lr": settings["lr"] * self.rate})
             self.optimizer.step()
