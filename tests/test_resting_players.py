@@ -7,8 +7,9 @@ import torch
 
 from ganzoo.engine.check import inspect_recipe
 from ganzoo.engine.intervals import Limits
-from ganzoo.engine.optimize import ACCURACY, Stepper
+from ganzoo.engine.optimize import Stepper
 from ganzoo.engine.run import run
+from ganzoo.engine.task_names import ACCURACY
 from ganzoo.errors import GanzooError, RecipeError
 from ganzoo.observers import Voice
 from ganzoo.recipe import RecipeProblems, load_recipe
@@ -142,6 +143,17 @@ def test_the_log_says_when_it_begins_and_ends(tiny, tmp_path, capsys):
     assert rests == [True, True, False, False, True]
     go(None, resume=path, steps=6, quiet=False)
     assert "the player discriminator rests, as it did" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("controlled")
+def test_tensorboard_has_a_curve_of_its_rests(tiny, tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    go(tiny, tmp_path / "run", steps=4, sets=(*SETS, "watch.tensorboard=true"))
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events.Reload()
+    assert [event.value for event in events.Scalars("resting/discriminator")] == [1, 1, 0, 0]
 
 
 @pytest.mark.usefixtures("controlled")

@@ -57,13 +57,15 @@ class TensorBoard(Observer):
 
     @hookimpl
     def ganzoo_logs(self, run: Run, step: int, logs: Mapping[str, float]) -> None:
-        """Write the losses, unweighted losses and learning rates of a log step."""
+        """Write the losses, unweighted losses, accuracy, resting players and learning rates."""
         stepper = run.trainer.stepper
         accuracy = {f"accuracy/{player}": share for player, share in stepper.accuracy.items()}
+        rest = stepper.rest
+        rests = {f"resting/{player}": int(player in rest.resting) for player in rest.bounds}
         rates = {f"lr/{player}": stepper.rate(player) for player in stepper.optimizers}
         weights = run.trainer.term_weights(logs)
         plain = {f"plain/{name}": logs[name] / weight for name, weight in weights.items()}
-        self.tracker.log({**logs, **plain, **accuracy, **rates}, step=step)
+        self.tracker.log({**logs, **plain, **accuracy, **rests, **rates}, step=step)
 
     @hookimpl
     def ganzoo_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
