@@ -151,6 +151,8 @@ def test_logits_are_relative_to_where_the_loss_decides(tiny, heard, loss, border
     [
         ((LISTENER, "task=observing_toy/private"), "observing_toy/private asks its loss"),
         ((LISTENER, "discriminator=none", "loss.gan_weight=0"), "observing_toy/listener adapts"),
+        (('diffaugment="gan/ada"', "loss.gan=gan/wgan"), "states no such logit"),
+        (('diffaugment="gan/ada"', "loss.gan=gan/rpgan"), "compares real samples with generated"),
         (('diffaugment="observing_toy/unsaved"',), "isn't an nn.Module"),
         (('diffaugment="observing_toy/mute"',), "doesn't return what to log"),
     ],

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganzoo.engine.build import parts_of
 from ganzoo.engine.task_names import ACCURACY
-from ganzoo.errors import PluginError
+from ganzoo.errors import PluginError, RecipeError
 from ganzoo.interfaces import (
     AdaptiveDiffAugment,
     Clock,
@@ -111,16 +111,20 @@ class Answers:
         augments: the recipe's augmentations, in the order of the recipe.
 
     Raises:
+        RecipeError: when an augmentation needs the logit at which discriminators decide, and no
+            loss has one.
         PluginError: when an augmentation has the name of another part of the log, or when a loss
             says something wrong about where discriminators decide.
     """
 
     def __init__(self, recipe: Recipe, loss: Loss, augments: Sequence[DiffAugment]) -> None:
         self.task = recipe.task.id
+        self.decides = border_of(loss)
+        """Where discriminators decide, by the loss; None: it doesn't say."""
         self.observers: dict[str, AdaptiveDiffAugment] = {}
         """By the name in logs: the component's, with a number if it is there twice."""
         self.ids: list[str] = []
-        for chosen, augment in zip(recipe.diffaugment, augments, strict=True):
+        for index, (chosen, augment) in enumerate(zip(recipe.diffaugment, augments, strict=True)):
             if isinstance(augment, AdaptiveDiffAugment):
                 same = self.ids.count(chosen.id)
                 name = chosen.component.name + (f"_{same + 1}" if same else "")
@@ -131,10 +135,10 @@ class Answers:
                         where="diffaugment",
                         hint="Its plugin must give it another name; report this to its authors.",
                     )
+                if getattr(augment, "needs_decides", False):
+                    _check_border(index, recipe, self.decides)
                 self.observers[name] = augment
                 self.ids.append(chosen.id)
-        self.decides = border_of(loss)
-        """Where discriminators decide, by the loss; None: it doesn't say."""
         keeps = bool(self.observers)
         observed = keeps or self.decides is not None
         self._observed = ObservedLoss(loss, self.decides, keeps=keeps) if observed else None
@@ -201,6 +205,25 @@ class Answers:
                 hint="Use an augmentation that doesn't adapt, or a task and networks with a "
                 "discriminator.",
             )
+
+
+def _check_border(index: int, recipe: Recipe, decides: float | str | None) -> None:
+    """Refuse an augmentation that needs a logit at which discriminators decide, if there is none.
+
+    Raises:
+        RecipeError: when the losses have none.
+    """
+    if isinstance(decides, float):
+        return
+    losses = ", ".join(entry.chosen.id for entry in recipe.loss)
+    reason = "compares real samples with generated ones" if decides else "states no such logit"
+    raise RecipeError(
+        f"{recipe.diffaugment[index].id} needs a logit above which a sample counts as real; the "
+        f"loss ({losses}) {reason}",
+        where=str(recipe.origins.get(("diffaugment", index, "use"), recipe.name)),
+        hint="Use an augmentation that doesn't adapt, or a loss that decides about each sample "
+        "alone.",
+    )
 
 
 def _numbers(name: str, logged: Any) -> Mapping[str, Tensor]:

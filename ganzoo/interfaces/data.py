@@ -106,6 +106,9 @@ class AdaptiveDiffAugment(DiffAugment, Protocol):
 
     Its state is in buffers, which checkpoints keep and a resume restores. It must be a function of
     what was observed: then it is the same in every process.
+
+    Optional attribute: `needs_decides: bool` (default False), for one that needs the logit above
+    which a sample counts as real. A recipe whose losses state no such logit is then refused.
     """
 
     def observe(

@@ -28,6 +28,8 @@ class ADA(nn.Module):
     an image without a transformation is returned bit for bit.
     """
 
+    needs_decides = True  # the sign of a logit says whether an image is taken for real
+
     p: Tensor
     signs: Tensor
     images: Tensor
