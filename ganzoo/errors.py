@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import IntEnum
-from typing import Any
+from typing import Any, Protocol
 
 _FOREIGN_BYTE = re.compile("[\udc80-\udcff]")
 
@@ -41,6 +41,14 @@ def one_line(text: str, most: int = 300) -> str:
     )
 
 
+class Place(Protocol):
+    """A place in the text of a recipe. As a string it is the file and the line."""
+
+    @property
+    def excerpt(self) -> str:
+        """The line with carets below the place; empty if there is no line."""
+
+
 class GanzooError(Exception):
     """A mistake or a condition that the user can do something about.
 
@@ -50,7 +58,8 @@ class GanzooError(Exception):
     Args:
         message: what is wrong, in one sentence.
         hint: what to do next; may have several lines.
-        where: the file, line, column or sample name concerned.
+        where: the file, line, column or sample name concerned; or a place in a recipe, whose line
+            is then shown.
         exit_code: what the process ends with.
     """
 
@@ -61,23 +70,25 @@ class GanzooError(Exception):
         message: str,
         *,
         hint: str = "",
-        where: str = "",
+        where: str | Place = "",
         exit_code: ExitCode | None = None,
     ) -> None:
         self.message = printable(message)
         self.hint = printable(hint)
-        self.where = printable(where)
+        self.where = printable(str(where))
+        self.excerpt = "" if isinstance(where, str) else printable(where.excerpt)
         super().__init__(self.message)
         if exit_code is not None:
             self.exit_code = exit_code
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Loader workers send their errors to the main process.
-        return _rebuild, (type(self), self.message, self.hint, self.where, self.exit_code)
+        arguments = (type(self), self.message, self.hint, self.where, self.exit_code)
+        return _rebuild, arguments, {"excerpt": self.excerpt}
 
     def __str__(self) -> str:
         head = f"{self.where}: {self.message}" if self.where else self.message
-        return f"{head}\n{self.hint}" if self.hint else head
+        return "\n".join(filter(None, (head, self.excerpt, self.hint)))
 
 
 def _rebuild(

@@ -339,7 +339,8 @@ def test_check_without_syntax_asks_the_engine(
             "outputs": {"logits": [1, 2, 2]},
             "receptive_field": 70,
         }
-        problem = {"message": "no data", "where": "toys", "hint": "get it", "exit_code": 5}
+        problem = {"message": "no data", "where": "toys", "hint": "get it"}
+        problem |= {"excerpt": "    1 | toys", "exit_code": 5}
         machine = {"device": "cuda", "precision": "fp16"}
         found = {"networks": {"generator": network}, "machine": machine}
         found["time"] = {"step": 0.15, "steps": 80_000, "whole": 12_003.0}
@@ -351,7 +352,7 @@ def test_check_without_syntax_asks_the_engine(
     code, out, err = ganzoo("check", "toy")
     assert code == ExitCode.DATA
     assert "1,234 parameters  3x8x8 + class -> 1x2x2  receptive field 70" in out
-    assert "toys: no data\n  get it" in err
+    assert "toys: no data\n    1 | toys\n  get it" in err
     assert "note: a note" in err
     assert "A run here trains on cuda in fp16." in out
     assert "A step takes about 0.15 s here in fp16; the whole plan of 80,000 steps" in out

@@ -54,14 +54,14 @@ def command(
         report["problems"] = document.get("problems") or [document["error"]]
     else:
         for problem in report["problems"]:
-            report_error(
-                GanzooError(
-                    problem["message"],
-                    hint=problem["hint"],
-                    where=problem["where"],
-                    exit_code=ExitCode(problem["exit_code"]),
-                )
+            shown = GanzooError(
+                problem["message"],
+                hint=problem["hint"],
+                where=problem["where"],
+                exit_code=ExitCode(problem["exit_code"]),
             )
+            shown.excerpt = problem.pop("excerpt")  # programs can read the file
+            report_error(shown)
     codes = {problem["exit_code"] for problem in report["problems"]}
     if not codes and not as_json:  # the result is printed before the notes
         click.echo(f"{recipe}: no problems", err=True)

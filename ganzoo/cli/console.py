@@ -139,6 +139,7 @@ def _explained(error: GanzooError) -> str:
         return "\n".join(filter(None, (error.message, str(error), error.hint)))
     # File names may contain line breaks and terminal escape sequences.
     head = ": ".join(one_line(part, _MOST) for part in (error.where, error.message) if part)
+    head = "\n".join(filter(None, (head, error.excerpt)))
     return head + "".join(f"\n  {one_line(line, _MOST)}" for line in error.hint.splitlines())
 
 

@@ -48,7 +48,7 @@ def inspect_recipe(recipe: Recipe, *, timed: bool = False) -> dict[str, Any]:
         - `time`: `{"step", "steps", "whole"}`: the seconds of a step, the number of planned steps,
           and the seconds of all of them, as measured here. It is empty where `timed` is false or,
           with a note, where the measurement failed.
-        - `problems`: a list of `{"message", "where", "hint", "exit_code"}`.
+        - `problems`: a list of `{"message", "where", "excerpt", "hint", "exit_code"}`.
         - `notes`: a list of sentences.
     """
     report: dict[str, Any] = {
@@ -96,6 +96,7 @@ def inspect_recipe(recipe: Recipe, *, timed: bool = False) -> dict[str, Any]:
             {
                 "message": error.message,
                 "where": error.where,
+                "excerpt": error.excerpt,
                 "hint": error.hint,
                 "exit_code": int(error.exit_code),
             }

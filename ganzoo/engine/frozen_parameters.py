@@ -40,7 +40,7 @@ def frozen(networks: Mapping[str, nn.Module], recipe: Recipe) -> dict[str, set[s
         RecipeError: when a pattern names no parameter, or an unknown role.
     """
     found: dict[str, set[str]] = {}
-    where = str(recipe.origins.get(("start", "freeze"), recipe.name))
+    where = recipe.origins.get(("start", "freeze"), recipe.name)
     for pattern in recipe.start.freeze:
         role, slash, inner = pattern.partition("/")
         if slash and role not in networks:

@@ -9,7 +9,7 @@ from ganzoo.engine.plan import Plan, optimizer_options, planned_steps
 from ganzoo.errors import RecipeError
 from ganzoo.interfaces import Clock
 from ganzoo.recipe.interval import Interval, parse_every
-from ganzoo.recipe.model import Recipe
+from ganzoo.recipe.model import Origin, Recipe
 
 
 class LatePlayers:
@@ -43,10 +43,9 @@ class LatePlayers:
                     "0.2 }.",
                 )
 
-    def _place(self, player: str) -> str:
+    def _place(self, player: str) -> Origin | str:
         """Return where the recipe says when a player begins."""
-        origin = self.recipe.origins.get(("players", player, "begin"), self.recipe.name)
-        return str(origin)
+        return self.recipe.origins.get(("players", player, "begin"), self.recipe.name)
 
     def check_begins(self, samples: int, world: int = 1) -> None:
         """Check that each player begins before the planned training ends.

@@ -16,7 +16,7 @@ from ganzoo.inference.weights_card import checked_io
 from ganzoo.interfaces import Field, NetIO, Task, roles_in_use
 from ganzoo.interfaces.fields import alike
 from ganzoo.plugin_system.suggestions import did_you_mean
-from ganzoo.recipe.model import Optimizer, Recipe, Train
+from ganzoo.recipe.model import Optimizer, Origin, Recipe, Train
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def plan_networks(recipe: Recipe, fields: Mapping[str, Field]) -> Plan:
     if unknown:
         raise RecipeError(
             f"[players.{unknown[0]}]: {recipe.task.id} has no such player",
-            where=str(recipe.player_places.get(unknown[0], recipe.name)),
+            where=recipe.player_places.get(unknown[0], recipe.name),
             hint=f"Its players are: {', '.join(task.players)}.",
         )
     io = {role: _io(recipe.task, role, fields) for role in chosen}
@@ -131,7 +131,7 @@ def _networks(recipe: Recipe, task: type[Task]) -> dict[str, Chosen]:
         if role not in task.roles:
             raise RecipeError(
                 f"[networks.{role}]: {name} has no role {role!r}",
-                where=str(entry.place),
+                where=entry.place,
                 hint=_known_roles(role, task.roles),
             )
         kind = task.roles[role]
@@ -139,7 +139,7 @@ def _networks(recipe: Recipe, task: type[Task]) -> dict[str, Chosen]:
             raise RecipeError(
                 f"[networks.{role}]: {entry.chosen.id} is a {entry.kind}, but the {role} of {name} "
                 f"is a {kind}",
-                where=str(entry.place),
+                where=entry.place,
                 hint=f"Name a {kind} by `use` in this table; `ganzoo list {kind}` lists them.",
             )
     chosen: dict[str, Chosen] = {}
@@ -152,7 +152,7 @@ def _networks(recipe: Recipe, task: type[Task]) -> dict[str, Chosen]:
         elif role in recipe.roles:
             raise RecipeError(
                 f'[networks.{role}]: {name} needs its {role}, so it can\'t be "none"',
-                where=str(recipe.roles[role].place),
+                where=recipe.roles[role].place,
             )
         else:
             raise RecipeError(
@@ -168,10 +168,10 @@ def _known_roles(role: str, known: Iterable[str]) -> str:
     return "\n".join(filter(None, (did_you_mean(role, known), listed)))
 
 
-def _place(recipe: Recipe, table: str) -> str:
+def _place(recipe: Recipe, table: str) -> str | Origin:
     """Return where a component's table stands."""
     known = recipe.origins.get((table, "use"), recipe.origins.get((table,)))
-    return recipe.name if known is None else str(known)
+    return recipe.name if known is None else known
 
 
 def _averaged(
@@ -179,7 +179,7 @@ def _averaged(
 ) -> tuple[str, ...]:
     """Return the roles of `ema.roles`; by default those that are used after the training."""
     wanted = recipe.ema.roles
-    where = str(recipe.origins.get(("ema", "roles"), recipe.name))
+    where = recipe.origins.get(("ema", "roles"), recipe.name)
     if wanted is None:
         if recipe.ema.enabled and not used:
             raise RecipeError(

@@ -75,6 +75,6 @@ def check_rests(recipe: Recipe, plan: Plan, *, seen: bool) -> None:
             hint = "Leave rest_above out, or use a loss that says where the discriminator decides."
         raise RecipeError(
             f"[players.{player}] can't rest: {reason}",
-            where=str(recipe.origins.get(("players", player, "rest_above"), recipe.name)),
+            where=recipe.origins.get(("players", player, "rest_above"), recipe.name),
             hint=hint,
         )

@@ -23,7 +23,7 @@ from ganzoo.inference.weights_file import check_revision, load_all
 from ganzoo.interfaces import Shape
 from ganzoo.plugin_system import registry
 from ganzoo.plugin_system.suggestions import did_you_mean
-from ganzoo.recipe.model import Recipe
+from ganzoo.recipe.model import Origin, Recipe
 from ganzoo.recipe.start import Start, split_source
 
 _SHOWN = 10
@@ -306,6 +306,5 @@ def _named(recipe: Recipe, *roles: str) -> Iterator[None]:
         raise kind(f"{keys}: {message}", where=place, hint=error.hint) from error
 
 
-def _place(recipe: Recipe, role: str) -> str:
-    origin = recipe.origins.get(("start", role))
-    return recipe.name if origin is None else str(origin)
+def _place(recipe: Recipe, role: str) -> str | Origin:
+    return recipe.origins.get(("start", role), recipe.name)

@@ -46,7 +46,8 @@ class Mark:
         """Return the place in the form that `Recipe.origins` has."""
         if self.span is None or self.source.name == "--set":
             return Origin(self.source.name)
-        return Origin(self.source.name, self.span.line, self.span.column)
+        line, column, width = self.span.line, self.span.column, self.span.width
+        return Origin(self.source.name, line, column, self.source.line(line), width)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from ganzoo.api import Chosen, Kind, Mode, Options, Ref, Scalar
+from ganzoo.recipe.excerpt import excerpt
 from ganzoo.recipe.interval import Begin, Every
 from ganzoo.recipe.start import Start
 
@@ -177,16 +178,28 @@ class Optimizer:
 class Origin:
     """The origin of a value of the resolved recipe.
 
-    `source` is a file, a document's name, `--set`, `default` or a preset. Line and column are
-    counted from 1; they are 0 if there is none.
+    Args:
+        source: a file, a document's name, `--set`, `default` or a preset.
+        line, column: counted from 1; they are 0 if there is none.
+        text: the line of the file.
+        width: the number of characters of the value, or of its first line.
     """
 
     source: str
     line: int = 0
     column: int = 0
+    text: str = field(default="", compare=False, repr=False)
+    width: int = field(default=0, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"{self.source}:{self.line}" if self.line else self.source
+
+    @property
+    def excerpt(self) -> str:
+        """The line with carets below the value; empty if there is no line."""
+        if not self.line:
+            return ""
+        return "\n".join(excerpt(self.text, self.line, self.column, self.width))
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from ganzoo.errors import ExitCode, RecipeError, one_line
+from ganzoo.recipe.excerpt import excerpt
 from ganzoo.recipe.merge import Mark
 
-_WIDTH, _BEFORE = 120, 60
-"""The number of characters that are shown of a line, and the number of those before the problem's
-place."""
 _SHOWN = 20
 """The largest number of problems of a recipe that are shown."""
 
@@ -75,33 +72,14 @@ class Problem:
         if not self.source_line:
             head = ": ".join(filter(None, (self.file, self.key, self.message)))
             return "\n      ".join([head, *self.hint.splitlines()])
+        number, head = self.line, f"{self.file}:{self.line}:{self.column}: {self.key}"
         if self.file == "--set":
-            head, gutter = f"--set: {self.key}", "      --set "
-        else:
-            head, gutter = f"{self.file}:{self.line}:{self.column}: {self.key}", ""
-        gutter = gutter or f"{self.line:>5} | "
-        line, column = _part(self.source_line, self.column)
-        blank = re.sub(r"[^\t]", " ", line[: column - 1])
-        indent = " " * len(gutter) if self.file == "--set" else "      | "
-        carets = "^" * max(1, min(self.width, len(line) - column + 1, _BEFORE))
-        rows = [head, gutter + line, f"{indent}{blank}{carets} {self.message}"]
-        rows += [f"{indent}{blank}{' ' * len(carets)} {hint}" for hint in self.hint.splitlines()]
+            number, head = 0, f"--set: {self.key}"
+        line, carets = excerpt(self.source_line, number, self.column, self.width)
+        blank = carets.replace("^", " ")
+        rows = [head, line, f"{carets} {self.message}"]
+        rows += [f"{blank} {hint}" for hint in self.hint.splitlines()]
         return "\n".join(rows)
-
-
-def _part(line: str, column: int) -> tuple[str, int]:
-    """Return the part of a line that is shown, and the column's position in it.
-
-    Control characters other than tabs are replaced by `?`.
-    """
-    start = max(0, column - 1 - _BEFORE) if len(line) > _WIDTH else 0
-    part = line[start : start + _WIDTH]
-    if start + _WIDTH < len(line):
-        part = part[:-3] + "..."
-    if start:
-        part = "..." + part[3:]
-    shown = "".join(sign if sign.isprintable() or sign == "\t" else "?" for sign in part)
-    return shown, column - start
 
 
 class RecipeProblems(RecipeError):  # noqa: N818  # `--json` uses this name
