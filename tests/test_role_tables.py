@@ -234,3 +234,15 @@ def test_origins() -> None:
         "dropout": "base:10",
     }
     assert str(recipe.roles["generator_ab"].place) == "base:11"
+
+
+@pytest.mark.parametrize("default", ["generator = 0", "generator = { depth = 3 }"])
+@pytest.mark.parametrize("own", ["{}", '{ preset = "deep" }'])
+def test_a_default_table_without_a_component_is_a_problem_of_its_own(
+    default: str, own: str
+) -> None:
+    base = BASE.partition("[generator]")[0] + default + "\n"
+    with pytest.raises(RecipeProblems) as caught:
+        read(f"networks.generator = {own}\n", base=base)
+    first = caught.value.problems[0]
+    assert (first.key.split(".")[0], first.line) == ("generator", 7)

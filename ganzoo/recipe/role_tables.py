@@ -132,7 +132,9 @@ def laid_over(default: Node | None, own: Node, kind: Kind, registry: Registry) -
         rest = {key: item for key, item in default.value.items() if key != "preset"}
         default = Node(rest, default.mark)
     whole = merge(default, Node(changes, own.mark))
-    return Node({**whole.value, "use": own.value.get("use", whole.value["use"])}, own.mark)
+    if "use" in own.value:
+        whole.value["use"] = own.value["use"]
+    return Node(whole.value, own.mark)
 
 
 def _same(use: object, other: object, kind: Kind, registry: Registry) -> bool:
