@@ -46,13 +46,13 @@ def test_check_and_run_show_the_line_with_carets(tiny, capsys, table):
         assert shown in lines
 
 
-def test_the_report_for_programs_has_the_place_alone(tiny, capsys):
+def test_the_report_for_programs_has_it_too(tiny, capsys):
     tiny.write_text(f"{tiny.read_text()}\n[networks.generatr]\nuse = 'pix2pix/unet'\n")
     number = tiny.read_text().splitlines().index("[networks.generatr]") + 1
     assert main(["check", str(tiny), "--json"]) == ExitCode.RECIPE
     (problem,) = json.loads(capsys.readouterr().out)["problems"]
     assert problem["where"].endswith(f"tiny.toml:{number}")
-    assert "excerpt" not in problem
+    assert problem["excerpt"].startswith(f"{number:>5} | [networks.generatr]\n")
 
 
 def test_what_stands_in_no_text_has_no_line(tiny, capsys):

@@ -9,7 +9,7 @@ import click
 from ganzoo.cli.console import error_document, print_columns, print_json, report_error
 from ganzoo.errors import ExitCode, GanzooError
 
-_NO_PLACE = {"file": "", "line": 0, "column": 0, "key": "", "where": ""}
+_NO_PLACE = {"file": "", "line": 0, "column": 0, "key": "", "where": "", "excerpt": ""}
 """The default values for a problem that has no place in a recipe's text. With them, all problems in
 the JSON report have the same keys."""
 
@@ -60,7 +60,7 @@ def command(
                 where=problem["where"],
                 exit_code=ExitCode(problem["exit_code"]),
             )
-            shown.excerpt = problem.pop("excerpt")  # programs can read the file
+            shown.excerpt = problem["excerpt"]
             report_error(shown)
     codes = {problem["exit_code"] for problem in report["problems"]}
     if not codes and not as_json:  # the result is printed before the notes
