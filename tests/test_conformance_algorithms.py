@@ -57,7 +57,7 @@ def caught(namespace):
 NOTHING_TO_SEE = {
     **{
         f"check_diffaugment_{name}:diffaugment dim": "doesn't adapt to answers"
-        for name in ("hears_answers", "learns_in_buffers", "hears_without_waiting")
+        for name in ("observes_answers", "learns_in_buffers", "observes_without_waiting")
     },
     "check_task_keeps_frozen_parts:task cloud": "no network has frozen weights",
     "check_data_classes:data squares": "no field of it has classes",
