@@ -376,7 +376,7 @@ def test_what_is_drawn_beside_an_image_is_not_padded(trained, monkeypatch):
     vary, task = replace(vary, size_multiple=4), vary.task.load()
     seen = {}
 
-    def apply(name, options, choices, nets, inputs):
+    def apply(name, options, choices, io, nets, inputs):
         seen.update({key: tuple(value.shape) for key, value in inputs.items()})
         return {"image": inputs["image"]}
 

@@ -308,7 +308,7 @@ def test_a_goal_is_below_what_noise_does():
 
 class Conditional(good.Duel):
     @classmethod
-    def apply(cls, name, options, choices, nets, inputs):
+    def apply(cls, name, options, choices, io, nets, inputs):
         return {"target": nets["generator"](inputs["source"], inputs["kind"])}
 
 

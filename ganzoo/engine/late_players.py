@@ -8,7 +8,7 @@ from typing import Any
 from ganzoo.engine.plan import Plan, optimizer_options, planned_steps
 from ganzoo.errors import RecipeError
 from ganzoo.interfaces import Clock
-from ganzoo.recipe.interval import Interval, parse_every
+from ganzoo.recipe.interval import Interval, parse_begin
 from ganzoo.recipe.model import Origin, Recipe
 
 
@@ -28,7 +28,7 @@ class LatePlayers:
         self.roles = plan.players
         self.begins: dict[str, Interval] = {}
         for player, options in optimizer_options(recipe, plan).items():
-            begin = options.keys.begin and parse_every(options.keys.begin)
+            begin = options.keys.begin and parse_begin(options.keys.begin)
             if begin:
                 self.begins[player] = begin
         for player in self.begins:

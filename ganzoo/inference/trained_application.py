@@ -98,7 +98,9 @@ class Applied:
         inputs = _Inputs(given)
         inputs.name = f"{self.name} of {self.task.id}"
         task = self.task.load()
-        output: Any = task.apply(self.name, self.task.options, self.choices, self.nets, inputs)
+        output: Any = task.apply(
+            self.name, self.task.options, self.choices, self.io, self.nets, inputs
+        )
         if fault := self._fault(output, len(next(iter(given.values())))):
             raise PluginError(
                 f"the application {self.name} of {self.task.id} returns {fault}",

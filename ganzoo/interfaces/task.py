@@ -87,6 +87,7 @@ class Task(ABC):
         name: str,
         options: Any,
         choices: Any,
+        io: Mapping[str, NetIO],
         nets: Mapping[str, Callable[..., Any]],
         inputs: Mapping[str, Tensor],
     ) -> dict[str, Tensor]:
@@ -96,6 +97,7 @@ class Task(ABC):
             name: the application's name, one of `applications`.
             options: the task's options.
             choices: the application's own options, an instance of its `options`.
+            io: the inputs and outputs of the application's networks, by role.
             nets: all networks that it calls, by role. A network with several outputs returns a
                 mapping, as in `io`.
             inputs: the fields in `takes`, with a batch axis, and the mask of each that has one;

@@ -60,16 +60,26 @@ Every = Annotated[
 ]
 
 
-def _check_begin(text: str) -> str:
+def parse_begin(text: str) -> Interval | None:
+    """Parse `"5 epochs"`, `"1000 steps"` or `"20000 images"`; a count of 0 is None: at once.
+
+    Raises:
+        ValueError: the text has none of these forms.
+    """
     match = _EVERY.fullmatch(text)
     if match is None or match[2] == "minute":
         message = 'must be like "5 epochs", "1000 steps" or "20000 images"'
         raise ValueError(message)
-    return _check_every(text)
+    return parse_every(text) if float(match[1]) else None
+
+
+def _check_begin(text: str) -> str:
+    parse_begin(text)
+    return text
 
 
 Begin = Annotated[
     str,
     AfterValidator(_check_begin),
-    WithJsonSchema({"type": "string", "pattern": rf"^\s*{_WHOLE}\s*(step|image|epoch)s?\s*$"}),
+    WithJsonSchema({"type": "string", "pattern": rf"^\s*({_WHOLE}|0+(\.0+)?)\s*(step|image|epoch)s?\s*$"}),
 ]

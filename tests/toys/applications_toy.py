@@ -97,11 +97,11 @@ class Auto(Task):
 
     def sample(self, batch, nets):
         inputs = {"image": batch["image"]}
-        made = self.apply("reconstruct", self.options, None, nets, inputs)
+        made = self.apply("reconstruct", self.options, None, {}, nets, inputs)
         return {"image": batch["image"], "again": made["image"]}
 
     @classmethod
-    def apply(cls, name, options, choices, nets, inputs):
+    def apply(cls, name, options, choices, io, nets, inputs):
         if options.fault == "reads":
             return {"image": nets["decoder"](inputs["other"])}
         if name == "sample":

@@ -123,7 +123,7 @@ class Gregarious(good.Duel):
     """What it predicts depends on the other samples of the batch."""
 
     @classmethod
-    def apply(cls, name, options, choices, nets, inputs):
+    def apply(cls, name, options, choices, io, nets, inputs):
         made = nets["generator"](inputs["source"])
         return {"target": made - made.mean(0, keepdim=True)}
 
@@ -250,7 +250,7 @@ class GivesTheUnknown(good.Cloud):
     }
 
     @classmethod
-    def apply(cls, name, options, choices, nets, inputs):
+    def apply(cls, name, options, choices, io, nets, inputs):
         return {"fake": nets["generator"](inputs["noise"], inputs["label"])}
 
 
@@ -282,7 +282,7 @@ class OneClass(good.Cloud):
     """Predicts the first class, whichever is asked for."""
 
     @classmethod
-    def apply(cls, name, options, choices, nets, inputs):
+    def apply(cls, name, options, choices, io, nets, inputs):
         return {"points": nets["generator"](inputs["noise"], 0 * inputs["label"])}
 
 

@@ -124,7 +124,7 @@ class Duel(Task):
         return {"source": batch["source"], "generated": nets["generator"](batch["source"])}
 
     @classmethod
-    def apply(cls, name, options, choices, nets, inputs):
+    def apply(cls, name, options, choices, io, nets, inputs):
         return {"target": nets["generator"](inputs["source"])}
 
     def state_dict(self):
@@ -206,7 +206,7 @@ class Cloud(Task):
         return {"real": batch["points"], "made": nets["generator"](noise, batch["kind"])}
 
     @classmethod
-    def apply(cls, name, options, choices, nets, inputs):
+    def apply(cls, name, options, choices, io, nets, inputs):
         return {"points": nets["generator"](inputs["noise"], inputs["label"])}
 
     @classmethod
@@ -265,7 +265,7 @@ class Cycle(Task):
         return {"a": batch["a"], "b": made, "back": nets["ba"](made)}
 
     @classmethod
-    def apply(cls, name, options, choices, nets, inputs):
+    def apply(cls, name, options, choices, io, nets, inputs):
         return {"b": nets["ab"](inputs["a"])} if name == "forth" else {"a": nets["ba"](inputs["b"])}
 
 

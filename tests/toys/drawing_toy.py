@@ -77,7 +77,7 @@ class Draws(Task):
         return {"generated": made, "real": batch["real"]}
 
     @classmethod
-    def apply(cls, name, options, choices, nets, inputs):
+    def apply(cls, name, options, choices, io, nets, inputs):
         given = (inputs["noise"], inputs["label"]) if options.conditional else (inputs["noise"],)
         return {"real": nets["generator"](*given)}
 
@@ -115,7 +115,7 @@ class Both(Task):
         return {"source": batch["source"], "generated": nets["forth"](batch["source"])}
 
     @classmethod
-    def apply(cls, name, options, choices, nets, inputs):
+    def apply(cls, name, options, choices, io, nets, inputs):
         if name == "there":
             return {"target": nets["forth"](inputs["source"])}
         return {"source": nets["back"](inputs["target"])}

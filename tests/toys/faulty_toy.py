@@ -131,7 +131,7 @@ class Paired(Task):
         return None if self.options.fault == "state" else {}
 
     @classmethod
-    def apply(cls, name, options, choices, nets, inputs):
+    def apply(cls, name, options, choices, io, nets, inputs):
         if options.fault == "predict":
             return None
         return {"target": nets["generator"](inputs["source"])}

@@ -66,7 +66,7 @@ class Learns(Task):
         return {"source": batch["source"], "generated": made, "target": batch["target"]}
 
     @classmethod
-    def apply(cls, name, options, choices, nets, inputs):
+    def apply(cls, name, options, choices, io, nets, inputs):
         return {"target": nets["generator"](inputs["source"])}
 
 

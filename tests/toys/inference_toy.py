@@ -66,7 +66,7 @@ class Paired(Task):
         return {"source": batch["source"]}
 
     @classmethod
-    def apply(cls, name, options, choices, nets, inputs):
+    def apply(cls, name, options, choices, io, nets, inputs):
         return {"target": nets["generator"](inputs["source"])}
 
 

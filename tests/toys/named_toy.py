@@ -131,10 +131,10 @@ class Named(Task):
 
     def sample(self, batch, nets):
         drawn = self.draw("paint", self.options, {}, len(batch["kind"]), torch.Generator())
-        return {"made": self.apply("paint", self.options, None, nets, drawn)["image"]}
+        return {"made": self.apply("paint", self.options, None, {}, nets, drawn)["image"]}
 
     @classmethod
-    def apply(cls, name, options, choices, nets, inputs):
+    def apply(cls, name, options, choices, io, nets, inputs):
         made = nets["generator"](inputs["start"], inputs["label"], inputs["code"])
         return {"image": made["image"]}
 

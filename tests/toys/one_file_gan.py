@@ -59,7 +59,7 @@ class Duel(Task):
         return {"source": batch["source"], "generated": nets["generator"](batch["source"])}
 
     @classmethod
-    def apply(cls, name, options, choices, nets, inputs):
+    def apply(cls, name, options, choices, io, nets, inputs):
         return {"target": nets["generator"](inputs["source"])}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from pydantic import ValidationError
@@ -27,6 +27,12 @@ EIGHT_BIT = {
 }
 """The transforms that round images of more bits to 8 bits without a warning."""
 
+OF_ANY_SIZE = {
+    *("d4", "horizontal_flip", "random_rotate90", "square_symmetry", "transpose", "vertical_flip"),
+}
+"""The flips and quarter turns. What they draw doesn't depend on the size of an image, so that one
+draw is the same geometry for images of several sizes, as in super-resolution."""
+
 
 class Transform:
     """Augmentation: one albumentations transform on the images and label maps of a sample.
@@ -37,7 +43,8 @@ class Transform:
     Spatial transforms apply the same geometry to all images (arrays with three axes) and label maps
     (two axes), and take the nearest neighbour for label maps. Pixel transforms change the images in
     `options.fields`, by default all of them, with the same random draw. Other arrays aren't
-    changed.
+    changed. The images of a sample may differ in size for pixel transforms, and for flips and
+    quarter turns (`OF_ANY_SIZE`).
 
     uint8 images are given to albumentations unchanged. uint16 images and float32 images (in
     [-1, 1]) are converted to float32 in [0, 1], and the results are converted back to their own
@@ -109,15 +116,25 @@ class Transform:
             for name in getattr(self.options, "fields", None) or images:
                 result.update(self._run(self._plain, {name: images[name]}, {}, seed))
             return result
-        self._check_sizes({**images, **labels})
-        groups: dict[str | None, dict[str, Array]] = {None: {}}
-        for name, image in images.items():
-            groups.setdefault(self.interpolation_of.get(name), {})[name] = image
-        for interpolation, group in groups.items():
-            maps = labels if interpolation is None else {}
-            if group or maps:
-                transform = self._special[interpolation] if interpolation else self._plain
-                result.update(self._run(transform, group, maps, seed))
+        sizes = {array.shape[:2] for array in (*images.values(), *labels.values())}
+        if len(sizes) > 1 and self.options.name not in OF_ANY_SIZE:
+            self._refuse_sizes({**images, **labels})
+        # The same seed gives each group the same geometry.
+        for interpolation in (None, *self._special):
+            transform = self._special[interpolation] if interpolation else self._plain
+            for size in sizes:
+                group = {
+                    name: image
+                    for name, image in images.items()
+                    if self.interpolation_of.get(name) == interpolation and image.shape[:2] == size
+                }
+                maps = {
+                    name: one
+                    for name, one in labels.items()
+                    if interpolation is None and one.shape == size
+                }
+                if group or maps:
+                    result.update(self._run(transform, group, maps, seed))
         return result
 
     def _check_names(self, images: Mapping[str, Array]) -> None:
@@ -130,15 +147,15 @@ class Transform:
                 where=self.id,
             )
 
-    def _check_sizes(self, arrays: Mapping[str, Array]) -> None:
+    def _refuse_sizes(self, arrays: Mapping[str, Array]) -> NoReturn:
         sizes = {name: array.shape[:2] for name, array in arrays.items()}
-        if len(set(sizes.values())) > 1:
-            listed = ", ".join(f"{name} {h} x {w}" for name, (h, w) in sizes.items())
-            raise DataError(
-                f"one geometry can't be shared by fields of different sizes (H x W): {listed}",
-                hint="Bring them to one size first, in the data or by a resize before this.",
-                where=self.id,
-            )
+        listed = ", ".join(f"{name} {h} x {w}" for name, (h, w) in sizes.items())
+        raise DataError(
+            f"one geometry can't be shared by fields of different sizes (H x W): {listed}",
+            hint="Bring them to one size first, in the data or by a resize before this; or use only "
+            f"flips and quarter turns: {', '.join(sorted(OF_ANY_SIZE))}.",
+            where=self.id,
+        )
 
     def _run(
         self, transform: Any, images: Mapping[str, Array], labels: Mapping[str, Array], seed: int

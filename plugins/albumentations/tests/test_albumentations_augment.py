@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ganzoo.errors import DataError, RecipeError
-from ganzoo_albumentations.augment import EIGHT_BIT, Transform
+from ganzoo_albumentations.augment import EIGHT_BIT, OF_ANY_SIZE, Transform
 from ganzoo_albumentations.options import make
 from ganzoo_albumentations.read_schemas import schemas
 
@@ -262,6 +262,28 @@ def test_sizes_may_differ_where_no_geometry_is_shared():
     sample = {"source": pictures(8)["source"], "target": pictures(6)["target"]}
     after = build("invert_img")(sample, rng(0))
     assert np.array_equal(after["target"], 255 - sample["target"])
+
+
+@pytest.mark.parametrize("name", sorted(OF_ANY_SIZE))
+def test_flips_and_quarter_turns_are_shared_by_images_of_two_sizes(name):
+    """Pixel by pixel the large image is the small one enlarged, before and after."""
+    small = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+    sample = {"source": small, "target": small.repeat(4, 0).repeat(4, 1), "labels": small[..., 0]}
+    augment, seen = build(name, p=1.0), set()
+    for seed in range(20):
+        after = augment(sample, rng(seed))
+        enlarged = after["source"].repeat(4, 0).repeat(4, 1)
+        assert np.array_equal(after["target"], enlarged)
+        assert np.array_equal(after["labels"], after["source"][..., 0])
+        seen.add(after["source"].tobytes())
+    assert seen != {small.tobytes()}
+
+
+def test_a_rotation_is_not_shared_by_images_of_two_sizes():
+    sample = {"source": pictures(8)["source"], "target": pictures(6)["target"]}
+    with pytest.raises(DataError, match="different sizes") as caught:
+        build("rotate")(sample, rng(0))
+    assert "horizontal_flip" in caught.value.hint
 
 
 @pytest.mark.parametrize("name", sorted(TRANSFORMS))

@@ -154,6 +154,7 @@ class Unpaired(Task):
         name: str,
         options: UnpairedOptions,  # noqa: ARG003
         choices: Options,  # noqa: ARG003
+        io: Mapping[str, NetIO],  # noqa: ARG003
         nets: Mapping[str, Callable[..., Tensor]],
         inputs: Mapping[str, Tensor],
     ) -> dict[str, Tensor]:

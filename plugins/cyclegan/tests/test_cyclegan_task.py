@@ -198,7 +198,7 @@ def test_each_generator_predicts_from_its_own_field():
         application = Unpaired.applications[name]
         assert (application.takes, application.roles) == ((field,), (role,))
         inputs = {field: BATCH[field]}
-        made = Unpaired.apply(name, task.options, None, {role: nets[role]}, inputs)
+        made = Unpaired.apply(name, task.options, None, {}, {role: nets[role]}, inputs)
         assert list(made) == list(application.gives)
         assert torch.equal(made[application.gives[0]], nets[role](BATCH[field]))
         assert torch.equal(made[application.gives[0]], shown[caption])

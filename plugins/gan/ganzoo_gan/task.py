@@ -95,6 +95,7 @@ class FromNoise(Task):
         name: str,  # noqa: ARG003  # there is one application
         options: FromNoiseOptions,
         choices: Options,  # noqa: ARG003
+        io: Mapping[str, NetIO],  # noqa: ARG003
         nets: Mapping[str, Callable[..., Tensor]],
         inputs: Mapping[str, Tensor],
     ) -> dict[str, Tensor]:

@@ -211,11 +211,11 @@ def test_what_is_drawn_makes_samples():
     inputs = FromNoise.draw("sample", task.options, {"generator": io}, 6, random)
     net = nets["generator"].module
     nets = {"generator": net}
-    made = FromNoise.apply("sample", task.options, None, nets, inputs)["real"]
+    made = FromNoise.apply("sample", task.options, None, {}, nets, inputs)["real"]
     assert torch.equal(made, net(inputs["noise"], inputs["label"]))
     assert not torch.equal(made, net(inputs["noise"]))  # the control: the class counts
     plain = FromNoiseOptions(latent_size=2)
-    made = FromNoise.apply("sample", plain, None, nets, inputs)["real"]
+    made = FromNoise.apply("sample", plain, None, {}, nets, inputs)["real"]
     assert torch.equal(made, net(inputs["noise"]))
 
 

@@ -45,7 +45,8 @@ class Paired(Task):
         conditional.
 
         Raises:
-            DataError: when source and target aren't images of one size.
+            DataError: when source and target aren't images, or a conditional discriminator would
+                see them together and they differ in size.
         """
         source, target = fields["source"], fields["target"]
         for name in ("source", "target"):
@@ -55,11 +56,13 @@ class Paired(Task):
                     hint="pix2pix/paired maps images to images",
                     where=name,
                 )
-        if source.shape[1:] != target.shape[1:]:
+        if options.conditional and source.shape[1:] != target.shape[1:]:
             sizes = [f"{field.shape[2]} x {field.shape[1]}" for field in (source, target)]
             raise DataError(
-                f"source is {sizes[0]} and target {sizes[1]} (W x H)",
-                hint="resize both to one size, such as by an [[augment]] with images/resize",
+                f"source is {sizes[0]} and target {sizes[1]} (W x H), and the conditional "
+                "discriminator of pix2pix/paired sees both together",
+                hint="Resize both to one size, such as by an [[augment]] with images/resize; or set "
+                "task.conditional = false, with a generator that changes the size.",
             )
         if role == "generator":
             return NetIO({"source": source}, {"target": target})
@@ -108,6 +111,7 @@ class Paired(Task):
         name: str,  # noqa: ARG003  # there is one application
         options: PairedOptions,  # noqa: ARG003
         choices: Options,  # noqa: ARG003
+        io: Mapping[str, NetIO],  # noqa: ARG003
         nets: Mapping[str, Callable[..., Tensor]],
         inputs: Mapping[str, Tensor],
     ) -> dict[str, Tensor]:

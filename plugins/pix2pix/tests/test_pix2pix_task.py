@@ -227,7 +227,11 @@ def test_images_of_two_sizes_are_refused():
     fields = {"source": image(3, 64, 96), "target": image(3, 64, 64)}
     with pytest.raises(DataError, match="source is 96 x 64 and target 64 x 64") as caught:
         Paired.io("generator", PairedOptions(), fields)
-    assert "resize" in caught.value.hint
+    assert "task.conditional = false" in caught.value.hint
+    source, target = ({name: field} for name, field in fields.items())
+    apart = PairedOptions(conditional=False)
+    assert Paired.io("generator", apart, fields) == NetIO(source, target)
+    assert Paired.io("discriminator", apart, fields) == NetIO(target)
 
 
 def test_what_is_no_image_is_refused_by_name():
@@ -246,7 +250,7 @@ def test_samples_and_predictions_are_the_generators():
     assert shown["target"] is BATCH["target"]
     assert torch.equal(shown["generated"], net(BATCH["source"]))
     inputs = {"source": BATCH["source"]}
-    predicted = Paired.apply("translate", task.options, None, {"generator": net}, inputs)["target"]
+    predicted = Paired.apply("translate", task.options, None, {}, {"generator": net}, inputs)["target"]
     assert torch.equal(predicted, shown["generated"])
 
 
