@@ -199,7 +199,7 @@ def _steps(built: Built, device: torch.device, count: int) -> None:
     answers = Answers(recipe, built.loss, built.diffaugments)
     late = LatePlayers(recipe, plan)
     present = PresentNets(nets)
-    task = plan.task(recipe.task.options, present, answers.loss)
+    task = plan.make_task(recipe.task.options, present, answers.loss)
     batch = _batch(plan, count, device, built.dtype)
 
     def play(not_begun: frozenset[str]) -> None:

@@ -13,7 +13,7 @@ from ganzoo.engine.task_names import check_names
 from ganzoo.errors import DataError, GanzooError, PluginError, RecipeError
 from ganzoo.inference.applications import available
 from ganzoo.inference.weights_card import checked_io
-from ganzoo.interfaces import Field, NetIO, Task, roles_in_use
+from ganzoo.interfaces import Field, Loss, Net, NetIO, Task, roles_in_use
 from ganzoo.interfaces.fields import alike
 from ganzoo.plugin_system.suggestions import did_you_mean
 from ganzoo.recipe.model import Optimizer, Origin, Recipe, Train
@@ -43,6 +43,12 @@ class Plan:
     used: tuple[str, ...]
     averaged: tuple[str, ...]
     notes: tuple[str, ...] = ()
+
+    def make_task(self, options: Any, nets: Mapping[str, Net], loss: Loss) -> Task:
+        """Return the task, which knows the fields of the data."""
+        task = self.task(options, nets, loss)
+        task.fields = self.fields
+        return task
 
 
 def plan_networks(recipe: Recipe, fields: Mapping[str, Field]) -> Plan:

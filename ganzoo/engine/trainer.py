@@ -81,7 +81,7 @@ class Trainer:
         self.answers = Answers(recipe, self.loss, self.diffaugments)
         self.late = LatePlayers(recipe, self.plan)
         self._present = PresentNets(self.prepared)
-        self.task = self.plan.task(recipe.task.options, self._present, self.answers.loss)
+        self.task = self.plan.make_task(recipe.task.options, self._present, self.answers.loss)
         self._discriminator = discriminator_player(self.plan)
         train = recipe.train
         self.images_per_batch = train.batch_size * session.world

@@ -47,6 +47,9 @@ class Task(ABC):
     in `nets` either, so look there in each step, and not in `__init__`."""
     clock: Clock
     """How far the training is. The engine sets it before each step."""
+    fields: Mapping[str, Field]
+    """The fields of the data, as a batch has them. The engine sets them after `__init__`. The mask
+    of a field is in the batch as `batch[self.fields[NAME].mask]`."""
 
     def __init__(self, options: Any, nets: Mapping[str, Net], loss: Loss) -> None:
         self.options = options

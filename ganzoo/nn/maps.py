@@ -34,8 +34,8 @@ def fill_no_data(values: Tensor, mask: Tensor, value: float = -1.0) -> Tensor:
     With the same value in real and generated samples, their difference is 0 there.
 
     Args:
-        values: N x C x H x W (or N x H x W, as the mask).
-        mask: N x H x W, 0 where there are no data.
+        values: N x C x H x W, or N x C x D x H x W, and so on; or without channels, as the mask.
+        mask: N x H x W, or N x D x H x W, and so on; 0 where there are no data.
         value: what they are replaced by; -1 is what networks see there of real samples.
     """
     there = mask != 0

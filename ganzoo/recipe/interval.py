@@ -81,5 +81,7 @@ def _check_begin(text: str) -> str:
 Begin = Annotated[
     str,
     AfterValidator(_check_begin),
-    WithJsonSchema({"type": "string", "pattern": rf"^\s*({_WHOLE}|0+(\.0+)?)\s*(step|image|epoch)s?\s*$"}),
+    WithJsonSchema(
+        {"type": "string", "pattern": rf"^\s*({_WHOLE}|0+(\.0+)?)\s*(step|image|epoch)s?\s*$"}
+    ),
 ]

@@ -100,7 +100,7 @@ def _totals(trainer: Trainer, batch: Mapping[str, Tensor], seed: int) -> dict[st
             for term in terms.values():
                 totals[player] = totals.get(player, 0.0) + float(term.detach())
 
-    task = trainer.plan.task(trainer.recipe.task.options, trainer.prepared, _Plain())
+    task = trainer.plan.make_task(trainer.recipe.task.options, trainer.prepared, _Plain())
     with isolated(seed):
         for step in range(_FIRST):
             task.clock = Noted.clock = replace(trainer.clock, step=step)

@@ -207,7 +207,7 @@ def check_task_gradients_reach_the_generator(subject: Subject) -> None:
         if not any(trainer.plan.task.roles[role] == "discriminator" for role in trainer.nets):
             raise NotApplicable("the recipe has no discriminator")
         spy = Spy(trainer.loss)
-        trainer.task = trainer.plan.task(trainer.recipe.task.options, trainer.prepared, spy)
+        trainer.task = trainer.plan.make_task(trainer.recipe.task.options, trainer.prepared, spy)
         for _ in range(PATIENCE):
             trainer.step()
             require(not spy.blind, f"in the generator's turn {next(iter(spy.blind), '')}")

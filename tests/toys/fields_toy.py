@@ -57,8 +57,8 @@ class Learns(Task):
 
     def step(self, batch, optimize):
         made, real = self.nets["generator"](batch["source"]), batch["target"]
-        if "inside" in batch:
-            made, real = (fill_no_data(one, batch["inside"]) for one in (made, real))
+        if mask := self.fields["target"].mask:
+            made, real = (fill_no_data(one, batch[mask]) for one in (made, real))
         optimize("generator", {"l1": (made - real).abs().mean()})
 
     def sample(self, batch, nets):

@@ -250,7 +250,9 @@ def test_samples_and_predictions_are_the_generators():
     assert shown["target"] is BATCH["target"]
     assert torch.equal(shown["generated"], net(BATCH["source"]))
     inputs = {"source": BATCH["source"]}
-    predicted = Paired.apply("translate", task.options, None, {}, {"generator": net}, inputs)["target"]
+    predicted = Paired.apply("translate", task.options, None, {}, {"generator": net}, inputs)[
+        "target"
+    ]
     assert torch.equal(predicted, shown["generated"])
 
 
