@@ -152,8 +152,8 @@ class Transform:
         listed = ", ".join(f"{name} {h} x {w}" for name, (h, w) in sizes.items())
         raise DataError(
             f"one geometry can't be shared by fields of different sizes (H x W): {listed}",
-            hint="Bring them to one size first, in the data or by a resize before this; or use only "
-            f"flips and quarter turns: {', '.join(sorted(OF_ANY_SIZE))}.",
+            hint="Bring them to one size first, in the data or by a resize before this. Flips and "
+            f"quarter turns take several sizes: {', '.join(sorted(OF_ANY_SIZE))}.",
             where=self.id,
         )
 

@@ -61,8 +61,8 @@ class Paired(Task):
             raise DataError(
                 f"source is {sizes[0]} and target {sizes[1]} (W x H), and the conditional "
                 "discriminator of pix2pix/paired sees both together",
-                hint="Resize both to one size, such as by an [[augment]] with images/resize; or set "
-                "task.conditional = false, with a generator that changes the size.",
+                hint="Resize both to one size, such as by an [[augment]] with images/resize, or "
+                "set task.conditional = false and use a generator that changes the size.",
             )
         if role == "generator":
             return NetIO({"source": source}, {"target": target})
