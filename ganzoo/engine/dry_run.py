@@ -22,8 +22,9 @@ from ganzoo.engine.build import Built, parts_of, with_numbers
 from ganzoo.engine.discriminator_answers import Answers
 from ganzoo.engine.late_players import LatePlayers, PresentNets
 from ganzoo.engine.optimizers import build_optimizer
-from ganzoo.engine.plan import Plan, optimizer_options
+from ganzoo.engine.plan import Plan
 from ganzoo.engine.player_turns import check_turn, idle, total_of, trained
+from ganzoo.engine.players import optimizer_options
 from ganzoo.engine.resting_players import check_rests
 from ganzoo.engine.wrapped_networks import Declared
 from ganzoo.errors import GanzooError, RecipeError, error_text

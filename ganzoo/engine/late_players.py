@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ganzoo.engine.plan import Plan, optimizer_options, planned_steps
+from ganzoo.engine.plan import Plan, planned_steps
+from ganzoo.engine.players import optimizer_options
 from ganzoo.errors import RecipeError
 from ganzoo.interfaces import Clock
 from ganzoo.recipe.interval import Interval, parse_begin

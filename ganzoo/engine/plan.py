@@ -16,7 +16,7 @@ from ganzoo.inference.weights_card import checked_io
 from ganzoo.interfaces import Field, Loss, Net, NetIO, Task, roles_in_use
 from ganzoo.interfaces.fields import alike
 from ganzoo.plugin_system.suggestions import did_you_mean
-from ganzoo.recipe.model import Optimizer, Origin, Recipe, Train
+from ganzoo.recipe.model import Origin, Recipe, Train
 
 
 @dataclass(frozen=True)
@@ -322,20 +322,6 @@ def nearest_sizes(size: int, multiple: int) -> str:
     return f"{below} or {above}" if below and below != above else str(above)
 
 
-def discriminator_player(plan: Plan) -> str:
-    """Return the player whose accuracy is logged.
-
-    It is the only player whose networks are all discriminators. If there is no such player, or more
-    than one, the name is "discriminator".
-    """
-    players = [
-        player
-        for player, roles in plan.players.items()
-        if all(plan.task.roles[role] == "discriminator" for role in roles)
-    ]
-    return players[0] if len(players) == 1 else "discriminator"
-
-
 def planned_steps(train: Train, samples: int, world: int = 1) -> int:
     """Return the number of steps that a recipe plans.
 
@@ -345,8 +331,3 @@ def planned_steps(train: Train, samples: int, world: int = 1) -> int:
         world: the number of processes.
     """
     return -(-train.epochs * samples // (train.batch_size * world * train.accumulate))
-
-
-def optimizer_options(recipe: Recipe, plan: Plan) -> dict[str, Optimizer]:
-    """Return each player's optimizer table."""
-    return {player: recipe.players.get(player, recipe.optimizer) for player in plan.players}

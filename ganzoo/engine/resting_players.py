@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ganzoo.engine.accelerate_session import Session
-from ganzoo.engine.plan import Plan, discriminator_player, optimizer_options
+from ganzoo.engine.plan import Plan
+from ganzoo.engine.players import discriminator_player, optimizer_options
 from ganzoo.errors import RecipeError
 from ganzoo.recipe.model import Optimizer, Recipe
 

@@ -20,13 +20,9 @@ from ganzoo.engine.ema import Ema
 from ganzoo.engine.late_players import LatePlayers, PresentNets
 from ganzoo.engine.loss_weights import weights_of
 from ganzoo.engine.optimize import Stepper
-from ganzoo.engine.plan import (
-    discriminator_player,
-    optimizer_options,
-    plan_networks,
-    planned_steps,
-)
+from ganzoo.engine.plan import plan_networks, planned_steps
 from ganzoo.engine.player_turns import idle
+from ganzoo.engine.players import discriminator_player, optimizer_options
 from ganzoo.engine.starting_weights import begin, find_together
 from ganzoo.engine.task_names import ACCURACY
 from ganzoo.engine.wrapped_networks import Declared, PreparedNet
