@@ -1,15 +1,14 @@
 """Checks of tasks, losses, data, augments, metrics and callbacks: good toys pass, broken don't."""
 
+import contextlib
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from ganzoo.plugin_system import discovery, registry
 from ganzoo.testing import NotApplicable, Subject, cases, checks_task_runs
-from ganzoo.testing.kit import CheckFailed
+from ganzoo.testing.kit import CheckFailed, NotTested, Unusable
 
 TOYS = Path(__file__).parent / "toys"
 MINE = {
@@ -17,7 +16,6 @@ MINE = {
     "losses",
     "loss_use",
     "data",
-    "data_repeats",
     "augments",
     "diffaugments",
     "adaptive_diffaugments",
@@ -60,8 +58,6 @@ NOTHING_TO_SEE = {
         for name in ("observes_answers", "learns_in_buffers", "observes_without_waiting")
     },
     "check_task_keeps_frozen_parts:task cloud": "no network has frozen weights",
-    "check_data_classes:data squares": "no field of it has classes",
-    "check_data_classes:data unpaired": "no field of it has classes",
     **{
         f"{name}:data {toy}": reason
         for toy in ("squares", "points", "unpaired")
@@ -164,15 +160,17 @@ SAYS = {
     "transposed": "its field says (16, 16, 3)",
     "endless": "index 8 of 8 gives a sample",
     "draws_for_itself": "draws from a global random generator",
-    "peeks_at_its_rng": "'points' of sample 0 changes with `rng`, and load() draws nothing from it",
-    "namesakes": "samples 0 and 1 are both called '00000'",
+    "peeks_at_its_rng": "sample 0 draws nothing from `rng`, and changes with it",
+    "namesakes": "sample 1 is called '00000', as sample 0 is",
+    "namesakes_of_repeats": "with repeat = 2, sample 8 is called '00000', as sample 0 is",
+    "loads_nothing": "sample 0 can't be loaded: KeyError: 'source'",
     "shares_splits": "train and val share samples",
     "doesnt_travel": "it doesn't pickle",
     "keeps_globals": "sample 0 of a loader process: 'source' isn't the same",
     "has_no_order": "sample 0 of a loader process, opened there",
     "uncounted": "is a class, and doesn't say of how many",
-    "counts_from_one": "goes from 3 to 3, and its field says 3 classes: count from 0",
-    "shifts_arrays": "row 0 of `arrays` isn't what load() gives as 'points'",
+    "counts_from_one": "'kind' of sample 2: classes must be 0 to 2",
+    "shifts_arrays": "row 0 of `arrays`, beside what load() gives: 'points' isn't the same",
     "draws_beside_arrays": "load() draws from its `rng`, and `arrays` can't",
     "wants_the_unknown": "which no recipe could",
     "draws_globally": "draws from a global random generator",
@@ -223,61 +221,29 @@ def test_each_broken_toy_is_caught_for_what_it_does(case, tmp_path):
     assert SAYS[case.entry.id.partition("/")[2]] in str(caught.value)
 
 
-PAIRS = (
-    "images/folder",
-    "images/side_by_side",
-    "images/two_folders",
-    "images/unpaired",
-    pytest.param("images/facades", marks=pytest.mark.data),  # the whole set, or none
-)
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    """Drawn pairs as files, in every layout that a data component of images reads."""
-    root = tmp_path_factory.mktemp("pairs")
-    draw = np.random.default_rng(0)
-    for split in ("train", "val", "test"):
-        for number in range(4):
-            pair = draw.integers(256, size=(16, 32, 3), dtype=np.uint8)
-            for name, image in (("", pair), ("A", pair[:, :16]), ("B", pair[:, 16:])):
-                folder = root / ("two" if name else "one") / split / name
-                folder.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(image).save(folder / f"{number}.png")
-    return {
-        "images/folder": {"root": str(root / "two"), "classes": True},
-        "images/side_by_side": {"root": str(root / "one")},
-        "images/two_folders": {"root": str(root / "two")},
-        "images/unpaired": {"root": str(root / "two")},
-    }
-
-
-@pytest.mark.parametrize("name", PAIRS)
-def test_data_in_files_keep_the_contract(name, folders, tmp_path):
-    made = [
+def data_cases(name, settings=None):
+    return [
         case
-        for case in cases("images", REGISTRY, folders)
-        if case.entry is not None and case.entry.id == name and not case.check.slow
-        if case.check.function.__module__.rpartition(".")[2].startswith("checks_data")
+        for case in cases("images", REGISTRY, settings)
+        if case.id.startswith("check_data") and case.entry.id == name
     ]
-    idle = set()
-    for case in made:
-        try:
+
+
+def test_missing_files_are_not_tested_and_said_once(tmp_path):
+    nowhere = {"images/two_folders": {"root": "nowhere"}}
+    first, *others = data_cases("images/two_folders", nowhere)
+    with pytest.raises(NotTested, match=r"the data aren't there: [\s\S]*looked at .*nowhere"):
+        first(tmp_path)
+    for case in others:
+        with pytest.raises(Unusable) as caught:
             case(tmp_path)
-        except NotApplicable:
-            idle.add(case.check.name)
-    optional = {"check_data_classes", "check_data_arrays", "check_data_metrics"}
-    assert len(made) == 9
-    assert idle == (optional - {"check_data_classes"} if name == "images/folder" else optional)
+        assert caught.value.reported_by == first.check.name == "check_data_fields"
 
 
-def test_missing_files_are_no_failure(tmp_path):
-    (case,) = (
-        case
-        for case in cases("images", REGISTRY)
-        if case.id == "check_data_fields:data images/facades"
-    )
-    with pytest.raises(NotApplicable, match="the data aren't there"):
+@pytest.mark.data  # the whole set, or none
+@pytest.mark.parametrize("case", data_cases("images/facades"), ids=lambda case: case.check.name)
+def test_the_facades_keep_the_contract(case, tmp_path):
+    with contextlib.suppress(NotApplicable):
         case(tmp_path)
 
 

@@ -25,7 +25,6 @@ MODULES: tuple[str, ...] = (
     "checks_losses",
     "checks_loss_use",
     "checks_data",
-    "checks_data_repeats",
     "checks_augments",
     "checks_diffaugments",
     "checks_adaptive_diffaugments",

@@ -461,6 +461,20 @@ class Namesakes(good.Squares):
         return f"{index // 2:05d}"
 
 
+class NamesakesOfRepeats(good.Squares):
+    """Its names are unique as long as nothing is repeated."""
+
+    def name(self, index):
+        return super().name(index % self.options.count)
+
+
+class LoadsNothing(good.Squares):
+    """Fails at its first sample."""
+
+    def load(self, index, rng):
+        return {}["source"]
+
+
 class SharesSplits(good.Squares):
     """Is judged by what it learned."""
 
@@ -870,12 +884,14 @@ _DATA = {
     DrawsForItself: "check_data_deterministic",
     PeeksAtItsRng: "check_data_deterministic",
     Namesakes: "check_data_names",
+    NamesakesOfRepeats: "check_data_names",
+    LoadsNothing: "check_data_fields",
     SharesSplits: "check_data_splits",
     DoesntTravel: "check_data_pickles",
     KeepsGlobals: "check_data_in_workers",
     HasNoOrder: "check_data_in_workers",
-    Uncounted: "check_data_classes",
-    CountsFromOne: "check_data_classes",
+    Uncounted: "check_data_fields",
+    CountsFromOne: "check_data_fields",
     ShiftsArrays: "check_data_arrays",
     DrawsBesideArrays: "check_data_arrays",
     WantsTheUnknown: "check_data_metrics",
@@ -945,7 +961,7 @@ def _name(toy):
 
 def _options(kind, toy):
     if kind == "data":
-        return good.CountOptions
+        return good.SquaresOptions if issubclass(toy, good.Squares) else good.CountOptions
     if issubclass(toy, good.Heaps):
         return good.NearOptions
     annealed = issubclass(toy, good.Steepness | good.Dim)

@@ -33,6 +33,11 @@ class CountOptions(Options):
     """Samples of each split."""
 
 
+class SquaresOptions(CountOptions):
+    repeat: int = 1
+    """Times that the squares of a split are counted, each at another place."""
+
+
 class NearOptions(Options):
     near: float = 1.0
     """Distance at which a point belongs to a heap."""
@@ -455,7 +460,7 @@ class Squares:
         }
 
     def __len__(self):
-        return self.options.count
+        return self.options.count * self.options.repeat
 
     def load(self, index, rng):
         if not 0 <= index < len(self):
@@ -676,9 +681,9 @@ def good_components():
         component("loss", "features", Features),
         component("loss", "drift", Drift),
         component("loss", "steepness", Steepness, WeightOptions),
-        component("data", "squares", Squares, CountOptions, presets=tiny),
+        component("data", "squares", Squares, SquaresOptions, presets=tiny),
         component("data", "points", Points, CountOptions, presets=tiny),
-        component("data", "unpaired", Unpaired, CountOptions, presets=tiny),
+        component("data", "unpaired", Unpaired, SquaresOptions, presets=tiny),
         component("augment", "mirror", Mirror),
         component("diffaugment", "dim", Dim, WeightOptions),
         component("diffaugment", "wary", Wary, WeightOptions),
