@@ -215,6 +215,10 @@ def _steps(built: Built, device: torch.device, count: int) -> None:
             play(waiting)
         except RecipeError as error:
             error.message += f" before {' and '.join(sorted(waiting))} begins"
+            error.hint = (
+                "Until then the loss is shown no discriminator. Use a loss that has terms without "
+                f"one, or leave out `begin` of {' and '.join(sorted(waiting))}."
+            )
             raise
     play(frozenset())
     answers.check_any()
