@@ -18,6 +18,7 @@ from ganzoo.errors import PluginError, UsageError
 from ganzoo.plugin_system import discovery, registry
 from ganzoo.plugin_system.installed_plugins import CORE, GROUP
 from ganzoo.testing import CheckFailed, NotApplicable, all_checks, cases, parametrize_with_checks
+from ganzoo.testing.kit import Unusable
 from ganzoo.testing.verdicts import OUTCOMES
 
 ROOT = Path(__file__).parents[1]
@@ -103,7 +104,7 @@ def outcome(case, folder):
         case(folder)
     except CheckFailed as fault:
         return str(fault)
-    except NotApplicable:
+    except (NotApplicable, Unusable):
         return None
     return ""
 

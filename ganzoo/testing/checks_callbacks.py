@@ -21,14 +21,12 @@ from ganzoo.testing.subject import Subject
 from ganzoo.testing.tiny import tiny_host
 from ganzoo.testing.trial import changed, weights_of
 
-_STEPS = 2
-
 
 @check("callback")
 def check_callback_hooks(subject: Subject) -> None:
     """Its hooks are hooks of a run, with their arguments, and marked with @hookimpl."""
     callback = subject.choose().build()
-    names = [name for name in dir(callback) if name.startswith("ganzoo_")]
+    names = {name for name in dir(callback) if name.startswith("ganzoo_")}
     require(names, "it has no hooks: methods called ganzoo_...")
     manager = pluggy.PluginManager("ganzoo")
     manager.add_hookspecs(RunSpecs)
@@ -38,13 +36,8 @@ def check_callback_hooks(subject: Subject) -> None:
     except pluggy.PluginValidationError as error:
         message = f"its hooks can't be called: {error}; see ganzoo.plugin_system.hookspecs.RunSpecs"
         raise CheckFailed(message) from error
-    known = [name for name in dir(RunSpecs) if name.startswith("ganzoo_")]
-    called = [
-        implementation.function.__name__
-        for name in known
-        for implementation in getattr(manager.hook, name).get_hookimpls()
-    ]
-    unmarked = sorted(set(names) - set(called))
+    called = {caller.name for caller in manager.get_hookcallers(callback) or ()}
+    unmarked = sorted(names - called)
     require(not unmarked, f"{unmarked} lack @hookimpl (from ganzoo.api), so nothing calls them")
 
 
@@ -55,23 +48,18 @@ def check_callback_changes_nothing(subject: Subject) -> None:
     def put(document: dict[str, Any]) -> None:
         document["callback"] = [subject.table("callback", subject.id)]
 
-    recipe = tiny_host(subject, put)
-    seen = {}
-    for name, this in (("without", tiny_host(subject)), ("with", recipe)):
-        seen[name] = _Diary()
+    diaries = []
+    for name, recipe in (("without", tiny_host(subject)), ("with", tiny_host(subject, put))):
+        diaries.append(_Diary())
+        out, voice = subject.folder / name, Voice(quiet=True)
         try:
             result = run(
-                this,
-                out=subject.folder / name,
-                limits=Limits(steps=_STEPS),
-                voice=Voice(quiet=True),
-                observers=[seen[name]],
+                recipe, out=out, limits=Limits(steps=2), voice=voice, observers=[diaries[-1]]
             )
         except GanzooError as error:
-            message = f"a run {name} it doesn't begin: {error}"
-            raise CheckFailed(message) from error
+            raise CheckFailed(f"a run {name} it doesn't begin: {error}") from error
         require(result.error is None, f"a run {name} it ends with {result.error}")
-    one, other = seen["without"], seen["with"]
+    one, other = diaries
     weights = changed(one.weights, other.weights)
     require(not weights, f"the weights differ from those of a run without it: {weights[:3]}")
     require(one.logs == other.logs, "the logs differ from those of a run without it")

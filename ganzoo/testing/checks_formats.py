@@ -4,30 +4,87 @@ from __future__ import annotations
 
 import math
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 
-from ganzoo.errors import DataError
+from ganzoo.errors import DataError, GanzooError
 from ganzoo.interfaces import Field, Format
-from ganzoo.testing.kit import CheckFailed, NotApplicable, check, require
+from ganzoo.testing.kit import CheckFailed, NotApplicable, Unusable, check, require
 from ganzoo.testing.subject import Subject
 
-_SAMPLES = 3
 FLOAT_BOUND = 2.0**-22
 """Floats come back within this part of their range's width: float32 in [-1, 1] holds no more."""
+
+
+def _examples(subject: Subject) -> Iterator[tuple[Format, Field, list[np.ndarray], str]]:
+    """The format with each of its examples, three random arrays of it, and its name in messages.
+
+    Raises:
+        Unusable: it is no format, has no examples, or can't make an array of one of them.
+    """
+    built = subject.choose().build()
+    examples = built.examples if isinstance(built, Format) else ()
+    if not examples:
+        message = (
+            f"it builds a {type(built).__name__}, which is no Format with `examples`: derive it "
+            "from ganzoo.interfaces.Format, and give a few small fields, which it is tried with"
+        )
+        raise Unusable(message, reported_by="check_format_examples")
+    for field in examples:
+        named = f"Field({field.shape}, dtype={field.dtype!r}, range={field.range})"
+        try:
+            built.check(field)
+            arrays = _arrays(built, field)
+        except (ValueError, GanzooError) as error:
+            message = f"{named}, its own example, is refused: {error}"
+            raise Unusable(message, reported_by="check_format_examples") from error
+        yield built, field, arrays, named
+
+
+def _arrays(its_format: Format, field: Field) -> list[np.ndarray]:
+    """Random arrays of the field's shape and type, over its whole range."""
+    blank = torch.zeros(field.shape, dtype=torch.int64 if its_format.indices else torch.float32)
+    like = its_format.to_array(blank, field)
+    draw = np.random.default_rng(0)
+    limits = (-1.0, 1.0) if like.dtype.kind == "f" else _ends(like.dtype)
+    low, high = (0, (field.classes or 7) - 1) if its_format.indices else field.range or limits
+    if like.dtype.kind == "f":
+        made: list[Any] = [draw.uniform(low, high, like.shape) for _ in range(3)]
+    else:
+        ends = (math.ceil(low), math.floor(high))
+        made = [draw.integers(*ends, like.shape, endpoint=True) for _ in range(3)]
+    return [np.asarray(one, like.dtype) for one in made]
+
+
+def _ends(dtype: np.dtype[Any]) -> tuple[float, float]:
+    return float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
+
+
+def _back(its_format: Format, arrays: list[np.ndarray], field: Field) -> list[np.ndarray]:
+    """Arrays after they have been tensors."""
+    return [its_format.to_array(one, field) for one in its_format.to_tensors(arrays, field)]
+
+
+def _refuses(call: Callable[[], object], errors: type[Exception], complaint: str) -> None:
+    try:
+        call()
+    except errors:
+        return
+    raise CheckFailed(complaint)
 
 
 @check("format")
 def check_format_examples(subject: Subject) -> None:
     """Its `examples` are fields that its `check` accepts; `check` refuses other shapes."""
-    its_format = _built(subject)
-    for field in its_format.examples:
+    for its_format, field, arrays, named in _examples(subject):
         require(field.format == subject.id, f"an example says that its format is {field.format!r}")
-        _accepted(its_format, field)
-        arrays = _arrays(its_format, field)
+        made, wanted = arrays[0].dtype, its_format.dtype(field)
+        require(made == wanted, f"{named}: `to_array` makes {made}, `dtype` says {wanted}")
         shape = its_format.tensor_shape(arrays[0].shape, field)
         require(
             tuple(shape) == field.shape,
@@ -35,129 +92,96 @@ def check_format_examples(subject: Subject) -> None:
         )
         for other in ((*field.shape, 2, 2, 2), (2, 2, 2, 2, 2)):
             wrong = replace(field, shape=other)
-            try:
-                its_format.check(wrong)
-            except ValueError:
-                continue
-            message = f"`check` accepts the shape {list(other)}: raise a ValueError"
-            raise CheckFailed(message)
+            complaint = f"`check` accepts the shape {list(other)}: raise a ValueError"
+            _refuses(partial(its_format.check, wrong), ValueError, complaint)
+
+
+@check("format")
+def check_format_tensors(subject: Subject) -> None:
+    """Tensors have their type, a range ends at -1 and 1, and batches and pickling change no bit."""
+    for its_format, field, arrays, named in _examples(subject):
+        tensors = its_format.to_tensors(arrays, field)
+        wanted = torch.int64 if its_format.indices else torch.float32
+        require(
+            tensors.dtype == wanted,
+            f"{named}: tensors are {tensors.dtype}, and `indices` says {wanted}",
+        )
+        alone = torch.stack([its_format.to_tensors(one[None], field)[0] for one in arrays])
+        stacked = its_format.to_tensors(np.stack(arrays), field)
+        require(
+            torch.equal(alone, tensors) and torch.equal(stacked, tensors),
+            f"{named}: the bits of a tensor depend on how many are converted together",
+        )
+        try:
+            copy: Format = pickle.loads(pickle.dumps(its_format))  # noqa: S301  # made here
+        except Exception as error:
+            message = f"it can't be pickled, as loaders' processes need: {error!r}"
+            raise CheckFailed(message) from error
+        same = torch.equal(copy.to_tensors(arrays, field), tensors)
+        require(same, f"{named}: a pickled copy makes other tensors")
+        for end in field.range or ():
+            low, high = field.range or (-1.0, 1.0)
+            full = np.full_like(arrays[0], end)  # whose type may not hold an end of the range
+            right = 2 * (float(full.flat[0]) - low) / (high - low) - 1
+            made = its_format.to_tensors([full], field)
+            require(
+                bool(((made - right).abs() <= FLOAT_BOUND).all()),
+                f"{named}: {full.flat[0]:g} becomes {made.flatten()[0]:.9g}, not {right:.9g}",
+            )
 
 
 @check("format")
 def check_format_round_trip(subject: Subject) -> None:
     """Whole numbers come back exactly from networks, floats within 2^-22 of their range."""
-    its_format = _built(subject)
-    for field in its_format.examples:
-        arrays = _arrays(its_format, field)
+    for its_format, field, arrays, named in _examples(subject):
+        low, high = field.range or (-1.0, 1.0)
         for array, back in zip(arrays, _back(its_format, arrays, field), strict=True):
             require(
                 back.dtype == array.dtype and back.shape == array.shape,
-                f"{_named(field)}: {array.shape} of {array.dtype} come back as {back.shape} of "
+                f"{named}: {array.shape} of {array.dtype} come back as {back.shape} of "
                 f"{back.dtype}",
             )
-            allowed = FLOAT_BOUND * _width(field) if array.dtype.kind == "f" else 0
+            allowed = FLOAT_BOUND * (high - low) if array.dtype.kind == "f" else 0
             far = float(np.abs(back.astype(np.float64) - array.astype(np.float64)).max(initial=0))
             require(
                 far <= allowed,
-                f"{_named(field)}: a value comes back with an error of {far:.4g}, and at most "
+                f"{named}: a value comes back with an error of {far:.4g}, and at most "
                 f"{allowed:.4g} is allowed",
             )
 
 
 @check("format")
-def check_format_tensors(subject: Subject) -> None:
-    """Tensors have their type, a range ends at -1 and 1, and batches change no bit."""
-    its_format = _built(subject)
-    wanted = torch.int64 if its_format.indices else torch.float32
-    for field in its_format.examples:
-        arrays = _arrays(its_format, field)
-        tensors = its_format.to_tensors(arrays, field)
-        require(
-            tensors.dtype == wanted,
-            f"{_named(field)}: tensors are {tensors.dtype}, and `indices` says {wanted}",
-        )
-        alone = [its_format.to_tensors(array[None], field)[0] for array in arrays]
-        stacked = its_format.to_tensors(np.stack(arrays), field)
-        require(
-            torch.equal(torch.stack(alone), tensors) and torch.equal(stacked, tensors),
-            f"{_named(field)}: the bits of a tensor depend on how many are converted together",
-        )
-        if field.range is not None:
-            low, high = field.range
-            for end in field.range:
-                # The array's type may not hold an end of the range.
-                full = np.full_like(arrays[0], end)
-                value = float(full.flat[0])
-                wanted_value = 2 * (value - low) / (high - low) - 1
-                made = its_format.to_tensors([full], field)
-                require(
-                    bool(((made - wanted_value).abs() <= FLOAT_BOUND).all()),
-                    f"{_named(field)}: {value:g} becomes {made.flatten()[0]:.9g}, not "
-                    f"{wanted_value:.9g}",
-                )
-
-
-@check("format")
 def check_format_refuses(subject: Subject) -> None:
-    """Arrays of other axes are a `DataError`, and so is text; numbers that aren't finite too."""
-    its_format = _built(subject)
-    for field in its_format.examples:
-        array = _arrays(its_format, field)[0]
+    """Arrays of other axes are a `DataError`, and numbers that aren't finite are an error, too."""
+    for its_format, field, (array, *_), named in _examples(subject):
         for wrong in (array[None, None], np.zeros((2, 2, 2, 2, 2), array.dtype)):
-            try:
-                its_format.to_tensors([wrong], field)
-            except DataError:
-                continue
-            message = f"{_named(field)}: takes an array of {wrong.shape}: raise a DataError"
-            raise CheckFailed(message)
+            complaint = f"{named}: takes an array of {wrong.shape}: raise a DataError"
+            _refuses(partial(its_format.to_tensors, [wrong], field), DataError, complaint)
         if not its_format.indices:
-            tensor = torch.full(field.shape, math.nan)
-            try:
-                its_format.to_array(tensor, field)
-            except Exception:  # noqa: BLE001, S112  # any error, so that no file is written
-                continue
-            message = f"{_named(field)}: makes numbers of NaN: raise a DivergedError"
-            raise CheckFailed(message)
-
-
-@check("format")
-def check_format_pickles(subject: Subject) -> None:
-    """It pickles, since loader workers get it, and a copy makes the same tensors."""
-    its_format = _built(subject)
-    try:
-        copy: Format = pickle.loads(pickle.dumps(its_format))  # noqa: S301  # made here
-    except Exception as error:
-        message = f"it can't be pickled: {error!r}"
-        raise CheckFailed(message) from error
-    for field in its_format.examples:
-        arrays = _arrays(its_format, field)
-        require(
-            torch.equal(copy.to_tensors(arrays, field), its_format.to_tensors(arrays, field)),
-            f"{_named(field)}: a pickled copy makes other tensors",
-        )
+            nan = torch.full(field.shape, math.nan)
+            complaint = f"{named}: makes numbers of NaN: raise a DivergedError"
+            _refuses(partial(its_format.to_array, nan, field), Exception, complaint)
 
 
 @check("format")
 def check_format_files(subject: Subject) -> None:
     """What it writes it reads back, whole; a damaged file is a `DataError` that names it."""
-    its_format = _built(subject)
-    if not its_format.suffixes:
-        raise NotApplicable("it has no files")
-    for number, field in enumerate(its_format.examples):
+    for number, (its_format, field, arrays, named) in enumerate(_examples(subject)):
+        if not its_format.suffixes:
+            raise NotApplicable("it has no files")
         suffix = its_format.suffix(field)
         require(
             suffix in its_format.suffixes,
-            f"{_named(field)}: `suffix` says {suffix!r}, which isn't in `suffixes`",
+            f"{named}: `suffix` says {suffix!r}, which isn't in `suffixes`",
         )
         path = subject.folder / f"{number}{suffix}"
-        (array,) = _back(its_format, _arrays(its_format, field)[:1], field)
+        (array,) = _back(its_format, arrays[:1], field)
         its_format.write(array, path, field, {"made": "by a test"})
-        require(path.is_file(), f"{_named(field)}: `write` leaves no file {path.name}")
-        read = its_format.read(path, field)
-        (again,) = _back(its_format, [read], field)
+        require(path.is_file(), f"{named}: `write` leaves no file {path.name}")
+        (again,) = _back(its_format, [its_format.read(path, field)], field)
         require(
             np.array_equal(again, array),
-            f"{_named(field)}: a {suffix} file is read as other values than were written",
+            f"{named}: a {suffix} file is read as other values than were written",
         )
         path.write_bytes(path.read_bytes()[:7])
         try:
@@ -165,111 +189,37 @@ def check_format_files(subject: Subject) -> None:
         except DataError as error:
             require(str(path) in str(error), f"the error of a damaged {suffix} doesn't name it")
         else:
-            message = f"{_named(field)}: a damaged {suffix} is read: raise a DataError"
-            raise CheckFailed(message)
+            raise CheckFailed(f"{named}: a damaged {suffix} is read: raise a DataError")
 
 
 @check("format")
 def check_format_pictures(subject: Subject) -> None:
     """Pictures are H x W x 3 of 8 bits, differ with the values, and show where a mask is 0."""
-    its_format = _built(subject)
-    if its_format.shown == "never":
-        raise NotApplicable("it is never shown")
-    for field in its_format.examples:
-        arrays = _back(its_format, _arrays(its_format, field), field)
+    for its_format, field, arrays, named in _examples(subject):
+        if its_format.shown == "never":
+            raise NotApplicable("it is never shown")
+        shown = _back(its_format, arrays, field)
         if its_format.shown == "together":
-            groups = {"one": np.stack(arrays), "two": np.stack(arrays[::-1])}
-            _is_picture(its_format.plot(groups, field, "caption", ["one"]), field)
-            continue
-        pictures = [its_format.picture(array, field) for array in arrays]
-        for picture in pictures:
-            _is_picture(picture, field)
-        require(
-            any(not np.array_equal(pictures[0], other) for other in pictures[1:]),
-            f"{_named(field)}: the pictures of different values are equal",
-        )
-        if its_format.pixels:
-            empty = np.zeros(field.shape[-2:], np.uint8)
-            masked = [its_format.picture(array, field, empty) for array in arrays]
-            require(
-                all(np.array_equal(masked[0], other) for other in masked),
-                f"{_named(field)}: a picture shows values where its mask says that there are none",
-            )
-            there = its_format.picture(arrays[0], field, empty + 1)
-            require(
-                np.array_equal(there, pictures[0]),
-                f"{_named(field)}: a mask that is 1 everywhere changes the picture",
-            )
-
-
-def _is_picture(picture: object, field: Field) -> None:
-    fits = isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.ndim == 3
-    require(
-        fits and picture.shape[2] == 3,  # type: ignore[attr-defined]
-        f"{_named(field)}: its picture isn't H x W x 3 uint8",
-    )
-
-
-def _built(subject: Subject) -> Format:
-    """The format, which has examples.
-
-    Raises:
-        CheckFailed: it is none, or has none.
-    """
-    built = subject.choose().build()
-    require(isinstance(built, Format), f"it builds a {type(built).__name__}, not a Format")
-    require(
-        built.examples,
-        "it has no `examples`: give a few small fields, which it is tried with",
-    )
-    its_format: Format = built
-    return its_format
-
-
-def _accepted(its_format: Format, field: Field) -> None:
-    try:
-        its_format.check(field)
-    except ValueError as error:
-        message = f"`check` refuses its own example {_named(field)}: {error}"
-        raise CheckFailed(message) from error
-
-
-def _named(field: Field) -> str:
-    return f"Field({field.shape}, dtype={field.dtype!r}, range={field.range})"
-
-
-def _width(field: Field) -> float:
-    return field.range[1] - field.range[0] if field.range else 2.0
-
-
-def _arrays(its_format: Format, field: Field) -> list[np.ndarray]:
-    """Random arrays of the field's shape and type, over its whole range."""
-    _accepted(its_format, field)
-    blank = torch.zeros(field.shape, dtype=torch.int64 if its_format.indices else torch.float32)
-    like = its_format.to_array(blank, field)
-    require(
-        like.dtype == its_format.dtype(field),
-        f"{_named(field)}: `to_array` makes {like.dtype}, `dtype` says {its_format.dtype(field)}",
-    )
-    return list(_random(like, its_format, field))
-
-
-def _random(like: np.ndarray, its_format: Format, field: Field) -> Iterator[np.ndarray]:
-    draw = np.random.default_rng(0)
-    for _ in range(_SAMPLES):
-        values: np.ndarray
-        if its_format.indices:
-            values = draw.integers(0, field.classes or 7, like.shape)
-        elif like.dtype.kind == "f":
-            low, high = field.range or (-1.0, 1.0)
-            values = draw.uniform(low, high, like.shape)
+            groups = {"one": np.stack(shown), "two": np.stack(shown[::-1])}
+            pictures = [its_format.plot(groups, field, "caption", ["one"])]
         else:
-            limits = np.iinfo(like.dtype)
-            low, high = field.range or (float(limits.min), float(limits.max))
-            values = draw.integers(math.ceil(low), math.floor(high), like.shape, endpoint=True)
-        yield np.asarray(values, like.dtype)
-
-
-def _back(its_format: Format, arrays: list[np.ndarray], field: Field) -> list[np.ndarray]:
-    """Arrays after they have been tensors."""
-    return [its_format.to_array(one, field) for one in its_format.to_tensors(arrays, field)]
+            pictures = [its_format.picture(one, field) for one in shown]
+        for one in pictures:
+            right = isinstance(one, np.ndarray) and one.dtype == np.uint8 and one.ndim == 3
+            require(right and one.shape[2] == 3, f"{named}: its picture isn't H x W x 3 uint8")
+        first, *others = pictures
+        require(
+            not others or any(not np.array_equal(first, other) for other in others),
+            f"{named}: the pictures of different values are equal",
+        )
+        if others and its_format.pixels:
+            empty = np.zeros(field.shape[-2:], np.uint8)
+            blank, *masked = [its_format.picture(one, field, empty) for one in shown]
+            require(
+                all(np.array_equal(blank, other) for other in masked),
+                f"{named}: a picture shows values where its mask says that there are none",
+            )
+            require(
+                np.array_equal(its_format.picture(shown[0], field, empty + 1), first),
+                f"{named}: a mask that is 1 everywhere changes the picture",
+            )

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from ganzoo import DISTRIBUTION
 from ganzoo.api import KINDS, Chosen, Scalar
@@ -34,25 +34,32 @@ except ImportError as error:
 _UNKNOWN = "an_option_that_nobody_has"
 
 
-def _models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
-    """A model of options and those of its inner tables, each once; `Scalar` is the core's."""
-    todo: list[type[BaseModel]] = [model]
+def _models(subject: Subject) -> Iterator[type[BaseModel]]:
+    """The model of options and those of its inner tables, each once; `Scalar` is the core's."""
+    todo: list[type[BaseModel]] = [subject.registry.options_model(subject.component)]
     seen: set[type[BaseModel]] = {Scalar}
     while todo:
         one = todo.pop()
-        if one in seen:
-            continue
-        seen.add(one)
-        yield one
-        for info in one.model_fields.values():
-            todo += option_type(info).models()
+        if one not in seen:
+            seen.add(one)
+            yield one
+            for info in one.model_fields.values():
+                todo += option_type(info).models()
 
 
-def _choices(subject: Subject) -> Iterator[tuple[str, Chosen]]:
-    """The component with its smallest settings, and with each preset."""
-    yield "its settings", subject.choose()
-    for preset in subject.component.component.presets:
-        yield f'preset "{preset}"', subject.choose(preset=preset)
+def _choices(subject: Subject) -> Iterator[tuple[str, Chosen, dict[str, Any]]]:
+    """The component with its smallest settings, and with each preset; and its table as in TOML."""
+    presets = {f'preset "{name}"': {"preset": name} for name in subject.component.component.presets}
+    for what, changes in {"its settings": {}, **presets}.items():
+        chosen = subject.choose(**changes)
+        yield what, chosen, _without_none(chosen.as_table())
+
+
+def _without_none(value: Any) -> Any:
+    """A table without what TOML can't say; None always is an option's default."""
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return [_without_none(item) for item in value] if isinstance(value, list) else value
 
 
 @check(*KINDS)
@@ -62,23 +69,22 @@ def check_loads(subject: Subject) -> None:
 
 
 @check(*KINDS)
-def check_options_refuse_unknown_keys(subject: Subject) -> None:
-    """An option that doesn't exist is refused, in inner tables too: a slip must not go unseen."""
+def check_options_are_strict(subject: Subject) -> None:
+    """Options that don't exist are refused, and nobody changes options after they were checked."""
+    for setting, wanted in (("extra", "forbid"), ("frozen", True)):
+        wrong = [m.__name__ for m in _models(subject) if m.model_config.get(setting) != wanted]
+        require(
+            not wrong,
+            f"{', '.join(wrong)} must have {setting}={wanted!r}, or a slip in a recipe, or a "
+            "change in a run, goes unseen: derive tables of options from ganzoo.api.Options",
+        )
     try:
         subject.choose(**{_UNKNOWN: 1})
     except ChoiceError as error:
-        require(
-            any(_UNKNOWN in map(str, problem.loc) for problem in error.problems),
-            f"an unknown option is refused without being named: {error}",
-        )
+        named = any(_UNKNOWN in map(str, problem.loc) for problem in error.problems)
+        require(named, f"an unknown option is refused without being named: {error}")
     else:
-        raise CheckFailed(f"the unknown option {_UNKNOWN} is taken in silence")
-    for model in _models(subject.registry.options_model(subject.component)):
-        require(
-            model.model_config.get("extra") == "forbid",
-            f"{model.__name__} takes unknown keys: derive it from ganzoo.api.Options, or give it "
-            'extra="forbid"',
-        )
+        raise CheckFailed(f"the unknown option {_UNKNOWN} is accepted without a message")
 
 
 @check(*KINDS)
@@ -86,7 +92,7 @@ def check_options_are_documented(subject: Subject) -> None:
     """Every option has a help text, those of inner tables too."""
     missing = [
         f"{model.__name__}.{key_of(name, info)}"
-        for model in _models(subject.registry.options_model(subject.component))
+        for model in _models(subject)
         for name, info in model.model_fields.items()
         if not (info.description or "").strip()
     ]
@@ -98,48 +104,35 @@ def check_options_are_documented(subject: Subject) -> None:
 
 
 @check(*KINDS)
-def check_options_are_frozen(subject: Subject) -> None:
-    """Nobody can change options after they were checked."""
-    options = subject.choose().options
-    for name in type(options).model_fields:
-        try:
-            setattr(options, name, getattr(options, name))
-        except ValidationError:
-            continue
-        raise CheckFailed(f"options.{name} can be assigned")
-    thawed = [one.__name__ for one in _models(type(options)) if not one.model_config.get("frozen")]
-    require(not thawed, f"not frozen: {', '.join(thawed)}; derive them from ganzoo.api.Options")
-
-
-@check(*KINDS)
 def check_options_round_trip(subject: Subject) -> None:
-    """Options written as TOML, as a run directory keeps them, are the same options again."""
+    """Options are the same after TOML, as a run directory keeps them, and after pickling."""
     kind = subject.component.component.kind
-    for what, chosen in _choices(subject):
-        table = _without_none(chosen.as_table())
+    for what, chosen, table in _choices(subject):
         optimizer = Optimizer(chosen, OptimizerKeys(schedule=chosen))  # neither is looked at
         document = {"component": table}
         recipe = Recipe(name="", task=chosen, data=chosen, optimizer=optimizer, document=document)
-        read = tomllib.loads(to_toml(recipe))["component"]
         try:
-            again = subject.registry.choose(kind, read)
+            again = subject.registry.choose(kind, tomllib.loads(to_toml(recipe))["component"])
         except ChoiceError as error:
-            message = f"{what}, written out in full, are refused: {error}"
-            raise CheckFailed(message) from error
+            raise CheckFailed(f"{what}, written out in full, are refused: {error}") from error
         before, after = chosen.as_table(), again.as_table()
-        changed = [key for key in before if before[key] != after[key]]
+        changed = [
+            f"{k}: {before[k]!r}, then {after[k]!r}" for k in before if before[k] != after[k]
+        ]
         require(
             not changed and again.options == chosen.options,
-            f"{what} aren't the same after TOML: "
-            + ("; ".join(f"{k}: {before[k]!r}, then {after[k]!r}" for k in changed) or "unequal"),
+            f"{what} aren't the same after TOML: {'; '.join(changed) or 'unequal'}",
         )
-
-
-def _without_none(value: Any) -> Any:
-    """A table without what TOML can't say; None always is an option's default."""
-    if isinstance(value, dict):
-        return {key: _without_none(item) for key, item in value.items() if item is not None}
-    return [_without_none(item) for item in value] if isinstance(value, list) else value
+    chosen = subject.choose()
+    try:
+        again = pickle.loads(pickle.dumps(chosen))  # noqa: S301  # our own bytes
+    except Exception as error:  # pickle raises what it likes
+        message = (
+            f"can't be pickled, as loaders' processes need: {error_text(error)}; are the class of "
+            "its options and the function of its target at the top of their modules?"
+        )
+        raise CheckFailed(message) from error
+    require(again.options == chosen.options, "not the same after pickling")
 
 
 @check(*KINDS)
@@ -148,8 +141,7 @@ def check_options_schema(subject: Subject) -> None:
     schema = component_schema(subject.registry, subject.component)
     jsonschema.Draft7Validator.check_schema(schema)
     validator = jsonschema.Draft7Validator(schema)
-    for what, chosen in _choices(subject):
-        table = _without_none(chosen.as_table())
+    for what, _, table in _choices(subject):
         errors = [
             f"{'.'.join(map(str, e.path))}: {e.message}" for e in validator.iter_errors(table)
         ]
@@ -158,18 +150,3 @@ def check_options_schema(subject: Subject) -> None:
             not validator.is_valid({**table, _UNKNOWN: 1}),
             "the schema admits an option that nobody has",
         )
-
-
-@check(*KINDS)
-def check_options_pickle(subject: Subject) -> None:
-    """The component with its options pickles: loaders' worker processes get it that way."""
-    chosen = subject.choose()
-    try:
-        again = pickle.loads(pickle.dumps(chosen))  # noqa: S301  # our own bytes
-    except Exception as error:  # pickle raises what it likes
-        message = (
-            f"can't be pickled: {error_text(error)}; are the class of its options and the "
-            "function of its target at the top of their modules?"
-        )
-        raise CheckFailed(message) from error
-    require(again.options == chosen.options, "not the same after pickling")

@@ -36,6 +36,7 @@ MODULES: tuple[str, ...] = (
     "checks_metrics",
     "checks_callbacks",
     "checks_optimizers",
+    "checks_schedules",
     "checks_formats",
 )
 """Modules of this package with checks, in the order in which these are made. They are imported when
