@@ -27,7 +27,6 @@ MODULES: tuple[str, ...] = (
     "checks_data",
     "checks_augments",
     "checks_diffaugments",
-    "checks_adaptive_diffaugments",
     "checks_tasks",
     "checks_applications",
     "checks_task_use",
