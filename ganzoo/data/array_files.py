@@ -14,12 +14,32 @@ ARRAY = ".npy"
 """The suffix of NumPy's files of one array."""
 
 
+_START = b"\x93NUMPY"
+"""The first bytes of a `.npy` file (NumPy Enhancement Proposal 1)."""
+
+_ARCHIVE = b"PK"
+"""The first bytes of a `.npz` file, which is a zip archive."""
+
+
 def read_array(path: Path) -> np.ndarray:
     """Read a `.npy` file; nothing in it is unpickled.
 
     Raises:
         DataError: naming the file, when it isn't a complete file of one array of numbers.
     """
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_START))
+    except OSError as error:
+        raise DataError(
+            f"can't read this array: {error.strerror or error}", where=str(path)
+        ) from error
+    if start != _START and not start.startswith(_ARCHIVE):
+        raise DataError(
+            "not a .npy file",
+            where=str(path),
+            hint="Give a file that `numpy.save` has written.",
+        )
     try:
         # Mapped first: a header that promises more than the file holds is noticed before memory
         # is asked for.
