@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from ganzoo.cli.main import main
+from ganzoo.errors import ExitCode
 from ganzoo.plugin_system import registry
 
 
@@ -81,6 +82,16 @@ def test_plugins_on_record_are_those_of_components_and_no_others(tiny, here, cap
     plugins = json.loads((here / told["run"] / "provenance.json").read_text())["plugins"]
     assert plugins.keys() == {"albumentations", "facades", "gan", "ganzoo", "naming", "pix2pix"}
     assert plugins["naming"] == str(here / "naming.py")
+
+
+def test_a_run_directory_is_no_recipe(tmp_path, capsys):
+    (tmp_path / "a run").mkdir()
+    (tmp_path / "a run" / "recipe.resolved.toml").touch()
+    for more in ((), ("--resume", "last")):
+        assert main(["run", str(tmp_path / "a run"), *more]) == ExitCode.RECIPE
+        said = capsys.readouterr().err
+        assert "is a run directory, not a recipe" in said
+        assert f"`ganzoo run --resume '{tmp_path / 'a run'}'`" in " ".join(said.split())
 
 
 def test_resume_last_goes_on_in_the_same_directory(tiny, here, capsys):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -22,9 +23,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganzoo.engine.ranks import STORE
-from ganzoo.errors import ExitCode, GanzooError, UsageError, error_text
-from ganzoo.files import to_json
+from ganzoo.errors import ExitCode, GanzooError, RecipeError, UsageError, error_text
+from ganzoo.files import expanded, to_json
 from ganzoo.plugin_system.blame import culprit, left_by
+from ganzoo.plugin_system.suggestions import quoted
 from ganzoo.process.memory import out_of_memory
 from ganzoo.process.signals import HEEDED, Insistence, handled, leave
 from ganzoo.process.streams import lasting_streams
@@ -115,7 +117,10 @@ def settled(request: Request) -> tuple[Recipe | None, Path | None, list[str]]:
     if request.resume is None:
         if request.recipe is None:
             raise UsageError("nothing to run", hint="ganzoo run RECIPE, or ganzoo run --resume RUN")
+        _refuse_run(request.recipe)
         return load_recipe(request.recipe, overrides), None, overrides
+    if request.recipe is not None:
+        _refuse_run(request.recipe)
     read = read_recipe(request.recipe) if request.recipe is not None else None
     runs = read.runs(overrides) if read is not None and request.resume == "last" else None
     path = find_run(request.resume, runs)
@@ -124,6 +129,22 @@ def settled(request: Request) -> tuple[Recipe | None, Path | None, list[str]]:
     if read is not None:
         return read.checked(overrides), path, overrides
     return stored_recipe(path, request.overrides) if request.overrides else None, path, overrides
+
+
+def _refuse_run(recipe: str) -> None:
+    """Refuse a run directory in the place of a recipe.
+
+    Raises:
+        RecipeError: it is one; the hint says how it is resumed.
+    """
+    from ganzoo.run_files import RESOLVED
+
+    if (expanded(recipe) / RESOLVED).is_file():
+        raise RecipeError(
+            f"{quoted(recipe)} is a run directory, not a recipe",
+            hint=f"`ganzoo run --resume {shlex.quote(recipe)}` continues it; the recipe in it is "
+            f"{Path(recipe, 'recipe.toml')}",
+        )
 
 
 def _launch_several(request: Request, processes: int) -> Answer:
