@@ -134,8 +134,7 @@ class Looks:
         self.metrics = {name: value["mean"] for name, value in report["metrics"].items()}
         print_report(report)
         trainer, task = self.run.trainer, self.run.recipe.task
-        roles, fields = trainer.plan.chosen, trainer.data.fields
-        for sentence in closing(report, task, roles, fields, trainer.images):
+        for sentence in closing(report, task, trainer.data.fields, trainer.images):
             self.run.voice.say(sentence)
         return None
 

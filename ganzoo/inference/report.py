@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,13 @@ import numpy as np
 
 from ganzoo.api import Chosen
 from ganzoo.data.array_files import write_array
+from ganzoo.data.formats import format_of, shows_whole_type
 from ganzoo.files import remove_leftovers
 from ganzoo.inference import baselines
-from ganzoo.inference.applications import draws, pick
+from ganzoo.inference.applications import draws_all, taken_by
 from ganzoo.inference.scores import BOUNDS, NETWORK, Judgement, means, without_bounds
 from ganzoo.inference.scoring import Made
-from ganzoo.interfaces import Field, Format
+from ganzoo.interfaces import Application, Field, Format
 
 
 class Gallery:
@@ -156,7 +157,6 @@ def print_report(document: Mapping[str, Any]) -> None:
 def closing(
     document: Mapping[str, Any],
     task: Chosen,
-    roles: Collection[str],
     fields: Mapping[str, Field],
     images: int,
 ) -> list[str]:
@@ -165,27 +165,41 @@ def closing(
     Args:
         document: the run's evaluation.
         task: the run's.
-        roles: those that have a network.
         fields: of the training data.
         images: how many training samples were shown, repeated ones included.
     """
     told, counts, run = document["direction"], document["n"], shlex.quote(document["run"])
     directions = dict.fromkeys(told.values() if isinstance(told, Mapping) else [told])
     count = max(counts.values()) if isinstance(counts, Mapping) else counts
-    name = pick(task, fields, roles)
-    every = task.load().applications
+    judged = document["application"]
+    name = next(iter(judged.values())) if isinstance(judged, Mapping) else judged
+    every: Mapping[str, Application] = task.load().applications
     which = f" --application {name}" if len(every) > 1 else ""
-    if draws(every[name], fields):
-        use = f"`ganzoo sample {run}{which}` generates more samples"
-    else:
-        use = f"`ganzoo predict {run} IMAGES -o out{which}` does the same with your own images"
+    following = _use(every[name], fields, run, which)
+    kinds = [fields[one] for one in (*every[name].takes, *every[name].gives) if one in fields]
+    if all(shows_whole_type(one, format_of(one)) for one in kinds):
+        following += ", and `ganzoo init FOLDER` writes a recipe for your own images"
     learned = (
         f"What was learned: {' and '.join(directions)}, with {images:,} training samples shown, "
         "repetitions included."
     )
-    judged = (
+    how = (
         f"How it is judged: on {count:,} samples of the {document['split']} split, which "
         "were not used in the training; the controls beside them need no trained network."
     )
-    following = f"{use}, and `ganzoo init FOLDER` writes a recipe for your own images."
-    return [learned, judged, f"What to type next: {following}"]
+    return [learned, how, f"What to type next: {following}."]
+
+
+def _use(application: Application, fields: Mapping[str, Field], run: str, which: str) -> str:
+    """The command that uses an application which has been judged, and what it does."""
+    if draws_all(application):
+        return f"`ganzoo sample {run}{which}` generates more samples"
+    given = taken_by(application)
+    masks = {fields[name].mask for name in given}
+    files = [name for name in given if name not in masks]
+    taken = format_of(fields[files[0]])
+    if len(files) > 1 or not taken.suffixes:
+        return f"`ganzoo bundle {run} -o model.safetensors` writes its networks into one file"
+    what, own = ("IMAGES", "images") if taken.pixels else ("FILES", "files")
+    of = "" if taken.pixels else f" of {fields[files[0]].called or files[0]}"
+    return f"`ganzoo predict {run} {what} -o out{which}` does the same with your own {own}{of}"
