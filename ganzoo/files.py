@@ -9,7 +9,7 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,21 @@ does."""
 
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 _TEMPORARY = re.compile(r"\..+\.([0-9]{1,10})\.tmp", re.DOTALL)
+
+
+def split_suffix(name: str, suffixes: Iterable[str]) -> tuple[str, str]:
+    """Split the name of a file before its suffix: `a.nii.gz` into `a` and `.nii.gz`.
+
+    Args:
+        name: of a file, without its folder.
+        suffixes: those that are known, in lower case; the longest one that fits counts. If none
+            fits, the suffix begins at the last dot, as that of `Path.suffix`.
+    """
+    lower = name.lower()
+    fitting = [one for one in suffixes if lower.endswith(one) and len(one) < len(name)]
+    suffix = max(fitting, key=len, default=Path(name).suffix)
+    stem = name[: len(name) - len(suffix)]
+    return stem, name[len(stem) :]
 
 
 def expanded(path: str | Path) -> Path:

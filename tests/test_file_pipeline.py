@@ -48,7 +48,7 @@ WEIGHTS = SimpleNamespace(
     application=Application(("source",), ("target",), ("generator",)),
     card=SimpleNamespace(fields=FIELDS),
     fields=FIELDS,
-    formats=lambda: dict.fromkeys(FIELDS, ImageFormat()),
+    formats=dict.fromkeys(FIELDS, ImageFormat()),
     source=lambda: {"weights": "weights", "recipe": "tiny", "step": 1},
 )
 

@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from PIL import Image
 
 from ganzoo.data.convert import to_tensor, to_uint8
 from ganzoo.errors import DataError, ExitCode, UsageError
+from ganzoo.files import split_suffix
 from ganzoo.formats.image import ImageFormat
 from ganzoo.inference import modes
 from ganzoo.inference.application_weights import find_application
@@ -162,6 +164,40 @@ def test_a_plan_that_cannot_be_meant_is_refused(tmp_path):
         planned([first], tmp_path / "out.jpg")
 
 
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("a.nii.gz", ("a", ".nii.gz")),
+        ("a.b.NII.GZ", ("a.b", ".NII.GZ")),
+        ("a.nii", ("a", ".nii")),
+        ("a.tar.gz", ("a.tar", ".gz")),
+        (".nii.gz", (".nii", ".gz")),
+        ("a", ("a", "")),
+    ],
+)
+def test_a_suffix_may_have_two_parts(name, parts):
+    assert split_suffix(name, (".nii", ".nii.gz", ".npy")) == parts
+
+
+def test_files_of_a_suffix_of_two_parts_are_taken_from_folders(tmp_path):
+    names = ["a.nii.gz", "b.NII.gz", "b.nii", "c.npy", "d.gz", "e.txt"]
+    (tmp_path / "in").mkdir()
+    for name in names:
+        (tmp_path / "in" / name).touch()
+    known = {"suffixes": (".nii", ".nii.gz", ".npy"), "endings": {"dose": ".nii.gz"}}
+    jobs = plan([tmp_path / "in"], tmp_path / "out", **known)
+    assert {job.source.name: job.where.name for job in jobs} == {
+        "a.nii.gz": "a.nii.gz",
+        "b.NII.gz": "b_nii.gz.nii.gz",
+        "b.nii": "b_nii.nii.gz",
+        "c.npy": "c.nii.gz",
+    }
+    (alone,) = plan([tmp_path / "in" / "a.nii.gz"], tmp_path / "mine.nii.gz", **known)
+    assert alone.where == tmp_path / "mine.nii.gz"
+    with pytest.raises(UsageError, match=r"results are written as nii\.gz files"):
+        plan([tmp_path / "in" / "a.nii.gz"], tmp_path / "mine.npy", **known)
+
+
 def test_a_result_depends_on_neither_the_others_nor_their_order(tmp_path, weights):
     for index in range(4):
         write_image(tmp_path / "in" / f"{index}.png", seed=index)
@@ -267,6 +303,7 @@ def test_five_channels_in_and_two_out_go_as_arrays(tmp_path):
     np.save(tmp_path / "in" / "wrong.npy", array[..., :4])
     np.save(tmp_path / "in" / "objects.npy", np.array([{}]), allow_pickle=True)
     write_image(tmp_path / "in" / "picture.png")
+    shutil.copy(tmp_path / "in" / "picture.png", tmp_path / "in" / "picture.npy")
     told = predict(weights, [tmp_path / "in"], tmp_path / "out", mode="running", device="cpu")
     assert [Path(one["output"]).name for one in told["outputs"]] == ["a.npy"]
     made = np.load(tmp_path / "out" / "a.npy")
@@ -274,6 +311,8 @@ def test_five_channels_in_and_two_out_go_as_arrays(tmp_path):
     reasons = {Path(one["input"]).name: one["reason"] for one in told["failed"]}
     assert "H x W x 5, but it is 13 x 20 x 4" in reasons["wrong.npy"]
     assert "can't read" in reasons["objects.npy"]  # nothing is unpickled
+    assert "pickle" not in reasons["objects.npy"]
+    assert reasons["picture.npy"] == "not a .npy file"
     assert ".npy" in reasons["picture.png"]
     # The same numbers as a picture and as an array give the same result.
     rgb = make_weights(tmp_path / "rgb.safetensors")

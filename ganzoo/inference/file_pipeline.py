@@ -17,7 +17,9 @@ from torch.nn import functional
 from ganzoo.data.convert import to_tensor
 from ganzoo.data.formats import mask_of, split_no_data, with_no_data
 from ganzoo.errors import DataError, DivergedError, UsageError
+from ganzoo.files import split_suffix
 from ganzoo.inference.application_weights import Weights
+from ganzoo.inference.applications import taken_by
 from ganzoo.inference.trained_application import Trained
 from ganzoo.interfaces import Field, Format
 from ganzoo.process.memory import memory_for
@@ -95,7 +97,8 @@ def make_all(
                     inputs = _inputs(array, taken, known, formats, size)
                     if size is None and watch is not None:
                         watch.look(job, *array.shape[:2])
-                    results = _run(trained, inputs, job, formats)
+                    name, _ = split_suffix(job.source.name, reads.suffixes)
+                    results = _run(trained, inputs, job, name, formats)
             except DataError as error:
                 refused: Future[None] = Future()
                 refused.set_exception(error)
@@ -189,14 +192,18 @@ def _is_coded(field: Field, tensor: Tensor) -> bool:
 
 
 def _run(
-    trained: Trained, inputs: Mapping[str, Tensor], job: Job, formats: Mapping[str, Format]
+    trained: Trained,
+    inputs: Mapping[str, Tensor],
+    job: Job,
+    name: str,
+    formats: Mapping[str, Format],
 ) -> dict[str, np.ndarray]:
-    """What the application makes of a file; without data where the file had none."""
+    """What the application makes of a file, by field; without data where the file had none."""
     known = trained.fields
     try:
         made = {
-            name: formats[name].to_array(one, known[name])
-            for name, one in trained(inputs, job.source.stem).items()
+            field: formats[field].to_array(one, known[field])
+            for field, one in trained(inputs, name).items()
         }
     except DivergedError as error:
         error.where = str(job.source)
@@ -204,19 +211,19 @@ def _run(
             error.hint = f"Try --precision fp32: this was {trained.precision}. {error.hint}"
         raise
     return {
-        name: with_no_data(one, known[name], mask_of(known[name], inputs))
-        for name, one in made.items()
+        field: with_no_data(one, known[field], mask_of(known[field], inputs))
+        for field, one in made.items()
     }
 
 
 def file_field(weights: Weights) -> str:
-    """The field of the data that an application takes from files.
+    """The field that an application takes from files.
 
     Raises:
         UsageError: it takes several.
     """
-    application, known = weights.application, weights.card.fields
-    found = [name for name in application.takes if name in known]
+    known = weights.fields
+    found = taken_by(weights.application)
     masks = {known[name].mask for name in found}
     found = [name for name in found if name not in masks] or found
     if len(found) > 1:

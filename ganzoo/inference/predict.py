@@ -11,7 +11,7 @@ from typing import Any
 
 from ganzoo.api import Mode
 from ganzoo.errors import DataError, UsageError
-from ganzoo.files import remove_leftovers
+from ganzoo.files import remove_leftovers, split_suffix
 from ganzoo.inference.application_weights import Weights, find_application
 from ganzoo.inference.file_pipeline import Job, file_field, make_all
 from ganzoo.inference.load_application import check_fields, load_trained, refuse_drawing
@@ -51,9 +51,10 @@ def plan(
     """
     known = {*suffixes, *endings.values()}
     one_file = len(inputs) == 1 and inputs[0].is_file()
-    if one_file and len(endings) == 1 and out.suffix.lower() in known:
+    suffix = split_suffix(out.name, known)[1].lower()
+    if one_file and len(endings) == 1 and suffix in known:
         ((field, ending),) = endings.items()
-        if out.suffix.lower() != ending:
+        if suffix != ending:
             raise UsageError(
                 f"results are written as {ending[1:]} files: give it a name that ends in {ending}",
                 where=str(out),
@@ -73,11 +74,12 @@ def _into_folder(
     unread: Unread,
 ) -> list[Job]:
     known = {*suffixes, *endings.values()}
-    if not out.is_dir() and (out.exists() or out.suffix.lower() in known):
+    stem, suffix = split_suffix(out.name, known)
+    if not out.is_dir() and (out.exists() or suffix.lower() in known):
         raise UsageError(
             "several results need a folder, but this is the name of a file",
             where=str(out),
-            hint=f"Give a folder: -o {shlex.quote(str(out.with_suffix('')))}",
+            hint=f"Give a folder: -o {shlex.quote(str(out.with_name(stem)))}",
         )
     refused = []
 
@@ -93,12 +95,14 @@ def _into_folder(
             hint=f"Files are taken by their ending: {' '.join(sorted(suffixes))}.",
         )
     unique = {source.resolve(): (source, kept) for source, kept in found}  # a file named twice
-    stems = Counter(kept.with_suffix("") for _, kept in unique.values())
+    parts = {source: split_suffix(kept.name, suffixes) for source, kept in unique.values()}
+    stems = Counter(kept.with_name(parts[source][0]) for source, kept in unique.values())
     jobs = []
     for source, kept in unique.values():
-        name = kept.with_suffix("")
+        stem, suffix = parts[source]
+        name = kept.with_name(stem)
         if stems[name] > 1:
-            name = name.with_name(f"{name.name}_{kept.suffix[1:].lower()}")
+            name = name.with_name(f"{stem}_{suffix[1:].lower()}")
         names = {
             field: f"{name.name}.{field}{ending}" if len(endings) > 1 else f"{name.name}{ending}"
             for field, ending in endings.items()
@@ -130,7 +134,7 @@ def _files(
     return [
         (file, file.relative_to(path))
         for file in sorted(_visible(path, unread))
-        if file.suffix.lower() in suffixes
+        if split_suffix(file.name, suffixes)[1].lower() in suffixes
         and file.is_file()
         and earlier not in file.resolve().parents
     ]
