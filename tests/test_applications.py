@@ -14,9 +14,17 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from ganzoo.cli.main import cli
+from ganzoo.engine.check import inspect_recipe
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
-from ganzoo.errors import DataError, EnvironmentFault, GanzooError, PluginError, UsageError
+from ganzoo.errors import (
+    DataError,
+    EnvironmentFault,
+    ExitCode,
+    GanzooError,
+    PluginError,
+    UsageError,
+)
 from ganzoo.inference.application_weights import find_application
 from ganzoo.inference.bundle import bundle
 from ganzoo.inference.evaluate import evaluate_run
@@ -24,6 +32,7 @@ from ganzoo.inference.load_application import load_trained
 from ganzoo.inference.predict import predict
 from ganzoo.inference.sample import sample
 from ganzoo.inference.weights_file import load_all, read_cards
+from ganzoo.interfaces import Application
 from ganzoo.observers import Voice
 from ganzoo.plugin_system import registry
 from ganzoo.recipe import load_recipe
@@ -52,6 +61,8 @@ best = "reconstruct/l1"
 enabled = true
 roles = ["decoder"]
 """
+
+LEFT_OUT = "The application decode is left out: it takes latent, which the data don't have."
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -94,7 +105,11 @@ def drawn(weights, out, **settings):
     return np.load(out).astype(int)
 
 
-def test_training_resumes_bit_for_bit_and_validates_every_application_that_data_judge(tmp_path):
+def test_training_resumes_bit_for_bit_and_validates_every_application_that_data_judge(
+    tmp_path, monkeypatch
+):
+    said = []
+    monkeypatch.setattr(Voice, "warn", lambda _, text: said.append(text))
     (tmp_path / "parts").mkdir()
     whole, parts = go(tmp_path), go(tmp_path / "parts", 5)
     middle = tensors(parts, 5)
@@ -103,8 +118,57 @@ def test_training_resumes_bit_for_bit_and_validates_every_application_that_data_
     one = tensors(whole, 16)
     assert any(not torch.equal(one[name], value) for name, value in middle.items())
     names = {name for line in log_of(whole) for name in line.get("metrics", {})}
-    # What gives latents alone isn't scored: the data have none.
+    # What gives or takes latents isn't scored: the data have none.
     assert {name.rpartition("/")[0] for name in names} == {"reconstruct", "vary"}
+    assert said.count(LEFT_OUT) == 3  # once in each part, of several validations
+
+
+def test_an_input_that_only_a_network_has_is_read_from_files(trained, model, picture, tmp_path):
+    for weights, name in ((trained, "run"), (model, "bundle")):
+        codes, out = tmp_path / name / "codes", tmp_path / name / "images"
+        predict(weights, [picture], codes, application="encode", device="cpu")
+        np.save(codes / "other.npy", np.ones(4, np.float32))
+        np.save(codes / "short.npy", np.ones(3, np.float32))
+        told = predict(weights, [codes], out, application="decode", device="cpu")
+        assert told["direction"] == "latent -> image"
+        (refused,) = told["failed"]
+        assert refused["input"].endswith("short.npy")
+        assert "must be 4 floats" in refused["reason"]
+        predict(weights, [picture], out, application="reconstruct", device="cpu")
+        made, other, whole = (
+            read_picture(out / f"{one}.png") for one in ("one", "other", "one.image")
+        )
+        assert np.array_equal(made, whole)
+        assert not np.array_equal(made, other)
+    with pytest.raises(UsageError, match="takes each latent as its input"):
+        sample(trained, tmp_path / "x.png", application="decode", device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("application", "said"),
+    [
+        (Application(("latent",), ("image",), ("decoder",)), ""),
+        (Application(("nothing",), ("image",), ("decoder",), draws=("nothing",)), ""),
+        (Application(("nothing",), ("image",), ("decoder",)), "takes 'nothing', which is neither"),
+        # It is an input of another network.
+        (Application(("noise",), ("image",), ("decoder",)), "takes 'noise', which is neither"),
+        (
+            Application(("latent",), ("image",), ("decoder",), draws=("noise",)),
+            "draws 'noise', which it doesn't take",
+        ),
+    ],
+)
+def test_a_plan_knows_each_input_of_an_application(tmp_path, monkeypatch, application, said):
+    (tmp_path / "auto.toml").write_text(RECIPE)
+    recipe = load_recipe(tmp_path / "auto.toml")
+    monkeypatch.setattr(recipe.task.load(), "applications", {"use": application})
+    problems = inspect_recipe(recipe)["problems"]
+    if said:
+        (problem,) = problems
+        assert f"declares an application 'use' that {said}" in problem["message"]
+        assert problem["exit_code"] == ExitCode.PLUGIN
+    else:
+        assert not problems
 
 
 def test_each_field_that_is_given_has_a_file(trained, picture, tmp_path):
@@ -167,10 +231,13 @@ def test_an_evaluation_names_applications_and_their_fields(trained):
     assert {"reconstruct/l1", "vary/l1"} <= set(document["metrics"])
     assert document["options"]["vary"] == {"amount": 0.5}
     assert any("is also what goes in" in note for note in document["notes"])
+    assert document["notes"].count(LEFT_OUT) == 1
     one = evaluate_run(trained, "test", device="cpu", application="vary", options={"amount": 0.0})
     assert one["metrics"]["vary/l1"]["mean"] == document["metrics"]["reconstruct/l1"]["mean"]
     with pytest.raises(UsageError, match="gives latent, which the data don't have"):
         evaluate_run(trained, "test", device="cpu", application="encode")
+    with pytest.raises(UsageError, match="decode takes latent, which the data don't have"):
+        evaluate_run(trained, "test", device="cpu", application="decode")
     with pytest.raises(UsageError, match="this task has several"):
         evaluate_run(trained, "test", device="cpu", options={"psi": 0.5})
 
@@ -183,7 +250,7 @@ def model(trained, tmp_path_factory):
     out = tmp_path_factory.mktemp("model") / "model.safetensors"
     document = bundle(trained, out)
     assert document["networks"] == {"encoder": False, "decoder": True, "mapping": False}
-    assert document["applications"] == ["reconstruct", "encode", "sample", "vary"]
+    assert document["applications"] == ["reconstruct", "encode", "decode", "sample", "vary"]
     return out
 
 
@@ -234,8 +301,8 @@ def test_a_bundle_of_one_application_lacks_the_other_networks(trained, tmp_path,
         bundle(trained, out)
     with pytest.raises(UsageError, match=r"ends in \.safetensors"):
         bundle(trained, tmp_path / "enc.pt")
-    with pytest.raises(UsageError, match="no application 'decode'") as caught:
-        bundle(trained, tmp_path / "x.safetensors", applications=["decode"])
+    with pytest.raises(UsageError, match="no application 'paint'") as caught:
+        bundle(trained, tmp_path / "x.safetensors", applications=["paint"])
     assert caught.value.where == str(trained)
 
 

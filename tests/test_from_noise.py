@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import random
 import shlex
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -115,7 +117,9 @@ def test_classes_are_dealt_evenly_over_the_blocks():
         options = None
 
         id = "toy"
-        applications: ClassVar = {"sample": Application(("label",), ("real",), ("generator",))}
+        applications: ClassVar = {
+            "sample": Application(("label",), ("real",), ("generator",), draws=("label",))
+        }
 
         @staticmethod
         def draw(name, options, io, count, random):
@@ -536,10 +540,31 @@ def test_a_run_ends_with_what_to_type_next(name, fields, command):
         "run": "a b",
         "split": "test",
         "n": dict.fromkeys(roles, 4) if len(roles) > 1 else 4,
+        "application": {role: role for role in roles} if len(roles) > 1 else roles[0],
         "direction": {role: f"to {role}" for role in roles} if len(roles) > 1 else "a -> b",
     }
-    learned, judged, following = closing(told, task, task.load().roles, fields, 1600)
+    learned, judged, following = closing(told, task, fields, 1600)
     assert ("to a_to_b and to b_to_a" if len(roles) > 1 else "a -> b") in learned
     assert "1,600 training samples shown" in learned
     assert "on 4 samples of the test split" in judged
     assert command in following
+    assert ("`ganzoo init FOLDER`" in following) == (POINTS not in fields.values())
+
+
+def test_the_command_at_the_end_of_a_run_is_for_what_was_judged():
+    several = {
+        "encode": Application(("real",), ("code",), ("encoder",)),
+        "move": Application(("real",), ("real",), ("encoder", "decoder")),
+        "add": Application(("real", "other"), ("real",), ("decoder",)),
+    }
+    task = SimpleNamespace(load=lambda: SimpleNamespace(applications=several))
+    told = {"run": "r", "split": "test", "n": 4, "direction": "a -> b"}
+    fields = {"real": replace(POINTS, called="tracks"), "other": POINTS}
+    *_, following = closing(told | {"application": {"move": "move"}}, task, fields, 8)
+    assert following == (
+        "What to type next: `ganzoo predict r FILES -o out --application move` does the same with "
+        "your own files of tracks."
+    )
+    *_, following = closing(told | {"application": "add"}, task, fields, 8)
+    assert "predict" not in following  # which takes one file for each sample
+    assert "`ganzoo bundle r -o model.safetensors`" in following

@@ -164,14 +164,14 @@ def _tell_other_way(out: Path, proposal: Proposal, *, turn: bool) -> None:
 def _tell_next(out: Path, recipe: Recipe, data: PreparedData, made: Sized) -> None:
     """Print the commands to use next, and the one to use after the training."""
     from ganzoo.engine.intervals import in_words
-    from ganzoo.inference.applications import draws
+    from ganzoo.inference.applications import draws_all
 
     name = shlex.quote(str(out))
     if misfit := _misfit(recipe, data):
         click.echo(f"what must change before it can run: {misfit}", err=True)
         click.echo(f"next: change that in {out}; ganzoo check {name}", err=True)
         return
-    if any(draws(one, data.fields) for one in recipe.task.load().applications.values()):
+    if any(map(draws_all, recipe.task.load().applications.values())):
         run = shlex.quote(f"{recipe.out}/{recipe.name}/STAMP")
         click.echo(f"after the training: ganzoo sample {run}", err=True)
     stop = "" if made.limit is None else f"--max-time {in_words(made.limit)} "

@@ -9,7 +9,7 @@ from typing import Any
 
 from ganzoo.api import Chosen, NetOptions
 from ganzoo.data.formats import checked_formats, format_of
-from ganzoo.engine.task_names import check_names
+from ganzoo.engine.task_names import check_inputs, check_names
 from ganzoo.errors import DataError, GanzooError, PluginError, RecipeError
 from ganzoo.inference.applications import available
 from ganzoo.inference.weights_card import checked_io
@@ -109,6 +109,7 @@ def plan_networks(recipe: Recipe, fields: Mapping[str, Field]) -> Plan:
             hint=f"Its players are: {', '.join(task.players)}.",
         )
     io = {role: _io(recipe.task, role, fields) for role in chosen}
+    check_inputs(recipe.task, fields, io)
     _check_augments(recipe, task, io)
     for role, component in chosen.items():
         table = f"networks.{role}" if role in recipe.roles else task.roles[role]

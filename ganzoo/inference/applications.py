@@ -55,7 +55,7 @@ def pick(
         )
     there = available(task, roles)
     drawing = command == "sample"
-    suiting = [one for one in there if command and draws(there[one], fields) == drawing]
+    suiting = [one for one in there if command and draws_all(there[one]) == drawing]
     first = [name] if name is not None else [*suiting, *there, *every]
     if not first:
         raise UsageError(f"{task.id} has no applications: its networks can't be used")
@@ -75,14 +75,22 @@ def _listed(every: Mapping[str, Application], fields: Mapping[str, Field]) -> st
     return "\n".join(["Its applications are:", *lines])
 
 
-def drawn(application: Application, fields: Mapping[str, Field]) -> list[str]:
-    """Return the names of the inputs that no data have, which are drawn."""
-    return [name for name in application.takes if name not in fields]
+def draws_all(application: Application) -> bool:
+    """Return whether an application draws all of its inputs, and takes none from data or files."""
+    return not taken_by(application)
 
 
-def draws(application: Application, fields: Mapping[str, Field]) -> bool:
-    """Return whether an application draws all of its inputs, and takes none from data."""
-    return len(drawn(application, fields)) == len(application.takes)
+def taken_by(application: Application) -> list[str]:
+    """Return the names of the inputs that are taken from data or files, and not drawn."""
+    return [name for name in application.takes if name not in application.draws]
+
+
+def lacking(application: Application, fields: Mapping[str, Field]) -> list[str]:
+    """Return the names of the inputs that are neither drawn nor fields of the data.
+
+    They are inputs of its networks, which only files can give.
+    """
+    return [name for name in taken_by(application) if name not in fields]
 
 
 def label_classes(io: Iterable[NetIO]) -> int:

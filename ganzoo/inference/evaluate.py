@@ -14,11 +14,11 @@ from ganzoo.errors import DataError, UsageError
 from ganzoo.files import write_json
 from ganzoo.inference import baselines
 from ganzoo.inference.application_weights import Weights, find_application
-from ganzoo.inference.applications import draws
+from ganzoo.inference.applications import draws_all, lacking
 from ganzoo.inference.from_noise import load_sampler
 from ganzoo.inference.load_application import load_trained
 from ganzoo.inference.report import Gallery, results_of, together
-from ganzoo.inference.score_nets import Part, contestants, parts_of
+from ganzoo.inference.score_nets import Part, contestants, left_out, parts_of
 from ganzoo.inference.scoring import judge, judge_drawn, metrics_for
 from ganzoo.inference.trained_application import Applied
 from ganzoo.inference.weights_card import WeightsCard
@@ -100,7 +100,7 @@ def evaluate_run(
     Args:
         run: the run directory.
         split: the data to score on.
-        application: the one to score; None: each whose results the data have.
+        application: the one to score; None: each whose inputs and results the data have.
         options: of the application, by key; the others have their defaults.
         mode: the recipe's unless given.
         seed: of the dropout, and of what is drawn.
@@ -121,14 +121,14 @@ def evaluate_run(
 
     Raises:
         UsageError: this is no run directory, or holds no weights, or there is no such application,
-            or the data have nothing that it gives.
+            or the data lack what it takes, or have nothing that it gives.
         GanzooError: weights or data can't be used.
     """
     recipe = run_recipe(run, overrides)
     if overrides:
         _refuse_other_data(run, recipe)
     first = find_application(run, application, ema=ema)
-    names = [application] if application else _scored(recipe, run, first.card)
+    names, notes = ([application], []) if application else _scored(recipe, run, first.card)
     if options and len(names) > 1:
         raise UsageError(
             "--option is for one application, and this task has several",
@@ -144,9 +144,11 @@ def evaluate_run(
             part for part in parts_of(weights.task, weights.files, data.fields) if part.name == name
         ]
         if not parts:
+            missing = lacking(weights.application, data.fields)
+            verb, absent = ("takes", missing) if missing else ("gives", weights.application.gives)
             raise UsageError(
-                f"the application {name} gives {' and '.join(weights.application.gives)}, which the"
-                " data don't have, so that it can't be scored",
+                f"the application {name} {verb} {' and '.join(absent)}, which the data don't have, "
+                "so that it can't be scored",
                 where=str(run),
             )
         for part in parts:
@@ -163,13 +165,14 @@ def evaluate_run(
     ending = f"_{application}.json" if several and application else ".json"
     file = folder.with_name(f"{folder.name}{ending}")
     results = together(documents) if several else documents[""]
+    results["notes"] = [*notes, *results["notes"]]
     document = {"run": str(run), "file": str(file), **results}
     write_json(file, document)
     return document
 
 
-def _scored(recipe: Recipe, run: Path, card: WeightsCard) -> list[str]:
-    """The applications of a run that its data can judge.
+def _scored(recipe: Recipe, run: Path, card: WeightsCard) -> tuple[list[str], list[str]]:
+    """The applications of a run that its data can judge, and sentences about those left out.
 
     Raises:
         UsageError: there are none.
@@ -177,13 +180,15 @@ def _scored(recipe: Recipe, run: Path, card: WeightsCard) -> list[str]:
     roles = recipe.task.load().roles
     trained = [role for role, kind in roles.items() if recipe.network_of(role, kind) is not None]
     names = [part.name for part in parts_of(recipe.task, trained, card.fields)]
+    notes = left_out(recipe.task, trained, card.fields)
     if not names:
         raise UsageError(
             f"the data have nothing that an application of {recipe.task.id} gives, so that none "
             "can be scored",
             where=str(run),
+            hint="\n".join(notes),
         )
-    return list(dict.fromkeys(names))
+    return list(dict.fromkeys(names)), notes
 
 
 def _refuse_other_data(run: Path, recipe: Recipe) -> None:
@@ -221,7 +226,7 @@ def _evaluate_part(
     metrics, notes = metrics_for(recipe, data), list(data.notes)
     its_format, its_field = data.formats[part.given], data.fields[part.given]
     used: Applied
-    if draws(part.application, data.fields):
+    if draws_all(part.application):
         used = load_sampler(weights, options=options, mode=mode, seed=seed, device=device)
         gallery = Gallery(folder, its_format, its_field, MOST_PICTURES)
         judgement = judge_drawn(

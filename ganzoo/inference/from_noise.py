@@ -14,7 +14,7 @@ from ganzoo.api import Mode
 from ganzoo.data.rng import seed_for
 from ganzoo.errors import UsageError
 from ganzoo.inference.application_weights import Weights
-from ganzoo.inference.applications import draws, label_classes
+from ganzoo.inference.applications import draws_all, label_classes, taken_by
 from ganzoo.inference.load_application import load
 from ganzoo.inference.modes import inference_mode
 from ganzoo.inference.precision import computing_in
@@ -122,11 +122,11 @@ def load_sampler(
         UsageError: the application takes data.
         GanzooError: as `ganzoo.inference.load_application.load_trained`.
     """
-    if not draws(weights.application, weights.card.fields):
-        taken = [name for name in weights.application.takes if name in weights.card.fields]
+    if not draws_all(weights.application):
+        given = taken_by(weights.application)
         command = f"ganzoo predict {shlex.quote(str(weights.path))}{weights.which} IN -o OUT"
         raise UsageError(
-            f"the application {weights.name} takes each {' and '.join(taken)} as its input and "
+            f"the application {weights.name} takes each {' and '.join(given)} as its input and "
             "generates nothing from noise",
             where=str(weights.path),
             hint=f"Use `{command}`.",

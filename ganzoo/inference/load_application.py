@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from ganzoo.api import Mode
 from ganzoo.errors import DataError, UsageError
 from ganzoo.inference.application_weights import Weights
-from ganzoo.inference.applications import choices_of, draws
+from ganzoo.inference.applications import choices_of, draws_all, taken_by
 from ganzoo.inference.older_cards import INPUT, OUTPUT
 from ganzoo.inference.precision import PRECISIONS, lower_weights
 from ganzoo.inference.trained_application import Applied, Trained
@@ -59,7 +59,7 @@ def refuse_drawing(weights: Weights) -> None:
     Raises:
         UsageError: the task draws all its inputs.
     """
-    if draws(weights.application, weights.card.fields):
+    if draws_all(weights.application):
         wanted = " and ".join(weights.application.takes)
         command = f"ganzoo sample {shlex.quote(str(weights.path))}{weights.which} -n 64"
         raise UsageError(
@@ -70,16 +70,19 @@ def refuse_drawing(weights: Weights) -> None:
 
 
 def check_fields(weights: Weights) -> None:
-    """Check that the card says what the application gives, and that its shapes fit the networks.
+    """Check that the card says what goes in and comes out, and that its shapes fit the networks.
 
     Raises:
         DataError: they don't.
     """
     card, application, known = weights.card, weights.application, weights.fields
-    for name in application.gives:
+    for verb, name in (
+        *(("takes", one) for one in taken_by(application)),
+        *(("makes", one) for one in application.gives),
+    ):
         if name not in known:
             raise DataError(
-                f"its card doesn't say what {name!r} is, which {weights.task.id} makes with "
+                f"its card doesn't say what {name!r} is, which {weights.task.id} {verb} with "
                 f"{' and '.join(application.roles)}",
                 where=str(weights.path),
                 hint=f"Its fields are: {', '.join(card.fields) or 'none'}.",

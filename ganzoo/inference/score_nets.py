@@ -14,7 +14,7 @@ from ganzoo.api import Chosen, Mode, NetOptions
 from ganzoo.data.pipeline import PreparedData, open_for_evaluation
 from ganzoo.data.rng import isolated
 from ganzoo.inference import baselines
-from ganzoo.inference.applications import available, choices_of, draws
+from ganzoo.inference.applications import available, choices_of, draws_all, lacking, taken_by
 from ganzoo.inference.from_noise import Sampler
 from ganzoo.inference.scores import NETWORK, means, without_bounds
 from ganzoo.inference.scoring import Made, as_file, judge, judge_drawn, metrics_for
@@ -34,7 +34,7 @@ class Part:
         name: of the application.
         application: it.
         given: the field.
-        source: the first of the data's fields that it takes; what it gives if it takes none.
+        source: the first field that it takes from the data; what it gives if it takes none.
         label: what the part is called in documents and folders; empty if there is only one.
     """
 
@@ -56,7 +56,7 @@ class Part:
 
 
 def parts_of(task: Chosen, roles: Collection[str], fields: Mapping[str, Field]) -> list[Part]:
-    """Return what can be scored of the applications whose networks are there.
+    """Return what can be scored of the applications whose networks and inputs are there.
 
     The label is the application's name where the task has several, followed by the field's where
     it gives several that the data have.
@@ -64,12 +64,24 @@ def parts_of(task: Chosen, roles: Collection[str], fields: Mapping[str, Field]) 
     several = len(task.load().applications) > 1
     parts = []
     for name, application in available(task, roles).items():
+        if lacking(application, fields):
+            continue
         known = [one for one in application.gives if one in fields]
-        source = next((one for one in application.takes if one in fields), None)
+        source = next(iter(taken_by(application)), None)
         for given in known:
             words = [name] * several + [given] * (len(known) > 1)
             parts.append(Part(name, application, given, source or given, "/".join(words)))
     return parts
+
+
+def left_out(task: Chosen, roles: Collection[str], fields: Mapping[str, Field]) -> list[str]:
+    """Return a sentence for each application that only lacks inputs to be scored."""
+    return [
+        f"The application {name} is left out: it takes {' and '.join(missing)}, which the data "
+        "don't have."
+        for name, one in available(task, roles).items()
+        if (missing := lacking(one, fields)) and any(given in fields for given in one.gives)
+    ]
 
 
 def score_nets(
@@ -97,8 +109,8 @@ def score_nets(
         mode: the recipe's `inference.mode` by default.
         seed: of the dropout, and of what is drawn.
         limit: score this many samples alone.
-        note: told of each metric that is left out or has no value, and of values that aren't
-            finite.
+        note: told of each application and metric that is left out, of each metric that has no
+            value, and of values that aren't finite.
 
     Returns:
         Means by name, such as `l1`, or as `parts_of` calls it, `APPLICATION/l1`; without ceilings
@@ -111,10 +123,12 @@ def score_nets(
         data = data or open_for_evaluation(recipe, split)
         metrics = metrics_for(recipe, data)
         shapes = io or {role: task.io(role, recipe.task.options, data.fields) for role in nets}
+        for one in left_out(recipe.task, nets, data.fields):
+            note(one)
         for part in parts_of(recipe.task, nets, data.fields):
             choices = choices_of(recipe.task, part.name, {})
             settings = (recipe.task, part.name, nets, shapes, data.fields, mode, choices)
-            if draws(part.application, data.fields):
+            if draws_all(part.application):
                 judgement = judge_drawn(
                     *(data, Sampler(*settings), metrics, part.given),
                     seed=seed,

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ganzoo.api import Chosen, Mode, Options
 from ganzoo.data.rng import seed_for
 from ganzoo.errors import PluginError, UsageError
-from ganzoo.inference.applications import direction, drawn, fields_of
+from ganzoo.inference.applications import direction, fields_of, taken_by
 from ganzoo.inference.modes import inference_mode
 from ganzoo.inference.padding import any_size
 from ganzoo.inference.precision import computing_in
@@ -129,7 +129,7 @@ class Applied:
         return ""
 
     def draw_inputs(self, count: int, random: torch.Generator) -> dict[str, Tensor]:
-        """Return what the task draws for so many samples.
+        """Return what the task draws for so many samples, but for what is taken from data.
 
         Raises:
             PluginError: the task has no `draw`, or it gives another number.
@@ -139,11 +139,12 @@ class Applied:
             made = dict(task.draw(self.name, self.task.options, self.io, count, random))
         except NotImplementedError as error:
             raise PluginError(str(error), where=self.task.id) from error
-        for name in (*drawn(self.application, self.data_fields), *made):
+        for name in (*self.application.draws, *made):
             if name not in made or len(made[name]) != count:
                 there = len(made[name]) if name in made else "none"
                 raise PluginError(f"{self.task.id} draws {there} of {name}, but {count} are needed")
-        return made
+        given = taken_by(self.application)
+        return {name: value for name, value in made.items() if name not in given}
 
     def given(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return tensors where the networks are, as `as_given` does."""
@@ -158,11 +159,11 @@ class Trained(Applied):
         """Turn one sample into what the application gives.
 
         Args:
-            sample: fields without a batch axis; only those that the application takes, and their
-                masks, are used. Images are C x H x W in [-1, 1] and of any size: they are padded at
-                the right and the bottom to the size multiple (mirrored, or with their edge where
-                they are too small for that), and the result is cropped. What is drawn beside them
-                keeps its size.
+            sample: fields without a batch axis; only those that the application takes and doesn't
+                draw, and their masks, are used. Images are C x H x W in [-1, 1] and of any size:
+                they are padded at the right and the bottom to the size multiple (mirrored, or with
+                their edge where they are too small for that), and the result is cropped. What is
+                drawn beside them keeps its size.
             name: of the sample; the seed of the dropout, and of what is drawn, comes from it and
                 `seed`, so that a result depends on neither the other samples nor their order.
 
@@ -173,20 +174,18 @@ class Trained(Applied):
         Raises:
             UsageError: a field that it takes isn't there.
         """
-        taken, known = self.application.takes, self.data_fields
+        wanted, known = taken_by(self.application), self.fields
         random = torch.Generator().manual_seed(seed_for(self.seed, "draw", name))
-        own = drawn(self.application, known)
-        beside = self.draw_inputs(1, random) if own else {}
-        missing = [one for one in taken if one not in sample and one not in beside]
+        beside = self.draw_inputs(1, random) if self.application.draws else {}
+        missing = [one for one in wanted if one not in sample]
         if missing:
             raise UsageError(
                 f"the application {self.name} also takes {missing[0]!r}, but it is given only "
                 f"{', '.join(sample)}",
                 hint="`ganzoo evaluate RUN` gives it every field of the run's data.",
             )
-        masks = [known[one].mask for one in taken if one in known and known[one].mask in sample]
-        names = [one for one in (*taken, *masks) if one in sample and one not in beside]
-        given = self.given({one: sample[one][None] for one in names})
+        masks = [known[one].mask for one in wanted if one in known and known[one].mask in sample]
+        given = self.given({one: sample[one][None] for one in (*wanted, *masks)})
         beside = self.given(beside)
         seed = seed_for(self.seed, "inference", name)
         with inference_mode(self.all, self.mode, seed), computing_in(self.precision, self.all):

@@ -104,7 +104,7 @@ class Task(ABC):
             nets: all networks that it calls, by role. A network with several outputs returns a
                 mapping, as in `io`.
             inputs: the fields in `takes`, with a batch axis, and the mask of each that has one;
-                and everything that `draw` gave, if it takes a field that no data have.
+                and everything that `draw` gave, if the application draws.
 
         Returns:
             The fields in `gives`, each with a row for each sample.
@@ -119,7 +119,7 @@ class Task(ABC):
         count: int,
         random: torch.Generator,
     ) -> dict[str, Tensor]:
-        """Draw the inputs of an application that no data have: noise, and class indices beside it.
+        """Draw the inputs of an application that are in its `draws`, and class indices beside them.
 
         Class indices are called `label`, so that `ganzoo sample --label` can set them.
 
@@ -132,12 +132,9 @@ class Task(ABC):
                 means the same on every machine.
 
         Raises:
-            NotImplementedError: the task takes its inputs from data alone.
+            NotImplementedError: the task draws nothing.
         """
-        message = (
-            f"{cls.__name__} draws no inputs for {name!r}: each field in `takes` must be one of the"
-            " data's"
-        )
+        message = f"{cls.__name__} draws no inputs for {name!r}: `draws` needs a method `draw`"
         raise NotImplementedError(message)
 
     def state_dict(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from ganzoo.data.pipeline import PreparedData, collate, open_data
 from ganzoo.data.rng import isolated
 from ganzoo.data.write_image import save_image
 from ganzoo.errors import PluginError
-from ganzoo.inference.applications import available, draws
+from ganzoo.inference.applications import available, draws_all
 from ganzoo.inference.modes import inference_mode
 from ganzoo.inference.padding import any_size
 from ganzoo.inference.trained_application import as_result
@@ -91,7 +91,7 @@ def _picture(run: Run, data: PreparedData, caption: str) -> np.ndarray:
         )
     # Points beside images are in no grid, which has one picture for each sample.
     each = [name for name, one in data.formats.items() if one.shown == "each"]
-    if any(draws(one, data.fields) for one in applications):
+    if any(map(draws_all, applications)):
         batch, shown = _shown(run, data, range(count))
         blocks = {
             _titled(one, data): block(_pictures(one, run, data, batch))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,14 +16,14 @@ from ganzoo.inference.applications import (
     LABEL,
     available,
     choices_of,
-    drawn,
-    draws,
+    draws_all,
     label_classes,
+    taken_by,
 )
 from ganzoo.inference.trained_application import Applied
 from ganzoo.interfaces import Application
 from ganzoo.testing.kit import CheckFailed, NotApplicable, check, require
-from ganzoo.testing.networks import generators, shape_text
+from ganzoo.testing.networks import generators, shape_text, values_of
 from ganzoo.testing.subject import Subject
 from ganzoo.testing.tiny import tiny_recipe
 from ganzoo.testing.trial import batch_of, changed, inferring, training
@@ -34,8 +34,7 @@ _COUNTS = (1, 2, 5)
 def applications_of(trainer: Trainer, *, drawing: bool = False) -> dict[str, Application]:
     """The applications whose networks are there; with `drawing` those that draw an input."""
     there = available(trainer.recipe.task, trainer.nets)
-    fields = trainer.plan.fields
-    return {name: one for name, one in there.items() if not drawing or drawn(one, fields)}
+    return {name: one for name, one in there.items() if not drawing or one.draws}
 
 
 def declared(name: str, application: Any, task: Any) -> None:
@@ -57,6 +56,11 @@ def declared(name: str, application: Any, task: Any) -> None:
         )
     for role in application.roles:
         require(role in task.roles, f"{what} uses {role!r}, which is no role")
+    draws = application.draws
+    require(
+        isinstance(draws, tuple) and all(one in application.takes for one in draws),
+        f"{what} has {draws!r} as `draws`: give a tuple of names that are in `takes` too",
+    )
     options = application.options
     require(
         isinstance(options, type) and issubclass(options, Options),
@@ -110,6 +114,8 @@ def _ready(trainer: Trainer, name: str) -> Applied:
 def applied(trainer: Trainer, name: str, *indices: int, **changes: Tensor) -> dict[str, Tensor]:
     """What an application makes of some samples, or of as many rows of what the task draws.
 
+    An input that only its networks have is made up.
+
     Args:
         trainer: whose networks are used.
         name: of the application.
@@ -119,13 +125,13 @@ def applied(trainer: Trainer, name: str, *indices: int, **changes: Tensor) -> di
     Raises:
         CheckFailed: it reads what it isn't given, or gives something else.
     """
-    application, fields = trainer.plan.task.applications[name], trainer.plan.fields
+    application = trainer.plan.task.applications[name]
     inputs: dict[str, Tensor] = {}
-    if not draws(application, fields):
-        batch = batch_of(trainer, *indices)
-        taken = [one for one in application.takes if one in fields]
-        inputs = {one: batch[one] for key in taken for one in (key, fields[key].mask) if one}
-    if drawn(application, fields):
+    if given := taken_by(application):
+        batch = batch_of(trainer, *indices) | _made_up(trainer, name, indices)
+        known = _ready(trainer, name).fields
+        inputs = {one: batch[one] for key in given for one in (key, known[key].mask) if one}
+    if application.draws:
         rows = drawn_by(trainer, name, max(indices) + 1, 0)
         chosen = {key: one[list(indices)] for key, one in rows.items()}
         inputs |= trainer.session.move(chosen)
@@ -135,6 +141,14 @@ def applied(trainer: Trainer, name: str, *indices: int, **changes: Tensor) -> di
             return _ready(trainer, name).apply(inputs)
         except (PluginError, UsageError) as error:
             raise CheckFailed(f"{error.message}\n{error.hint}") from error
+
+
+def _made_up(trainer: Trainer, name: str, indices: Sequence[int]) -> dict[str, Tensor]:
+    """Values of the fields that only the application's networks have, a row for each index."""
+    known = _ready(trainer, name).fields
+    own = {key: field for key, field in known.items() if key not in trainer.plan.fields}
+    rows = [values_of(own, 1, seed) for seed in indices]
+    return trainer.session.move({key: torch.cat([row[key] for row in rows]) for key in own})
 
 
 def drawn_by(trainer: Trainer, name: str, count: int, seed: int) -> dict[str, Tensor]:
@@ -157,7 +171,7 @@ def check_task_draws(subject: Subject) -> None:
         if not there:
             raise NotApplicable("its applications take their inputs from the data")
         for name, application in there.items():
-            own = drawn(application, trainer.plan.fields)
+            own = application.draws
             for count in _COUNTS:
                 with isolated(1):
                     before = generators()
@@ -177,7 +191,7 @@ def check_task_draws(subject: Subject) -> None:
                     f"for {name!r} {' and '.join(own)} are the same under another seed: draw from "
                     "`random`, `torch.randn(..., generator=random)`",
                 )
-            if draws(application, trainer.plan.fields):
+            if draws_all(application):
                 made = applied(trainer, name, *range(5))
                 require(
                     any(not torch.equal(one[0], one[2]) for one in made.values()),
@@ -185,7 +199,9 @@ def check_task_draws(subject: Subject) -> None:
                 )
 
 
-def _fits(trainer: Trainer, name: str, own: list[str], count: int, rows: Mapping[str, Any]) -> None:
+def _fits(
+    trainer: Trainer, name: str, own: Sequence[str], count: int, rows: Mapping[str, Any]
+) -> None:
     """What was drawn is for these networks: its shapes, and classes if they take any."""
     for key, one in rows.items():
         require(

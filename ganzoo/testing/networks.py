@@ -59,19 +59,8 @@ class Rig:
         return module
 
     def inputs(self, batch: int, seed: int = 1) -> tuple[Tensor, ...]:
-        """What its formats say: values spread evenly over [-1, 1], normal noise, or indices."""
-        draw = torch.Generator().manual_seed(seed)
-        made = []
-        for field in self.io.inputs.values():
-            shape = (batch, *field.shape)
-            its_format = format_of(field)
-            if its_format.indices:
-                made.append(torch.randint(max(field.classes, 1), shape, generator=draw))
-            elif its_format.shown == "together":
-                made.append(torch.randn(shape, generator=draw))
-            else:
-                made.append(torch.rand(shape, generator=draw) * 2 - 1)
-        return tuple(made)
+        """What its formats say, see `values_of`."""
+        return tuple(values_of(self.io.inputs, batch, seed).values())
 
     def outputs(self, net: Callable[..., Any], *inputs: Tensor) -> tuple[Tensor, ...]:
         """A network's outputs in their order, or a discriminator's logits of every scale.
@@ -111,6 +100,22 @@ class Rig:
             for fields in (self.io.inputs, self.io.outputs)
         )
         return " -> ".join(side or "logits" for side in sides)
+
+
+def values_of(fields: Mapping[str, Field], batch: int, seed: int) -> dict[str, Tensor]:
+    """What formats say: values spread evenly over [-1, 1], normal noise, or indices."""
+    draw = torch.Generator().manual_seed(seed)
+    made = {}
+    for name, field in fields.items():
+        shape = (batch, *field.shape)
+        its_format = format_of(field)
+        if its_format.indices:
+            made[name] = torch.randint(max(field.classes, 1), shape, generator=draw)
+        elif its_format.shown == "together":
+            made[name] = torch.randn(shape, generator=draw)
+        else:
+            made[name] = torch.rand(shape, generator=draw) * 2 - 1
+    return made
 
 
 def shape_text(shape: Shape) -> str:

@@ -72,8 +72,13 @@ class Auto(Task):
     applications: ClassVar = {
         "reconstruct": Application(("image",), ("image", "latent"), ("encoder", "decoder")),
         "encode": Application(("image",), ("latent",), ("encoder",)),
-        "sample": Application(("noise",), ("image",), ("mapping", "decoder"), Truncation),
-        "vary": Application(("image", "noise"), ("image",), ("encoder", "mapping", "decoder"), Mix),
+        "decode": Application(("latent",), ("image",), ("decoder",)),
+        "sample": Application(
+            ("noise",), ("image",), ("mapping", "decoder"), Truncation, ("noise",)
+        ),
+        "vary": Application(
+            ("image", "noise"), ("image",), ("encoder", "mapping", "decoder"), Mix, ("noise",)
+        ),
     }
 
     @classmethod
@@ -106,6 +111,8 @@ class Auto(Task):
             return {"image": nets["decoder"](inputs["other"])}
         if name == "sample":
             return {"image": nets["decoder"](choices.psi * nets["mapping"](inputs["noise"]))}
+        if name == "decode":
+            return {"image": nets["decoder"](inputs["latent"])}
         latent = nets["encoder"](inputs["image"])
         if name == "encode":
             return {"latent": latent}

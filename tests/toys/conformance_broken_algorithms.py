@@ -246,7 +246,9 @@ class GivesTheUnknown(good.Cloud):
     """Makes of noise what neither the data nor its networks have."""
 
     applications: ClassVar = {
-        "sample": Application(takes=("noise",), gives=("fake",), roles=("generator",))
+        "sample": Application(
+            takes=("noise",), gives=("fake",), roles=("generator",), draws=("noise",)
+        )
     }
 
     @classmethod

@@ -178,7 +178,9 @@ class Cloud(Task):
     players: ClassVar = {"makers": ("generator", "code"), "judge": ("discriminator",)}
     needs: ClassVar = frozenset({"points", "kind"})
     applications: ClassVar = {
-        "sample": Application(takes=("noise",), gives=("points",), roles=("generator",))
+        "sample": Application(
+            takes=("noise",), gives=("points",), roles=("generator",), draws=("noise",)
+        )
     }
 
     @classmethod

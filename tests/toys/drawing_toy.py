@@ -53,7 +53,9 @@ class Draws(Task):
     players: ClassVar = {"generator": ("generator",)}
     needs: ClassVar = frozenset({"real"})
     applications: ClassVar = {
-        "sample": Application(takes=("noise",), gives=("real",), roles=("generator",))
+        "sample": Application(
+            takes=("noise",), gives=("real",), roles=("generator",), draws=("noise",)
+        )
     }
 
     @classmethod

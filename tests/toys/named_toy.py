@@ -84,7 +84,9 @@ class Named(Task):
     }
     needs: ClassVar = frozenset({"image", "labels", "kind"})
     applications: ClassVar = {
-        "paint": Application(takes=("code",), gives=("image",), roles=("generator",))
+        "paint": Application(
+            takes=("code",), gives=("image",), roles=("generator",), draws=("code",)
+        )
     }
 
     @classmethod

@@ -32,7 +32,9 @@ class FromNoise(Task):
     }
     needs: ClassVar[frozenset[str]] = frozenset({"real"})
     applications: ClassVar[Mapping[str, Application]] = {
-        "sample": Application(takes=("noise",), gives=("real",), roles=("generator",))
+        "sample": Application(
+            takes=("noise",), gives=("real",), roles=("generator",), draws=("noise",)
+        )
     }
 
     options: FromNoiseOptions
