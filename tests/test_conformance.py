@@ -24,7 +24,7 @@ from ganzoo.testing.verdicts import OUTCOMES
 ROOT = Path(__file__).parents[1]
 TOYS = ROOT / "tests" / "toys"
 GOOD, BROKEN = TOYS / "conformance_good.py", TOYS / "conformance_broken_networks.py"
-MINE = {"plugin", "options", "networks", "inference", "precision", "training"}
+MINE = {"plugin", "options", "networks", "network_training"}
 """Modules `ganzoo.testing.checks_...` whose checks are tried here; the others have their own."""
 
 BUILT_IN = [one for one in discovery.discover() if one.distribution == CORE]
@@ -121,6 +121,56 @@ def test_a_broken_component_fails_its_check_and_no_other(name, tmp_path):
     }
     failed = {check for check, message in verdicts.items() if message}
     assert failed == {broken.BREAKS[name]} | broken.FOLLOWS.get(name, set())
+
+
+PICKY = """
+from functools import partial
+from pathlib import Path
+from conformance_good_algorithms import Labelled, given
+from ganzoo.api import Component, Options, hookimpl
+
+class Picky(Labelled):
+    def __init__(self, options, io):
+        if io.vector_in() != 4:
+            raise ValueError("takes four numbers")
+        super().__init__(options, io)
+
+@hookimpl
+def ganzoo_components():
+    target = partial(given, Picky)
+    return [Component(kind="generator", name="one", target=target, options=Options, summary="x")]
+
+@hookimpl
+def ganzoo_recipes():
+    return [Path(__file__).with_name(name) for name in {recipes}]
+"""
+
+
+@pytest.mark.parametrize("shipped", [True, False])
+def test_networks_of_other_shapes_get_those_of_their_recipe(shipped, tmp_path):
+    name = f"picky_{shipped}".lower()  # a module's name is taken once
+    cloud = (TOYS / "conformance_recipes" / "cloud.toml").read_text()
+    old = "conformance_good_algorithms/labelled"
+    own = cloud.replace(old, f"{name}/one", 1)  # the first one is the generator
+    (tmp_path / "own.toml").write_text(own.replace('"cloud"', '"own"', 1))
+    file = tmp_path / f"{name}.py"
+    file.write_text(PICKY.format(recipes=["own.toml"] if shipped else []))
+    files = [TOYS / "conformance_good_algorithms.py", file]
+    records = [*BUILT_IN, *discovery.discover(entry_points=(), files=files)]
+    found = cases(name, registry.Registry(records))
+    names = {"check_shapes", "check_gradients", "check_classes_matter", "check_overfits"}
+    said = {
+        case.check.name: outcome(case, tmp_path / case.check.name)
+        for case in found
+        if case.check.name in names
+    }
+    if shipped:
+        assert said == dict.fromkeys(names, "")
+    else:
+        fault = said.pop("check_shapes")
+        assert "takes four numbers" in fault
+        assert "picky_false ships no recipe" in fault
+        assert set(said.values()) == {None}  # one cause, one failure
 
 
 PLUGIN = '''
@@ -268,8 +318,8 @@ def test_failures_skips_and_expected_failures(authors_pytest):
     """One run of pytest: each outcome, under its name."""
     prefix, namespace = "check_other_sizes", "conformance_broken_networks"
     expected = {
-        f"{prefix}:generator {namespace}/other_sizes": "a linear layer",
-        f"{prefix}:generator {namespace}/overfits": "no reason left",
+        f"{prefix}:generator {namespace}/one_size": "a linear layer",
+        f"{prefix}:generator {namespace}/weak": "no reason left",
     }
     text = AUTHOR.format(good=str(GOOD), broken=str(BROKEN), namespace=namespace, expected=expected)
     code, said = authors_pytest(text, "-k", "check_other_sizes or check_recipes")
@@ -280,13 +330,14 @@ def test_failures_skips_and_expected_failures(authors_pytest):
         name = f"::test_conformance[{prefix}-generator {namespace}/{component}]"
         return any(line.startswith(word) and name in line for line in lines)
 
-    assert has("XFAIL", "other_sizes")
-    assert has("FAILED", "output_shapes")
-    assert has("FAILED", "overfits")  # it passes the check, and so its excuse is stale
+    assert has("XFAIL", "one_size")
+    assert has("FAILED", "understated")
+    assert has("FAILED", "weak")  # it passes the check, and so its excuse is stale
     assert "[XPASS(strict)] no reason left" in said
-    assert has("PASSED", "copies_are_apart")
+    assert has("PASSED", "uncopied")
+    assert "NOT TESTED: check_shapes fails, and says why" in said  # cropped
     assert any(line.startswith("SKIPPED") and "it ships no recipes" in line for line in lines)
-    assert "gives 3 x 32 x 15, not 3 x 32 x 16" in said
+    assert "used for 3 x 17 x 17 -> 3 x 17 x 17 it fails" in said
     assert "Traceback" not in said
     assert "checks_networks.py" not in said  # a reason, and no view of the kit's inside
     assert re.search(rf"^ganzoo: \S+ \({re.escape(str(ROOT / 'ganzoo'))}\)$", said, re.MULTILINE)
@@ -370,7 +421,7 @@ def test_the_command_passes_what_is_good(command):
 
 
 def test_the_command_says_what_fails_and_why(command):
-    name = "conformance_broken_networks/other_sizes"
+    name = "conformance_broken_networks/one_size"
     code, said = command("conformance_broken_networks", "--only", name, "--only", "check_loads")
     assert (code, said.out.splitlines()[-1][:8]) == (0, "1 passed")
     code, said = command("conformance_broken_networks", "--only", name, "--fast")
@@ -391,7 +442,7 @@ def test_the_document_of_the_command(command):
     sums = {one: sum(row[one] for row in document["components"].values()) for one in OUTCOMES}
     assert sums == {one: document[one] for one in OUTCOMES}
     outcomes = [row["outcome"] for row in document["checks"]]
-    assert document["failed"] == outcomes.count("failed") == 3  # cropped, one size, understated
+    assert document["failed"] == outcomes.count("failed") == 2  # one size, understated
     assert document["passed"] == outcomes.count("passed") > 10
     for row in document["checks"]:
         assert set(row) == {"check", "kind", "id", "outcome", "message", "seconds"}
@@ -401,7 +452,7 @@ def test_the_document_of_the_command(command):
 def test_an_exception_is_a_failure_with_the_plugins_own_lines(command, monkeypatch):
     """One that no check foresees; the place is the plugin's, not the kit's."""
     monkeypatch.setattr(broken.Weak, "state_dict", broken.crash, raising=False)
-    name = "conformance_broken_networks/overfits"
+    name = "conformance_broken_networks/weak"
     code, said = command(
         "conformance_broken_networks", "--only", name, "--only", "check_weights_round_trip"
     )
@@ -414,12 +465,13 @@ def test_an_exception_is_a_failure_with_the_plugins_own_lines(command, monkeypat
 
 def test_a_reason_is_given_once_for_each_component(command, monkeypatch):
     monkeypatch.setattr(broken.Weak, "forward", broken.crash)
-    name = "conformance_broken_networks/overfits"
-    words = ("--only", name, "--only", "check_globals_stay", "--only", "check_input_is_unchanged")
-    code, said = command("conformance_broken_networks", *words)
+    name = "conformance_broken_networks/weak"
+    checks = ("check_shapes", "check_seeds_decide", "check_gradients")
+    words = ("--only", name, *(word for check in checks for word in ("--only", check)))
+    code, said = command("conformance_broken_networks", *words, "--verbose")
     assert code == 4
     assert said.out.count("it takes none of the shapes") == 1
-    assert said.out.count("for the same reason as above") == 1
+    assert said.out.count("check_shapes fails, and says why") == 2
 
 
 @pytest.mark.parametrize(

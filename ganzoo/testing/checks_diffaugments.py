@@ -17,7 +17,6 @@ from ganzoo.interfaces import AdaptiveDiffAugment, DiscriminatorOutput
 from ganzoo.plugin_system.component_choice import ChoiceError
 from ganzoo.recipe.model import Recipe
 from ganzoo.testing.annealing import refuse_unread, schedules
-from ganzoo.testing.checks_precision import ELSEWHERE
 from ganzoo.testing.checks_task_runs import same_after_a_resume
 from ganzoo.testing.diffaugments import (
     LOGITS,
@@ -31,7 +30,7 @@ from ganzoo.testing.diffaugments import (
     sort,
 )
 from ganzoo.testing.kit import CheckFailed, NotApplicable, check, require
-from ganzoo.testing.networks import generators, same, seeded
+from ganzoo.testing.networks import ELSEWHERE, generators, same, seeded
 from ganzoo.testing.subject import Subject
 from ganzoo.testing.tiny import tiny_host
 

@@ -10,7 +10,6 @@ from torch import nn
 from ganzoo.interfaces import Loss
 from ganzoo.plugin_system.component_choice import ChoiceError
 from ganzoo.testing.annealing import refuse_unread, schedules
-from ganzoo.testing.checks_precision import ELSEWHERE
 from ganzoo.testing.kit import CheckFailed, NotApplicable, check, require
 from ganzoo.testing.losses import (
     TURNS,
@@ -20,6 +19,7 @@ from ganzoo.testing.losses import (
     total_at,
     values_of,
 )
+from ganzoo.testing.networks import ELSEWHERE
 from ganzoo.testing.probe import Probe, Turn
 from ganzoo.testing.subject import Subject
 

@@ -1,301 +1,316 @@
-"""Checks of generators, discriminators and networks: building, shapes and weights."""
+"""Checks of generators, discriminators and networks: shapes, weights and use."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
-from ganzoo.api import NetOptions
 from ganzoo.data.rng import isolated
 from ganzoo.errors import error_text
+from ganzoo.inference.modes import MODES, inference_mode
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.inference.weights_file import build_network, load_weights, save_weights
-from ganzoo.interfaces import NetIO
+from ganzoo.testing import networks
 from ganzoo.testing.kit import CheckFailed, NotApplicable, check, require
-from ganzoo.testing.networks import (
-    NETWORKS,
-    REFUSALS,
-    Rig,
-    generators,
-    has_images,
-    on_every_rig,
-    resized,
-    rig_of,
-    same,
-    seeded,
-    shape_text,
-    tensors,
-    trials,
-    unequal,
-    warmed,
-)
+from ganzoo.testing.networks import ELSEWHERE, NETWORKS, Rig, on_a_rig, same, unequal
 from ganzoo.testing.subject import Subject
+
+BATCH_MATES = 1e-4
+"""Relative difference that the rest of a batch may make: sums in another order cost that much."""
+BF16 = 0.1
+"""Relative error under bfloat16, in the L2 norm. One rounding costs up to 2^-8 = 0.004; a hundred
+of them, independent, 0.04. What is far above it subtracts large numbers or overflows."""
 
 
 @check(*NETWORKS)
-@seeded
-def check_unfit_shapes_are_refused(subject: Subject) -> None:
-    """Shapes that the network wasn't made for are refused when it is built, by a ValueError."""
-    count = 0
+@networks.seeded
+def check_shapes(subject: Subject) -> None:
+    """Built for shapes, a network returns the declared ones, or it refuses them by a ValueError."""
     faults: dict[str, str] = {}  # one line for each way to fail
-    for trial in trials(subject):
-        count += trial.works
-        if trial.refused is not None and not isinstance(trial.refused, REFUSALS):
-            why = error_text(trial.refused)
-            faults.setdefault(why, f"for {trial.rig} its __init__ ends in a {why}")
-        if trial.failed is not None:
-            why = error_text(trial.failed)
-            faults.setdefault(why, f"it is built for {trial.rig}, and then fails: {why}")
+    for trial in networks.trials(subject):
+        if trial.error is not None and not trial.refused:
+            faults.setdefault(str(trial.error), str(trial))
+        for rig in () if trial.error else _variations(trial.rig):
+            try:
+                net = rig.build()
+            except networks.REFUSALS:
+                continue
+            for batch, training in ((1, False), (3, True)):
+                try:
+                    made = rig.called(net.train(training), *rig.inputs(batch))
+                except Exception as error:
+                    error.add_note(f"built for {rig}, and given {batch} of them")
+                    raise
+                finite = all(torch.isfinite(one).all() for one in made)
+                require(finite, f"built for {rig} it returns values that aren't finite")
     advice = (
         "let __init__ raise a ValueError (`io.images_in()` does, for images), and call "
         "`refuse_classes(io)` there, unless forward takes a class index after its input"
     )
-    if any(word in why.lower() for why in faults for word in ("cuda", "nvidia")):
-        advice = "leave the device to the engine: make tensors where the inputs are"
     require(not faults, "\n".join([*faults.values(), advice]))
-    if not count:
-        rig_of(subject)  # says why each was refused
+
+
+def _variations(rig: Rig) -> Iterator[Rig]:
+    """The shapes themselves, oblong images, and another number of channels."""
+    yield rig
+    if networks.has_images(rig.io):
+        height, width = networks.image_size(rig.io)
+        yield rig.resized(2 * height, width)
+        yield rig.resized(height, 2 * width)
+        name, first = next(iter(rig.io.inputs.items()))
+        if len(first.shape) == 3:
+            more = replace(first, shape=(first.shape[0] + 1, *first.shape[1:]))
+            yield Rig(rig.chosen, replace(rig.io, inputs={**rig.io.inputs, name: more}))
 
 
 @check(*NETWORKS)
-@seeded
-def check_output_shapes(subject: Subject) -> None:
-    """Outputs have the declared shape and are finite, for several sizes, and batches of 1, 2, 3."""
-    for trial in trials(subject):
-        if not trial.works:
-            continue
-        for io in _variations(trial.rig.io):
-            rig = Rig(trial.rig.chosen, io)
-            try:
-                net = rig.build()
-            except REFUSALS:
-                continue
-            for batch, training in ((1, False), (2, False), (3, True), (1, True)):
-                net.train(training)
-                try:
-                    with torch.no_grad():
-                        outputs = rig.outputs(net, *rig.inputs(batch))
-                except REFUSALS:
-                    if (batch, training) == (1, True):
-                        continue  # there are no statistics of one value
-                    raise
-                except Exception as error:
-                    mode = "training" if training else "evaluation"
-                    error.add_note(f"given {batch} x {shape_text(io.input.shape)}, in {mode} mode")
-                    raise
-                _check_outputs(rig, batch, outputs)
+@on_a_rig
+def check_seeds_decide(_: Subject, rig: Rig) -> None:
+    """Torch's seed, which the engine sets, decides about weights and outputs."""
+    built, ends = [], []
+    for seed in (1, 1, 2):
+        with isolated(seed):
+            net = rig.chosen.build(rig.io)
+            built.append(networks.tensors(net))
+            net(*rig.inputs(2))
+            ends.append(networks.generators())
+    seeds = [name for name, state in ends[0].items() if state == ends[2][name]]
+    require(not seeds, f"seeds {', '.join(seeds)}'s global random generator: the engine does that")
+    changed = unequal(*built[:2])
+    require(not changed, f"built twice under one seed, these differ: {', '.join(changed[:5])}")
+    trained = {name for name, weight in net.named_parameters() if weight.requires_grad}
+    require(
+        not trained or trained & set(unequal(*built[1:])),
+        "built under another seed it has the same weights: draw them from torch's global generator",
+    )
+    results = []
+    for seed in (1, 2):
+        with isolated(seed), inference_mode(net, "paper", 0):
+            results.append(rig.outputs(net, *rig.inputs(1)))
+    require(
+        same(*results),
+        "the same input gives two outputs in inference: all chance must come from torch's "
+        "generator, none of it from python's or numpy's",
+    )
 
 
-def _variations(io: NetIO) -> list[NetIO]:
-    """The shapes themselves, oblong images, and another number of channels."""
-    if not has_images(io):
-        return [io]
-    shape = io.input.shape
-    side = (shape if len(shape) == 3 else io.output.shape)[1]
-    found = [io, resized(io, 2 * side, side), resized(io, side, 2 * side)]
-    if len(shape) == 3:
-        more = replace(io.input, shape=(shape[0] + 1, side, side))
-        found.append(replace(io, inputs={**io.inputs, next(iter(io.inputs)): more}))
-    return found
+@check(*NETWORKS)
+@on_a_rig
+def check_calls_change_nothing(_: Subject, rig: Rig) -> None:
+    """No call changes its input or frozen parts; outside training, none changes the network."""
+    net = rig.build()
+    frozen = tuple(
+        f"{name}." if name else ""
+        for name, module in net.named_modules()
+        if {one.requires_grad for one in module.parameters()} == {False}
+    )
+    before = networks.tensors(net)
+    rig.called(net)  # as it was built
+    for training in (True, False):
+        given = rig.inputs(2)
+        rig.called(net.train(training), *given)
+        require(
+            same(given, rig.inputs(2)),
+            "its input is another after the call, and tasks use it again: no in-place operation "
+            "(`inplace=True`, `x += ...`) may come first",
+        )
+    changed = [one for one in unequal(before, networks.tensors(net)) if one.startswith(frozen)]
+    require(
+        not changed,
+        f"training changes {', '.join(changed[:5])} of a frozen part; batch norms there need "
+        "evaluation mode after net.train() too: override train()",
+    )
+    before = networks.tensors(net)
+    rig.called(net)
+    woken = [name or "itself" for name, module in net.named_modules() if module.training]
+    require(not woken, f"in training mode after eval() and a call: {', '.join(woken[:5])}")
+    for mode in MODES:
+        with inference_mode(net, mode):
+            net(*rig.inputs(1))
+    changed = unequal(before, networks.tensors(net))
+    require(not changed, f"calls in evaluation or inference change {', '.join(changed[:5])}")
 
 
-def _check_outputs(rig: Rig, batch: int, outputs: tuple[Tensor, ...]) -> None:
-    where = f"for {batch} x {shape_text(rig.io.input.shape)}"
-    judges = rig.chosen.component.kind == "discriminator"
-    wanted = [None] * len(outputs) if judges else [one.shape for one in rig.io.outputs.values()]
-    for output, one in zip(outputs, wanted, strict=True):
-        shape = tuple(output.shape)
-        require(output.is_floating_point(), f"{where} it gives {output.dtype}, not numbers")
-        require(torch.isfinite(output).all(), f"{where} it gives values that aren't finite")
-        if one is None:
-            fits = shape[:1] == (batch,) and shape[1:2] in {(), (1,)}
-            expected = f"logits {batch} x 1 x ... (or {batch})"
-        else:
-            fits = shape == (batch, *one)
-            expected = shape_text((batch, *one))
-        require(fits, f"{where} it gives {shape_text(shape)}, not {expected}")
+@check(*NETWORKS)
+@on_a_rig
+def check_weights_round_trip(subject: Subject, rig: Rig) -> None:
+    """Rebuilt from its file, or as a copy with its weights, it gives the same outputs, bitwise."""
+    net, path = rig.warmed().eval(), subject.folder / "net.safetensors"
+    try:
+        copied = copy.deepcopy(rig.build(2)).eval()
+    except Exception as error:
+        message = f"copy.deepcopy, by which moving averages begin, fails: {error_text(error)}"
+        raise CheckFailed(message) from error
+    kind: Any = rig.chosen.component.kind
+    revision, table = rig.chosen.component.revision, rig.chosen.as_table()
+    own = {"role": kind, "kind": kind, "network": table, "revision": revision, "io": rig.io}
+    save_weights(path, net.state_dict(), WeightsCard(**own, task={}, fields={}))
+    card, state = load_weights(path)
+    with isolated(7):
+        rebuilt = build_network(card, state, where=str(path)).eval()
+    copied.load_state_dict(state)
+    require(
+        same(rig.called(net), rig.called(rebuilt)),
+        "other outputs after saving and loading: something that isn't a parameter or a buffer "
+        "(`register_buffer`), or is no option, makes a difference",
+    )
+    require(
+        same(rig.called(net), rig.called(copied)),
+        "a deep copy that gets its weights gives other outputs: a function that it keeps (a "
+        "lambda, a hook) calls the layers of the original",
+    )
 
 
-@check("generator")
-@seeded
-def check_images_are_in_range(subject: Subject) -> None:
-    """Generated images lie in [-1, 1], whatever the network is fed.
-
-    In evaluation mode: to a discriminator in training it may show more.
-    """
-    rig = rig_of(subject)
-    if len(rig.io.output.shape) != 3:
-        raise NotApplicable("it makes no images")
+@check("generator", advisory=True, unless="unbounded_output")
+@on_a_rig
+def check_images_are_in_range(_: Subject, rig: Rig) -> None:
+    """Generated images lie in [-1, 1], whatever the network is fed, in evaluation mode."""
     net = rig.build().eval()
-    x, *rest = rig.inputs(2)
     for scale in (1, 100):
-        with torch.no_grad():
-            (images,) = rig.outputs(net, x * scale, *rest)
-        low, high = float(images.min()), float(images.max())
+        given = [one * scale if one.is_floating_point() else one for one in rig.inputs(2)]
+        images = [one.flatten() for one in rig.called(net, *given) if one.dim() == 4]
+        if not images:
+            raise NotApplicable("it makes no images")
+        low, high = torch.cat(images).aminmax()
         require(
             low >= -1 and high <= 1,
-            f"makes values from {low:.3g} to {high:.3g}; end with a tanh, or clamp (inputs from "
-            f"{float(x.min()) * scale:.3g} to {float(x.max()) * scale:.3g})",
+            f"makes values from {low:.3g} to {high:.3g}, with inputs up to {scale}; end with a "
+            "tanh, or clamp, or give it the tag `unbounded_output`",
         )
 
 
 @check("generator")
-@seeded
-def check_other_sizes(subject: Subject) -> None:
+@on_a_rig
+def check_other_sizes(_: Subject, rig: Rig) -> None:
     """From image to image, the network takes every legal size, or refuses by a ValueError.
 
     `predict` gives it pictures of any size, padded to the next multiple of `size_multiple`.
     """
-    rig = rig_of(subject)
-    if len(rig.io.input.shape) != 3 or len(rig.io.output.shape) != 3:
+    if not networks.has_images(rig.io) or len(next(iter(rig.io.inputs.values())).shape) != 3:
         raise NotApplicable("it doesn't make images of images")
-    net, (_, height, width) = rig.build().eval(), rig.io.images_in()
-    options = rig.chosen.options
-    multiple = options.size_multiple() if isinstance(options, NetOptions) else 1
-    _takes(rig, net, 2 * height, width)
-    _takes(rig, net, height + multiple, width + multiple)  # the nearest that are legal
+    net, (height, width), step = rig.build().eval(), networks.image_size(rig.io), rig.size_multiple
+    for size in ((2 * height, width), (height + step, width + step)):  # the latter are nearest
+        other = rig.resized(*size)
+        try:
+            other.called(net, *other.inputs(1))
+        except networks.REFUSALS:
+            continue
+        except (RuntimeError, CheckFailed) as error:
+            message = (
+                f"used for {other} it fails: {error}\nstate the multiple that it needs as its "
+                "options' size_multiple(), or let forward raise a ValueError with the legal sizes"
+            )
+            raise CheckFailed(message) from error
 
 
-def _takes(rig: Rig, net: nn.Module, height: int, width: int) -> None:
-    other = Rig(rig.chosen, resized(rig.io, height, width))
-    built, shown = rig.io.input.shape, other.io.input.shape
-    what = f"built for {shape_text(built)} and given {shape_text(shown)}"
-    try:
-        with torch.no_grad():
-            (output,) = rig.outputs(net, *other.inputs(1))
-    except REFUSALS:
-        return
-    except RuntimeError as error:
-        message = (
-            f"{what} it fails: {error}\nstate the multiple that it needs as its options' "
-            "size_multiple(), or let forward raise a ValueError that says which it takes"
-        )
-        raise CheckFailed(message) from error
-    given, wanted = shape_text(tuple(output.shape[1:])), shape_text(other.io.output.shape)
-    require(given == wanted, f"{what} it gives {given}, not {wanted}")
-
-
-@check(*NETWORKS)
-@on_every_rig
-def check_building_follows_the_seed(_: Subject, rig: Rig) -> None:
-    """One seed gives the same weights each time, and another seed others."""
-    first, again, other = (tensors(rig.build(seed)) for seed in (1, 1, 2))
-    changed = unequal(first, again)
-    require(not changed, f"built twice under one seed, these differ: {', '.join(changed[:5])}")
-    trained = [name for name, weight in rig.build().named_parameters() if weight.requires_grad]
-    if not trained:
-        raise NotApplicable("it has no weights to train")
+@check("generator", "network", unless="reads_the_batch")
+@on_a_rig
+def check_running_ignores_batch_mates(_: Subject, rig: Rig) -> None:
+    """With stored statistics (`running`), an output depends on its own input alone."""
+    net, mine, results = rig.warmed(), rig.inputs(3), []
+    others = [torch.cat((a[:1], b[1:])) for a, b in zip(mine, rig.inputs(3, seed=2), strict=True)]
+    for given in (mine, others):
+        with inference_mode(net, "running", 0):
+            results.append(torch.cat([one[0].flatten() for one in rig.outputs(net, *given)]))
+    change = float((results[0] - results[1]).norm() / results[0].norm().clamp_min(1e-9))
     require(
-        set(unequal(first, other)) & set(trained),
-        "built under another seed it has the same weights: it doesn't draw them from torch's "
-        "global generator, or seeds that itself",
+        change <= BATCH_MATES,
+        f"with two others in the batch a sample's output changes by {change:.1%}: use nothing of "
+        "the others (their mean, say), or give it the tag `reads_the_batch`",
     )
 
 
-def _settings() -> dict[str, Any]:
-    return {
-        "the default dtype": torch.get_default_dtype(),
-        "the default device": torch.get_default_device(),
-        "gradients on or off": torch.is_grad_enabled(),
-        "the number of threads": torch.get_num_threads(),
-        "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
-        "cudnn.benchmark": torch.backends.cudnn.benchmark,
-        "the precision of matrix products": torch.get_float32_matmul_precision(),
-    }
+class _Dropouts(TorchFunctionMode):
+    """Notes active dropout of torch.nn.functional, whose arguments are keywords here."""
+
+    active = ""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given, name = kwargs or {}, getattr(func, "__name__", "")
+        if given.get("dropout_p") or (given.get("p") and given.get("training")):
+            self.active = name
+        return func(*args, **given)
 
 
-@check(*NETWORKS)
-@on_every_rig
-def check_globals_stay(_: Subject, rig: Rig) -> None:
-    """Neither building nor calling seeds random generators or changes torch's settings."""
-    before, ends = _settings(), []
-    for seed in (1, 2):
-        with isolated(seed):
-            net = rig.chosen.build(rig.io)
+@check("generator", "network")
+@on_a_rig
+def check_dropout_ends(_: Subject, rig: Rig) -> None:
+    """No dropout is active where a mode of inference says so, nor in evaluation mode."""
+    net = rig.warmed()
+    for mode in ("deterministic", "running"):
+        with inference_mode(net, mode), _Dropouts() as seen:
             net(*rig.inputs(2))
-            ends.append(generators())
-    after = _settings()
-    changed = [name for name, value in before.items() if after[name] != value]
-    require(not changed, f"changes {', '.join(changed)} for everyone")
-    seeds = [name for name, state in ends[0].items() if state == ends[1][name]]
-    require(not seeds, f"seeds {', '.join(seeds)}'s global random generator: the engine does that")
-
-
-@check(*NETWORKS)
-@on_every_rig
-def check_input_is_unchanged(_: Subject, rig: Rig) -> None:
-    """Calling the network doesn't change its input in place; tasks use it again."""
-    net = rig.build()
-    for training in (True, False):
-        given = rig.inputs(2)
-        with torch.no_grad():
-            net.train(training)(*given)
         require(
-            same(given, rig.inputs(2)),
-            "its input is another after the call: no in-place "
-            "operation (`inplace=True`, `x += ...`) may come first",
+            not seen.active,
+            f"in the mode `{mode}` {seen.active} is active: use an nn.Dropout, or give the "
+            "function `training=self.training`",
         )
 
 
 @check(*NETWORKS)
-@on_every_rig
-def check_weights_round_trip(subject: Subject, rig: Rig) -> None:
-    """Saved as safetensors and rebuilt from the file alone, it gives the same outputs, bitwise."""
-    net, path = warmed(rig).eval(), subject.folder / "net.safetensors"
-    save_weights(path, net.state_dict(), _card(subject, rig))
-    card, state = load_weights(path)
-    with isolated(7):
-        again = build_network(card, state, where=str(path)).eval()
-    kept = card.io == rig.io and list(card.io.inputs) == list(rig.io.inputs)
-    require(kept, f"its inputs and outputs were {rig.io}, and are {card.io} in the file")
-    with torch.no_grad(), isolated(3):
-        before = rig.outputs(net, *rig.inputs(2))
-    with torch.no_grad(), isolated(3):
-        after = rig.outputs(again, *rig.inputs(2))
+@on_a_rig
+def check_classes_matter(_: Subject, rig: Rig) -> None:
+    """Built for classes, the network's outputs depend on the class, or can learn to."""
+    if not rig.conditional:
+        raise NotApplicable("it takes no classes")
+    net, given = rig.build().eval(), rig.inputs(2)
+    fields = rig.io.inputs.values()
+    other = [
+        (one + 1) % field.classes if field.format == "ganzoo/class" else one
+        for field, one in zip(fields, given, strict=True)
+    ]
+    for weight in net.parameters():  # gains and shifts by class may all be alike at first
+        weight.data.add_(torch.randn_like(weight), alpha=0.1)
     require(
-        same(before, after),
-        "other outputs after saving and loading: something that isn't a parameter or a buffer "
-        "(`register_buffer`), or is no option, makes a difference",
+        not same(rig.called(net, *given), rig.called(net, *other)),
+        "its outputs are the same whatever the class: use `y`, or let __init__ raise a ValueError "
+        "for `io.classes` above 0 (`ganzoo.interfaces.refuse_classes` does)",
     )
 
 
-def _card(subject: Subject, rig: Rig) -> WeightsCard:
-    component, options = rig.chosen.component, rig.chosen.options
-    kind: Any = component.kind
-    return WeightsCard(
-        role=kind,
-        kind=kind,
-        network=rig.chosen.as_table(),
-        revision=component.revision,
-        io=rig.io,
-        task={},
-        fields={},
-        size_multiple=options.size_multiple() if isinstance(options, NetOptions) else 1,
-        plugin={"distribution": subject.record.distribution, "version": subject.record.version},
-    )
+@check(*NETWORKS, advisory=True)
+@on_a_rig
+def check_bf16_is_near_fp32(_: Subject, rig: Rig) -> None:
+    """Under bfloat16 autocast, outputs are finite and near those in float32."""
+    net = rig.warmed().eval()
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = rig.called(net)
+    for exact, one in zip(rig.called(net), rough, strict=True):
+        error = float((exact - one.float()).norm() / exact.norm().clamp_min(1e-12))
+        require(
+            error <= BF16,
+            f"{error:.0%} off under bfloat16 autocast (legal: {BF16:.0%}); large numbers that "
+            "cancel, exponentials and sums belong under torch.autocast(..., enabled=False)",
+        )
 
 
 @check(*NETWORKS)
-@on_every_rig
-def check_copies_are_apart(_: Subject, rig: Rig) -> None:
-    """A deep copy gives the same outputs and shares no weights; moving averages are one."""
-    net = warmed(rig).eval()
+@on_a_rig
+def check_follows_dtype_and_device(_: Subject, rig: Rig) -> None:
+    """In float64, and on another device (torch's `meta`), it makes all tensors of that sort."""
+    inputs = [one.double() if one.is_floating_point() else one for one in rig.inputs(2)]
     try:
-        copied = copy.deepcopy(net)
+        made: list[object] = [one.dtype for one in rig.called(rig.build().double(), *inputs)]
+    except RuntimeError as error:
+        made = [error]
+    require(
+        set(made) == {torch.float64},
+        f"in fp64 it gives {made[0]}\nmake tensors with the dtype of the input: "
+        "`x.new_zeros(...)`, `torch.randn_like`",
+    )
+    try:
+        rig.build().to("meta")(*[one.to("meta") for one in rig.inputs(2)])
     except Exception as error:
-        message = f"copy.deepcopy fails: {error_text(error)}"
+        if ELSEWHERE not in str(error):
+            message = f"its steps depend on values, which the device `meta` lacks: {error}"
+            raise NotApplicable(message) from error
+        message = (
+            f"on another device than the CPU it would fail: {error}\nmake tensors where the "
+            "input is (`device=x.device`), and keep constants by `register_buffer`"
+        )
         raise CheckFailed(message) from error
-    with torch.no_grad():
-        with isolated(3):
-            before = rig.outputs(net, *rig.inputs(2))
-        with isolated(3):
-            require(same(before, rig.outputs(copied, *rig.inputs(2))), "a copy gives other outputs")
-        for tensor in copied.parameters():
-            tensor.zero_()
-        with isolated(3):
-            after = rig.outputs(net, *rig.inputs(2))
-    require(same(before, after), "changing a copy's weights changes the original's outputs")

@@ -9,19 +9,26 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
 from ganzoo.api import Chosen, Kind, NetOptions
 from ganzoo.data.formats import format_of
+from ganzoo.data.pipeline import open_data
 from ganzoo.data.rng import get_state, isolated
+from ganzoo.engine.plan import plan_networks
 from ganzoo.errors import GanzooError, error_text
 from ganzoo.interfaces import Field, NetIO, Shape, as_output
-from ganzoo.testing.kit import CheckFailed, NotApplicable, require
+from ganzoo.recipe import shipped_recipes
+from ganzoo.testing.kit import CheckFailed, Unusable, require
 from ganzoo.testing.subject import Subject
+from ganzoo.testing.tiny import tiny_recipe
 
 NETWORKS: tuple[Kind, ...] = ("generator", "discriminator", "network")
+SHAPES = "check_shapes"
+"""The check that reports a network that can't be built, or returns what it should not."""
 REFUSALS = (ValueError, TypeError, GanzooError)
 """How a network says that it wasn't made for a shape; the engine shows these to the user."""
+ELSEWHERE = "is not on the expected device"
+"""How torch complains of tensors on two devices."""
 
 SIDES = (16, 32, 64, 128, 224, 256)
 """Sides of images, in pixels, that are tried until a network takes one."""
@@ -40,23 +47,41 @@ class Rig:
     chosen: Chosen
     io: NetIO
 
-    def build(self, seed: int = 0) -> nn.Module:
-        """The network with the weights of a seed, in training mode.
+    @property
+    def judges(self) -> bool:
+        """Whether it is a discriminator, which returns logits."""
+        return self.chosen.component.kind == "discriminator"
 
-        Raises:
-            CheckFailed: it is no `nn.Module`, or not complete.
-        """
+    @property
+    def conditional(self) -> bool:
+        """Whether a class index is among its inputs."""
+        return any(field.format == "ganzoo/class" for field in self.io.inputs.values())
+
+    @property
+    def size_multiple(self) -> int:
+        """What heights and widths must be multiples of, as its options say."""
+        options = self.chosen.options
+        return options.size_multiple() if isinstance(options, NetOptions) else 1
+
+    def resized(self, height: int, width: int) -> Rig:
+        """The network with the first image at another size, and all others scaled as it is."""
+        rows, columns = image_size(self.io)
+
+        def other(field: Field) -> Field:
+            if len(field.shape) != 3:
+                return field
+            depth, down, across = field.shape
+            return replace(field, shape=(depth, down * height // rows, across * width // columns))
+
+        sides = (self.io.inputs, self.io.outputs)
+        made = ({name: other(field) for name, field in side.items()} for side in sides)
+        return Rig(self.chosen, NetIO(*made))
+
+    def build(self, seed: int = 0) -> nn.Module:
+        """The network with the weights of a seed, in training mode."""
         with isolated(seed):
-            net = self.chosen.build(self.io)
-        require(isinstance(net, nn.Module), f"built a {type(net).__name__}, not an nn.Module")
-        module: nn.Module = net
-        lazy = [name for name, one in module.named_parameters() if is_lazy(one)]
-        require(
-            not lazy,
-            f"without a shape before the first call: {', '.join(lazy)}; the engine counts, seeds "
-            "and loads weights before that, so work shapes out from `io`",
-        )
-        return module
+            net: nn.Module = self.chosen.build(self.io)
+        return net
 
     def inputs(self, batch: int, seed: int = 1) -> tuple[Tensor, ...]:
         """What its formats say, see `values_of`."""
@@ -66,30 +91,44 @@ class Rig:
         """A network's outputs in their order, or a discriminator's logits of every scale.
 
         Raises:
-            CheckFailed: it returns something else.
+            CheckFailed: it returns something else, or other shapes than it should.
         """
-        value = net(*inputs)
-        if self.chosen.component.kind != "discriminator":
-            names = list(self.io.outputs)
-            if len(names) == 1:
-                value = {names[0]: value}
-            require(
-                isinstance(value, Mapping) and set(value) == set(names),
-                f"returns a {type(value).__name__}, not a mapping with {' and '.join(names)}",
-            )
-            for one in value.values():
-                require(isinstance(one, Tensor), f"returns a {type(one).__name__}, not one tensor")
-            return tuple(value[name] for name in names)
-        try:
-            logits = as_output(value).logits
-        except (TypeError, KeyError) as error:
-            message = f'returns no tensor, list or {{"logits": [...]}}: {error!r}'
-            raise CheckFailed(message) from error
-        require(
-            logits and all(isinstance(one, Tensor) for one in logits),
-            f'returns {type(value).__name__}: no tensor, list of them or {{"logits": [...]}}',
-        )
-        return logits
+        value: Any = net(*inputs)
+        given = f"given {' and '.join(shape_text(tuple(one.shape)) for one in inputs)} it returns"
+        names: list[Any] = list(self.io.outputs)
+        if self.judges:
+            try:
+                value = dict(enumerate(as_output(value).logits))
+            except (TypeError, KeyError) as error:
+                message = f'{given} no tensor, list of them or {{"logits": [...]}}: {error!r}'
+                raise CheckFailed(message) from error
+            names = list(value)
+        elif len(names) == 1:
+            value = {names[0]: value}
+        what = f"a {type(value).__name__}, not a mapping with {', '.join(map(str, names))}"
+        require(isinstance(value, Mapping) and set(value) == set(names), f"{given} {what}")
+        for name, one in value.items():
+            require(isinstance(one, Tensor), f"{given} a {type(one).__name__}, not a tensor")
+            shape, batch = tuple(one.shape), len(inputs[0])
+            if self.judges:
+                fits, wanted = shape[:1] == (batch,) and shape[1:2] in {(), (1,)}, "N x 1 x ..."
+            else:
+                expected = (batch, *self.io.outputs[name].shape)
+                fits, wanted = shape == expected, shape_text(expected)
+            require(fits, f"{given} {shape_text(shape)}, not {wanted}")
+            require(one.is_floating_point(), f"{given} {one.dtype}, which has no gradient")
+        return tuple(value[name] for name in names)
+
+    def called(self, net: nn.Module, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Outputs without gradients, with the noise of one seed; by default for two samples."""
+        with torch.no_grad(), isolated(3):
+            return self.outputs(net, *(inputs or self.inputs(2)))
+
+    def warmed(self) -> nn.Module:
+        """A network in training mode, whose stored statistics aren't the initial ones any more."""
+        net = self.build()
+        self.called(net, *self.inputs(3, seed=5))
+        return net
 
     def __str__(self) -> str:
         sides = (
@@ -123,47 +162,20 @@ def shape_text(shape: Shape) -> str:
     return " x ".join(map(str, shape)) if len(shape) > 1 else f"({', '.join(map(str, shape))})"
 
 
-def seeded(function: Callable[[Subject], None]) -> Callable[[Subject], None]:
-    """Let a check draw random numbers, the same each time, and nobody notice."""
+seeded = isolated(0)
+"""Lets a check draw random numbers, the same each time, and nobody notice."""
+
+
+def on_a_rig(function: Callable[[Subject, Rig], None]) -> Callable[[Subject], None]:
+    """Make a check of a network, with classes where it takes them; `seeded` too."""
 
     @functools.wraps(function)
     def wrapped(subject: Subject) -> None:
+        *_, rig = rigs_of(subject)
         with isolated(0):
-            function(subject)
+            function(subject, rig)
 
     return wrapped
-
-
-def on_every_rig(function: Callable[[Subject, Rig], None]) -> Callable[[Subject], None]:
-    """Make a check of a network also of it with classes, where it takes them; `seeded` too."""
-
-    @functools.wraps(function)
-    def wrapped(subject: Subject) -> None:
-        idle: list[NotApplicable] = []
-        with isolated(0):
-            first, classes = rig_of(subject), class_rig_of(subject)
-        rigs = [first] if classes is None or classes == first else [first, classes]
-        for rig in rigs:
-            try:
-                with isolated(0):
-                    function(subject, rig)
-            except NotApplicable as reason:
-                idle.append(reason)
-            except CheckFailed as fault:
-                if not rig.io.classes:
-                    raise
-                raise CheckFailed(f"built for {rig}: {fault}") from fault
-        if len(idle) == len(rigs):
-            raise idle[0]
-
-    return wrapped
-
-
-def legal_side(chosen: Chosen, least: int) -> int:
-    """The smallest side, at least `least`, that the options say the network takes."""
-    options = chosen.options
-    multiple = options.size_multiple() if isinstance(options, NetOptions) else 1
-    return -(-least // multiple) * multiple
 
 
 def io_of(given: Shape, made: Shape | None = None, classes: int = 0) -> NetIO:
@@ -184,7 +196,7 @@ def _field(shape: Shape) -> Field:
     return Field(shape, {3: "ganzoo/image", 2: "ganzoo/labels"}.get(len(shape), "ganzoo/points"))
 
 
-def families(kind: Kind, side: int) -> Iterator[NetIO]:
+def _families(kind: Kind, side: int) -> Iterator[NetIO]:
     """Shapes that some network of a kind is made for; one for each sort of input and output."""
     image: Shape = (3, side, side)
     for classes in (0, CLASSES):
@@ -200,109 +212,125 @@ def families(kind: Kind, side: int) -> Iterator[NetIO]:
             yield io_of(image, (NOISE,), classes)
 
 
+def _of_recipe(subject: Subject) -> list[Rig]:
+    """The network with the shapes that the first recipe that names it gives it, by its task."""
+    namespace = subject.record.namespace
+    if not any(name.startswith(f"{namespace}/") for name in shipped_recipes(subject.registry)):
+        message = f"{namespace} ships no recipe (the hook ganzoo_recipes), which would give others"
+        raise CheckFailed(message)
+    recipe = tiny_recipe(subject)
+    plan = plan_networks(recipe, open_data(recipe, "train").fields)
+    return [
+        Rig(chosen, plan.io[role])
+        for role, chosen in plan.chosen.items()
+        if (chosen.id, plan.task.roles[role]) == (subject.id, subject.component.component.kind)
+    ]
+
+
 @dataclass(frozen=True)
 class Trial:
-    """What became of the attempt to build a network for some shapes, and to call it.
-
-    Args:
-        rig: the attempt.
-        refused: why it wasn't built; None if it was.
-        failed: what happened when it was called; None if nothing did.
-    """
+    """Whether a network can be built for some shapes and called; `error` says why it can't."""
 
     rig: Rig
-    refused: Exception | None = None
-    failed: Exception | None = None
+    error: Exception | None = None
+    built: bool = True
 
     @property
-    def works(self) -> bool:
-        """Whether the network was built and called."""
-        return self.refused is None and self.failed is None
+    def refused(self) -> bool:
+        """Whether the network says as it should that it wasn't made for these shapes."""
+        return not self.built and isinstance(self.error, REFUSALS)
+
+    def __str__(self) -> str:
+        why = error_text(self.error) if self.error else ""
+        why = str(self.error) if isinstance(self.error, CheckFailed) else why
+        return f"{self.rig}: {why}" if self.built else f"{self.rig}: its __init__ ends in a {why}"
 
 
-def attempt(rig: Rig) -> Trial:
-    """Build a network and call it with two samples in evaluation mode."""
+def _attempt(rig: Rig) -> Trial:
+    built = False
     try:
         net = rig.build()
-    except CheckFailed:
-        raise
+        built = True
+        rig.called(net.eval())
     except Exception as error:  # noqa: BLE001  # a plugin's code may raise anything
-        return Trial(rig, refused=error)
-    try:
-        with torch.no_grad():
-            net.eval()(*rig.inputs(2))
-    except Exception as error:  # noqa: BLE001
-        return Trial(rig, failed=error)
+        return Trial(rig, error, built)
     return Trial(rig)
 
 
 def trials(subject: Subject) -> Iterator[Trial]:
-    """An attempt for each family of shapes: at the smallest side that isn't refused."""
-    chosen = subject.choose()
-    for small in families(chosen.component.kind, legal_side(chosen, SIDES[0])):
-        trial = attempt(Rig(chosen, small))
-        for least in SIDES[1:]:
-            if not isinstance(trial.refused, REFUSALS) or not has_images(small):
+    """An attempt for each family of shapes, with images at the smallest side that isn't refused.
+
+    A network that takes none of them, of sound or volumes for example, is tried with the shapes
+    that the first recipe that names it gives it.
+
+    Raises:
+        Unusable: at the end, if it takes none of all these.
+    """
+    chosen, tried, last = subject.choose(), [], ""
+    multiple = Rig(chosen, NetIO({})).size_multiple
+    first, *more = (-(-least // multiple) * multiple for least in SIDES)
+    for small in _families(chosen.component.kind, first):
+        trial = _attempt(Rig(chosen, small))
+        for side in more if has_images(small) else ():
+            if not trial.refused:
                 break
-            trial = attempt(Rig(chosen, resized(small, *2 * (legal_side(chosen, least),))))
+            trial = _attempt(trial.rig.resized(side, side))
+        tried.append(trial)
         yield trial
+    if not all(trial.error for trial in tried):
+        return
+    try:
+        found = [_attempt(rig) for rig in _of_recipe(subject)]
+    except CheckFailed as fault:
+        found, last = [], str(fault)
+    yield from found
+    tried += found
+    if all(trial.error for trial in tried):
+        lines = [f"  {trial}" for trial in tried]
+        message = "\n".join(["it takes none of the shapes that were tried:", *lines, last]).rstrip()
+        if "nvidia" in message.lower() or "CUDA" in message:
+            message += "\nleave the device to the engine: make tensors where the inputs are"
+        raise Unusable(message, reported_by=SHAPES)
+
+
+def rigs_of(subject: Subject) -> list[Rig]:
+    """The first shapes that the network takes, and the first with a class index if there are any.
+
+    Raises:
+        Unusable: it takes none of those that are tried.
+    """
+    found: dict[bool, Rig] = {}
+    with isolated(0):
+        for trial in trials(subject):
+            if not trial.error:
+                found.setdefault(trial.rig.conditional, trial.rig)
+            if len(found) == 2:
+                break
+    return list(found.values())
 
 
 def has_images(io: NetIO) -> bool:
-    """Whether height and width mean anything to a network."""
-    return any(len(field.shape) == 3 for field in (*io.inputs.values(), *io.outputs.values()))
+    """Whether it has images, and no other maps whose size would have to change with theirs."""
+    dimensions = {len(field.shape) for field in (*io.inputs.values(), *io.outputs.values())}
+    return 3 in dimensions <= {0, 1, 3}
 
 
-def resized(io: NetIO, height: int, width: int) -> NetIO:
-    """The same shapes for images of another size."""
-    inputs, outputs = (
-        {
-            name: replace(field, shape=(field.shape[0], height, width))
-            if len(field.shape) == 3
-            else field
-            for name, field in fields.items()
-        }
-        for fields in (io.inputs, io.outputs)
-    )
-    return NetIO(inputs, outputs)
-
-
-def rig_of(subject: Subject) -> Rig:
-    """The first shapes that the network takes.
-
-    Raises:
-        CheckFailed: it takes none of those that are tried.
-    """
-    said = []
-    for trial in trials(subject):
-        if trial.works:
-            return trial.rig
-        errors = filter(None, (trial.refused, trial.failed))
-        said += [f"  {trial.rig}: {error_text(error)}" for error in errors]
-    raise CheckFailed("it takes none of the shapes that were tried:\n" + "\n".join(said))
-
-
-def class_rig_of(subject: Subject) -> Rig | None:
-    """The first shapes with classes that the network takes; None if it takes none."""
-    works = (trial.rig for trial in trials(subject) if trial.rig.io.classes and trial.works)
-    return next(works, None)
+def image_size(io: NetIO) -> Shape:
+    """Height and width of the first image, in pixels."""
+    both = (*io.inputs.values(), *io.outputs.values())
+    return next(field.shape[1:] for field in both if len(field.shape) == 3)
 
 
 def unequal(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> list[str]:
     """Names of tensors that aren't the same bit for bit (a NaN is like itself)."""
-    return [
-        name
-        for name in {**one, **other}
-        if name not in one
-        or name not in other
-        or one[name].shape != other[name].shape
-        or one[name].dtype != other[name].dtype
-        or not torch.equal(_bits(one[name]), _bits(other[name]))
-    ]
+    return [name for name in {**one, **other} if _bits(one.get(name)) != _bits(other.get(name))]
 
 
-def _bits(tensor: Tensor) -> Tensor:
-    return tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
+def _bits(tensor: Tensor | None) -> Any:
+    if tensor is None:
+        return None
+    bits = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
+    return tensor.shape, tensor.dtype, bits.numpy().tobytes()
 
 
 def same(one: tuple[Tensor, ...], other: tuple[Tensor, ...]) -> bool:
@@ -320,11 +348,3 @@ def tensors(net: nn.Module) -> dict[str, Tensor]:
     """Copies of all parameters and buffers, those that aren't saved too."""
     named = [*net.named_parameters(), *net.named_buffers()]
     return {name: tensor.detach().clone() for name, tensor in named}
-
-
-def warmed(rig: Rig) -> nn.Module:
-    """A network whose stored statistics aren't the initial ones any more; in training mode."""
-    net = rig.build()
-    with torch.no_grad():
-        net(*rig.inputs(3, seed=5))
-    return net
