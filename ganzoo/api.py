@@ -77,10 +77,11 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 TAGS: Mapping[str, str] = {
     "unbounded_output": "what it generates may leave [-1, 1]",
     "reads_the_batch": "what it makes of a sample depends on the other samples of the batch",
-    "no_known_values": "its value can't be worked out by hand",
+    "no_known_values": "some of its terms can't be worked out by hand",
 }
 """What a component may state about itself as `tags`, with the meaning of each. The conformance kit
-leaves out the check that a component with the tag can't pass, and `ganzoo show` prints them."""
+leaves out the check that a component with the tag can't pass, and of known values only the terms
+that aren't stated; `ganzoo show` prints the tags."""
 
 hookimpl = pluggy.HookimplMarker("ganzoo")
 """Marks a function or method as an implementation of one of ganzoo's hooks."""

@@ -66,7 +66,7 @@ def test_the_kit_holds_a_loss_to_its_terms_at_chance(tmp_path, monkeypatch):
     found = {
         case.entry.id: case
         for case in cases("gan", current())
-        if case.check.name == "check_loss_at_chance"
+        if case.check.name == "check_loss_attributes"
     }
     for name in ("vanilla", "lsgan", "hinge", "rpgan"):
         found[f"gan/{name}"](tmp_path)

@@ -49,13 +49,19 @@ class KnownValue:
     `slope = (real_logit - fake_logit) / (real - fake)` its gradient has slope / 192 at each of the
     192 values, so the norm |slope| / sqrt(192). For that `real` and `fake` must differ (or both
     logits be equal: the slope is then 0). A loss that refuses to work without features gets
-    the images themselves as those of one layer.
+    the images themselves as those of one layer. A loss that takes no images gets samples of the
+    first shape that it does take, N x 2, N x 1 x 64 or N x 1 x 8 x 8 x 8, and the slope is divided
+    by the number of their values.
+
+    Each option that changes terms must change them at a known value too, or the check can't tell
+    whether its weight is right: `real` and `fake` that differ test the weight of their distance. A
+    component with the tag `no_known_values` states only the terms that can be worked out.
 
     Args:
         discriminator: the terms of the discriminator's turn.
         generator: the terms of the generator's turn.
         real_logit, fake_logit: every logit of real and of fake images.
-        real, fake: every value of the images, N x 3 x 8 x 8.
+        real, fake: every value of the samples, by default images, N x 3 x 8 x 8.
     """
 
     discriminator: Mapping[str, float]

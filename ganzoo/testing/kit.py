@@ -21,7 +21,6 @@ MODULES: tuple[str, ...] = (
     "checks_networks",
     "checks_network_training",
     "checks_losses",
-    "checks_loss_use",
     "checks_data",
     "checks_augments",
     "checks_diffaugments",

@@ -299,6 +299,27 @@ class Unreduced(good.CrossEntropy):
         return {**super().discriminator(inputs), "real": F.softplus(-logits)}
 
 
+class Shapeless(good.Likeness):
+    """No samples are right for it."""
+
+    axes = 9
+
+
+class Mute(good.Likeness):
+    """Has no terms in any step."""
+
+    def generator(self, inputs):
+        return {}
+
+
+class ScalesApart(good.CrossEntropy):
+    """Works for one scale alone."""
+
+    def logits(self, output):
+        (only,) = super().logits(output)
+        return (only,)
+
+
 class WrongSign(good.CrossEntropy):
     """The generator is content when it is found out."""
 
@@ -311,6 +332,14 @@ class Severed(good.CrossEntropy):
 
     def generator(self, inputs):
         return {name: term.detach() for name, term in super().generator(inputs).items()}
+
+
+class HalfSevered(good.CrossEntropy):
+    """No gradient reaches the generator from one of two terms."""
+
+    def generator(self, inputs):
+        near = 10 * F.l1_loss(inputs.fake.detach(), inputs.real)
+        return {**super().generator(inputs), "near": near}
 
 
 class FirstScale(good.CrossEntropy):
@@ -359,6 +388,36 @@ class Misstated(good.CrossEntropy):
     """Says log 2 and means 0.5."""
 
     known_values = (KnownValue({"real": 0.5, "fake": 0.5}, {"gan": 0.5, "near": 0.0}),)
+
+
+class Swapped(good.Likeness):
+    """Each of two equal weights is that of the other term."""
+
+    def weights(self, clock):
+        return super().weights(clock)[::-1]
+
+
+class Unweighted(good.Likeness):
+    """Ignores one of its weights."""
+
+    def weights(self, clock):
+        return self.options.near.at(clock), 10
+
+
+class Weightless(Swapped):
+    """The same, and both terms are known only where they are 0."""
+
+    known_values = (KnownValue({}, {"near": 0, "square": 0}),)
+
+
+class HalfStated(good.Perceptual):
+    """States two of three terms, and lacks the tag for that."""
+
+
+class PerceptualMisstated(good.Perceptual):
+    """Has the tag, and one of the two terms that it states is wrong."""
+
+    known_values = (KnownValue({}, {"near": 7.5, "square": 7.5}, real=0.5, fake=-0.25),)
 
 
 class OffChance(good.CrossEntropy):
@@ -413,6 +472,14 @@ class Fades(good.Drift):
         return {
             name: term / (1 + term.square()) for name, term in super().discriminator(inputs).items()
         }
+
+
+class SingleLoss(good.CrossEntropy):
+    """Compares with numbers of one type only."""
+
+    def discriminator(self, inputs):
+        torch.ones(1) @ inputs.real.flatten()[:1]
+        return super().discriminator(inputs)
 
 
 class Rooted(good.Penalised):
@@ -864,21 +931,31 @@ _TASKS = {
 }
 _LOSSES = {
     Unreduced: "check_loss_terms",
+    Shapeless: "check_loss_terms",
+    Mute: "check_loss_terms",
+    ScalesApart: "check_loss_terms",
     WrongSign: "check_loss_sign",
     Severed: "check_loss_gradients",
+    HalfSevered: "check_loss_gradients",
     FirstScale: "check_loss_gradients",
-    Overflowing: "check_loss_extremes",
-    NeedsCompany: "check_loss_alone_and_exact",
-    NoWords: "check_loss_without_discriminator",
-    Peeks: "check_loss_real_in_generator_turn",
+    Overflowing: "check_loss_gradients",
+    NeedsCompany: "check_loss_batches",
+    NoWords: "check_loss_attributes",
+    Peeks: "check_loss_attributes",
     Misstated: "check_loss_known_values",
-    OffChance: "check_loss_at_chance",
-    Sums: "check_loss_of_a_batch_is_a_mean",
+    Swapped: "check_loss_known_values",
+    Unweighted: "check_loss_known_values",
+    Weightless: "check_loss_known_values",
+    HalfStated: "check_loss_known_values",
+    PerceptualMisstated: "check_loss_known_values",
+    OffChance: "check_loss_attributes",
+    Sums: "check_loss_batches",
     Steady: "check_loss_anneals",
     Unread: "check_loss_anneals",
-    RewardsSlopes: "check_loss_penalty",
-    Fades: "check_loss_penalty",
-    Rooted: "check_loss_follows_its_device",
+    RewardsSlopes: "check_loss_sign",
+    Fades: "check_loss_sign",
+    SingleLoss: "check_loss_elsewhere",
+    Rooted: "check_loss_elsewhere",
 }
 _DATA = {
     Transposed: "check_data_fields",
@@ -964,6 +1041,8 @@ def _name(toy):
 def _options(kind, toy):
     if kind == "data":
         return good.SquaresOptions if issubclass(toy, good.Squares) else good.CountOptions
+    if issubclass(toy, good.Likeness):
+        return good.LikenessOptions
     if issubclass(toy, good.Heaps):
         return good.NearOptions
     annealed = issubclass(toy, good.Steepness | good.Dim)
@@ -1035,6 +1114,7 @@ def ganzoo_components():
             summary=_name(toy),
             options=_options(kind, toy),
             presets={"tiny": {"count": 8}} if kind == "data" else {},
+            tags=("no_known_values",) if toy is PerceptualMisstated else (),
         )
         for kind, toys in _BY_KIND.items()
         for toy in toys

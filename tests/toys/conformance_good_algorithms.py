@@ -48,6 +48,13 @@ class WeightOptions(Options):
     """Weight of a penalty."""
 
 
+class LikenessOptions(Options):
+    near: Scalar = pydantic.Field(default=10, ge=0, validate_default=True)
+    """Weight of the absolute error."""
+    square: Scalar = pydantic.Field(default=10, ge=0, validate_default=True)
+    """Weight of the squared error: as large, so that only other values tell the two apart."""
+
+
 class Painter(nn.Sequential):
     def __init__(self, options, io):
         super().__init__(
@@ -403,6 +410,76 @@ class Features:
         return {"features": torch.stack(each).mean()}
 
 
+class Margin(CrossEntropy):
+    """A hinge with a narrow margin: D's terms are 0, and so are their gradients, once it is met."""
+
+    # max(0, 0.1 - 0), max(0, 0.1 + 0), -0, and 10 * |0.5 - (-0.25)|
+    known_values = (
+        KnownValue({"real": 0.1, "fake": 0.1}, {"gan": 0, "near": 7.5}, real=0.5, fake=-0.25),
+    )
+
+    def discriminator(self, inputs):
+        return {
+            "real": self.mean(lambda x: F.relu(0.1 - x), inputs.real_output),
+            "fake": self.mean(lambda x: F.relu(0.1 + x), inputs.fake_output),
+        }
+
+    def generator(self, inputs):
+        return super().generator(inputs) | {"gan": -self.mean(lambda x: x, inputs.fake_output)}
+
+
+class Likeness:
+    """Two errors of samples, with two weights; no discriminator, and any number of axes."""
+
+    needs_discriminator = False
+    axes = None
+
+    def __init__(self, options):
+        self.options = options
+
+    @property
+    def known_values(self):
+        # The difference is 0.75 everywhere, and its square 0.5625.
+        near, square = self.options.near.start, self.options.square.start
+        terms = {"near": 0.75 * near, "square": 0.5625 * square}
+        return (KnownValue({}, terms, real=0.5, fake=-0.25),)
+
+    def weights(self, clock):
+        return self.options.near.at(clock), self.options.square.at(clock)
+
+    def discriminator(self, inputs):
+        return {}
+
+    def generator(self, inputs):
+        if self.axes not in {None, inputs.fake.ndim}:
+            raise ValueError(f"compares samples of {self.axes} axes")
+        near, square = self.weights(inputs.clock)
+        return {
+            "near": near * F.l1_loss(inputs.fake, inputs.real),
+            "square": square * F.mse_loss(inputs.fake, inputs.real),
+        }
+
+
+class Sounds(Likeness):
+    """N x C x L alone."""
+
+    axes = 3
+
+
+class Volumes(Likeness):
+    """N x C x D x H x W alone."""
+
+    axes = 5
+
+
+class Perceptual(Likeness):
+    """With a term that nobody works out by hand, which the tag `no_known_values` says."""
+
+    def generator(self, inputs):
+        felt = F.l1_loss(inputs.fake.sin().cumsum(-1), inputs.real.sin().cumsum(-1))
+        return {**super().generator(inputs), "felt": felt}
+
+
 class Steepness:
     """A penalty on D's slope at the real samples, every fourth step; nothing else."""
 
@@ -683,6 +760,11 @@ def good_components():
         component("loss", "features", Features),
         component("loss", "drift", Drift),
         component("loss", "steepness", Steepness, WeightOptions),
+        component("loss", "margin", Margin),
+        component("loss", "likeness", Likeness, LikenessOptions),
+        component("loss", "sounds", Sounds, LikenessOptions),
+        component("loss", "volumes", Volumes, LikenessOptions),
+        component("loss", "perceptual", Perceptual, LikenessOptions, tags=("no_known_values",)),
         component("data", "squares", Squares, SquaresOptions, presets=tiny),
         component("data", "points", Points, CountOptions, presets=tiny),
         component("data", "unpaired", Unpaired, SquaresOptions, presets=tiny),
