@@ -5,22 +5,21 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from ganzoo.plugin_system import discovery, registry
-from ganzoo.testing import NotApplicable, Subject, cases, checks_task_runs
+from ganzoo.testing import NotApplicable, Subject, cases, tasks
 from ganzoo.testing.kit import CheckFailed, NotTested, Unusable
+from ganzoo.testing.tiny import tiny_recipe
+from ganzoo.testing.verdicts import judge
 
 TOYS = Path(__file__).parent / "toys"
 MINE = {
-    "applications",
     "losses",
     "data",
     "augments",
     "diffaugments",
     "tasks",
-    "task_use",
-    "task_training",
-    "task_runs",
     "metrics",
     "callbacks",
 }
@@ -52,7 +51,6 @@ def caught(namespace):
 
 NOTHING_TO_SEE = {
     "check_diffaugment_observes_answers:diffaugment dim": "doesn't adapt to answers",
-    "check_task_keeps_frozen_parts:task cloud": "no network has frozen weights",
     **{
         f"{name}:data {toy}": reason
         for toy in ("squares", "points", "unpaired")
@@ -65,14 +63,13 @@ NOTHING_TO_SEE = {
         f"check_task_players_begin_later:task {toy}": "no player of optional roles alone"
         for toy in ("duel", "cloud", "cycle", "spots")
     },
-    "check_task_compares_only_pairs:task cloud": "no two fields that could be compared",
     **{
-        f"{name}:task {toy}": reason
+        f"check_task_compares_only_pairs:task {toy}": "no two fields, or says that they are pairs"
+        for toy in ("cloud", "duel")
+    },
+    **{
+        f"check_task_classes:task {toy}": "has networks that take classes"
         for toy in ("duel", "cycle")
-        for name, reason in (
-            ("check_task_draws", "take their inputs from the data"),
-            ("check_task_classes", "has networks that take classes"),
-        )
     },
     **{
         f"check_loss_anneals:loss {name}": "no option of type Scalar"
@@ -106,14 +103,15 @@ SAYS = {
     "gregarious": "changes with the others in its batch",
     "forgetful": "after a resume",
     "past_the_wrapper": "weights of generator differ after step 2",
-    "distracted": "not to a third",
-    "self_moved": "without any step of ['generator'] its weights change",
-    "thawing": "'discriminator.0.running_mean'",
+    "distracted": "the generator's loss goes from",
+    "self_moved": "such as ['generator.0.bias']): leave them to `optimize(player, terms)`",
+    "unnamed": "ship one (the hook ganzoo_recipes)",
+    "of_nothing": "the term generator/far is",
     "single_precision": "in fp64 it fails",
     "reseeds": "a step seeds torch's global random generator",
     "lopsided": "nothing has moved the weights of ['second']",
     "compares": "its terms change when the rows of 'target' come in another order",
-    "clips": "the rate of [players.discriminator] has come down to 0, and the weights of",
+    "clips": "such as ['discriminator.0.0.bias']): leave them to `optimize(player, terms)`",
     "draws_nothing": "draws no inputs for 'sample'",
     "draws_too_few": "of noise, but",
     "draws_anywhere": "it draws from a global random generator: `random` is the only source",
@@ -268,10 +266,11 @@ def test_settings_of_an_id_go_to_the_kind_that_knows_them(tmp_path):
 
 
 def test_a_goal_is_below_what_noise_does():
-    assert checks_task_runs._goal([3.0] * 20) == pytest.approx(1.0)
-    assert checks_task_runs._goal([-3.0] * 20) == pytest.approx(-5.0)
+    assert tasks.goal_of([3.0] * 20) == pytest.approx(1.0)
+    assert tasks.goal_of([-3.0] * 20) == pytest.approx(-5.0)
+    assert tasks.goal_of([0.1, 8.0] * 10) == pytest.approx(1.35)  # it never comes below 0
     swings = [0.1, -0.1] * 10  # a third of their mean, 0, would be reached by the next five
-    assert checks_task_runs._goal(swings) < -0.1
+    assert tasks.goal_of(swings) < -0.1
 
 
 class Conditional(good.Duel):
@@ -289,3 +288,125 @@ def test_an_application_that_reads_more_than_it_takes_is_told(tmp_path, monkeypa
     )
     with pytest.raises(CheckFailed, match="reads the field 'kind', which it doesn't take"):
         case(tmp_path)
+
+
+SINGLE = """
+from pathlib import Path
+from ganzoo.api import component, hookimpl
+import conformance_broken_algorithms as toys
+
+class Loud(toys.good.Painter):
+    def forward(self, x):
+        return 3 * super().forward(x)
+
+@component("task", tags={task_tags})
+def alone():
+    \"""A task.\"""
+    return toys.{toy}
+
+@component("generator", toys.good.WidthOptions, tags={tags})
+def loud():
+    \"""A generator.\"""
+    return Loud
+
+@hookimpl
+def ganzoo_recipes():
+    return Path(__file__).parent.glob("*.toml")
+"""
+ALONE = """
+name = "alone"
+summary = "A recipe"
+task = "single/alone"
+data = {data}
+generator = "single/loud"
+discriminator = "conformance_good_algorithms/critic"
+loss = "conformance_good_algorithms/cross_entropy"
+"""
+SQUARES = '"conformance_good_algorithms/squares"'
+
+
+@pytest.fixture
+def single(tmp_path, monkeypatch):
+    """Writes a plugin of one file, and returns the cases of its task by name of the check."""
+
+    def write(toy="good.Duel", *, recipe="", tags=(), task_tags=()):
+        folder = tmp_path / "single"
+        folder.mkdir()
+        monkeypatch.setattr(sys, "path", [*sys.path])  # the plugin's folder is added to it
+        file = folder / "single.py"
+        file.write_text(SINGLE.format(toy=toy, tags=tags, task_tags=task_tags))
+        if recipe:
+            (folder / "alone.toml").write_text(recipe)
+        made = registry.Registry([*RECORDS, *discovery.discover(entry_points=(), files=[file])])
+        found = [one for one in cases("single", made) if one.of == "task single/alone"]
+        return {case.check.name: case for case in found}
+
+    yield write
+    sys.modules.pop("single", None)
+
+
+def outcomes(made, *names):
+    verdicts = []
+    for name in names or made:
+        verdicts.append(judge(made[name], verdicts, expected=False))
+    return {one.case.check.name: one for one in verdicts}
+
+
+def test_a_task_without_a_recipe_fails_one_check(single):
+    made = outcomes(single())
+    failed = [name for name, one in made.items() if one.outcome == "failed"]
+    assert failed == ["check_task_recipe"]
+    assert made["check_task_step"].outcome == "not tested"
+    assert "check_task_recipe fails" in made["check_task_step"].message
+    assert made["check_task_declarations"].outcome == "passed"
+
+
+def test_a_task_whose_data_are_elsewhere_is_not_tested(single, tmp_path, monkeypatch):
+    recipe = ALONE.format(data='{use = "images/folder", root = "pairs_of_mine"}')
+    monkeypatch.chdir(tmp_path)
+    names = [f"check_task_{name}" for name in ("recipe", "step", "samples", "on_ranks")]
+    made = outcomes(single(recipe=recipe), *names)
+    assert {one.outcome for one in made.values()} == {"not tested"}
+    assert str(tmp_path / "pairs_of_mine") in made["check_task_recipe"].message
+
+
+def test_the_range_is_not_demanded_of_an_unbounded_network(single, tmp_path):
+    recipe = ALONE.format(data=SQUARES)
+    with pytest.raises(CheckFailed, match="unbounded_output"):
+        single(recipe=recipe)["check_task_samples"](tmp_path)
+
+
+def test_an_unbounded_network_says_so_by_its_tag(single, tmp_path):
+    made = single(recipe=ALONE.format(data=SQUARES), tags=("unbounded_output",))
+    made["check_task_samples"](tmp_path)
+
+
+def test_a_task_may_say_that_it_reads_the_batch(single, tmp_path):
+    recipe = ALONE.format(data=SQUARES)
+    made = single("Gregarious", recipe=recipe, task_tags=("reads_the_batch",))
+    made["check_task_applies"](tmp_path)
+
+
+LATER = '[players.discriminator]\nbegin = "3 epochs"\nrest_above = 0.6'
+
+
+def test_players_begin_at_once_in_the_tiny_form(single, tmp_path):
+    task = "AloneForGood"  # takes a network that is absent at first to be absent for good
+    made = single(task, recipe=ALONE.format(data=SQUARES) + LATER)
+    made["check_task_step"](tmp_path)
+    with pytest.raises(CheckFailed, match="stands still"):
+        made["check_task_players_begin_later"](tmp_path)
+
+
+def test_overfitting_depends_on_neither_time_nor_chance(single, tmp_path, monkeypatch):
+    monkeypatch.setattr(tasks, "_TRIES", 20)
+    made = single(recipe=ALONE.format(data=SQUARES))["check_task_overfits"]
+    recipe = tiny_of(made, tmp_path)
+    once = tasks.overfitted(recipe, ["generator"])
+    torch.rand(7)
+    assert tasks.overfitted(recipe, ["generator"]) == once
+
+
+def tiny_of(case, folder):
+    subject = Subject(case.registry, case.record, case.entry, folder)
+    return tiny_recipe(subject)

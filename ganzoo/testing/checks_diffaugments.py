@@ -17,7 +17,6 @@ from ganzoo.interfaces import AdaptiveDiffAugment, DiscriminatorOutput
 from ganzoo.plugin_system.component_choice import ChoiceError
 from ganzoo.recipe.model import Recipe
 from ganzoo.testing.annealing import refuse_unread, schedules
-from ganzoo.testing.checks_task_runs import same_after_a_resume
 from ganzoo.testing.diffaugments import (
     LOGITS,
     SORTS,
@@ -33,6 +32,7 @@ from ganzoo.testing.kit import CheckFailed, NotApplicable, check, require
 from ganzoo.testing.networks import ELSEWHERE, generators, same, seeded
 from ganzoo.testing.subject import Subject
 from ganzoo.testing.tiny import tiny_host
+from ganzoo.testing.trial import same_after_a_resume
 
 _SEEDS = range(8)
 """An augment that does something by chance does it under one of these."""

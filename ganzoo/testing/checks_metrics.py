@@ -19,7 +19,7 @@ from ganzoo.inference.scores import built
 from ganzoo.inference.scoring import as_in_files
 from ganzoo.interfaces import DataSource, Field, Format, Metric, Score
 from ganzoo.recipe.model import Recipe
-from ganzoo.testing.kit import CheckFailed, NotApplicable, check, require
+from ganzoo.testing.kit import CheckFailed, NotApplicable, NotTested, check, require
 from ganzoo.testing.networks import generators
 from ganzoo.testing.subject import Subject
 from ganzoo.testing.tiny import tiny_host
@@ -183,7 +183,7 @@ def _material(subject: Subject) -> _Material:
     for fits in (proposes, makes("each"), makes("together")):
         try:
             recipe = tiny_host(subject, put, fits)
-        except NotApplicable:
+        except NotTested:
             continue
         data = open_data(recipe, "val")
         count = min(len(data), _IMAGES)

@@ -8,6 +8,7 @@ stand-in data are taken where it has any.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from ganzoo.api import Chosen, Kind
 from ganzoo.data.pipeline import open_data
 from ganzoo.engine.plan import plan_networks
 from ganzoo.errors import DataMissing, GanzooError
+from ganzoo.plugin_system.registry import Registry
 from ganzoo.recipe import load_document, load_recipe, shipped_recipes
 from ganzoo.recipe.model import Recipe
-from ganzoo.testing.kit import CheckFailed, NotApplicable
+from ganzoo.testing.kit import CheckFailed, NotApplicable, NotTested, Unusable
 from ganzoo.testing.subject import TINY, Subject
 
 Put = Callable[[dict[str, Any]], None]
@@ -40,6 +42,8 @@ _WATCH = {
     "evaluate": "never",
     "tensorboard": False,
 }
+TELLS = "check_task_recipe"
+"""The check that reports a component that no recipe names, or none that can be planned."""
 _SHOWN = 3
 """Recipes that are told of, when none will do."""
 _COMPONENTS: tuple[Kind, ...] = (
@@ -47,9 +51,13 @@ _COMPONENTS: tuple[Kind, ...] = (
 )
 
 
+def _as_it_is(document: dict[str, Any]) -> None:
+    """Change nothing."""
+
+
 def tiny_recipe(
     subject: Subject,
-    put: Put = lambda _: None,
+    put: Put = _as_it_is,
     fits: Callable[[Recipe], bool] | None = None,
     wanted: str = "",
 ) -> Recipe:
@@ -62,8 +70,10 @@ def tiny_recipe(
         wanted: what fits, for the message: `has classes`.
 
     Raises:
-        CheckFailed: no recipe names it, or none of those can be made tiny.
-        NotApplicable: the data of all that name it aren't there, or none of them fits.
+        Unusable: no recipe names it, or none of those can be made tiny.
+        CheckFailed: the last changes alone are what can't be made.
+        NotTested: the data of all that name it aren't here.
+        NotApplicable: none of them fits.
     """
     faults: list[GanzooError] = []
     named = small_enough = False
@@ -72,8 +82,7 @@ def tiny_recipe(
             continue
         named = True
         try:
-            small = load_document(shrunk(recipe, subject, put), subject.registry)
-            plan_networks(small, open_data(small, "train").fields)
+            small = _planned(recipe, subject, put)
         except GanzooError as fault:
             fault.message = f"{recipe.name}: {fault.message}"
             faults.append(fault)
@@ -86,18 +95,28 @@ def tiny_recipe(
         raise NotApplicable(message)
     if not named:
         message = f"no recipe uses {subject.id}: ship one (the hook ganzoo_recipes)"
-        raise CheckFailed(message)
+        raise Unusable(message, reported_by=TELLS)
     told = "\n".join(str(fault) for fault in faults)
     if all(isinstance(fault, DataMissing) for fault in faults):
         message = f"no recipe of {subject.id} has its data here, nor a data.fallback:\n{told}"
-        raise NotApplicable(message)
+        raise NotTested(message)
     message = f"no recipe of {subject.id} can be made tiny:\n{told}"
-    raise CheckFailed(message)
+    if put is not _as_it_is:
+        tiny_recipe(subject)
+        raise CheckFailed(message)
+    raise Unusable(message, reported_by=TELLS)
+
+
+def _planned(recipe: Recipe, subject: Subject, put: Put) -> Recipe:
+    """Return the tiny form, whose data are here and whose networks fit them."""
+    small = load_document(shrunk(recipe, subject, put), subject.registry)
+    plan_networks(small, open_data(small, "train").fields)
+    return small
 
 
 def tiny_host(
     subject: Subject,
-    put: Put = lambda _: None,
+    put: Put = _as_it_is,
     fits: Callable[[Recipe], bool] = lambda _: True,
     wanted: str = "can be run here",
 ) -> Recipe:
@@ -110,23 +129,22 @@ def tiny_host(
         wanted: what fits, for the message: `has data with ...`.
 
     Raises:
-        NotApplicable: there is none.
+        NotTested: there is none.
     """
     faults: list[str] = []
     for recipe in _recipes(subject):
         try:
-            small = load_document(shrunk(recipe, subject, put), subject.registry)
-            plan_networks(small, open_data(small, "train").fields)
+            small = _planned(recipe, subject, put)
         except GanzooError as fault:
             faults.append(f"{recipe.name}: {fault.message}")
             continue
         if fits(small):
             return small
     message = "\n".join([f"no installed recipe {wanted}", *faults[:_SHOWN]])
-    raise NotApplicable(message)
+    raise NotTested(message)
 
 
-def shrunk(recipe: Recipe, subject: Subject, put: Put = lambda _: None) -> dict[str, Any]:
+def shrunk(recipe: Recipe, subject: Subject, put: Put = _as_it_is) -> dict[str, Any]:
     """The document of a recipe's tiny form.
 
     Args:
@@ -154,7 +172,7 @@ def shrunk(recipe: Recipe, subject: Subject, put: Put = lambda _: None) -> dict[
     document["train"] = {**document["train"], **_TRAIN}
     document["watch"] = {**document["watch"], **_WATCH}
     document["checkpoints"] = {**document["checkpoints"], "every": "never", "best": ""}
-    # A warm-up's first steps change nothing.
+    # A warm-up's first steps change nothing, and players that are absent or rest have no turns.
     document["optimizer"] = _at_full_rate(document["optimizer"])
     if "players" in document:
         document["players"] = {
@@ -165,7 +183,8 @@ def shrunk(recipe: Recipe, subject: Subject, put: Put = lambda _: None) -> dict[
 
 
 def _at_full_rate(optimizer: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in optimizer.items() if key != "schedule"}
+    left_out = {"schedule", "begin", "rest_above"}
+    return {key: value for key, value in optimizer.items() if key not in left_out}
 
 
 def _smallest(value: Any, subject: Subject, kind: Kind | None) -> Any:
@@ -200,17 +219,23 @@ def _recipes(subject: Subject) -> Iterator[Recipe]:
     """Every installed recipe that is valid here; those of the component's own plugin first.
 
     Raises:
-        GanzooError: one of the plugin's own isn't valid.
+        Unusable: one of the plugin's own isn't valid.
     """
     shipped = shipped_recipes(subject.registry)
     own = f"{subject.record.namespace}/"
     for name in sorted(shipped, key=lambda name: not name.startswith(own)):
         file = shipped[name]
         try:
-            yield load_recipe(file if isinstance(file, Path) else name, registry=subject.registry)
-        except GanzooError:
+            yield _loaded(file if isinstance(file, Path) else name, subject.registry)
+        except GanzooError as fault:
             if name.startswith(own):
-                raise
+                raise Unusable(f"{name}: {fault}", reported_by="check_recipes") from fault
+
+
+@lru_cache(maxsize=256)
+def _loaded(name: Path | str, registry: Registry) -> Recipe:
+    """Return a recipe, which many checks of one registry look at."""
+    return load_recipe(name, registry=registry)
 
 
 def _chosen(recipe: Recipe) -> Iterator[Chosen]:

@@ -16,8 +16,8 @@ from ganzoo.engine.ema import Ema
 from ganzoo.interfaces import Clock
 from ganzoo.nn import weights_follow
 from ganzoo.recipe import loads
-from ganzoo.testing.checks_task_runs import same_after_a_resume
 from ganzoo.testing.networks import io_of
+from ganzoo.testing.trial import same_after_a_resume
 from ganzoo_gan.dcgan import DCGANDiscriminator
 from ganzoo_gan.network_options import (
     DCGANDiscriminatorOptions,

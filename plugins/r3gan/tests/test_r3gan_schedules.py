@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ganzoo.recipe import load_recipe
-from ganzoo.testing import CheckFailed, checks_task_runs
+from ganzoo.testing import CheckFailed, trial
 from ganzoo.testing.trial import batch_of, training, weights_of
 
 RECIPE = Path(__file__).parents[3] / "recipes/paper/r3gan_cifar10.toml"
@@ -201,18 +201,18 @@ QUICK = (
 
 def test_a_resume_in_the_middle_of_all_schedules_is_exact(tmp_path):
     recipe = load_recipe(RECIPE, (*SMALL, *QUICK))
-    checks_task_runs.same_after_a_resume(recipe, tmp_path)
+    trial.same_after_a_resume(recipe, tmp_path)
 
 
 def test_a_resume_at_another_place_of_the_schedules_is_noticed(tmp_path, monkeypatch):
     """Control: the same weights, batches and random numbers; only the clock is another."""
-    restore = checks_task_runs.restore
+    restore = trial.restore
 
     def late(trainer: Any, state: Any) -> None:
         restore(trainer, state)
         trainer.planned_images *= 2
 
-    monkeypatch.setattr(checks_task_runs, "restore", late)
+    monkeypatch.setattr(trial, "restore", late)
     recipe = load_recipe(RECIPE, (*SMALL, *QUICK))
     with pytest.raises(CheckFailed, match="after a resume"):
-        checks_task_runs.same_after_a_resume(recipe, tmp_path)
+        trial.same_after_a_resume(recipe, tmp_path)
