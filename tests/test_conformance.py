@@ -186,15 +186,17 @@ def a():
 RECIPE = 'from pathlib import Path\n@hookimpl\ndef ganzoo_recipes():\n    yield Path("{}")\n'
 
 BROKEN_PLUGINS = {
-    "check_naming_imports_nothing_heavy": {"before": "import numpy"},
-    "check_summaries": {"more": 'paper="a paper by somebody"'},
-    "check_presets": {"more": 'presets={"tiny": {"width": 4}}'},
-    "check_renames": {
-        "after": "@hookimpl\ndef ganzoo_components():\n"
-        '    yield Component(kind="callback", name="b", renamed_to="outside/c")'
-    },
-    "check_recipes": {"after": RECIPE.format(ROOT / "pyproject.toml")},
-    "check_distribution": {},
+    "heavy": ("check_naming_imports_nothing_heavy", {"before": "import numpy"}),
+    "paper": ("check_components", {"more": 'paper="a paper by somebody"'}),
+    "lost": (
+        "check_components",
+        {
+            "after": "@hookimpl\ndef ganzoo_components():\n"
+            '    yield Component(kind="callback", name="b", renamed_to="outside/c")'
+        },
+    ),
+    "recipe": ("check_recipes", {"after": RECIPE.format(ROOT / "pyproject.toml")}),
+    "unversioned": ("check_distribution", {}),
 }
 
 
@@ -223,12 +225,13 @@ def failures(made, tmp_path):
     return {check: message for check, message in verdicts.items() if message}
 
 
-@pytest.mark.parametrize("check", BROKEN_PLUGINS)
-def test_a_broken_plugin_fails_its_check_and_no_other(check, tmp_path, monkeypatch):
-    parts = dict(BROKEN_PLUGINS[check])
+@pytest.mark.parametrize(("check", "parts"), BROKEN_PLUGINS.values(), ids=BROKEN_PLUGINS)
+def test_a_broken_plugin_fails_its_check_and_no_other(check, parts, tmp_path, monkeypatch):
+    before = parts.get("before", "")
     if check != "check_distribution":
-        parts["before"] = API["before"] + parts.get("before", "")
-    assert set(failures(outside_plugin(tmp_path, monkeypatch, **parts), tmp_path)) == {check}
+        before = API["before"] + before
+    made = outside_plugin(tmp_path, monkeypatch, **{**parts, "before": before})
+    assert set(failures(made, tmp_path)) == {check}
 
 
 def test_a_sound_plugin_fails_nothing(tmp_path, monkeypatch):
@@ -269,7 +272,7 @@ def test_what_is_wrong_with_a_shipped_recipe_is_said(text, complaint, tmp_path, 
 
 
 def test_every_check_has_a_broken_toy():
-    caught = {*broken.BREAKS.values(), *BROKEN_PLUGINS}
+    caught = {*broken.BREAKS.values(), *(check for check, _ in BROKEN_PLUGINS.values())}
     known = all_checks().values()
     mine = {one.name for one in known if one.function.__module__.rpartition("checks_")[2] in MINE}
     assert caught == mine

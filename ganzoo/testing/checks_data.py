@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import pickle
-import traceback
 from collections.abc import Mapping
 from operator import itemgetter
 from typing import Any
@@ -17,11 +16,11 @@ from ganzoo.api import Chosen
 from ganzoo.data.convert import to_tensor
 from ganzoo.data.formats import format_of, split_no_data
 from ganzoo.data.rng import drawn, generator_for, isolated
-from ganzoo.errors import DataError, DataMissing, GanzooError, error_text
+from ganzoo.errors import DataError, DataMissing, GanzooError
 from ganzoo.interfaces import DataSource, Field, Split
 from ganzoo.plugin_system.component_choice import ChoiceError
 from ganzoo.plugin_system.option_errors import key_of
-from ganzoo.testing.kit import CheckFailed, NotApplicable, NotTested, Unusable, check, require
+from ganzoo.testing.kit import CheckFailed, NotApplicable, NotTested, Unusable, check, require, told
 from ganzoo.testing.networks import generators
 from ganzoo.testing.subject import Subject
 
@@ -48,9 +47,7 @@ def _opened(subject: Subject) -> DataSource:
     except DataMissing as missing:
         raise NotTested(f"the data aren't there: {missing}") from missing
     except Exception as error:
-        *_, call = traceback.extract_tb(error.__traceback__)
-        place = f"{call.filename}:{call.lineno} in {call.name}: {call.line}"
-        message = f"sample 0 can't be loaded: {error_text(error)}\n  {place}"
+        message = f"sample 0 can't be loaded: {told(error)}"
         raise CheckFailed(message) from error
     require(count, "its train split has no samples")
     return source

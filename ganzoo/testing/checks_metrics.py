@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from ganzoo.inference.scores import built
 from ganzoo.inference.scoring import as_in_files
 from ganzoo.interfaces import DataSource, Field, Format, Metric, Score
 from ganzoo.recipe.model import Recipe
-from ganzoo.testing.kit import CheckFailed, NotApplicable, NotTested, check, require
+from ganzoo.testing.kit import CheckFailed, NotTested, Unusable, check, require, told
 from ganzoo.testing.networks import generators
 from ganzoo.testing.subject import Subject
 from ganzoo.testing.tiny import tiny_host
@@ -27,28 +27,22 @@ from ganzoo.testing.trial import changed
 
 _IMAGES = 4
 
-Rows = Sequence[Mapping[str, Tensor]]
-Scores = Mapping[str, Score]
-
 
 @check("metric")
 def check_metric_declarations(subject: Subject) -> None:
     """The class says which fields it `needs`; the metric says its `protocol` in a sentence."""
-    chosen = subject.choose()
-    needs = getattr(chosen.load(), "needs", None)
+    metric, needs = subject.choose().build(), getattr(subject.choose().load(), "needs", None)
     require(
         isinstance(needs, frozenset | set | tuple | list)
         and all(isinstance(name, str) for name in needs),
         f"`needs` of the class is {needs!r}: give a frozenset of names of fields, as an attribute "
         "of the class, since it is read before anything is built",
     )
-    metric = chosen.build()
-    protocol = getattr(metric, "protocol", None)
+    protocol, samples = getattr(metric, "protocol", None), getattr(metric, "samples", 1)
     require(
         isinstance(protocol, str) and len(protocol.split()) >= 3,
         f"`protocol` is {protocol!r}: say in a sentence how the figure is made",
     )
-    samples = getattr(metric, "samples", 1)
     require(
         isinstance(samples, int) and samples > 0,
         f"`samples` is {samples!r}: say how many it wants of a network that draws its inputs",
@@ -70,7 +64,7 @@ def check_metric_scores(subject: Subject) -> None:
 def check_metric_batching(subject: Subject) -> None:
     """Scores don't depend on how the samples came in batches."""
     material = _material(subject)
-    single = _scores(material, material.noise, size=1)
+    single = _scores(material, material.noise)
     for size in (len(material.rows), 3):
         joined = _scores(material, material.noise, size=size)
         for name in single:
@@ -86,32 +80,27 @@ def check_metric_batching(subject: Subject) -> None:
 
 @check("metric")
 def check_metric_leaves_images(subject: Subject) -> None:
-    """It leaves what it is given as it was, and keeps nothing for another instance."""
+    """It changes nothing that it is given, draws nothing, and tells other instances nothing."""
     material = _material(subject)
-    once = _scores(material, material.perfect)
+    with isolated(3):
+        before = generators()
+        once = _scores(material, material.perfect)
+        require(
+            before == generators(),
+            "it draws from a global random generator, so that a validation changes the training: "
+            "use one of its own",
+        )
     _scores(material, material.noise)
     require(
         once == _scores(material, material.perfect),
         "a new instance knows what another one was given: make lists in __init__, not in the class",
     )
-    batch, made = collate(material.rows), torch.stack(material.noise)
-    before = {"generated": made.clone(), **{name: one.clone() for name, one in batch.items()}}
-    material.build().update(batch, made)
-    other = changed(before, {"generated": made, **batch})
+    given = {"generated": torch.stack(material.noise), **collate(material.rows)}
+    kept = {name: one.clone() for name, one in given.items()}
+    batch = {name: one for name, one in given.items() if name != "generated"}
+    material.build().update(batch, given["generated"])
+    other = changed(kept, given)
     require(not other, f"update() changes {other}, which other metrics are given too")
-
-
-@check("metric")
-def check_metric_draws_nothing(subject: Subject) -> None:
-    """It draws from no global random generator: a validation mustn't change the training."""
-    material = _material(subject)
-    with isolated(3):
-        before = generators()
-        _scores(material, material.perfect)
-        require(
-            before == generators(),
-            "it draws from a global random generator: use one of its own",
-        )
 
 
 @dataclass(frozen=True)
@@ -127,7 +116,7 @@ class _Material:
     """
 
     metric: Chosen
-    rows: Rows
+    rows: Sequence[Mapping[str, Tensor]]
     made: str
     fields: Mapping[str, Field]
     its_format: Format
@@ -156,47 +145,37 @@ def _material(subject: Subject) -> _Material:
     """Samples of a recipe whose data propose the metric, or else have what it reads.
 
     Raises:
-        NotApplicable: no installed recipe can be scored by it.
+        NotTested: no installed recipe can be scored by it.
+        Unusable: it fails with the samples of those that could.
     """
     needs = set(subject.choose().load().needs)
-    listed = ", ".join(sorted(needs)) or "anything"
+    found: dict[str, Recipe] = {}
 
     def put(document: dict[str, Any]) -> None:
         document["metric"] = [subject.table("metric", subject.id)]
 
-    def proposes(recipe: Recipe) -> bool:
-        return _proposed(subject, open_data(recipe, "train").source) is not None
-
-    def makes(shown: str) -> Callable[[Recipe], bool]:
-        def fits(recipe: Recipe) -> bool:
-            data = open_data(recipe, "train")
-            made = _made(recipe, data)
-            return (
-                needs <= data.fields.keys()
-                and made is not None
-                and data.formats[made].shown == shown
-            )
-
-        return fits
-
-    refused: list[Exception] = []
-    for fits in (proposes, makes("each"), makes("together")):
-        try:
-            recipe = tiny_host(subject, put, fits)
-        except NotTested:
-            continue
-        data = open_data(recipe, "val")
-        count = min(len(data), _IMAGES)
-        rows = [
-            {
-                name: as_in_files(one[None], name, data)[0]
-                for name, one in data.sample(index).items()
-            }
-            for index in range(count)
-        ]
+    def fits(recipe: Recipe) -> bool:
+        data = open_data(recipe, "train")
         made = _made(recipe, data)
-        if made is None or count < 2:
+        if made is not None and _proposed(subject, data.source):
+            found["proposed"] = recipe
+        elif made is not None and needs <= data.fields.keys():
+            found.setdefault(data.formats[made].shown, recipe)
+        return "proposed" in found
+
+    with contextlib.suppress(NotTested):
+        tiny_host(subject, put, fits)
+    refused: Exception | None = None
+    for recipe in (found[sort] for sort in ("proposed", "each", "together") if sort in found):
+        data = open_data(recipe, "val")
+        made = _made(recipe, data)
+        samples = [data.sample(index) for index in range(min(len(data), _IMAGES))]
+        if made is None or len(samples) < 2:
             continue
+        rows = [
+            {name: as_in_files(one[None], name, data)[0] for name, one in sample.items()}
+            for sample in samples
+        ]
         metric = _proposed(subject, data.source) or subject.choose()
         material = _Material(metric, rows, made, data.fields, data.formats[made])
         if made in needs:
@@ -204,14 +183,16 @@ def _material(subject: Subject) -> _Material:
         try:
             with isolated(0):
                 material.build().update(collate(rows), torch.stack(material.perfect))
-        except Exception as error:  # noqa: BLE001  # it may judge the other kind alone
-            refused.append(error)
+        except Exception as error:  # noqa: BLE001  # it may judge the other sort of samples alone
+            refused = refused or error
             continue
         return material
-    if refused:
-        raise refused[0]
+    if refused is not None:
+        message = f"`update` fails: {told(refused)}"
+        raise Unusable(message, reported_by="check_metric_scores")
+    listed = ", ".join(sorted(needs)) or "anything"
     message = f"no installed recipe has data with {listed} and a task that makes such samples"
-    raise NotApplicable(message)
+    raise NotTested(message)
 
 
 def _proposed(subject: Subject, source: DataSource) -> Chosen | None:
@@ -232,8 +213,19 @@ def _made(recipe: Recipe, data: PreparedData) -> str | None:
     return next((name for name in made if name in floats), None)
 
 
-def _scores(material: _Material, made: Sequence[Tensor], *, size: int = 1) -> Scores:
-    """What the metric makes of samples, each of its figures known to be sound."""
+def _scores(material: _Material, made: Sequence[Tensor], *, size: int = 1) -> Mapping[str, Score]:
+    """What the metric makes of samples, each of its figures known to be sound.
+
+    Raises:
+        Unusable: it makes nothing of them, or figures that aren't sound.
+    """
+    try:
+        return _sound(material, made, size)
+    except CheckFailed as fault:
+        raise Unusable(str(fault), reported_by="check_metric_scores") from fault
+
+
+def _sound(material: _Material, made: Sequence[Tensor], size: int) -> Mapping[str, Score]:
     metric, rows = material.build(), material.rows
     for at in range(0, len(rows), size):
         batch = collate(rows[at : at + size])
@@ -245,13 +237,15 @@ def _scores(material: _Material, made: Sequence[Tensor], *, size: int = 1) -> Sc
                 "which fields it reads, so that it is left out where data lack them"
             )
             raise CheckFailed(message) from error
-    scores, again = dict(metric.compute()), dict(metric.compute())
+        except Exception as error:
+            message = f"`update` fails with {', '.join(batch)} of a batch: {told(error)}"
+            raise CheckFailed(message) from error
+    scores = dict(metric.compute())
     require(scores, f"of {len(rows)} samples it computes nothing")
     for name, score in scores.items():
-        require(isinstance(name, str) and name, f"a score is called {name!r}")
         require(
-            isinstance(score, Score),
-            f"{name!r} is a {type(score).__name__}, not a ganzoo.interfaces.Score",
+            isinstance(name, str) and name and isinstance(score, Score),
+            f"the score {name!r} is a {type(score).__name__}, not a ganzoo.interfaces.Score",
         )
         values = [score.mean, *score.per_image]
         require(
@@ -262,8 +256,7 @@ def _scores(material: _Material, made: Sequence[Tensor], *, size: int = 1) -> Sc
             len(score.per_image) in {0, len(rows)},
             f"{name!r} has {len(score.per_image)} values of {len(rows)} samples",
         )
-        json.dumps(values)
-    require(scores == again, "compute() doesn't give the same twice")
+    require(scores == dict(metric.compute()), "compute() doesn't give the same twice")
     headline = getattr(metric, "headline", None)
     if headline is not None:
         said = headline(scores)

@@ -19,7 +19,7 @@ from ganzoo.recipe import Recipe
 from ganzoo.recipe.model import Optimizer, OptimizerKeys
 from ganzoo.recipe.schema import component_schema
 from ganzoo.recipe.write import to_toml
-from ganzoo.testing.kit import CheckFailed, check, require
+from ganzoo.testing.kit import CheckFailed, Unusable, check, require
 from ganzoo.testing.subject import Subject
 
 try:
@@ -48,10 +48,18 @@ def _models(subject: Subject) -> Iterator[type[BaseModel]]:
 
 
 def _choices(subject: Subject) -> Iterator[tuple[str, Chosen, dict[str, Any]]]:
-    """The component with its smallest settings, and with each preset; and its table as in TOML."""
+    """The component with its smallest settings, and with each preset; and its table as in TOML.
+
+    Raises:
+        Unusable: a preset isn't legal.
+    """
     presets = {f'preset "{name}"': {"preset": name} for name in subject.component.component.presets}
     for what, changes in {"its settings": {}, **presets}.items():
-        chosen = subject.choose(**changes)
+        try:
+            chosen = subject.choose(**changes)
+        except ChoiceError as error:
+            message = f"{what}: {error}"
+            raise Unusable(message, reported_by="check_options_round_trip") from error
         yield what, chosen, _without_none(chosen.as_table())
 
 
@@ -105,7 +113,7 @@ def check_options_are_documented(subject: Subject) -> None:
 
 @check(*KINDS)
 def check_options_round_trip(subject: Subject) -> None:
-    """Options are the same after TOML, as a run directory keeps them, and after pickling."""
+    """Options, every preset's too, are the same after TOML (a run's form) and after pickling."""
     kind = subject.component.component.kind
     for what, chosen, table in _choices(subject):
         optimizer = Optimizer(chosen, OptimizerKeys(schedule=chosen))  # neither is looked at

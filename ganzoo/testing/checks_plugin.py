@@ -15,31 +15,15 @@ from urllib.parse import urlparse
 
 from ganzoo.api import API_VERSION
 from ganzoo.errors import GanzooError
-from ganzoo.plugin_system.component_choice import ChoiceError
 from ganzoo.plugin_system.installed_plugins import CORE
 from ganzoo.recipe import load_recipe
 from ganzoo.testing.kit import CheckFailed, NotApplicable, check, require
 from ganzoo.testing.subject import Subject
 
 HEAVY = (
-    "accelerate",
-    "albumentations",
-    "cv2",
-    "diffusers",
-    "jax",
-    "matplotlib",
-    "numpy",
-    "pandas",
-    "PIL",
-    "safetensors",
-    "scipy",
-    "skimage",
-    "sklearn",
-    "tensorflow",
-    "timm",
-    "torch",
-    "torchvision",
-    "transformers",
+    *("accelerate", "albumentations", "cv2", "diffusers", "jax", "matplotlib", "numpy", "pandas"),
+    *("PIL", "safetensors", "scipy", "skimage", "sklearn", "tensorflow", "timm", "torch"),
+    *("torchvision", "transformers"),
 )
 """Libraries that must not be imported by what only names components."""
 
@@ -105,53 +89,21 @@ def check_naming_imports_nothing_heavy(subject: Subject) -> None:
 
 
 @check()
-def check_summaries(subject: Subject) -> None:
-    """Every component has a summary of one line, and a paper that can be found."""
+def check_components(subject: Subject) -> None:
+    """Components have a summary, and a paper that can be found; renamed ones lead to one."""
     faults = []
     for one in subject.record.components:
-        if one.renamed_to:
-            continue
         label = f"{one.kind} {subject.id}/{one.name}"
+        if one.renamed_to:
+            try:
+                subject.registry.find(one.kind, f"{subject.id}/{one.name}")
+            except GanzooError as error:
+                faults.append(f"{label}: {error}")
+            continue
         if not one.summary.strip():
-            faults.append(
-                f"{label} has no summary for `ganzoo list`: give its function a docstring"
-            )
+            faults.append(f"{label} has no summary for `ganzoo list`: give it a docstring")
         if one.paper and not _ARXIV.fullmatch(one.paper) and not urlparse(one.paper).netloc:
             faults.append(f'{label}: paper = "{one.paper}" is neither an arXiv id nor a URL')
-    require(not faults, "\n".join(faults))
-
-
-@check()
-def check_presets(subject: Subject) -> None:
-    """Every preset of every component is a legal table."""
-    faults, count = [], 0
-    for one in subject.record.components:
-        name = f"{subject.id}/{one.name}"
-        for preset in {} if one.renamed_to else one.presets:
-            count += 1
-            settings = subject.settings_of(subject.registry.entry(one.kind, name))
-            table = {"use": name, "preset": preset, **settings}
-            try:
-                subject.registry.choose(one.kind, table)
-            except ChoiceError as error:
-                faults.append(f'preset "{preset}" of {one.kind} {name}: {error}')
-    require(not faults, "\n".join(faults))
-    if not count:
-        raise NotApplicable("it has no presets")
-
-
-@check()
-def check_renames(subject: Subject) -> None:
-    """Every component that was renamed leads to one that exists."""
-    renamed = [one for one in subject.record.components if one.renamed_to]
-    if not renamed:
-        raise NotApplicable("nothing was renamed")
-    faults = []
-    for one in renamed:
-        try:
-            subject.registry.find(one.kind, f"{subject.id}/{one.name}")
-        except GanzooError as error:
-            faults.append(f"{one.kind} {subject.id}/{one.name}: {error}")
     require(not faults, "\n".join(faults))
 
 

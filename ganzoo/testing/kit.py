@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from ganzoo.api import KINDS, TAGS, Kind
+from ganzoo.errors import error_text
 
 if TYPE_CHECKING:
     from ganzoo.testing.subject import Subject
@@ -73,6 +75,12 @@ def require(condition: object, message: str) -> None:
     """
     if not condition:
         raise CheckFailed(message)
+
+
+def told(error: Exception) -> str:
+    """Return an exception of a plugin's code as text, and where it was raised."""
+    *_, call = traceback.extract_tb(error.__traceback__)
+    return f"{error_text(error)}\n  {call.filename}:{call.lineno} in {call.name}: {call.line}"
 
 
 @dataclass(frozen=True)

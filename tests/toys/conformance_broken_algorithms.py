@@ -977,11 +977,11 @@ _DATA = {
 _AUGMENTS = {
     DrawsGlobally: "check_augment_draws_from_rng",
     DrawsFromACopy: "check_augment_draws_from_rng",
-    WritesInPlace: "check_augment_leaves_its_input",
+    WritesInPlace: "check_augment_types",
     MakesDoubles: "check_augment_types",
     MirrorsOne: "check_augment_one_geometry",
     MirrorsNoLabels: "check_augment_one_geometry",
-    BlendsLabels: "check_augment_label_values",
+    BlendsLabels: "check_augment_one_geometry",
     HoldsFunction: "check_augment_pickles",
 }
 _DIFFAUGMENTS = {
@@ -1008,7 +1008,7 @@ _METRICS = {
     WithoutProtocol: "check_metric_declarations",
     Constant: "check_metric_scores",
     MeanOfMeans: "check_metric_batching",
-    Draws: "check_metric_draws_nothing",
+    Draws: "check_metric_leaves_images",
     WritesIn: "check_metric_leaves_images",
     Collects: "check_metric_leaves_images",
     WantsNone: "check_metric_declarations",

@@ -365,6 +365,7 @@ OPTIONS = {
     "unexplained": (Unexplained, "check_options_are_documented"),
     "doubles": (Doubles, "check_options_round_trip"),
     "hidden": (HIDDEN, "check_options_round_trip"),
+    "preset": (NetOptions, "check_options_round_trip"),
     "units": (Units, "check_options_schema"),
 }
 
@@ -404,6 +405,7 @@ def ganzoo_components():
             target=partial(given, target),
             options=options,
             summary=f"fails {check}",
+            presets={"wide": {"width": 4}} if name == "preset" else {},
         )
 
     for check, networks in NETWORKS.items():
