@@ -186,18 +186,19 @@ def _show(verdict: Verdict) -> None:
 
 
 def _show_left_out(verdicts: Sequence[Verdict]) -> None:
-    """Print the checks that weren't made or were expected to fail.
-
-    Each reason is printed once, with the number of components that it is for.
-    """
-    groups: dict[tuple[Outcome, str, str], list[str]] = {}
+    """Print the checks that weren't made or were expected to fail, each reason once."""
+    groups: dict[tuple[Outcome, str], tuple[set[str], set[str]]] = {}
     for one in verdicts:
         if one.outcome in {"skipped", "expected", "not tested"}:
-            key = (one.outcome, one.case.check.name, one.message.partition("\n")[0])
-            groups.setdefault(key, []).append(one.case.of)
-    for (outcome, name, reason), subjects in groups.items():
-        of = subjects[0] if len(subjects) == 1 else f"{len(subjects)} components"
-        click.echo(f"{click.style(outcome, fg=COLOURS[outcome])}  {name}  {of}: {reason}")
+            names, subjects = groups.setdefault(
+                (one.outcome, one.message.partition("\n")[0]), (set(), set())
+            )
+            names.add(one.case.check.name)
+            subjects.add(one.case.of)
+    for (outcome, reason), (names, subjects) in groups.items():
+        what = min(names) if len(names) == 1 else f"{len(names)} checks"
+        of = min(subjects) if len(subjects) == 1 else f"{len(subjects)} components"
+        click.echo(f"{click.style(outcome, fg=COLOURS[outcome])}  {what}  {of}: {reason}")
 
 
 def _only(found: Sequence[Case], wanted: Sequence[str]) -> list[Case]:

@@ -46,7 +46,7 @@ class CaseTest:
         except NotApplicable as reason:
             pytest.skip(str(reason))
         except Unusable as reason:
-            pytest.skip(f"NOT TESTED: {reason.reported_by} fails, and says why")
+            pytest.skip(f"NOT TESTED: {reason.reported_by} says why")
         except NotTested as reason:
             pytest.fail(
                 f"NOT TESTED: {self.case.of}: {self.case.check.name}: {reason}", pytrace=False

@@ -59,7 +59,7 @@ def judge(case: Case, before: Sequence[Verdict], *, expected: bool) -> Verdict:
         except NotTested as reason:
             outcome, message = "not tested", str(reason)
         except Unusable as reason:
-            outcome, message = "not tested", f"{reason.reported_by} fails, and says why"
+            outcome, message = "not tested", f"{reason.reported_by} says why"
         except CheckFailed as fault:
             outcome, message = ("advice" if case.check.advisory else "failed"), str(fault)
         except GanzooError as fault:
