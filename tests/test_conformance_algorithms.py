@@ -96,7 +96,7 @@ SAYS = {
     "leaky": "leaves gradients on weights that aren't its own",
     "ownerless": "no player moves second: should one, in `players`?",
     "gives_the_unknown": "gives 'fake', which is neither one of the data's fields nor an output",
-    "shows_bytes": "and images lie in [-1, 1]",
+    "shows_bytes": "and fields lie in [-1, 1]",
     "counts_batches": "never had a turn: ['discriminator']",
     "shown_detached": "logits don't depend on the fake",
     "restless": "not the same under a seed: ['generated']",
@@ -357,7 +357,7 @@ def test_a_task_without_a_recipe_fails_one_check(single):
     failed = [name for name, one in made.items() if one.outcome == "failed"]
     assert failed == ["check_task_recipe"]
     assert made["check_task_step"].outcome == "not tested"
-    assert "check_task_recipe fails" in made["check_task_step"].message
+    assert "check_task_recipe says why" in made["check_task_step"].message
     assert made["check_task_declarations"].outcome == "passed"
 
 

@@ -32,7 +32,7 @@ from ganzoo.cli import inference_options
     "--out",
     metavar="OUT",
     type=click.Path(path_type=Path),
-    help="A .png: one picture; a .npy: one array; else a folder, with a .png for each image."
+    help="A .png: one picture; a .npy: one array; else a folder, with a file for each sample."
     "  [default: RECIPE_samples.png]",
 )
 @click.option(

@@ -148,7 +148,10 @@ def _look_at_samples(
     types: dict[str, np.dtype] = {}
     for index in range(looked_at):
         try:
-            sample = source.load(index, np.random.default_rng(0))
+            loaded = source.load(index, np.random.default_rng(0))
+            sample = {
+                name: np.asarray(one) for name, one in loaded.items()
+            }  # a class may be an int
             for name, array in sample.items():
                 if index >= found.files.get(name, found.count):
                     continue  # this file was inspected with an earlier sample

@@ -241,25 +241,24 @@ def check_task_applies(subject: Subject) -> None:
 
 @check("task")
 def check_task_samples(subject: Subject) -> None:
-    """`sample` gives images, or points, to show: a row a sample, finite, the same under a seed."""
+    """`sample` gives batches of fields to show: a row a sample, finite, the same under a seed."""
     recipe = tiny_recipe(subject)
     bound = float("inf") if tasks.has_tag(subject, recipe, "unbounded_output") else 1 + _ROUNDED
     with trial.training(recipe) as trainer:
+        axes = {len(field.shape) for field in trainer.plan.fields.values()}
         before = trial.weights_of(trainer.nets)
         once, again = tasks.sampled(trainer), tasks.sampled(trainer)
         require(isinstance(once, dict) and once, "`sample` gives nothing to show")
         for caption, rows in once.items():
             require(
-                isinstance(rows, Tensor)
-                and (rows.ndim == 4 or (rows.ndim == 2 and rows.shape[1] == 2))
-                and len(rows) == 2,
-                f"{caption!r} is no tensor N x C x H x W, or N x 2 of points, with a row for each "
-                "of the batch's 2 samples: draw what is neither",
+                isinstance(rows, Tensor) and rows.ndim - 1 in axes and len(rows) == 2,
+                f"{caption!r} is no tensor with the axes of a field of the data and a row for each "
+                "of the batch's 2 samples, such as N x C x H x W for images",
             )
             require(torch.isfinite(rows).all(), f"{caption!r} has values that aren't finite")
             require(
-                rows.ndim == 2 or rows.abs().max() <= bound,
-                f"{caption!r} goes from {rows.min():.4g} to {rows.max():.4g}, and images lie in "
+                rows.ndim == 2 or not rows.is_floating_point() or rows.abs().max() <= bound,
+                f"{caption!r} goes from {rows.min():.4g} to {rows.max():.4g}, and fields lie in "
                 "[-1, 1]; if its network has no bound, give that the tag unbounded_output",
             )
         differ = trial.changed(once, again)

@@ -118,12 +118,19 @@ def drawn_by(trainer: Trainer, name: str, count: int, seed: int) -> dict[str, Te
     """What the task draws for an application.
 
     Raises:
-        CheckFailed: it draws nothing, or another number.
+        CheckFailed: it draws nothing, or another number, or what is taken and not in `draws`.
     """
     try:
-        return ready(trainer, name).draw_inputs(count, torch.Generator().manual_seed(seed))
+        rows = ready(trainer, name).draw_inputs(count, torch.Generator().manual_seed(seed))
     except PluginError as error:
         raise CheckFailed(error.message) from error
+    application = trainer.plan.task.applications[name]
+    unstated = sorted(set(rows) & set(application.takes) - set(application.draws))
+    require(
+        not unstated,
+        f"it draws {unstated} for {name!r}, whose `takes` names them and whose `draws` doesn't",
+    )
+    return rows
 
 
 def judge_draws(trainer: Trainer, name: str) -> None:

@@ -15,7 +15,8 @@ from ganzoo_gan.task_options import FromNoiseOptions
 
 
 class FromNoise(Task):
-    """Task: learn the distribution of the data's field `real`, which is images or points.
+    """Task: learn the distribution of the data's field `real`: images, points, or numbers of
+    another format, such as sound.
 
     Each turn draws its own noise, as in the algorithms of arXiv 1406.2661 and 1704.00028. Classes
     aren't drawn: both turns generate samples for the labels of the batch. So real and generated
@@ -46,14 +47,14 @@ class FromNoise(Task):
         Both take the data's class too if the task is conditional.
 
         Raises:
-            DataError: when `real` is neither an image nor points, or the task is conditional and
-                the classes aren't known.
+            DataError: when `real` holds class numbers, or the task is conditional and the classes
+                aren't known.
         """
         real = fields["real"]
-        if real.format not in {"ganzoo/image", "ganzoo/points"}:
+        if real.format in {"ganzoo/class", "ganzoo/labels"}:
             raise DataError(
-                f"must be an image or points, but it is of format {real.format}",
-                hint="gan/from_noise generates images or points",
+                f"must hold numbers that a network can make, but it is of format {real.format}",
+                hint="gan/from_noise generates images, points and other fields without classes",
                 where="real",
             )
         label = {"label": _class_field(fields)} if options.conditional else {}

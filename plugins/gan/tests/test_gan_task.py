@@ -169,7 +169,7 @@ def test_shapes_follow_the_data():
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({"real": Field((8, 8), "ganzoo/labels")}, "image or points"),
+        ({"real": Field((8, 8), "ganzoo/labels")}, "numbers that a network can make"),
         ({"real": POINTS}, "no field `label`"),
         ({"real": POINTS, "label": Field((), "ganzoo/class")}, "how many classes"),
         (
