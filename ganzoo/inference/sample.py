@@ -160,7 +160,7 @@ def _output(out: Path, weights: Weights) -> _Output:
         )
     if output.form == "folder" and suffix and not out.is_dir():
         raise UsageError(
-            f"samples are written as one .png, one .npy, or a file each into a folder: {suffix} isn't known",
+            f"samples are written as one .png, one .npy, or into a folder: {suffix} isn't known",
             where=str(out),
         )
     return output
