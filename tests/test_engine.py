@@ -19,7 +19,7 @@ from ganzoo.engine.accelerate_session import Resolved, resolve
 from ganzoo.engine.ema import Ema
 from ganzoo.engine.intervals import Limits, Ticker, parse_duration
 from ganzoo.engine.loop import Loop
-from ganzoo.engine.optimizers import at_clock, build_optimizer, learning_rate
+from ganzoo.engine.optimizers import PlayerSettings, build_optimizer
 from ganzoo.engine.plan import plan_networks
 from ganzoo.engine.run import run
 from ganzoo.errors import (
@@ -176,26 +176,26 @@ def test_the_reference_schedule(epoch, rate):
     options = optimizer("adam", "linear", lr=2e-4, hold=0.5, every="epoch")
     images = (epoch - 1) * 400
     clock = Clock(step=images, images=images, progress=images / 80_000, epoch=epoch - 1)
-    assert learning_rate(options, clock, 200) == pytest.approx(rate, rel=1e-12)
+    assert PlayerSettings(options, 200).rate(clock) == pytest.approx(rate, rel=1e-12)
     last = Clock(
         step=images + 399, images=images + 399, progress=(images + 399) / 80_000, epoch=epoch - 1
     )
-    assert learning_rate(options, last, 200) == learning_rate(options, clock, 200)
+    assert PlayerSettings(options, 200).rate(last) == PlayerSettings(options, 200).rate(clock)
 
 
 def test_the_published_rates_of_the_reference():
     options = optimizer("adam", "linear", lr=2e-4, hold=0.5, every="epoch")
-    rates = [learning_rate(options, Clock(0, 0, 0.0, epoch=e - 1), 200) for e in (101, 200)]
+    rates = [PlayerSettings(options, 200).rate(Clock(0, 0, 0.0, epoch=e - 1)) for e in (101, 200)]
     assert [f"{rate:.4e}" for rate in rates] == ["1.9802e-04", "1.9802e-06"]
 
 
 def test_smooth_schedules_end_at_nothing():
     for shape in ("linear", "cosine"):
         options = optimizer("adam", shape, lr=1.0, hold=0.5)
-        rate = [learning_rate(options, Clock(0, 0, p), 10) for p in (0, 0.5, 0.75, 1)]
+        rate = [PlayerSettings(options, 10).rate(Clock(0, 0, p)) for p in (0, 0.5, 0.75, 1)]
         assert rate == pytest.approx([1, 1, 0.5, 0], abs=1e-12)
     warm = optimizer("adam", "constant", lr=1.0, warmup=0.1)
-    assert learning_rate(warm, Clock(0, 0, 0.05), 10) == pytest.approx(0.5)
+    assert PlayerSettings(warm, 10).rate(Clock(0, 0, 0.05)) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "rmsprop"])
@@ -340,7 +340,7 @@ def test_groups_hold_what_the_clock_says(name, expected):
     """Halfway from 0.03 to 0.01, from 0 to 0.5, from 0.9 to 1."""
     lr, betas = {"from": 0.03, "to": 0.01}, [{"from": 0, "to": 0.5}, {"from": 0.92, "to": 0.98}]
     options = optimizer(name, lr=lr, betas=betas)
-    held = at_clock(options, Clock(1, 1, 0.5), epochs=1)
+    held = PlayerSettings(options, 1).at(Clock(1, 1, 0.5))
     assert held.keys() == expected.keys()
     assert all(held[key] == pytest.approx(value) for key, value in expected.items())
     made = build_optimizer(options, [nn.Parameter(torch.zeros(2))], 1)
@@ -356,7 +356,7 @@ def test_every_optimizer_takes_a_momentum_that_comes_or_goes(name, first, last):
     made = build_optimizer(options, [weight], 1)
     moved = []
     for progress in (0.0, 0.5, 1.0):
-        held = at_clock(options, Clock(0, 0, progress), epochs=1)
+        held = PlayerSettings(options, 1).at(Clock(0, 0, progress))
         made.param_groups[0].update(held | {"lr": 0.1})
         weight.grad, before = torch.ones(2), weight.detach().clone()
         made.step()

@@ -22,7 +22,7 @@ from ganzoo.inference.predict import predict
 from ganzoo.observers import Voice
 from ganzoo.plugin_system.registry import current
 from ganzoo.recipe import load_document, load_recipe
-from ganzoo.testing.kit import Subject
+from ganzoo.testing import Subject
 from ganzoo.testing.tiny import shrunk
 
 RECIPE = """

@@ -12,7 +12,7 @@ from PIL import Image
 from ganzoo.api import hookimpl
 from ganzoo.engine.build import build_network
 from ganzoo.engine.intervals import Limits
-from ganzoo.engine.optimizers import learning_rate
+from ganzoo.engine.optimizers import PlayerSettings
 from ganzoo.engine.plan import plan_networks
 from ganzoo.engine.run import run
 from ganzoo.errors import DataMissing, RecipeError
@@ -85,7 +85,7 @@ def test_lengths_are_the_papers_updates_of_the_generator(name, updates):
     steps = recipe.train.epochs * CIFAR10 / recipe.train.batch_size
     assert steps / recipe.task.options.critic_steps == updates
     clocks = [Clock(0, 0, progress) for progress in (0, 0.5, 1)]
-    rates = [learning_rate(recipe.optimizer, clock, recipe.train.epochs) for clock in clocks]
+    rates = [PlayerSettings(recipe.optimizer, recipe.train.epochs).rate(clock) for clock in clocks]
     assert rates == pytest.approx([2e-4, 1e-4, 0])
 
 

@@ -10,7 +10,7 @@ import torch
 from ganzoo.api import hookimpl
 from ganzoo.engine.build import build_loss, build_network
 from ganzoo.engine.intervals import Limits
-from ganzoo.engine.optimizers import learning_rate
+from ganzoo.engine.optimizers import PlayerSettings
 from ganzoo.engine.plan import plan_networks
 from ganzoo.engine.run import run
 from ganzoo.errors import DataMissing, RecipeError
@@ -113,7 +113,7 @@ def test_facades_schedule_is_the_references():
 
     def rate(epoch: int) -> float:  # counted from 1, as the reference does
         done = epoch - 1
-        return learning_rate(optimizer, Clock(400 * done, 400 * done, done / 200, done), 200)
+        return PlayerSettings(optimizer, 200).rate(Clock(400 * done, 400 * done, done / 200, done))
 
     assert rate(1) == rate(100) == 2e-4
     assert rate(101) == pytest.approx(1.9802e-4, abs=1e-8)
