@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow  # each trains for half a minute
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # each trains for half a minute
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = {"volumes": "volumes/phantoms", "waves": "waves/tones"}
+EXAMPLES = {"volumes": "volumes/phantoms", "waves": "waves/tones", "latent": "latent/shapes"}
 """The packages `ganzoo-NAME`, with the recipe that each ships first."""
 
 
