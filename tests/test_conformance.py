@@ -73,7 +73,9 @@ test_core = conformance("ganzoo")
 test_cyclegan = conformance("cyclegan")
 test_facades = conformance("facades")
 test_gan = conformance("gan")
-test_pix2pix = conformance("pix2pix")
+test_pix2pix = conformance(
+    "pix2pix", settings={"images/side_by_side": FOLDERS["images/side_by_side"]}
+)
 test_r3gan = conformance("r3gan")
 test_timm_unet = conformance("timm_unet")
 test_good_toy = conformance("conformance_good")
@@ -123,6 +125,14 @@ def test_a_broken_component_fails_its_check_and_no_other(name, tmp_path):
     assert failed == {broken.BREAKS[name]} | broken.FOLLOWS.get(name, set())
 
 
+def test_a_target_that_is_no_module_is_named(tmp_path):
+    name = "check_shapes:generator conformance_broken_networks/bare"
+    (case,) = (one for one in TOY_CASES if one.id == name)
+    said = outcome(case, tmp_path / "bare")
+    assert "it builds a Bare, which is no torch.nn.Module" in said
+    assert "__init__" not in said.splitlines()[1]
+
+
 PICKY = """
 from functools import partial
 from pathlib import Path
@@ -146,15 +156,16 @@ def ganzoo_recipes():
 """
 
 
-@pytest.mark.parametrize("shipped", [True, False])
+@pytest.mark.parametrize("shipped", [True, False, None])
 def test_networks_of_other_shapes_get_those_of_their_recipe(shipped, tmp_path):
     name = f"picky_{shipped}".lower()  # a module's name is taken once
     cloud = (TOYS / "conformance_recipes" / "cloud.toml").read_text()
     old = "conformance_good_algorithms/labelled"
-    own = cloud.replace(old, f"{name}/one", 1)  # the first one is the generator
+    # The first one is the generator; None stands for a recipe that doesn't name the network.
+    own = cloud if shipped is None else cloud.replace(old, f"{name}/one", 1)
     (tmp_path / "own.toml").write_text(own.replace('"cloud"', '"own"', 1))
     file = tmp_path / f"{name}.py"
-    file.write_text(PICKY.format(recipes=["own.toml"] if shipped else []))
+    file.write_text(PICKY.format(recipes=[] if shipped is False else ["own.toml"]))
     files = [TOYS / "conformance_good_algorithms.py", file]
     records = [*BUILT_IN, *discovery.discover(entry_points=(), files=files)]
     found = cases(name, registry.Registry(records))
@@ -169,7 +180,8 @@ def test_networks_of_other_shapes_get_those_of_their_recipe(shipped, tmp_path):
     else:
         fault = said.pop("check_shapes")
         assert "takes four numbers" in fault
-        assert "picky_false ships no recipe" in fault
+        missing = "no recipe uses picky_none/one" if shipped is None else "ships no recipe"
+        assert missing in fault
         assert set(said.values()) == {None}  # one cause, one failure
 
 
@@ -338,12 +350,32 @@ def test_failures_skips_and_expected_failures(authors_pytest):
     assert has("FAILED", "weak")  # it passes the check, and so its excuse is stale
     assert "[XPASS(strict)] no reason left" in said
     assert has("PASSED", "uncopied")
-    assert "NOT TESTED: check_shapes says why" in said  # cropped
+    assert "NOT TESTED: check_shapes reports: it takes none" in said  # cropped
     assert any(line.startswith("SKIPPED") and "it ships no recipes" in line for line in lines)
     assert "used for 3 x 17 x 17 -> 3 x 17 x 17 it fails" in said
     assert "Traceback" not in said
     assert "checks_networks.py" not in said  # a reason, and no view of the kit's inside
     assert re.search(rf"^ganzoo: \S+ \({re.escape(str(ROOT / 'ganzoo'))}\)$", said, re.MULTILINE)
+
+
+def test_what_is_expected_hides_nothing_that_is_not_tested(authors_pytest):
+    """Expecting the check that reports a cause, or one that can't be made, or does not apply."""
+    name = "generator conformance_broken_networks/bare"
+    expected = {
+        f"check_shapes:{name}": "it is no module",
+        f"check_bf16_is_near_fp32:{name}": "and so this can't be made",
+        f"check_receptive_field:{name.replace('bare', 'weak')}": "none is declared",
+    }
+    namespace = "conformance_broken_networks"
+    text = AUTHOR.format(good=str(GOOD), broken=str(BROKEN), namespace=namespace, expected=expected)
+    words = "(bare and (shapes or bf16 or gradients)) or (weak and receptive)"
+    code, said = authors_pytest(text, "-k", words)
+    assert code == 1
+    assert re.search(r"^XFAIL .*check_shapes-.*/bare", said, re.MULTILINE)
+    for check in ("bf16_is_near_fp32", "gradients"):
+        assert f"NOT TESTED: {name}: check_{check}: check_shapes reports: it takes none" in said
+    assert "does not apply (none is declared): expect that no longer" in said
+    assert re.search("3 failed, .*1 xfailed", said)
 
 
 def test_expected_failures_name_checks_that_exist():
@@ -423,6 +455,19 @@ def test_the_command_passes_what_is_good(command):
     assert "failed" not in said.out
 
 
+def test_one_check_that_does_not_apply_is_no_failure(command):
+    words = ("--only", "check_receptive_field", "--only", "conformance_good/painter")
+    code, said = command("conformance_good", *words, "--json")
+    document = json.loads(said.out)
+    assert (code, document["skipped"], document["untried"]) == (0, 1, [])
+    name = "check_receptive_field:generator conformance_good/painter"
+    code, said = command("conformance_good", *words, "--expect", name)
+    assert code == 4
+    assert "it does not apply (none is declared): expect that no longer" in said.out
+    code, _ = command("conformance_good", *words, "--expect", "check_receptive_field")
+    assert code == 0
+
+
 def test_the_command_says_what_fails_and_why(command):
     name = "conformance_broken_networks/one_size"
     code, said = command("conformance_broken_networks", "--only", name, "--only", "check_loads")
@@ -473,8 +518,9 @@ def test_a_reason_is_given_once_for_each_component(command, monkeypatch):
     words = ("--only", name, *(word for check in checks for word in ("--only", check)))
     code, said = command("conformance_broken_networks", *words, "--verbose")
     assert code == 4
-    assert said.out.count("it takes none of the shapes") == 1
-    assert said.out.count("check_shapes says why") == 2
+    assert said.out.count("it takes none of the shapes") == 3
+    assert said.out.count("failed  ") == 1
+    assert said.out.count("check_shapes reports: it takes none of the shapes") == 2
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from ganzoo.errors import DataError, DataMissing
 from ganzoo.plugin_system import discovery, registry
 from ganzoo.testing import NotApplicable, Subject, cases, tasks
 from ganzoo.testing.kit import CheckFailed, NotTested, Unusable
@@ -16,6 +17,7 @@ from ganzoo.testing.verdicts import judge
 TOYS = Path(__file__).parent / "toys"
 MINE = {
     "losses",
+    "loss_values",
     "data",
     "augments",
     "diffaugments",
@@ -99,7 +101,7 @@ SAYS = {
     "shows_bytes": "and fields lie in [-1, 1]",
     "counts_batches": "never had a turn: ['discriminator']",
     "shown_detached": "logits don't depend on the fake",
-    "restless": "not the same under a seed: ['generated']",
+    "restless": "something else under the same seed, in ['generated']",
     "gregarious": "changes with the others in its batch",
     "forgetful": "after a resume",
     "past_the_wrapper": "weights of generator differ after step 2",
@@ -140,6 +142,8 @@ SAYS = {
     "unread": "weight may be set, and changes nothing: read it, as `options.weight.at(inputs",
     "rewards_slopes": "the penalty is -",
     "fades": "it must be largest where",
+    "of_its_precision": "in fp64 the discriminator's terms aren't those of fp32: 'real' is",
+    "plain_known_value": "`known_values` has [{'real'",
     "single_loss": "the discriminator's turn fails in fp64",
     "rooted": "on another device than the CPU the discriminator's turn would fail",
     "transposed": "its field says (16, 16, 3)",
@@ -225,6 +229,34 @@ def test_missing_files_are_not_tested_and_said_once(tmp_path):
         assert caught.value.reported_by == first.check.name == "check_data_fields"
 
 
+@pytest.mark.parametrize(
+    ("val", "test", "result"),
+    [
+        (DataMissing, None, NotTested),
+        (DataError, None, None),
+        (DataError, DataError, NotApplicable),
+        (DataMissing, "train", CheckFailed),
+        (DataError, "train", CheckFailed),
+    ],
+)
+def test_a_split_that_isnt_there_hides_nothing_of_the_others(
+    val, test, result, tmp_path, monkeypatch
+):
+    name = "check_data_splits:data conformance_good_algorithms/squares"
+    case = next(one for one in cases("conformance_good_algorithms", REGISTRY) if one.id == name)
+    begin = good.Squares.__init__
+
+    def opened(data, options, split):
+        other = {"train": None, "val": val, "test": test}[split]
+        if isinstance(other, type):
+            raise other("it isn't there")
+        begin(data, options, other or split)
+
+    monkeypatch.setattr(good.Squares, "__init__", opened)
+    with pytest.raises(result) if result else contextlib.nullcontext():
+        case(tmp_path)
+
+
 @pytest.mark.data  # the whole set, or none
 @pytest.mark.parametrize("case", data_cases("images/facades"), ids=lambda case: case.check.name)
 def test_the_facades_keep_the_contract(case, tmp_path):
@@ -243,7 +275,7 @@ def test_a_loss_that_takes_no_samples_fails_one_check(tmp_path):
         case
         for case in cases("conformance_broken_algorithms", REGISTRY)
         if case.of == "loss conformance_broken_algorithms/shapeless"
-        if case.check.function.__module__.endswith("checks_losses")
+        if case.check.function.__module__.endswith(("checks_losses", "checks_loss_values"))
     ]
     assert len(mine) == 8
     for case in mine:
@@ -329,7 +361,7 @@ SQUARES = '"conformance_good_algorithms/squares"'
 def single(tmp_path, monkeypatch):
     """Writes a plugin of one file, and returns the cases of its task by name of the check."""
 
-    def write(toy="good.Duel", *, recipe="", tags=(), task_tags=()):
+    def write(toy="good.Duel", *, recipe="", other="", tags=(), task_tags=()):
         folder = tmp_path / "single"
         folder.mkdir()
         monkeypatch.setattr(sys, "path", [*sys.path])  # the plugin's folder is added to it
@@ -337,6 +369,8 @@ def single(tmp_path, monkeypatch):
         file.write_text(SINGLE.format(toy=toy, tags=tags, task_tags=task_tags))
         if recipe:
             (folder / "alone.toml").write_text(recipe)
+        if other:
+            (folder / "other.toml").write_text(other)
         made = registry.Registry([*RECORDS, *discovery.discover(entry_points=(), files=[file])])
         found = [one for one in cases("single", made) if one.of == "task single/alone"]
         return {case.check.name: case for case in found}
@@ -348,7 +382,7 @@ def single(tmp_path, monkeypatch):
 def outcomes(made, *names):
     verdicts = []
     for name in names or made:
-        verdicts.append(judge(made[name], verdicts, expected=False))
+        verdicts.append(judge(made[name], verdicts, expected=()))
     return {one.case.check.name: one for one in verdicts}
 
 
@@ -357,7 +391,7 @@ def test_a_task_without_a_recipe_fails_one_check(single):
     failed = [name for name, one in made.items() if one.outcome == "failed"]
     assert failed == ["check_task_recipe"]
     assert made["check_task_step"].outcome == "not tested"
-    assert "check_task_recipe says why" in made["check_task_step"].message
+    assert "check_task_recipe reports: no recipe uses" in made["check_task_step"].message
     assert made["check_task_declarations"].outcome == "passed"
 
 
@@ -367,7 +401,20 @@ def test_a_task_whose_data_are_elsewhere_is_not_tested(single, tmp_path, monkeyp
     names = [f"check_task_{name}" for name in ("recipe", "step", "samples", "on_ranks")]
     made = outcomes(single(recipe=recipe), *names)
     assert {one.outcome for one in made.values()} == {"not tested"}
-    assert str(tmp_path / "pairs_of_mine") in made["check_task_recipe"].message
+    whole = made.pop("check_task_recipe").message
+    assert str(tmp_path / "pairs_of_mine") in whole
+    pointer = f"check_task_recipe reports: {whole.splitlines()[0]}"
+    assert {one.message for one in made.values()} == {pointer}
+
+
+def test_a_recipe_that_cant_be_opened_leaves_a_check_open(single, tmp_path, monkeypatch):
+    """A recipe without classes says nothing of one whose data are missing, which may have some."""
+    elsewhere = '{use = "images/folder", root = "pairs_of_mine", classes = true}'
+    monkeypatch.chdir(tmp_path)
+    other = ALONE.format(data=elsewhere).replace('"alone"', '"other"', 1)
+    made = single(recipe=ALONE.format(data=SQUARES), other=other)
+    with pytest.raises(NotTested, match=r"others can't be:[\s\S]*pairs_of_mine"):
+        made["check_task_classes"](tmp_path)
 
 
 def test_the_range_is_not_demanded_of_an_unbounded_network(single, tmp_path):

@@ -94,7 +94,7 @@ def command(
     verdicts: list[Verdict] = []
     with _one_thread():
         for case in chosen:
-            verdict = judge(case, verdicts, expected={*case.names} & {*expected} != set())
+            verdict = judge(case, verdicts, expected=expected)
             if not as_json and (verbose or verdict.outcome in {"failed", "advice"}):
                 _show(verdict)
             verdicts.append(verdict)
@@ -104,7 +104,8 @@ def command(
         of: counts(one for one in verdicts if one.case.of == of)
         for of in dict.fromkeys(case.of for case in chosen)
     }
-    idle = untried(verdicts)
+    # One check that was asked for may not apply, which doesn't mean that nothing could be tested.
+    idle = [] if {case.check.name for case in found} & {*wanted} else untried(verdicts)
     if as_json:
         print_json(
             {
@@ -186,19 +187,24 @@ def _show(verdict: Verdict) -> None:
 
 
 def _show_left_out(verdicts: Sequence[Verdict]) -> None:
-    """Print the checks that weren't made or were expected to fail, each reason once."""
+    """Print the checks that weren't made or were expected to fail, each reason once.
+
+    Only what is not tested has all of its reason, such as the paths where data were looked for.
+    """
     groups: dict[tuple[Outcome, str], tuple[set[str], set[str]]] = {}
     for one in verdicts:
         if one.outcome in {"skipped", "expected", "not tested"}:
-            names, subjects = groups.setdefault(
-                (one.outcome, one.message.partition("\n")[0]), (set(), set())
-            )
+            reason = one.message
+            if one.outcome != "not tested":
+                reason = reason.partition("\n")[0]
+            names, subjects = groups.setdefault((one.outcome, reason), (set(), set()))
             names.add(one.case.check.name)
             subjects.add(one.case.of)
     for (outcome, reason), (names, subjects) in groups.items():
         what = min(names) if len(names) == 1 else f"{len(names)} checks"
         of = min(subjects) if len(subjects) == 1 else f"{len(subjects)} components"
-        click.echo(f"{click.style(outcome, fg=COLOURS[outcome])}  {what}  {of}: {reason}")
+        text = reason.replace("\n", "\n        ")
+        click.echo(f"{click.style(outcome, fg=COLOURS[outcome])}  {what}  {of}: {text}")
 
 
 def _only(found: Sequence[Case], wanted: Sequence[str]) -> list[Case]:

@@ -53,9 +53,9 @@ class Case:
         return f"{self.entry.component.kind} {self.entry.id}"
 
     @property
-    def names(self) -> tuple[str, str]:
+    def names(self) -> frozenset[str]:
         """How expected failures name it: the check of every component, or of this one."""
-        return self.check.name, self.id
+        return frozenset({self.check.name, self.id})
 
     def __call__(self, folder: Path) -> None:
         """Make the check.

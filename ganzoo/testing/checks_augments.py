@@ -10,8 +10,8 @@ import numpy as np
 
 from ganzoo.data.rng import drawn, isolated
 from ganzoo.errors import DataError
+from ganzoo.testing.compare import generators
 from ganzoo.testing.kit import CheckFailed, NotTested, Unusable, check, require, told
-from ganzoo.testing.networks import generators
 from ganzoo.testing.subject import Subject
 
 Sample: TypeAlias = "dict[str, np.ndarray]"

@@ -15,11 +15,12 @@ from ganzoo.errors import GanzooError
 from ganzoo.interfaces import Outcome, RunView
 from ganzoo.observers import Voice
 from ganzoo.plugin_system.hookspecs import RunSpecs
+from ganzoo.recipe import load_document
+from ganzoo.testing.compare import generators, unequal
 from ganzoo.testing.kit import CheckFailed, check, require
-from ganzoo.testing.networks import generators
 from ganzoo.testing.subject import Subject
 from ganzoo.testing.tiny import tiny_host
-from ganzoo.testing.trial import changed, weights_of
+from ganzoo.testing.trial import weights_of
 
 
 @check("callback")
@@ -48,19 +49,20 @@ def check_callback_changes_nothing(subject: Subject) -> None:
     def put(document: dict[str, Any]) -> None:
         document["callback"] = [subject.table("callback", subject.id)]
 
-    diaries = []
-    for name, recipe in (("without", tiny_host(subject)), ("with", tiny_host(subject, put))):
+    recipe, diaries = tiny_host(subject, put), []
+    without = load_document({**recipe.document, "callback": []}, subject.registry)
+    for name, each in (("without", without), ("with", recipe)):
         diaries.append(_Diary())
         out, voice = subject.folder / name, Voice(quiet=True)
         try:
             result = run(
-                recipe, out=out, limits=Limits(steps=2), voice=voice, observers=[diaries[-1]]
+                each, out=out, limits=Limits(steps=2), voice=voice, observers=[diaries[-1]]
             )
         except GanzooError as error:
             raise CheckFailed(f"a run {name} it doesn't begin: {error}") from error
         require(result.error is None, f"a run {name} it ends with {result.error}")
     one, other = diaries
-    weights = changed(one.weights, other.weights)
+    weights = unequal(one.weights, other.weights)
     require(not weights, f"the weights differ from those of a run without it: {weights[:3]}")
     require(one.logs == other.logs, "the logs differ from those of a run without it")
     require(

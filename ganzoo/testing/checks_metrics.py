@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,11 +18,10 @@ from ganzoo.inference.scores import built
 from ganzoo.inference.scoring import as_in_files
 from ganzoo.interfaces import DataSource, Field, Format, Metric, Score
 from ganzoo.recipe.model import Recipe
+from ganzoo.testing.compare import generators, unequal
 from ganzoo.testing.kit import CheckFailed, NotTested, Unusable, check, require, told
-from ganzoo.testing.networks import generators
 from ganzoo.testing.subject import Subject
 from ganzoo.testing.tiny import tiny_host
-from ganzoo.testing.trial import changed
 
 _IMAGES = 4
 
@@ -99,7 +97,7 @@ def check_metric_leaves_images(subject: Subject) -> None:
     kept = {name: one.clone() for name, one in given.items()}
     batch = {name: one for name, one in given.items() if name != "generated"}
     material.build().update(batch, given["generated"])
-    other = changed(kept, given)
+    other = unequal(kept, given)
     require(not other, f"update() changes {other}, which other metrics are given too")
 
 
@@ -163,8 +161,11 @@ def _material(subject: Subject) -> _Material:
             found.setdefault(data.formats[made].shown, recipe)
         return "proposed" in found
 
-    with contextlib.suppress(NotTested):
+    why = ""
+    try:
         tiny_host(subject, put, fits)
+    except NotTested as reason:  # it goes through all recipes, and none may propose the metric
+        why = str(reason)
     refused: Exception | None = None
     for recipe in (found[sort] for sort in ("proposed", "each", "together") if sort in found):
         data = open_data(recipe, "val")
@@ -192,7 +193,7 @@ def _material(subject: Subject) -> _Material:
         raise Unusable(message, reported_by="check_metric_scores")
     listed = ", ".join(sorted(needs)) or "anything"
     message = f"no installed recipe has data with {listed} and a task that makes such samples"
-    raise NotTested(message)
+    raise NotTested(f"{message}\n{why}".rstrip())
 
 
 def _proposed(subject: Subject, source: DataSource) -> Chosen | None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ganzoo.api import NetOptions
-from ganzoo.testing.kit import CheckFailed, NotApplicable, check, require
+from ganzoo.testing.kit import CheckFailed, NotApplicable, NotTested, check, require
 from ganzoo.testing.networks import NETWORKS, Rig, has_images, image_size, on_a_rig, rigs_of, seeded
 from ganzoo.testing.subject import Subject
 
@@ -36,6 +36,12 @@ def check_gradients(subject: Subject) -> None:
         given = [one.requires_grad_() for one in inputs if one.is_floating_point()]
         wanted = {name: one for name, one in net.named_parameters() if one.requires_grad}
         outputs = rig.outputs(net, *inputs)
+        cut = [place for place, one in enumerate(outputs) if not one.requires_grad]
+        require(
+            not (rig.judges and wanted and cut),
+            f"built for {rig}, its logits of scale {', '.join(map(str, cut))} have no gradient: "
+            "they are detached, or made under no_grad",
+        )
         if any(one.requires_grad for one in outputs):
             _weighed(outputs).backward()  # type: ignore[no-untyped-call]
         idle = [name for name, one in wanted.items() if one.grad is None]
@@ -94,7 +100,7 @@ def check_receptive_field(subject: Subject) -> None:
         raise NotApplicable("none is declared" if declared is None else "it takes no images")
     side = max(2 * declared + 16, *image_size(rig.io))
     if side > 640:
-        raise NotApplicable(f"{declared} pixels are too many to measure; take other settings")
+        raise NotTested(f"{declared} pixels are too many to measure; take other settings")
     side = -(-side // rig.size_multiple) * rig.size_multiple
     rig = rig.resized(side, side)
     net, inputs = rig.build().eval(), rig.inputs(2)

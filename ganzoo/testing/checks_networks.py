@@ -16,9 +16,10 @@ from ganzoo.errors import error_text
 from ganzoo.inference.modes import MODES, inference_mode
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.inference.weights_file import build_network, load_weights, save_weights
-from ganzoo.testing import networks
+from ganzoo.testing import compare, networks
+from ganzoo.testing.compare import same, unequal
 from ganzoo.testing.kit import CheckFailed, NotApplicable, check, require
-from ganzoo.testing.networks import ELSEWHERE, NETWORKS, Rig, on_a_rig, same, unequal
+from ganzoo.testing.networks import ELSEWHERE, NETWORKS, Rig, on_a_rig, rigs_of
 from ganzoo.testing.subject import Subject
 
 BATCH_MATES = 1e-4
@@ -70,16 +71,23 @@ def _variations(rig: Rig) -> Iterator[Rig]:
 
 
 @check(*NETWORKS)
-@on_a_rig
-def check_seeds_decide(_: Subject, rig: Rig) -> None:
-    """Torch's seed, which the engine sets, decides about weights and outputs."""
+@networks.seeded
+def check_seeds_decide(subject: Subject) -> None:
+    """Torch's seed, which the engine sets, decides about weights and outputs; its settings stay."""
+    before = compare.settings()
+    *_, rig = rigs_of(subject)
     built, ends = [], []
     for seed in (1, 1, 2):
         with isolated(seed):
             net = rig.chosen.build(rig.io)
-            built.append(networks.tensors(net))
+            built.append(compare.tensors(net))
             net(*rig.inputs(2))
-            ends.append(networks.generators())
+            ends.append(compare.generators())
+    after = compare.settings()
+    changed = [name for name, value in before.items() if after[name] != value]
+    require(
+        not changed, f"changes {', '.join(changed)} for the whole process: leave it to the user"
+    )
     seeds = [name for name, state in ends[0].items() if state == ends[2][name]]
     require(not seeds, f"seeds {', '.join(seeds)}'s global random generator: the engine does that")
     changed = unequal(*built[:2])
@@ -89,15 +97,16 @@ def check_seeds_decide(_: Subject, rig: Rig) -> None:
         not trained or trained & set(unequal(*built[1:])),
         "built under another seed it has the same weights: draw them from torch's global generator",
     )
-    results = []
-    for seed in (1, 2):
-        with isolated(seed), inference_mode(net, "paper", 0):
-            results.append(rig.outputs(net, *rig.inputs(1)))
-    require(
-        same(*results),
-        "the same input gives two outputs in inference: all chance must come from torch's "
-        "generator, none of it from python's or numpy's",
-    )
+    for mode in MODES:
+        results = []
+        for seed in (1, 2):
+            with isolated(seed), inference_mode(net, mode, 0):
+                results.append(rig.outputs(net, *rig.inputs(1)))
+        require(
+            same(*results),
+            f"the same input gives two outputs in inference, in the mode `{mode}`: all chance must "
+            "come from torch's generator, none of it from python's or numpy's",
+        )
 
 
 @check(*NETWORKS)
@@ -110,7 +119,7 @@ def check_calls_change_nothing(_: Subject, rig: Rig) -> None:
         for name, module in net.named_modules()
         if {one.requires_grad for one in module.parameters()} == {False}
     )
-    before = networks.tensors(net)
+    before = compare.tensors(net)
     rig.called(net)  # as it was built
     for training in (True, False):
         given = rig.inputs(2)
@@ -120,20 +129,20 @@ def check_calls_change_nothing(_: Subject, rig: Rig) -> None:
             "its input is another after the call, and tasks use it again: no in-place operation "
             "(`inplace=True`, `x += ...`) may come first",
         )
-    changed = [one for one in unequal(before, networks.tensors(net)) if one.startswith(frozen)]
+    changed = [one for one in unequal(before, compare.tensors(net)) if one.startswith(frozen)]
     require(
         not changed,
         f"training changes {', '.join(changed[:5])} of a frozen part; batch norms there need "
         "evaluation mode after net.train() too: override train()",
     )
-    before = networks.tensors(net)
+    before = compare.tensors(net)
     rig.called(net)
     woken = [name or "itself" for name, module in net.named_modules() if module.training]
     require(not woken, f"in training mode after eval() and a call: {', '.join(woken[:5])}")
     for mode in MODES:
         with inference_mode(net, mode):
             net(*rig.inputs(1))
-    changed = unequal(before, networks.tensors(net))
+    changed = unequal(before, compare.tensors(net))
     require(not changed, f"calls in evaluation or inference change {', '.join(changed[:5])}")
 
 
@@ -300,22 +309,23 @@ def check_follows_dtype_and_device(_: Subject, rig: Rig) -> None:
     """In float64, and on another device (torch's `meta`), it makes all tensors of that sort."""
     inputs = [one.double() if one.is_floating_point() else one for one in rig.inputs(2)]
     try:
-        made: list[object] = [one.dtype for one in rig.called(rig.build().double(), *inputs)]
+        made = {one.dtype for one in rig.called(rig.build().double(), *inputs)}
+        fault = " and ".join(f"it gives {one}" for one in made - {torch.float64})
     except RuntimeError as error:
-        made = [error]
+        fault = f"it fails: {error}"
     require(
-        set(made) == {torch.float64},
-        f"in fp64 it gives {made[0]}\nmake tensors with the dtype of the input: "
-        "`x.new_zeros(...)`, `torch.randn_like`",
+        not fault,
+        f"in fp64 {fault}\nmake tensors with the dtype of the input: `x.new_zeros(...)`, "
+        "`torch.randn_like`",
     )
-    try:
-        rig.build().to("meta")(*[one.to("meta") for one in rig.inputs(2)])
-    except Exception as error:
-        if ELSEWHERE not in str(error):
-            message = f"its steps depend on values, which the device `meta` lacks: {error}"
-            raise NotApplicable(message) from error
-        message = (
-            f"on another device than the CPU it would fail: {error}\nmake tensors where the "
-            "input is (`device=x.device`), and keep constants by `register_buffer`"
-        )
-        raise CheckFailed(message) from error
+    for training in (True, False):
+        try:
+            rig.build().train(training).to("meta")(*[one.to("meta") for one in rig.inputs(2)])
+        except Exception as error:
+            if isinstance(error, RuntimeError) and ELSEWHERE not in str(error):
+                continue  # its steps depend on values, which `meta` doesn't have
+            message = (
+                f"on another device than the CPU it would fail: {error}\nmake tensors where the "
+                "input is (`device=x.device`), and keep constants by `register_buffer`"
+            )
+            raise CheckFailed(message) from error

@@ -12,9 +12,9 @@ from ganzoo.engine.optimizers import PlayerSettings, build_optimizer, load_state
 from ganzoo.errors import GanzooError
 from ganzoo.interfaces import Clock
 from ganzoo.recipe.model import Optimizer, OptimizerKeys
+from ganzoo.testing.compare import unequal
 from ganzoo.testing.kit import CheckFailed, Unusable, check, require
 from ganzoo.testing.subject import Subject
-from ganzoo.testing.trial import changed
 
 _STEPS = 4
 """Steps before and after a checkpoint."""
@@ -89,7 +89,7 @@ def check_optimizer_descends(subject: Subject) -> None:
         f"the sum of squared distances goes from {start:.6g} to {end:.6g} in 20 steps",
     )
     require(
-        any(changed(dict(one.named), dict(half.named))),
+        any(unequal(dict(one.named), dict(half.named))),
         "at half the rate its steps are the same: read `lr` from `group` in each step, where the "
         "engine writes it",
     )
@@ -105,12 +105,12 @@ def check_optimizer_resume(subject: Subject) -> None:
     state = {name: tensor for name, tensor in saved.items() if name not in dict(one.named)}
     load_state(again.optimizer, again.named, state)
     require(
-        not changed(saved, again.saved()),
+        not unequal(saved, again.saved()),
         "its tensors aren't the same after `load_state_dict(state_dict())`",
     )
     for each in (one, again):
         each.go(_STEPS, _STEPS)
-    different = changed(one.saved(), again.saved())
+    different = unequal(one.saved(), again.saved())
     require(
         not different,
         f"after a resume these differ: {different[:3]}; keep all state in tensors of "

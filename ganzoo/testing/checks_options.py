@@ -156,5 +156,5 @@ def check_options_schema(subject: Subject) -> None:
         require(not errors, f"the schema refuses {what}: {'; '.join(errors)}")
         require(
             not validator.is_valid({**table, _UNKNOWN: 1}),
-            "the schema admits an option that nobody has",
+            "the schema admits an option that no component has",
         )

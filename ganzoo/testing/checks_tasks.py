@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Collection
+from functools import partial
 from typing import Any, get_args
 
 import torch
@@ -18,9 +19,10 @@ from ganzoo.inference.applications import available
 from ganzoo.interfaces import Application, Field, NetIO, Role, Task
 from ganzoo.recipe.write import to_toml
 from ganzoo.testing import tasks, trial
+from ganzoo.testing.compare import unequal
 from ganzoo.testing.kit import CheckFailed, NotApplicable, NotTested, check, require
 from ganzoo.testing.subject import Subject
-from ganzoo.testing.tiny import tiny_recipe
+from ganzoo.testing.tiny import task_recipe, tiny_recipe
 
 _RATES = (0.01, 0.002)
 """Learning rates at which a task may overfit one batch."""
@@ -90,7 +92,7 @@ def _names(who: str, names: Any, roles: Collection[str] | None = None) -> None:
 @check("task")
 def check_task_io(subject: Subject) -> None:
     """`io` gives each role inputs and outputs, the same every time, and refuses unfit fields."""
-    recipe = tiny_recipe(subject)
+    recipe = task_recipe(subject)
     task, options = recipe.task.load(), recipe.task.options
     fields = open_data(recipe, "train").fields
     for role in task.roles:
@@ -130,7 +132,7 @@ def check_task_step(subject: Subject) -> None:
     def put(document: dict[str, Any]) -> None:
         document["train"] |= {"accumulate": 2, "epochs": 2 * document["train"]["epochs"]}
 
-    with trial.training(tiny_recipe(subject, put)) as trainer:
+    with trial.training(task_recipe(subject, put)) as trainer:
         spy = trial.Spy(trainer.answers.loss)
         trainer.task = trainer.plan.make_task(trainer.recipe.task.options, trainer.task.nets, spy)
         trial.play_all(trainer)
@@ -146,7 +148,7 @@ def check_task_precisions(subject: Subject) -> None:
         def put(document: dict[str, Any], precision: str = precision) -> None:
             document["train"] |= {"precision": precision}
 
-        with trial.training(tiny_recipe(subject, put)) as trainer:
+        with trial.training(task_recipe(subject, put)) as trainer:
             try:
                 trial.play_all(trainer)
             except RuntimeError as error:
@@ -169,14 +171,14 @@ def check_task_players_begin_later(subject: Subject) -> None:
         def put(document: dict[str, Any], player: str = player) -> None:
             document["players"] = {player: {"begin": f"{_LATE} steps"}}
 
-        fits, wanted = tasks.has_a_term_beside, "has a loss with another term"
+        fits = partial(tasks.has_a_term_beside, player=player)
+        wanted = f"has the player {player!r} and a loss with another term"
         try:
-            recipe = tiny_recipe(subject, put, fits, wanted)
+            recipe = task_recipe(subject, put, fits, wanted)
         except NotApplicable as reason:
             raise NotTested(str(reason)) from reason
         with trial.training(recipe) as trainer:
-            if player in trainer.plan.players:
-                tasks.judge_late(trainer, player, _LATE)
+            tasks.judge_late(trainer, player, _LATE)
 
 
 @check("task")
@@ -187,7 +189,7 @@ def check_task_compares_only_pairs(subject: Subject) -> None:
         document["train"] |= {"precision": "fp64"}
         document["diffaugment"] = []
 
-    with trial.training(tiny_recipe(subject, put)) as trainer:
+    with trial.training(task_recipe(subject, put)) as trainer:
         task, fields = trainer.plan.task, trainer.plan.fields
         names = sorted(name for name in task.needs if fields[name].shape)
         if len(names) < 2 or task.needs_aligned:
@@ -207,7 +209,7 @@ def check_task_compares_only_pairs(subject: Subject) -> None:
 @check("task")
 def check_task_applies(subject: Subject) -> None:
     """Applications draw and give what they say, the same under a seed, each sample for itself."""
-    recipe = tiny_recipe(subject)
+    recipe = task_recipe(subject)
     alone = not tasks.has_tag(subject, recipe, "reads_the_batch")
     with trial.training(recipe) as trainer:
         there = available(recipe.task, trainer.nets)
@@ -236,13 +238,13 @@ def check_task_applies(subject: Subject) -> None:
                     f"what {name!r} makes of a sample changes with the others in its batch; if it "
                     "must, give the network, or the task, the tag reads_the_batch",
                 )
-            require(not trial.changed(made, again), f"{name!r} isn't the same under a seed")
+            require(not unequal(made, again), f"{name!r} makes something else under the same seed")
 
 
 @check("task")
 def check_task_samples(subject: Subject) -> None:
     """`sample` gives batches of fields to show: a row a sample, finite, the same under a seed."""
-    recipe = tiny_recipe(subject)
+    recipe = task_recipe(subject)
     bound = float("inf") if tasks.has_tag(subject, recipe, "unbounded_output") else 1 + _ROUNDED
     with trial.training(recipe) as trainer:
         axes = {len(field.shape) for field in trainer.plan.fields.values()}
@@ -261,16 +263,16 @@ def check_task_samples(subject: Subject) -> None:
                 f"{caption!r} goes from {rows.min():.4g} to {rows.max():.4g}, and fields lie in "
                 "[-1, 1]; if its network has no bound, give that the tag unbounded_output",
             )
-        differ = trial.changed(once, again)
-        require(not differ, f"not the same under a seed: {differ}")
-        touched = trial.changed(before, trial.weights_of(trainer.nets))
+        differ = unequal(once, again)
+        require(not differ, f"`sample` shows something else under the same seed, in {differ}")
+        touched = unequal(before, trial.weights_of(trainer.nets))
         require(not touched, f"`sample` changes the networks: {touched[:3]}")
 
 
 @check("task")
 def check_task_classes(subject: Subject) -> None:
     """As many classes as the data have; they reach the networks, in steps and in predictions."""
-    recipe = tiny_recipe(subject, fits=tasks.conditional, wanted="has networks that take classes")
+    recipe = task_recipe(subject, fits=tasks.conditional, wanted="has networks that take classes")
     with trial.training(recipe) as trainer:
         tasks.judge_classes(trainer)
 
@@ -293,14 +295,14 @@ def check_task_resume(subject: Subject) -> None:
             for place, player in enumerate(players)
         }
 
-    trial.same_after_a_resume(tiny_recipe(subject, put), subject.folder)
+    trial.same_after_a_resume(task_recipe(subject, put), subject.folder)
 
 
 @check("task", slow=True)
 def check_task_on_ranks(subject: Subject) -> None:
     """`ganzoo run` trains on one process and on two, whose weights then are equal."""
     file = subject.folder / "tiny.toml"
-    write_text(file, to_toml(tiny_recipe(subject)))
+    write_text(file, to_toml(task_recipe(subject)))
     for processes in (1, 2):
         command = [sys.executable, "-m", "ganzoo", *subject.plugin_arguments(), "run", str(file)]
         command += ["--processes", str(processes), "--device", "cpu", "--max-steps", "2"]
@@ -332,7 +334,7 @@ def check_task_overfits(subject: Subject) -> None:
             document.pop("players", None)
             document["diffaugment"] = []
 
-        start, end, goal = tasks.overfitted(tiny_recipe(subject, put), makers)
+        start, end, goal = tasks.overfitted(task_recipe(subject, put), makers)
         if end <= goal:
             return
         tried.append(f"from {start:.4g} to {end:.4g} (lr {rate}; {goal:.4g} is expected)")

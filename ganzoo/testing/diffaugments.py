@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from ganzoo.data.rng import isolated
 from ganzoo.errors import error_text
 from ganzoo.interfaces import Clock, DiffAugment, DiscriminatorOutput, Shape
+from ganzoo.testing.compare import same
 from ganzoo.testing.kit import Unusable, require
-from ganzoo.testing.networks import same
 from ganzoo.testing.subject import Subject
 
 SORTS: tuple[tuple[Shape, ...], ...] = (

@@ -23,6 +23,7 @@ MODULES: tuple[str, ...] = (
     "checks_networks",
     "checks_network_training",
     "checks_losses",
+    "checks_loss_values",
     "checks_data",
     "checks_augments",
     "checks_diffaugments",
@@ -59,12 +60,18 @@ class NotTested(Exception):  # noqa: N818  # no error: a reason
 class Unusable(Exception):  # noqa: N818  # no error: a reason
     """What several checks begin with fails; the message says why, and `reported_by` which tells.
 
-    One cause gives one failure: the check `reported_by` fails, and the others are not tested.
+    One cause gives one failure: the check `reported_by` fails, or is not tested where something is
+    missing here, and the others are not tested.
     """
 
     def __init__(self, message: str, *, reported_by: str) -> None:
         super().__init__(message)
         self.reported_by = reported_by
+
+    @property
+    def pointer(self) -> str:
+        """For the reports of the other checks: who tells, and the first line of it."""
+        return f"{self.reported_by} reports: {str(self).partition(chr(10))[0]}"
 
 
 def require(condition: object, message: str) -> None:

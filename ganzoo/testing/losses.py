@@ -251,10 +251,12 @@ def at_its_step(loss: Loss, probe: Probe) -> Probe | None:
     return next((at for at in steps if any(terms_of(loss, turn, at)[0] for turn in TURNS)), None)
 
 
-def terms_of(loss: Loss, turn: Turn, probe: Probe) -> tuple[dict[str, Tensor], LossInputs]:
+def terms_of(
+    loss: Loss, turn: Turn, probe: Probe, seed: int = 0
+) -> tuple[dict[str, Tensor], LossInputs]:
     """A turn's terms as the loss gives them, and what it was given."""
     inputs = probe.inputs(loss, turn)
-    with isolated(0):  # points between real and fake, drawn at random
+    with isolated(seed):  # points between real and fake, drawn at random
         terms: Any = getattr(loss, turn)(inputs)
     require(
         isinstance(terms, dict) and all(isinstance(name, str) and name for name in terms),
@@ -263,9 +265,9 @@ def terms_of(loss: Loss, turn: Turn, probe: Probe) -> tuple[dict[str, Tensor], L
     return terms, inputs
 
 
-def values_of(loss: Loss, turn: Turn, probe: Probe) -> dict[str, float]:
+def values_of(loss: Loss, turn: Turn, probe: Probe, seed: int = 0) -> dict[str, float]:
     """A turn's terms as numbers, each known to be finite."""
-    terms, _ = terms_of(loss, turn, probe)
+    terms, _ = terms_of(loss, turn, probe, seed)
     return {name: number(f"{turn}/{name}", term) for name, term in terms.items()}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,12 +14,13 @@ from torch import Tensor, nn
 from ganzoo.api import Chosen, Kind, NetOptions
 from ganzoo.data.formats import format_of
 from ganzoo.data.pipeline import open_data
-from ganzoo.data.rng import get_state, isolated
+from ganzoo.data.rng import isolated
 from ganzoo.engine.plan import plan_networks
 from ganzoo.errors import GanzooError, error_text
 from ganzoo.interfaces import Field, NetIO, Shape, as_output
 from ganzoo.recipe import shipped_recipes
-from ganzoo.testing.kit import CheckFailed, Unusable, require
+from ganzoo.testing.compare import settings_kept
+from ganzoo.testing.kit import CheckFailed, NotTested, Unusable, require
 from ganzoo.testing.subject import Subject
 from ganzoo.testing.tiny import tiny_recipe
 
@@ -78,10 +80,16 @@ class Rig:
         return Rig(self.chosen, NetIO(*made))
 
     def build(self, seed: int = 0) -> nn.Module:
-        """The network with the weights of a seed, in training mode."""
+        """The network with the weights of a seed, in training mode.
+
+        Raises:
+            CheckFailed: it is no `nn.Module`.
+        """
         with isolated(seed):
-            net: nn.Module = self.chosen.build(self.io)
-        return net
+            net: Any = self.chosen.build(self.io)
+        made = f"it builds a {type(net).__name__}"
+        require(isinstance(net, nn.Module), f"{made}, which is no torch.nn.Module")
+        return net  # type: ignore[no-any-return]  # `require` has looked
 
     def inputs(self, batch: int, seed: int = 1) -> tuple[Tensor, ...]:
         """What its formats say, see `values_of`."""
@@ -162,8 +170,14 @@ def shape_text(shape: Shape) -> str:
     return " x ".join(map(str, shape)) if len(shape) > 1 else f"({', '.join(map(str, shape))})"
 
 
-seeded = isolated(0)
-"""Lets a check draw random numbers, the same each time, and nobody notice."""
+@contextmanager
+def _seeded() -> Iterator[None]:
+    with settings_kept(), isolated(0):
+        yield
+
+
+seeded = _seeded()
+"""Lets a check draw the same random numbers each time; generators and settings stay as they are."""
 
 
 def on_a_rig(function: Callable[[Subject, Rig], None]) -> Callable[[Subject], None]:
@@ -171,9 +185,10 @@ def on_a_rig(function: Callable[[Subject, Rig], None]) -> Callable[[Subject], No
 
     @functools.wraps(function)
     def wrapped(subject: Subject) -> None:
-        *_, rig = rigs_of(subject)
-        with isolated(0):
-            function(subject, rig)
+        with settings_kept():
+            *_, rig = rigs_of(subject)
+            with isolated(0):
+                function(subject, rig)
 
     return wrapped
 
@@ -252,6 +267,8 @@ def _attempt(rig: Rig) -> Trial:
         net = rig.build()
         built = True
         rig.called(net.eval())
+    except CheckFailed as fault:
+        return Trial(rig, fault)
     except Exception as error:  # noqa: BLE001  # a plugin's code may raise anything
         return Trial(rig, error, built)
     return Trial(rig)
@@ -265,6 +282,7 @@ def trials(subject: Subject) -> Iterator[Trial]:
 
     Raises:
         Unusable: at the end, if it takes none of all these.
+        NotTested: the data of the recipes that name it aren't here.
     """
     chosen, tried, last = subject.choose(), [], ""
     multiple = Rig(chosen, NetIO({})).size_multiple
@@ -281,7 +299,7 @@ def trials(subject: Subject) -> Iterator[Trial]:
         return
     try:
         found = [_attempt(rig) for rig in _of_recipe(subject)]
-    except CheckFailed as fault:
+    except (CheckFailed, Unusable) as fault:  # this check is the only one that reports it
         found, last = [], str(fault)
     yield from found
     tried += found
@@ -297,15 +315,18 @@ def rigs_of(subject: Subject) -> list[Rig]:
     """The first shapes that the network takes, and the first with a class index if there are any.
 
     Raises:
-        Unusable: it takes none of those that are tried.
+        Unusable: it takes none of those that are tried, or these can't be tried here.
     """
     found: dict[bool, Rig] = {}
     with isolated(0):
-        for trial in trials(subject):
-            if not trial.error:
-                found.setdefault(trial.rig.conditional, trial.rig)
-            if len(found) == 2:
-                break
+        try:
+            for trial in trials(subject):
+                if not trial.error:
+                    found.setdefault(trial.rig.conditional, trial.rig)
+                if len(found) == 2:
+                    break
+        except NotTested as reason:
+            raise Unusable(str(reason), reported_by=SHAPES) from reason
     return list(found.values())
 
 
@@ -319,32 +340,3 @@ def image_size(io: NetIO) -> Shape:
     """Height and width of the first image, in pixels."""
     both = (*io.inputs.values(), *io.outputs.values())
     return next(field.shape[1:] for field in both if len(field.shape) == 3)
-
-
-def unequal(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> list[str]:
-    """Names of tensors that aren't the same bit for bit (a NaN is like itself)."""
-    return [name for name in {**one, **other} if _bits(one.get(name)) != _bits(other.get(name))]
-
-
-def _bits(tensor: Tensor | None) -> Any:
-    if tensor is None:
-        return None
-    bits = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
-    return tensor.shape, tensor.dtype, bits.numpy().tobytes()
-
-
-def same(one: tuple[Tensor, ...], other: tuple[Tensor, ...]) -> bool:
-    """Whether two outputs are equal bit for bit."""
-    return not unequal(*({str(i): t for i, t in enumerate(many)} for many in (one, other)))
-
-
-def generators() -> dict[str, Any]:
-    """State of every global random generator, by library."""
-    tensors, plain = get_state()
-    return plain | {name: tensor.tolist() for name, tensor in tensors.items()}
-
-
-def tensors(net: nn.Module) -> dict[str, Tensor]:
-    """Copies of all parameters and buffers, those that aren't saved too."""
-    named = [*net.named_parameters(), *net.named_buffers()]
-    return {name: tensor.detach().clone() for name, tensor in named}

@@ -20,15 +20,15 @@ from ganzoo.inference.applications import LABEL, available, choices_of, draws_al
 from ganzoo.inference.trained_application import Applied
 from ganzoo.interfaces import Field
 from ganzoo.recipe.model import Recipe
+from ganzoo.testing.compare import generators, unequal
 from ganzoo.testing.kit import CheckFailed, require
-from ganzoo.testing.networks import generators, values_of
+from ganzoo.testing.networks import values_of
 from ganzoo.testing.subject import Subject
 from ganzoo.testing.trial import (
     PATIENCE,
     OnlySome,
     Plain,
     batch_of,
-    changed,
     inferring,
     parameters_of,
     training,
@@ -152,10 +152,10 @@ def judge_draws(trainer: Trainer, name: str) -> None:
             )
         with isolated(2):
             again, other = (drawn_by(trainer, name, count, seed) for seed in (0, 1))
-        differ = changed(rows, again)
+        differ = unequal(rows, again)
         require(not differ, f"for {name!r} {differ} aren't the same under the same seed")
         require(
-            set(own) & set(changed(rows, other)),
+            set(own) & set(unequal(rows, other)),
             f"for {name!r} {' and '.join(own)} are the same under another seed: draw from "
             "`random`, `torch.randn(..., generator=random)`",
         )
@@ -243,7 +243,7 @@ def judge_classes(trainer: Trainer) -> None:
     """Check that the data's classes reach the networks that take any.
 
     Raises:
-        CheckFailed: they are counted otherwise, or get lost.
+        CheckFailed: they are counted otherwise, or don't reach one of them.
     """
     plan, options = trainer.plan, trainer.recipe.task.options
     told = {role: _told(trainer, role) for role, io in plan.io.items() if io.classes}
@@ -286,7 +286,7 @@ def _told(trainer: Trainer, role: str) -> list[bool]:
 
 
 def _labels_matter(trainer: Trainer, name: str, classes: int) -> None:
-    """Another class makes another sample; after a change of weights that may be alike at first."""
+    """Check that the class changes the sample; weights are changed first, which may be all 0."""
     with isolated(0), torch.no_grad():
         for role in trainer.plan.task.applications[name].roles:
             for weight in trainer.shown[role].parameters():
@@ -297,14 +297,16 @@ def _labels_matter(trainer: Trainer, name: str, classes: int) -> None:
         for chosen in (labels, (labels + 1) % classes)
     )
     require(
-        changed(one, other),
+        unequal(one, other),
         f"the application {name!r} makes the same of every class: give the network {LABEL!r}",
     )
 
 
-def has_a_term_beside(recipe: Recipe) -> bool:
-    """Whether a step before the beginning of a player has something to minimise."""
+def has_a_term_beside(recipe: Recipe, player: str) -> bool:
+    """Whether it has a player, and a step before its beginning has something to minimise."""
     with training(recipe) as trainer:
+        if player not in trainer.plan.players:
+            return False
         try:
             trainer.step()
         except RecipeError:
@@ -325,7 +327,7 @@ def judge_late(trainer: Trainer, player: str, first: int) -> None:
         before = parameters_of(trainer.nets)
         for _ in range(count):
             trainer.step()
-        return {name.partition(".")[0] for name in changed(before, parameters_of(trainer.nets))}
+        return {name.partition(".")[0] for name in unequal(before, parameters_of(trainer.nets))}
 
     try:
         early, then = moved(first), moved(PATIENCE)

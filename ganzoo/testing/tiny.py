@@ -72,7 +72,7 @@ def tiny_recipe(
     Raises:
         Unusable: no recipe names it, or none of those can be made tiny.
         CheckFailed: the last changes alone are what can't be made.
-        NotTested: the data of all that name it aren't here.
+        NotTested: the data of all that name it aren't here, or none fits and one can't be opened.
         NotApplicable: none of them fits.
     """
     faults: list[GanzooError] = []
@@ -90,13 +90,16 @@ def tiny_recipe(
             if fits is None or fits(small):
                 return small
             small_enough = True
+    told = "\n".join(str(fault) for fault in faults)
+    if small_enough and faults:
+        message = f"no recipe of {subject.id} that can be opened {wanted}; others can't be:\n{told}"
+        raise NotTested(message)
     if small_enough:
         message = f"no recipe of {subject.id} {wanted}"
         raise NotApplicable(message)
     if not named:
         message = f"no recipe uses {subject.id}: ship one (the hook ganzoo_recipes)"
         raise Unusable(message, reported_by=TELLS)
-    told = "\n".join(str(fault) for fault in faults)
     if all(isinstance(fault, DataMissing) for fault in faults):
         message = f"no recipe of {subject.id} has its data here, nor a data.fallback:\n{told}"
         raise NotTested(message)
@@ -105,6 +108,27 @@ def tiny_recipe(
         tiny_recipe(subject)
         raise CheckFailed(message)
     raise Unusable(message, reported_by=TELLS)
+
+
+def task_recipe(
+    subject: Subject,
+    put: Put = _as_it_is,
+    fits: Callable[[Recipe], bool] | None = None,
+    wanted: str = "",
+) -> Recipe:
+    """As `tiny_recipe`, for every check of a task but the one that reports missing data.
+
+    Raises:
+        Unusable: also where all data are missing.
+    """
+    try:
+        return tiny_recipe(subject, put, fits, wanted)
+    except NotTested:
+        try:
+            tiny_recipe(subject)
+        except NotTested as reason:
+            raise Unusable(str(reason), reported_by=TELLS) from reason
+        raise
 
 
 def _planned(recipe: Recipe, subject: Subject, put: Put) -> Recipe:

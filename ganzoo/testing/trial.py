@@ -23,6 +23,7 @@ from ganzoo.errors import GanzooError
 from ganzoo.inference.modes import inference_mode
 from ganzoo.interfaces import Clock, DiscriminatorOutput, Loss, LossInputs
 from ganzoo.recipe.model import Recipe
+from ganzoo.testing.compare import unequal
 from ganzoo.testing.kit import CheckFailed, require
 
 PATIENCE = 12
@@ -66,19 +67,6 @@ def weights_of(nets: Mapping[str, nn.Module]) -> dict[str, Tensor]:
         for role, net in nets.items()
         for name, tensor in net.state_dict().items()
     }
-
-
-def changed(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> list[str]:
-    """Names of tensors that aren't the same bit for bit."""
-    return [
-        name
-        for name in sorted(before.keys() | after.keys())
-        if name not in before or name not in after or not _same_bits(before[name], after[name])
-    ]
-
-
-def _same_bits(one: Tensor, other: Tensor) -> bool:
-    return one.shape == other.shape and torch.equal(torch.nan_to_num(one), torch.nan_to_num(other))
 
 
 class Watched:
@@ -126,7 +114,7 @@ class Watched:
             for name, parameter in net.named_parameters()
         }
         before = parameters_of(self.trainer.nets)
-        outside = changed(self._weights, before)
+        outside = unequal(self._weights, before)
         require(
             not outside,
             f"before {whose} weights change outside of any turn ({len(outside)}, such as "
@@ -138,7 +126,7 @@ class Watched:
         own = {id(parameter) for _, parameter in self.inner.names[player]}
         mine = {name for name, parameter in live.items() if id(parameter) in own}
         self._weights = parameters_of(self.trainer.nets)
-        moved = set(changed(before, self._weights))
+        moved = set(unequal(before, self._weights))
         strays = sorted(moved - mine)
         require(not strays, f"{whose} also changes weights that aren't its own: {strays[:3]}")
         leaks = [n for n in live.keys() - mine if not _equal(gradients[n], live[n].grad)]
@@ -317,10 +305,10 @@ def same_after_a_resume(recipe: Recipe, folder: Path) -> None:
         whole = _everything(trainer)
     with training(recipe) as trainer:
         restore(trainer, checkpoint.load(saved))
-        lost = changed(kept, _flat(trainer.task.state_dict()))
+        lost = unequal(kept, _flat(trainer.task.state_dict()))
         require(not lost, f"load_state_dict doesn't bring back what state_dict gave: {lost[:3]}")
         _steps(trainer)
-        other = changed(whole, _everything(trainer))
+        other = unequal(whole, _everything(trainer))
     require(
         not other,
         f"after a resume {len(other)} tensors differ (such as {other[:3]}): whatever influences "

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -38,43 +38,56 @@ class Verdict:
     seconds: float
 
 
-def judge(case: Case, before: Sequence[Verdict], *, expected: bool) -> Verdict:
+def judge(case: Case, before: Sequence[Verdict], *, expected: Collection[str]) -> Verdict:
     """Run one check in a temporary folder; its output goes to stderr.
 
     Args:
         case: the check of a component.
         before: the results so far. One cause gives one failure: what fails for the reason of one of
             these is not tested.
-        expected: whether it is expected to fail; then it has to.
+        expected: names of checks that are expected to fail, as in `Case.names`; if it is one of
+            them, it has to. The name of every component's check is also that of a check that does
+            not apply to some of them.
     """
-    outcome: Outcome = "passed"
-    message = ""
+    excused = not case.names.isdisjoint(expected)
     began = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="ganzoo-") as folder:
-        try:
-            with contextlib.redirect_stdout(sys.stderr):
-                case(Path(folder))
-        except NotApplicable as reason:
-            outcome, message = "skipped", str(reason)
-        except NotTested as reason:
-            outcome, message = "not tested", str(reason)
-        except Unusable as reason:
-            outcome, message = "not tested", f"{reason.reported_by} says why"
-        except CheckFailed as fault:
-            outcome, message = ("advice" if case.check.advisory else "failed"), str(fault)
-        except GanzooError as fault:
-            outcome, message = "failed", str(fault)
-        except Exception as error:  # noqa: BLE001  # a plugin's code may raise anything
-            outcome, message = "failed", _explained(error, case)
-    if expected and outcome in {"failed", "advice"}:
+    outcome, message = _made(case)
+    if excused and outcome in {"failed", "advice"}:
         outcome = "expected"
-    elif expected and outcome == "passed":
+    elif outcome == "skipped" and case.id in expected:
+        outcome, message = "failed", f"it does not apply ({message}): expect that no longer"
+    elif excused and outcome == "passed":
         outcome, message = "failed", "it passes, and is expected to fail: expect that no longer"
     elif outcome == "failed":
-        same = (one for one in before if (one.case.of, one.message) == (case.of, message))
-        if first := next(same, None):
+        failed = (one for one in before if one.outcome == "failed" and one.case.of == case.of)
+        if first := next((one for one in failed if one.message == message), None):
             outcome, message = "not tested", f"{first.case.check.name} fails for the same reason"
     return Verdict(case, outcome, message, time.perf_counter() - began)
+
+
+def _made(case: Case) -> tuple[Outcome, str]:
+    """Make the check; what became of it, whatever is expected, and why."""
+    outcome: Outcome = "passed"
+    message = ""
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="ganzoo-") as folder,
+            contextlib.redirect_stdout(sys.stderr),
+        ):
+            case(Path(folder))
+    except NotApplicable as reason:
+        outcome, message = "skipped", str(reason)
+    except NotTested as reason:
+        outcome, message = "not tested", str(reason)
+    except Unusable as reason:
+        outcome, message = "not tested", reason.pointer
+    except CheckFailed as fault:
+        outcome, message = ("advice" if case.check.advisory else "failed"), str(fault)
+    except GanzooError as fault:
+        outcome, message = "failed", str(fault)
+    except Exception as error:  # noqa: BLE001  # a plugin's code may raise anything
+        outcome, message = "failed", _explained(error, case)
+    return outcome, message
 
 
 def _explained(error: Exception, case: Case) -> str:

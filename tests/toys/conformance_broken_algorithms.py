@@ -480,6 +480,20 @@ class SingleLoss(good.CrossEntropy):
         return super().discriminator(inputs)
 
 
+class OfItsPrecision(good.CrossEntropy):
+    """Its epsilon is so large that the terms depend on it."""
+
+    def discriminator(self, inputs):
+        terms = super().discriminator(inputs)
+        return {name: one + torch.finfo(one.dtype).eps ** 0.25 for name, one in terms.items()}
+
+
+class PlainKnownValue(good.CrossEntropy):
+    """States its terms as a dict."""
+
+    known_values = ({"real": log(2)},)
+
+
 class Rooted(good.Penalised):
     """Draws shares where it is, not where the images are."""
 
@@ -942,6 +956,7 @@ _LOSSES = {
     NoWords: "check_loss_attributes",
     Peeks: "check_loss_attributes",
     Misstated: "check_loss_known_values",
+    PlainKnownValue: "check_loss_known_values",
     Swapped: "check_loss_known_values",
     Unweighted: "check_loss_known_values",
     Weightless: "check_loss_known_values",
@@ -954,6 +969,7 @@ _LOSSES = {
     RewardsSlopes: "check_loss_sign",
     Fades: "check_loss_sign",
     SingleLoss: "check_loss_elsewhere",
+    OfItsPrecision: "check_loss_elsewhere",
     Rooted: "check_loss_elsewhere",
 }
 _DATA = {

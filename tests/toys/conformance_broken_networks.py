@@ -57,6 +57,16 @@ class Tuple(Sound):
         return super().forward(x), x
 
 
+class Bare:
+    """It isn't a torch.nn.Module."""
+
+    def __init__(self, options, io):
+        pass
+
+    def __call__(self, x, y=None):
+        return x
+
+
 class Bright(Sound):
     def forward(self, x, y=None):
         return self.last(self.middle(self.first(x)))
@@ -97,6 +107,14 @@ class Reseeds(Sound):
     def __init__(self, options, io):
         super().__init__(options, io)
         torch.manual_seed(0)
+
+
+class Tunes(Sound):
+    """Changes a setting of the whole process."""
+
+    def __init__(self, options, io):
+        super().__init__(options, io)
+        torch.backends.cudnn.benchmark = True
 
 
 class InPlace(Sound):
@@ -217,6 +235,14 @@ class Rooted(Sound):
         return super().middle(x + torch.linspace(0, 1, x.shape[-1]))
 
 
+class RootedInTraining(Sound):
+    """Its constant is of the CPU, in training alone."""
+
+    def middle(self, x):
+        shade = torch.linspace(0, 1, x.shape[-1]) if self.training else 0.0
+        return super().middle(x + shade)
+
+
 class Cancels(Sound):
     def middle(self, x):
         return super().middle((x + 1000) - 1000)
@@ -265,6 +291,14 @@ class Rough(Judge):
 
     def middle(self, x):
         return super().middle(x) + 0.1 * (x - x.detach()).abs().pow(1.5).sum()
+
+
+class CutScale(Judge):
+    """No gradient comes from one of its two scales."""
+
+    def forward(self, x, y=None):
+        logits = super().forward(x)
+        return [logits, nn.functional.avg_pool2d(logits, 2).detach()]
 
 
 class Fields(NetOptions):
@@ -343,18 +377,18 @@ def _hidden():
 HIDDEN = _hidden()
 
 NETWORKS = {
-    "check_shapes": (TakesAnything, Cropped, Tuple),
+    "check_shapes": (TakesAnything, Cropped, Tuple, Bare),
     "check_images_are_in_range": (Bright,),
     "check_other_sizes": (OneSize, Understated),
-    "check_seeds_decide": (OwnSeed, Reseeds, PythonNoise),
+    "check_seeds_decide": (OwnSeed, Reseeds, PythonNoise, Tunes),
     "check_calls_change_nothing": (InPlace, Counts, Thawing, Wakes),
     "check_weights_round_trip": (Forgetful, Uncopied, Bound),
     "check_running_ignores_batch_mates": (Sociable,),
     "check_dropout_ends": (DropsOn,),
     "check_classes_matter": (Classless, Unconcerned),
-    "check_follows_dtype_and_device": (SinglePrecision, Rooted, ClassesInSingle),
+    "check_follows_dtype_and_device": (SinglePrecision, Rooted, RootedInTraining, ClassesInSingle),
     "check_bf16_is_near_fp32": (Cancels,),
-    "check_gradients": (Idle, Detached),
+    "check_gradients": (Idle, Detached, CutScale),
     "check_penalties_reach_the_weights": (Flat, Rough),
     "check_receptive_field": (Judge,),
     "check_overfits": (Weak, HalfRange),
