@@ -8,10 +8,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from ganzoo.data.pipeline import open_data
 from ganzoo.engine import dry_run
 from ganzoo.engine.check import inspect_recipe
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.late_players import LatePlayers
+from ganzoo.engine.plan import plan_networks
 from ganzoo.engine.run import run
 from ganzoo.errors import GanzooError, PluginError, RecipeError
 from ganzoo.interfaces import Clock
@@ -152,12 +154,50 @@ def test_each_phase_is_tried_before_the_training(tiny, monkeypatch):
     assert refused(tiny, LATE) == ""
 
 
-@pytest.mark.parametrize("begin", ["9 epochs", "999999 steps", "999999 images"])
+def test_what_fails_with_every_player_is_not_blamed_on_the_beginning(tiny, monkeypatch):
+    late = False
+
+    def broken(_, inputs):
+        if not late or inputs.fake_output is None:
+            raise RecipeError("a fault", hint="its own hint")
+        return {"l1": inputs.fake.mean()}
+
+    loss = current().choose("loss", {"use": "pix2pix/cgan_l1"}).load()
+    monkeypatch.setattr(loss, "generator", broken)
+    said = refused(tiny, LATE)
+    assert "a fault" in said
+    assert "before discriminator begins" not in said
+    late = True
+    said = refused(tiny, LATE)
+    assert "a fault before discriminator begins" in said
+    assert "its own hint" in said
+
+
+@pytest.mark.parametrize("begin", ["9 epochs", "3 epochs", "999999 steps", "999999 images"])
 def test_a_beginning_after_the_end_is_refused(tiny, trainer_of, begin):
     sets = f"players.discriminator.begin={begin}", "train.epochs=3"
-    with pytest.raises(RecipeError, match=r"begins after .*, and the planned training has"):
+    with pytest.raises(RecipeError, match=r"begins after .*, and the last step of the planned"):
         trainer_of(tiny, *sets)
-    assert "and the planned training has" in refused(tiny, *sets)
+    assert "the last step of the planned training starts after" in refused(tiny, *sets)
+
+
+def test_a_beginning_in_the_last_step_is_refused(tiny):
+    """With 100 samples the second and last step of 64 starts after 64 images."""
+
+    def check(begin, samples, world=1):
+        sets = (f"players.discriminator.begin={begin}", "train.batch_size=64", "train.epochs=1")
+        recipe = load_recipe(tiny, sets)
+        plan = plan_networks(recipe, open_data(recipe, "train").fields)
+        LatePlayers(recipe, plan).check_begins(samples, world)
+
+    check("64 images", 100)
+    check("1 step", 100)
+    for begin in ("65 images", "2 steps", "1 epoch"):
+        with pytest.raises(RecipeError, match="planned training starts after"):
+            check(begin, 100)
+    check("70 images", 200)
+    with pytest.raises(RecipeError, match="starts after 0 images with 2 processes"):
+        check("64 images", 100, 2)
 
 
 @pytest.mark.parametrize(

@@ -209,18 +209,19 @@ def _steps(built: Built, device: torch.device, count: int) -> None:
             task, nets.values(), _Optimize(plan.players, not_begun), batch, answers, recipe.task.id
         )
 
+    play(frozenset())
     if late.begins:
         waiting = frozenset(late.begins)
         try:
             play(waiting)
         except RecipeError as error:
             error.message += f" before {' and '.join(sorted(waiting))} begins"
-            error.hint = (
+            way = (
                 "Until then the loss is shown no discriminator. Use a loss that has terms without "
                 f"one, or leave out `begin` of {' and '.join(sorted(waiting))}."
             )
+            error.hint = "\n".join(filter(None, (error.hint, way)))
             raise
-    play(frozenset())
     answers.check_any()
     check_rests(recipe, plan, seen=answers.accuracy() is not None)
 

@@ -49,26 +49,25 @@ class LatePlayers:
         return self.recipe.origins.get(("players", player, "begin"), self.recipe.name)
 
     def check_begins(self, samples: int, world: int = 1) -> None:
-        """Check that each player begins before the planned training ends.
+        """Check that each player begins before the last step of the planned training.
 
         Args:
             samples: the number of samples of the training data.
             world: the number of processes.
 
         Raises:
-            RecipeError: when one doesn't.
+            RecipeError: when one doesn't. A player can begin only where a step starts.
         """
         train = self.recipe.train
-        planned = {
-            "steps": planned_steps(train, samples, world),
-            "images": train.epochs * samples,
-            "epochs": train.epochs,
-        }
+        before = planned_steps(train, samples, world) - 1
+        images = before * train.batch_size * world * train.accumulate
+        last = {"steps": before, "images": images, "epochs": images // samples}
         for player, begin in self.begins.items():
-            if begin.count >= planned[begin.unit]:
+            if begin.count > last[begin.unit]:
                 raise RecipeError(
-                    f"[players.{player}] begins after {self.in_words(player)}, and the planned "
-                    f"training has {planned[begin.unit]:,} {begin.unit}",
+                    f"[players.{player}] begins after {self.in_words(player)}, and the last step of"
+                    f" the planned training starts after {last[begin.unit]:,} {begin.unit}"
+                    + (f" with {world} processes" if world > 1 else ""),
                     where=self._place(player),
                     hint="Let it begin earlier, or train for more epochs (train.epochs).",
                 )
