@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from ganzoo.errors import DataMissing, PluginError, UsageError
 from ganzoo.inference import baselines
 from ganzoo.inference.evaluate import evaluate_run
 from ganzoo.inference.score_nets import score_nets
-from ganzoo.inference.scores import NETWORK
+from ganzoo.inference.scores import NETWORK, Judgement
 from ganzoo.inference.scoring import judge, metrics_for
 from ganzoo.inference.weights_card import WeightsCard
 from ganzoo.inference.weights_file import build_network, save_weights
@@ -132,6 +133,16 @@ def test_a_metric_without_a_value_is_said(tmp_path):
     assert "own_other" not in document["metrics"]
     (said,) = [one for one in document["notes"] if "own_" in one]
     assert said.startswith("ganzoo/own_other has no value for these samples; ")
+
+
+def test_a_metric_without_a_value_has_no_headline():
+    metric = toy().Recovery(None)
+    judgement = Judgement()
+    judgement.score(NETWORK, [SimpleNamespace(id="toy/recovery")], [metric])
+    assert judgement.headlines == ["half of the way to 0.9"]
+    metric.compute = dict
+    judgement.score(NETWORK, [SimpleNamespace(id="toy/recovery")], [metric])
+    assert len(judgement.headlines) == 1
 
 
 def test_weights_are_compared_with_the_manifest_only_once(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shlex
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -517,6 +518,7 @@ def test_data_may_propose_metrics_as_tables(tmp_path):
     assert [one.id for one in metrics_for(recipe, data)] == ["drawing_toy/gap", "drawing_toy/level"]
 
 
+BLANK = defaultdict(lambda: NetIO({}, {}))
 IMAGE, POINTS = Field((3, 8, 8), "ganzoo/image"), Field((2,), "ganzoo/points")
 
 
@@ -543,7 +545,7 @@ def test_a_run_ends_with_what_to_type_next(name, fields, command):
         "application": {role: role for role in roles} if len(roles) > 1 else roles[0],
         "direction": {role: f"to {role}" for role in roles} if len(roles) > 1 else "a -> b",
     }
-    learned, judged, following = closing(told, task, fields, 1600)
+    learned, judged, following = closing(told, task, fields, BLANK, 1600)
     assert ("to a_to_b and to b_to_a" if len(roles) > 1 else "a -> b") in learned
     assert "1,600 training samples shown" in learned
     assert "on 4 samples of the test split" in judged
@@ -560,11 +562,17 @@ def test_the_command_at_the_end_of_a_run_is_for_what_was_judged():
     task = SimpleNamespace(load=lambda: SimpleNamespace(applications=several))
     told = {"run": "r", "split": "test", "n": 4, "direction": "a -> b"}
     fields = {"real": replace(POINTS, called="tracks"), "other": POINTS}
-    *_, following = closing(told | {"application": {"move": "move"}}, task, fields, 8)
+    *_, following = closing(told | {"application": {"move": "move"}}, task, fields, BLANK, 8)
     assert following == (
         "What to type next: `ganzoo predict r FILES -o out --application move` does the same with "
         "your own files of tracks."
     )
-    *_, following = closing(told | {"application": "add"}, task, fields, 8)
-    assert "predict" not in following  # which takes one file for each sample
-    assert "`ganzoo bundle r -o model.safetensors`" in following
+    code = Field((), "ganzoo/class", classes=2)
+    io = {
+        **dict.fromkeys(("encoder", "decoder"), NetIO({}, {})),
+        "encoder": NetIO({}, {"code": code}),
+    }
+    for name in ("add", "encode"):
+        *_, following = closing(told | {"application": name}, task, fields, io, 8)
+        assert "predict" not in following  # which takes and makes one file for each sample
+        assert "`ganzoo bundle r -o model.safetensors`" in following

@@ -15,6 +15,7 @@ from ganzoo.engine import checkpoint
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
 from ganzoo.errors import EnvironmentFault, RecipeError
+from ganzoo.metrics.image import L1
 from ganzoo.observers import Voice, sample_grids
 from ganzoo.plugin_system.registry import activate
 from ganzoo.recipe import load_recipe
@@ -102,6 +103,14 @@ def test_a_best_that_is_no_metric_is_explained(tiny, tmp_path):
                 steps=2)  # fmt: skip
     assert isinstance(result.error, RecipeError)
     assert "l1" in result.error.hint
+
+
+@pytest.mark.usefixtures("_no_segmenter")
+def test_a_best_without_a_value_today_does_not_end_the_training(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(L1, "compute", lambda _: {})
+    result = go(tiny, tmp_path / "run", METRIC, "watch.validate=1 steps", "checkpoints.best=l1",
+                steps=2)  # fmt: skip
+    assert result.error is None
 
 
 def test_tensorboard_files_hold_the_losses(tiny, tmp_path):

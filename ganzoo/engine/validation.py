@@ -39,6 +39,8 @@ class Looks:
         self.metrics: dict[str, float] = {}
         self.data: PreparedData | None = None
         self._said: set[str] = set()
+        self._notes: list[str] = []
+        """The notes of the last validation."""
 
     def sample(self) -> None:
         """Let the observers write samples of the networks' present outputs.
@@ -61,14 +63,20 @@ class Looks:
 
         Raises:
             DivergedError: when weights, terms or the networks' outputs aren't finite.
-            RecipeError: when `checkpoints.best` isn't one of the metrics.
+            RecipeError: when `checkpoints.best` isn't one of the metrics. Every process raises
+                the errors of the main process.
         """
         trainer = self.run.trainer
         trainer.check_finite()
-        better = False
+        better: bool | GanzooError = False
         if trainer.session.main:
-            better = self._score() and self._is_better()
-        better = bool(trainer.session.share(better))
+            try:
+                better = self._score() and self._is_better()
+            except GanzooError as error:
+                better = error
+        better = trainer.session.share(better)
+        if isinstance(better, GanzooError):
+            raise better
         trainer.best = trainer.session.share(trainer.best)
         return better
 
@@ -76,6 +84,7 @@ class Looks:
         from ganzoo.inference.score_nets import score_nets
 
         trainer, recipe = self.run.trainer, self.run.recipe
+        self._notes = []
         try:
             if self.data is None:
                 self.data = open_data(recipe, "val", stand_in=trainer.data.stand_in)
@@ -98,6 +107,12 @@ class Looks:
         if not wanted.best:
             return False
         if wanted.best not in self.metrics:
+            if self._notes:  # a metric was left out or has no value, and it may have this name
+                self._warn(
+                    f"checkpoints.best = {wanted.best!r} has no value in this validation, so it "
+                    f"can't be the best; its values are: {', '.join(sorted(self.metrics))}"
+                )
+                return False
             raise RecipeError(
                 f"checkpoints.best = {wanted.best!r} is not a metric of the validation",
                 hint=f"Its metrics are: {', '.join(sorted(self.metrics))}.",
@@ -134,7 +149,7 @@ class Looks:
         self.metrics = {name: value["mean"] for name, value in report["metrics"].items()}
         print_report(report)
         trainer, task = self.run.trainer, self.run.recipe.task
-        for sentence in closing(report, task, trainer.data.fields, trainer.images):
+        for sentence in closing(report, task, trainer.data.fields, trainer.plan.io, trainer.images):
             self.run.voice.say(sentence)
         return None
 
@@ -152,7 +167,8 @@ class Looks:
             self.run.voice.warn(f"{what} of step {step:,}; the training continues: {why}")
 
     def _warn(self, note: str) -> None:
-        """Pass on what metrics say of a validation, once for each note."""
+        """Keep what is said of a validation, and pass it on once for each note."""
+        self._notes.append(note)
         if note not in self._said:
             self._said.add(note)
             self.run.voice.warn(note)

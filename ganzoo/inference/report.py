@@ -14,10 +14,10 @@ from ganzoo.data.array_files import write_array
 from ganzoo.data.formats import format_of, shows_whole_type
 from ganzoo.files import remove_leftovers
 from ganzoo.inference import baselines
-from ganzoo.inference.applications import draws_all, taken_by
+from ganzoo.inference.applications import draws_all, fields_of, taken_by
 from ganzoo.inference.scores import BOUNDS, NETWORK, Judgement, means, without_bounds
 from ganzoo.inference.scoring import Made
-from ganzoo.interfaces import Application, Field, Format
+from ganzoo.interfaces import Application, Field, Format, NetIO
 
 
 class Gallery:
@@ -158,6 +158,7 @@ def closing(
     document: Mapping[str, Any],
     task: Chosen,
     fields: Mapping[str, Field],
+    io: Mapping[str, NetIO],
     images: int,
 ) -> list[str]:
     """Three sentences for the end of a run: what was learned, how it is judged, what to type next.
@@ -166,6 +167,7 @@ def closing(
         document: the run's evaluation.
         task: the run's.
         fields: of the training data.
+        io: the inputs and outputs of the networks, by role.
         images: how many training samples were shown, repeated ones included.
     """
     told, counts, run = document["direction"], document["n"], shlex.quote(document["run"])
@@ -175,7 +177,7 @@ def closing(
     name = next(iter(judged.values())) if isinstance(judged, Mapping) else judged
     every: Mapping[str, Application] = task.load().applications
     which = f" --application {name}" if len(every) > 1 else ""
-    following = _use(every[name], fields, run, which)
+    following = _use(every[name], fields_of(every[name], fields, io), run, which)
     kinds = [fields[one] for one in (*every[name].takes, *every[name].gives) if one in fields]
     if all(shows_whole_type(one, format_of(one)) for one in kinds):
         following += ", and `ganzoo init FOLDER` writes a recipe for your own images"
@@ -191,14 +193,15 @@ def closing(
 
 
 def _use(application: Application, fields: Mapping[str, Field], run: str, which: str) -> str:
-    """The command that uses an application which has been judged, and what it does."""
+    """Return the command that uses an application which has been judged, and what it does."""
     if draws_all(application):
         return f"`ganzoo sample {run}{which}` generates more samples"
     given = taken_by(application)
     masks = {fields[name].mask for name in given}
     files = [name for name in given if name not in masks]
     taken = format_of(fields[files[0]])
-    if len(files) > 1 or not taken.suffixes:
+    formats = [taken, *(format_of(fields[name]) for name in application.gives if name in fields)]
+    if len(files) > 1 or not all(one.suffixes for one in formats):
         return f"`ganzoo bundle {run} -o model.safetensors` writes its networks into one file"
     what, own = ("IMAGES", "images") if taken.pixels else ("FILES", "files")
     of = "" if taken.pixels else f" of {fields[files[0]].called or files[0]}"

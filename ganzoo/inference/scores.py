@@ -60,7 +60,7 @@ class Judgement:
                         f"(mean {score.mean}); they are null in files."
                     )
             headline = getattr(metric, "headline", None)
-            if headline is not None and contestant == NETWORK:
+            if headline is not None and values and contestant == NETWORK:
                 self.headlines.append(str(headline(values)))
 
 
