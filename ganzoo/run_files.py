@@ -48,6 +48,14 @@ def find_run(reference: str, runs: Path | None) -> Path:
     return found[-1]
 
 
+def is_run(path: Path) -> bool:
+    """Return whether a path is a run directory; no file has a name that is too long or has NUL."""
+    try:
+        return (path / RESOLVED).is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def no_run(path: Path) -> UsageError:
     """Return the error for a path that should be a run directory but isn't."""
     if not path.exists():

@@ -377,6 +377,7 @@ def test_errors_become_json_and_exit_codes(
         "message": "no data",
         "where": "here",
         "hint": "get it",
+        "excerpt": "",
         "exit_code": 5,
     }
     assert err.endswith("error: here: no data\n  get it\n")

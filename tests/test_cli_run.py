@@ -94,6 +94,11 @@ def test_a_run_directory_is_no_recipe(tmp_path, capsys):
         assert f"`ganzoo run --resume '{tmp_path / 'a run'}'`" in " ".join(said.split())
 
 
+def test_a_name_that_no_file_can_have_is_no_recipe(capsys):
+    assert main(["run", "a" * 300]) == ExitCode.RECIPE
+    assert "bug" not in capsys.readouterr().err
+
+
 def test_resume_last_goes_on_in_the_same_directory(tiny, here, capsys):
     first = answer(capsys, "run", str(tiny), "--max-steps", "2", "--json")
     second = answer(capsys, "run", str(tiny), "--resume", "last", "--max-steps", "4", "--json")

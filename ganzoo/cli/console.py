@@ -108,6 +108,7 @@ def error_document(error: GanzooError) -> dict[str, Any]:
             "message": error.message,
             "hint": error.hint,
             "where": error.where,
+            "excerpt": error.excerpt,
             "exit_code": int(error.exit_code),
         }
     }
@@ -147,9 +148,8 @@ def report_usage(error: click.ClickException, *, as_json: bool = False) -> None:
     """Print the message of click about an invalid command line."""
     error.show()
     if as_json:
-        message = error.format_message()
-        document = {"message": message, "hint": "", "where": "", "exit_code": error.exit_code}
-        print_json({"error": document})
+        shown = GanzooError(error.format_message(), exit_code=ExitCode(error.exit_code))
+        print_json(error_document(shown))
 
 
 def report_bug(error: Exception, *, as_json: bool = False) -> None:
@@ -159,8 +159,7 @@ def report_bug(error: Exception, *, as_json: bool = False) -> None:
     hint = "please report it with the traceback above and the command"
     click.echo(f"{_error()}: {message}\n  {hint}", err=True)
     if as_json:
-        document = {"message": message, "hint": hint, "where": "", "exit_code": int(ExitCode.BUG)}
-        print_json({"error": document})
+        print_json(error_document(GanzooError(message, hint=hint)))
 
 
 def report_interrupt(error: BaseException) -> None:

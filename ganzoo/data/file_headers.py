@@ -46,4 +46,6 @@ def try_extremes(data: PreparedData) -> None:
             data.sample(index)
     except DataError as error:
         hint = "\n".join(filter(None, (error.hint, "`ganzoo data inspect` looks at every sample.")))
-        raise DataError(error.message, where=error.where, hint=hint) from error
+        explained = DataError(error.message, where=error.where, hint=hint)
+        explained.excerpt = error.excerpt
+        raise explained from error

@@ -120,7 +120,7 @@ class Answers:
     def __init__(self, recipe: Recipe, loss: Loss, augments: Sequence[DiffAugment]) -> None:
         self.task = recipe.task.id
         self.decides = border_of(loss)
-        """Where discriminators decide, by the loss; None: it doesn't say."""
+        """Where discriminators decide, as the loss says. It is None if no loss says so."""
         self.observers: dict[str, AdaptiveDiffAugment] = {}
         """By the name in logs: the component's, with a number if it is there twice."""
         self.ids: list[str] = []
@@ -220,7 +220,7 @@ def _check_border(index: int, recipe: Recipe, decides: float | str | None) -> No
     raise RecipeError(
         f"{recipe.diffaugment[index].id} needs a logit above which a sample counts as real; the "
         f"loss ({losses}) {reason}",
-        where=str(recipe.origins.get(("diffaugment", index, "use"), recipe.name)),
+        where=recipe.origins.get(("diffaugment", index, "use"), recipe.name),
         hint="Use an augmentation that doesn't adapt, or a loss that decides about each sample "
         "alone.",
     )

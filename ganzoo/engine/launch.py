@@ -34,6 +34,9 @@ from ganzoo.process.streams import lasting_streams
 if TYPE_CHECKING:
     from ganzoo.recipe import Recipe
 
+_PARTS = ("message", "hint", "where", "excerpt")
+"""The parts of an error that a process tells its launcher."""
+
 GRACE = 8.0
 """The time in seconds that a process has to write a checkpoint after its launcher has ended."""
 
@@ -137,9 +140,9 @@ def _refuse_run(recipe: str) -> None:
     Raises:
         RecipeError: it is one; the hint says how it is resumed.
     """
-    from ganzoo.run_files import RESOLVED
+    from ganzoo.run_files import is_run
 
-    if (expanded(recipe) / RESOLVED).is_file():
+    if is_run(expanded(recipe)):
         raise RecipeError(
             f"{quoted(recipe)} is a run directory, not a recipe",
             hint=f"`ganzoo run --resume {shlex.quote(recipe)}` continues it; the recipe in it is "
@@ -185,9 +188,8 @@ def _launch_several(request: Request, processes: int) -> Answer:
     error = None
     if fault is not None:
         where = f"process {first}, {fault['where']}" if fault["where"] else f"process {first}"
-        error = GanzooError(
-            fault["message"], hint=fault["hint"], where=where, exit_code=ExitCode(code)
-        )
+        error = GanzooError(fault["message"], hint=fault["hint"], where=where)
+        error.excerpt, error.exit_code = fault["excerpt"], ExitCode(code)
     return Answer(code, document, error)
 
 
@@ -325,7 +327,7 @@ def _child(argument: str, folder: str) -> int:
         answer = Answer(int(fault.exit_code), {}, fault)
     told: dict[str, Any] = {"document": dict(answer.document)}
     if (wrong := answer.error) is not None:
-        told["error"] = {"message": wrong.message, "hint": wrong.hint, "where": wrong.where}
+        told["error"] = {key: getattr(wrong, key) for key in _PARTS}
     file = Path(folder) / f"{os.environ['RANK']}.json"
     file.write_text(to_json(told), encoding="utf-8")
     return answer.exit_code
