@@ -2,8 +2,10 @@
 
 import json
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from ganzoo.cli.main import cli
 from ganzoo.engine.check import inspect_recipe
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
+from ganzoo.engine.task_names import check_inputs
 from ganzoo.errors import (
     DataError,
     EnvironmentFault,
@@ -26,13 +29,14 @@ from ganzoo.errors import (
     UsageError,
 )
 from ganzoo.inference.application_weights import find_application
+from ganzoo.inference.applications import beside_files
 from ganzoo.inference.bundle import bundle
 from ganzoo.inference.evaluate import evaluate_run
 from ganzoo.inference.load_application import load_trained
 from ganzoo.inference.predict import predict
 from ganzoo.inference.sample import sample
 from ganzoo.inference.weights_file import load_all, read_cards
-from ganzoo.interfaces import Application
+from ganzoo.interfaces import Application, Field, NetIO
 from ganzoo.observers import Voice
 from ganzoo.plugin_system import registry
 from ganzoo.recipe import load_recipe
@@ -169,6 +173,30 @@ def test_a_plan_knows_each_input_of_an_application(tmp_path, monkeypatch, applic
         assert problem["exit_code"] == ExitCode.PLUGIN
     else:
         assert not problems
+
+
+@pytest.mark.parametrize(
+    ("mask", "nodata", "said"),
+    [("there", -1, ""), ("there", None, "files can't give"), ("absent", -1, "isn't known")],
+)
+def test_files_give_a_mask_by_its_no_data_alone(mask, nodata, said):
+    """A depth map that no data have, with its mask."""
+    depth = Field(
+        (1, 8, 8), "ganzoo/image", range=(0, 9), dtype="float32", nodata=nodata, mask=mask
+    )
+    there = Field((8, 8), "ganzoo/labels", classes=2)
+    one = Application(("depth", "there"), ("image",), ("net",))
+    task = SimpleNamespace(id="toy/task", load=lambda: SimpleNamespace(applications={"use": one}))
+    io = {"net": NetIO({"depth": depth, "there": there}, {})}
+    with pytest.raises(PluginError, match=said) if said else nullcontext():
+        check_inputs(task, {"image": depth}, io)
+
+
+def test_the_hint_to_evaluate_is_only_for_data_that_have_the_inputs():
+    image = Field((3, 8, 8), "ganzoo/image")
+    one = Application(("image", "other"), ("image",), ("net",))
+    assert "ganzoo evaluate" in beside_files(one, {"image": image, "other": image})
+    assert "ganzoo evaluate" not in beside_files(one, {"image": image})
 
 
 def test_each_field_that_is_given_has_a_file(trained, picture, tmp_path):

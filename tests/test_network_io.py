@@ -15,6 +15,7 @@ from ganzoo.engine import plan
 from ganzoo.engine.check import inspect_recipe
 from ganzoo.engine.intervals import Limits
 from ganzoo.engine.run import run
+from ganzoo.engine.wrapped_networks import Declared
 from ganzoo.errors import DataError, ExitCode, PluginError, RecipeError
 from ganzoo.inference.padding import any_size
 from ganzoo.inference.sample import sample
@@ -213,6 +214,20 @@ def test_a_wrong_call_or_result_is_named_by_check_and_run(recipe, trainer_of, wr
     with pytest.raises(PluginError) as caught:
         trainer_of(loaded).step()
     assert (caught.value.message, caught.value.where) == (said, where)
+
+
+def test_a_network_that_keeps_the_size_is_not_blamed():
+    """Only where the data have two sizes; a network that halves them is at fault."""
+    small, large = Field((3, 8, 8), "ganzoo/image"), Field((3, 16, 16), "ganzoo/image")
+    declared = Declared("toy/task", "toy/net", "net", NetIO({"x": small}, {"y": large}))
+    given = torch.zeros(1, 3, 8, 8)
+    declared.check_outputs([given], torch.zeros(1, 3, 16, 16))
+    with pytest.raises(RecipeError, match="keeps the size") as caught:
+        declared.check_outputs([given], given)
+    assert "Use a network that changes the size" in caught.value.hint
+    for wrong in (torch.zeros(1, 3, 4, 4), torch.zeros(1, 1, 8, 8)):
+        with pytest.raises(PluginError, match="toy/net returns"):
+            declared.check_outputs([given], wrong)
 
 
 def test_a_batch_names_the_sample_of_a_wrong_class_number(recipe, monkeypatch):

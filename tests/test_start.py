@@ -255,6 +255,9 @@ def test_only_what_helps_is_proposed(tiny, source, tmp_path):
     shutil.copy(source / "checkpoints" / "step_2" / "discriminator.safetensors", file)
     told = hint(f"{file}:generator")
     assert told == "Leave out :generator, or name its checkpoint's folder or its run."
+    both = (f"start.discriminator={file}", f"start.generator={file}:generator")
+    told = refused(tiny, tmp_path / "run", *both, kind=RecipeError).hint
+    assert told.startswith("Name each network's own file, or")
 
 
 def test_a_role_with_the_name_of_a_setting_is_the_plugins_mistake(tiny, monkeypatch):

@@ -91,7 +91,8 @@ def find_files(recipe: Recipe, plan: Plan) -> dict[str, Source]:
 
     Raises:
         RecipeError: when a role is unknown, or there are no such weights.
-        DataError: when they are damaged.
+        DataError: when they are damaged or can't be read, or when a run's files are of several
+            checkpoints.
         EnvironmentFault: when a newer version of ganzoo wrote them.
     """
     places: dict[str, tuple[Path, dict[str, str | None]]] = {}
@@ -144,9 +145,14 @@ def _find(path: Path, named: Mapping[str, str | None]) -> dict[str, Source]:
         others = {*held} - {*meant.values()}
         unknown = [theirs for theirs in meant.values() if theirs not in held]
         if path.is_file() and len(held) == 1:
-            error.hint = f"Leave out :{unknown[0]}, or name its checkpoint's folder or its run."
+            first = (
+                f"Leave out :{unknown[0]}" if len(named) == 1 else "Name each network's own file"
+            )
+            error.hint = f"{first}, or name its checkpoint's folder or its run."
         elif others:
             error.hint += f"\nAnother network of it is named like this: {path}:{min(others)}"
+        if len(named) > 1 and path.is_dir():
+            error.hint += "\nName a checkpoint that has all of them, or name each file."
         raise
     except OSError as error:  # a name that no file can have, or a folder that can't be opened
         raise UsageError(f"can't be read: {error.strerror}", where=one_line(str(path))) from error

@@ -54,10 +54,13 @@ def check_inputs(task: Chosen, fields: Mapping[str, Field], io: Mapping[str, Net
                     hint=f"The data have {', '.join(fields)}; a field that the application can't do"
                     f" without belongs into `needs`. {hint}",
                 )
-            if known[missing].mask not in {"", *known}:
+            mask = known[missing].mask
+            if mask and (mask not in known or known[missing].nodata is None):
+                # Files give a mask by the value that stands for "no data", and in no other way.
                 raise PluginError(
                     f"{task.id} declares an application {name!r} that takes {missing!r}, whose mask"
-                    f" {known[missing].mask!r} it doesn't take",
+                    f" {mask!r} "
+                    + ("files can't give: it has no `nodata`" if mask in known else "isn't known"),
                     hint=hint,
                 )
 

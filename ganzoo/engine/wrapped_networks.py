@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo.engine.accelerate_session import Session
-from ganzoo.errors import PluginError
+from ganzoo.errors import PluginError, RecipeError
 from ganzoo.interfaces import Clock, DiffAugment, Field, NetIO, Shape
 from ganzoo.interfaces.fields import alike
 from ganzoo.plugin_system.blame import in_plugin_of
@@ -73,7 +73,8 @@ class Declared:
             output: its result.
 
         Raises:
-            PluginError: when the type, the names or the shapes differ.
+            RecipeError: when a network keeps the size of its inputs where another size is needed.
+            PluginError: when the type, the names or the shapes differ in another way.
         """
         wanted = self.io.outputs
         if not wanted:
@@ -88,7 +89,23 @@ class Declared:
             )
             if not fits:
                 of = f" as {name}" if len(wanted) > 1 else ""
+                if isinstance(value, Tensor) and self._keeps_size(given, value, wanted[name]):
+                    raise RecipeError(
+                        f"{self.component} keeps the size of its inputs and returns "
+                        f"{_shown(value)}{of}, but the data need {_shape(wanted[name].shape)}",
+                        where=self.role,
+                        hint="Use a network that changes the size, or bring the data to one size.",
+                    )
                 raise self._differs(f"{_shown(value)}{of}", _shape(wanted[name].shape))
+
+    @staticmethod
+    def _keeps_size(given: Sequence[Tensor], value: Tensor, declared: Field) -> bool:
+        """Return whether an output is as declared, except that it has the size of all inputs."""
+        return (
+            value.ndim > 2  # a batch of maps
+            and _fits(value, declared)
+            and all(one.shape[-2:] == value.shape[-2:] for one in given)
+        )
 
     def _by_name(self, output: Any) -> Mapping[str, Any]:
         wanted = self.io.outputs

@@ -93,6 +93,18 @@ def lacking(application: Application, fields: Mapping[str, Field]) -> list[str]:
     return [name for name in taken_by(application) if name not in fields]
 
 
+def beside_files(application: Application, fields: Mapping[str, Field]) -> str:
+    """Return a hint for an application that takes more than files give.
+
+    Args:
+        application: the application.
+        fields: the fields of the data that its networks were trained on.
+    """
+    if lacking(application, fields):
+        return "Neither files nor the run's data give all of them."
+    return "`ganzoo evaluate RUN` gives it every field of the run's data."
+
+
 def label_classes(io: Iterable[NetIO]) -> int:
     """Return how many classes the index has that tasks draw as `label`; 0 if that isn't known.
 

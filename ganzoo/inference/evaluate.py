@@ -172,22 +172,23 @@ def evaluate_run(
 
 
 def _scored(recipe: Recipe, run: Path, card: WeightsCard) -> tuple[list[str], list[str]]:
-    """The applications of a run that its data can judge, and sentences about those left out.
+    """Return the applications of a run that its data can judge, and a note about each other one.
 
     Raises:
-        UsageError: there are none.
+        UsageError: when there are none.
     """
     roles = recipe.task.load().roles
     trained = [role for role, kind in roles.items() if recipe.network_of(role, kind) is not None]
     names = [part.name for part in parts_of(recipe.task, trained, card.fields)]
     notes = left_out(recipe.task, trained, card.fields)
     if not names:
-        raise UsageError(
-            f"the data have nothing that an application of {recipe.task.id} gives, so that none "
-            "can be scored",
-            where=str(run),
-            hint="\n".join(notes),
+        fault = (
+            f"the data lack what the applications of {recipe.task.id} take"
+            if notes
+            else f"the data have nothing that an application of {recipe.task.id} gives"
         )
+        hint = "\n".join(notes)
+        raise UsageError(f"{fault}, so that none can be scored", where=str(run), hint=hint)
     return list(dict.fromkeys(names)), notes
 
 

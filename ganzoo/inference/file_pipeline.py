@@ -19,7 +19,7 @@ from ganzoo.data.formats import mask_of, split_no_data, with_no_data
 from ganzoo.errors import DataError, DivergedError, UsageError
 from ganzoo.files import split_suffix
 from ganzoo.inference.application_weights import Weights
-from ganzoo.inference.applications import taken_by
+from ganzoo.inference.applications import beside_files, taken_by
 from ganzoo.inference.trained_application import Trained
 from ganzoo.interfaces import Field, Format
 from ganzoo.process.memory import memory_for
@@ -159,7 +159,7 @@ def _inputs(
     Args:
         array: what the file holds.
         taken: its field.
-        fields: those of the weights' card.
+        fields: those of the data, and those that only the application has.
         formats: of these.
         size: see `make_all`.
     """
@@ -231,7 +231,7 @@ def file_field(weights: Weights) -> str:
             f"the application {weights.name} takes {' and '.join(found)} for each sample, and "
             "files give only one of them",
             where=str(weights.path),
-            hint="`ganzoo evaluate RUN` gives it every field of the run's data.",
+            hint=beside_files(weights.application, weights.card.fields),
         )
     return found[0]
 

@@ -109,8 +109,8 @@ def score_nets(
         mode: the recipe's `inference.mode` by default.
         seed: of the dropout, and of what is drawn.
         limit: score this many samples alone.
-        note: told of each application and metric that is left out, of each metric that has no
-            value, and of values that aren't finite.
+        note: is called with a sentence about each application or metric that is left out, each
+            metric that has no value, and values that aren't finite.
 
     Returns:
         Means by name, such as `l1`, or as `parts_of` calls it, `APPLICATION/l1`; without ceilings

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ganzoo.api import Chosen, Mode, Options
 from ganzoo.data.rng import seed_for
 from ganzoo.errors import PluginError, UsageError
-from ganzoo.inference.applications import direction, fields_of, taken_by
+from ganzoo.inference.applications import beside_files, direction, fields_of, taken_by
 from ganzoo.inference.modes import inference_mode
 from ganzoo.inference.padding import any_size
 from ganzoo.inference.precision import computing_in
@@ -29,7 +29,7 @@ class Applied:
         task: whose `apply` and `draw` are called.
         name: of the application.
         nets: its raw networks by role.
-        io: the inputs and outputs of each; what is of other roles is left out.
+        io: the inputs and outputs of each. The entries of other roles are removed.
         data_fields: the fields of the data, as the networks see them.
         mode: see `ganzoo.inference.modes`.
         choices: the application's options.
@@ -182,7 +182,7 @@ class Trained(Applied):
             raise UsageError(
                 f"the application {self.name} also takes {missing[0]!r}, but it is given only "
                 f"{', '.join(sample)}",
-                hint="`ganzoo evaluate RUN` gives it every field of the run's data.",
+                hint=beside_files(self.application, self.data_fields),
             )
         masks = [known[one].mask for one in wanted if one in known and known[one].mask in sample]
         given = self.given({one: sample[one][None] for one in (*wanted, *masks)})
