@@ -1,6 +1,7 @@
 """Checks of tasks, losses, data, augments, metrics and callbacks: good toys pass, broken don't."""
 
 import contextlib
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -393,6 +394,14 @@ def test_a_task_without_a_recipe_fails_one_check(single):
     assert made["check_task_step"].outcome == "not tested"
     assert "check_task_recipe reports: no recipe uses" in made["check_task_step"].message
     assert made["check_task_declarations"].outcome == "passed"
+
+
+@pytest.mark.parametrize("first", ["failed", "expected", "advice"])
+def test_only_a_failure_hides_another_one_of_the_same_cause(single, first):
+    case = single()["check_task_recipe"]
+    once = judge(case, [], expected=())
+    again = judge(case, [dataclasses.replace(once, outcome=first)], expected=())
+    assert again.outcome == ("not tested" if first == once.outcome == "failed" else "failed")
 
 
 def test_a_task_whose_data_are_elsewhere_is_not_tested(single, tmp_path, monkeypatch):
