@@ -31,7 +31,7 @@ from ganzoo.errors import (
 from ganzoo.inference.application_weights import find_application
 from ganzoo.inference.applications import beside_files
 from ganzoo.inference.bundle import bundle
-from ganzoo.inference.evaluate import evaluate_run
+from ganzoo.inference.evaluate import _scored, evaluate_run, run_recipe
 from ganzoo.inference.load_application import load_trained
 from ganzoo.inference.predict import predict
 from ganzoo.inference.sample import sample
@@ -190,6 +190,18 @@ def test_files_give_a_mask_by_its_no_data_alone(mask, nodata, said):
     io = {"net": NetIO({"depth": depth, "there": there}, {})}
     with pytest.raises(PluginError, match=said) if said else nullcontext():
         check_inputs(task, {"image": depth}, io)
+
+
+def test_an_evaluation_says_that_the_data_lack_inputs(trained, monkeypatch):
+    recipe, card = run_recipe(trained), find_application(trained).card
+    every = recipe.task.load().applications
+    monkeypatch.setattr(recipe.task.load(), "applications", {"decode": every["decode"]})
+    with pytest.raises(UsageError, match=r"lack what the applications of .* take") as caught:
+        _scored(recipe, trained, card)
+    assert caught.value.hint == LEFT_OUT
+    monkeypatch.setattr(recipe.task.load(), "applications", {"encode": every["encode"]})
+    with pytest.raises(UsageError, match="have nothing that an application of"):
+        _scored(recipe, trained, card)
 
 
 def test_the_hint_to_evaluate_is_only_for_data_that_have_the_inputs():

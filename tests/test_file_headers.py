@@ -51,6 +51,20 @@ def test_check_names_the_one_whose_size_differs_and_the_one_that_cannot_be_read(
     assert "empty" in problem["message"]
 
 
+def test_the_longer_hint_keeps_the_excerpt(tiny, pairs, monkeypatch):
+    data, fault = open_data(recipe_of(tiny, pairs, CROP), "train"), DataError("no")
+    fault.excerpt = "    4 | toys"
+
+    def fail(_):
+        raise fault
+
+    monkeypatch.setattr(type(data), "sample", lambda _, index: fail(index))
+    with pytest.raises(DataError, match="no") as caught:
+        try_extremes(data)
+    assert caught.value.excerpt == "    4 | toys"
+    assert "data inspect" in caught.value.hint
+
+
 def test_of_large_splits_some_headers_are_read(tiny, pairs, monkeypatch):
     recipe = recipe_of(tiny, pairs, CROP)
     data, asked = open_data(recipe, "train"), []
