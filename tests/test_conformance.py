@@ -73,9 +73,7 @@ test_core = conformance("ganzoo")
 test_cyclegan = conformance("cyclegan")
 test_facades = conformance("facades")
 test_gan = conformance("gan")
-test_pix2pix = conformance(
-    "pix2pix", settings={"images/side_by_side": FOLDERS["images/side_by_side"]}
-)
+test_pix2pix = conformance("pix2pix")
 test_r3gan = conformance("r3gan")
 test_timm_unet = conformance("timm_unet")
 test_good_toy = conformance("conformance_good")

@@ -72,12 +72,13 @@ def tiny_recipe(
     Raises:
         Unusable: no recipe names it, or none of those can be made tiny.
         CheckFailed: the last changes alone are what can't be made.
-        NotTested: the data of all that name it aren't here, or none fits and one can't be opened.
+        NotTested: the data of all that name it aren't here; or none fits, and one of the plugin's
+            own can't be opened.
         NotApplicable: none of them fits.
     """
     faults: list[GanzooError] = []
-    named = small_enough = False
-    for recipe in _recipes(subject):
+    named = small_enough = own_missing = False
+    for own, recipe in _recipes(subject):
         if not any(_is(subject, chosen) for chosen in _chosen(recipe)):
             continue
         named = True
@@ -86,12 +87,13 @@ def tiny_recipe(
         except GanzooError as fault:
             fault.message = f"{recipe.name}: {fault.message}"
             faults.append(fault)
+            own_missing |= own
         else:
             if fits is None or fits(small):
                 return small
             small_enough = True
     told = "\n".join(str(fault) for fault in faults)
-    if small_enough and faults:
+    if small_enough and own_missing:
         message = f"no recipe of {subject.id} that can be opened {wanted}; others can't be:\n{told}"
         raise NotTested(message)
     if small_enough:
@@ -156,7 +158,7 @@ def tiny_host(
         NotTested: there is none.
     """
     faults: list[str] = []
-    for recipe in _recipes(subject):
+    for _, recipe in _recipes(subject):
         try:
             small = _planned(recipe, subject, put)
         except GanzooError as fault:
@@ -239,8 +241,10 @@ def _smallest(value: Any, subject: Subject, kind: Kind | None) -> Any:
     return {key: _smallest(item, subject, None) for key, item in table.items()}
 
 
-def _recipes(subject: Subject) -> Iterator[Recipe]:
-    """Every installed recipe that is valid here; those of the component's own plugin first.
+def _recipes(subject: Subject) -> Iterator[tuple[bool, Recipe]]:
+    """Every installed recipe that is valid here, and whether it is of the component's own plugin.
+
+    Those of this plugin come first.
 
     Raises:
         Unusable: one of the plugin's own isn't valid.
@@ -250,10 +254,12 @@ def _recipes(subject: Subject) -> Iterator[Recipe]:
     for name in sorted(shipped, key=lambda name: not name.startswith(own)):
         file = shipped[name]
         try:
-            yield _loaded(file if isinstance(file, Path) else name, subject.registry)
+            recipe = _loaded(file if isinstance(file, Path) else name, subject.registry)
         except GanzooError as fault:
             if name.startswith(own):
                 raise Unusable(f"{name}: {fault}", reported_by="check_recipes") from fault
+        else:
+            yield name.startswith(own), recipe
 
 
 @lru_cache(maxsize=256)
