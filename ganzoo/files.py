@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
-from ganzoo.errors import DataError, EnvironmentFault
+from ganzoo.errors import DataError, EnvironmentFault, GanzooError, UsageError, one_line
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -151,15 +151,18 @@ def cannot_write(error: OSError, path: Path, needed: int | None = None) -> Envir
     return EnvironmentFault(message, where=str(path), hint=hint)
 
 
-def refusal(error: OSError) -> EnvironmentFault | None:
+def refusal(error: OSError) -> GanzooError | None:
     """Return the error to show for an error of the system that no other code has handled.
 
     Returns:
-        The error, or None if it isn't about a file that the system refused to read or write.
+        The error, or None if it isn't about a file that the system refused to read or write, or
+        about a name that no file can have.
     """
     if error.filename is None:
         return None
     path = Path(os.fsdecode(error.filename))
+    if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+        return UsageError(f'"{one_line(str(path), 60)}" can\'t be a path: {error.strerror}')
     if error.errno in (*FULL, errno.EROFS):
         return cannot_write(error, path)
     if error.errno in REFUSED:

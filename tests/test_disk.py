@@ -144,3 +144,22 @@ def test_commands_say_which_file_the_system_refuses(tmp_path, capsys, monkeypatc
     said = json.loads(capsys.readouterr().out)["error"]
     assert said["where"] == str(tmp_path / "x.toml")
     assert said["message"] == "can't be used: Permission denied"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "--resume", "PATH"),
+        ("runs", "compare", "PATH", "PATH"),
+        ("evaluate", "PATH"),
+        ("sample", "PATH"),
+        ("bundle", "PATH", "-o", "weights.safetensors"),
+    ],
+)
+def test_a_name_that_no_file_can_have_is_a_mistake_of_the_command(arguments, capsys):
+    """The system refuses to look for it, which the commands can't tell from a bug by themselves."""
+    code = main([one.replace("PATH", "a" * 300) for one in arguments])
+    said = capsys.readouterr().err
+    assert code == 2
+    assert "can't be a path: File name too long" in said
+    assert "bug" not in said
