@@ -34,6 +34,7 @@ REGISTRY = registry.Registry(
 import conformance_broken_networks as broken  # noqa: E402  # its folder is on the path now
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:albumentations")
+STRICT = pytest.mark.filterwarnings("error::ganzoo.testing.Advice")
 FOLDERS = {
     name: {}
     for name in ("images/folder", "images/side_by_side", "images/two_folders", "images/unpaired")
@@ -61,6 +62,7 @@ def _folders(tmp_path_factory):
 def conformance(namespace, **more):
     """What a plugin's author writes, for one of ours."""
 
+    @STRICT
     @parametrize_with_checks(namespace, registry=REGISTRY, **more)
     def test(case, tmp_path):
         case(tmp_path)
@@ -79,6 +81,7 @@ test_timm_unet = conformance("timm_unet")
 test_good_toy = conformance("conformance_good")
 
 
+@STRICT
 @parametrize_with_checks("images", registry=REGISTRY, settings=FOLDERS)
 def test_images(case, tmp_path):
     if case.case.entry and case.case.entry.id == "images/facades" and "_data_" in case.case.id:
@@ -374,6 +377,18 @@ def test_what_is_expected_hides_nothing_that_is_not_tested(authors_pytest):
         assert f"NOT TESTED: {name}: check_{check}: check_shapes reports: it takes none" in said
     assert "does not apply (none is declared): expect that no longer" in said
     assert re.search("3 failed, .*1 xfailed", said)
+
+
+def test_advice_is_a_warning_or_a_failure_as_the_author_wants(authors_pytest):
+    namespace = "conformance_broken_networks"
+    text = AUTHOR.format(good=str(GOOD), broken=str(BROKEN), namespace=namespace, expected={})
+    words = ("-k", f"check_overfits and {namespace}/weak")
+    code, said = authors_pytest(text, *words)
+    assert (code, "1 passed" in said) == (0, True)
+    assert "Advice: generator conformance_broken_networks/weak fails check_overfits" in said
+    code, said = authors_pytest(text, *words, "-W", "error::ganzoo.testing.Advice")
+    assert (code, "1 failed" in said) == (1, True)
+    assert "During handling" not in said
 
 
 def test_expected_failures_name_checks_that_exist():

@@ -48,6 +48,7 @@ class CaseTest:
         case, expected = self.case, self.expected
         demand = f"{case.of} fails {case.check.name}: {case.check.summary}"
         untested = f"NOT TESTED: {case.of}: {case.check.name}"
+        advice = ""
         try:
             case(folder)
         except NotApplicable as reason:
@@ -66,10 +67,11 @@ class CaseTest:
         except CheckFailed as fault:
             if not expected.isdisjoint(case.names):
                 raise  # an exception is what the mark expects, and pytest.fail is none
-            if case.check.advisory:
-                warnings.warn(f"{demand}\n{fault}", Advice, stacklevel=2)
-            else:
+            if not case.check.advisory:
                 pytest.fail(f"{demand}\n{fault}", pytrace=False)
+            advice = f"{demand}\n{fault}"
+        if advice:  # out here, so that a warning that is an error doesn't show the fault twice
+            warnings.warn(advice, Advice, stacklevel=2)
 
 
 def parametrize_with_checks(
