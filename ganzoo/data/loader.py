@@ -23,6 +23,9 @@ from ganzoo.plugin_system.blame import culprit, left_by
 from ganzoo.process.memory import shortage
 from ganzoo.process.signals import left_to_parent
 
+_SECONDS_TO_END = 5
+"""Seconds that a killed worker may take. The system ends it at once, unless a disk doesn't answer."""
+
 
 class _Batches(Dataset[Any]):
     """Return batches by positions.
@@ -108,6 +111,7 @@ def batches(
         for worker in mine:
             if worker.is_alive():  # it doesn't respond, and Python would wait for it at its exit
                 worker.kill()
+                worker.join(_SECONDS_TO_END)  # it is among the active children until then
         if cache:
             cache.close()
 
