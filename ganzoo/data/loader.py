@@ -24,7 +24,7 @@ from ganzoo.process.memory import shortage
 from ganzoo.process.signals import left_to_parent
 
 _SECONDS_TO_END = 5
-"""Seconds that a killed worker may take. The system ends it at once, unless a disk doesn't answer."""
+"""Seconds that a killed worker may take to end. It takes longer only if a disk does not answer."""
 
 
 class _Batches(Dataset[Any]):
