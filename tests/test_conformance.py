@@ -576,7 +576,7 @@ sys.exit(main(sys.argv[1:]))
     ("words", "code"),
     [
         (("check", "quickstart", "--syntax"), 0),
-        (("plugins", "check", "images", "--only", "check_ids"), 7),
+        (("plugins", "check", "images", "--only", "check_loads"), 7),
     ],
 )
 def test_only_the_checks_of_plugins_need_the_extra(words, code):
