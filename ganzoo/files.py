@@ -155,8 +155,8 @@ def refusal(error: OSError) -> GanzooError | None:
     """Return the error to show for an error of the system that no other code has handled.
 
     Returns:
-        The error, or None if it isn't about a file that the system refused to read or write, or
-        about a name that no file can have.
+        A `UsageError` for a name that no file can have; an `EnvironmentFault` if the system refused
+        to read or write a file; None for all other errors.
     """
     if error.filename is None:
         return None

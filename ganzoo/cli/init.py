@@ -278,9 +278,8 @@ def _with_ways(error: DataError, folder: Path, others: Sequence[str]) -> DataErr
         told = f"ganzoo init {shlex.quote(str(folder))} --set data.{key[1]}={key[2]}"
         ways.append(f"To write such a key: {told}")
     ways.append("No recipe was written.")
-    explained = type(error)(error.message, where=error.where, hint="\n".join(ways))
-    explained.excerpt = error.excerpt
-    return explained
+    error.hint = "\n".join(ways)
+    return error
 
 
 def _drawn(data: PreparedData, directions: str) -> Any:

@@ -28,25 +28,18 @@ def read_array(path: Path) -> np.ndarray:
         DataError: naming the file, when it isn't a complete file of one array of numbers.
     """
     try:
-        with path.open("rb") as file:
-            start = file.read(len(_START))
-    except OSError as error:
-        raise DataError(
-            f"can't read this array: {error.strerror or error}", where=str(path)
-        ) from error
-    if start != _START and not start.startswith(_ARCHIVE):
-        raise DataError(
-            "not a .npy file",
-            where=str(path),
-            hint="Give a file that `numpy.save` has written.",
-        )
-    try:
         # Mapped first: a header that promises more than the file holds is noticed before memory
         # is asked for.
         mapped: Any = np.load(path, mmap_mode="r", allow_pickle=False)
     # What a forged header leads to may be anything: RecursionError, SyntaxError, MemoryError.
     except Exception as error:
-        reason = error_text(error, kind=False)
+        if not isinstance(error, OSError) and not _is_numpys(path):
+            raise DataError(
+                "not a .npy file",
+                where=str(path),
+                hint="Give a file that `numpy.save` has written.",
+            ) from error
+        reason = getattr(error, "strerror", None) or error_text(error, kind=False)
         raise DataError(f"can't read this array: {reason}", where=str(path)) from error
     if not isinstance(mapped, np.ndarray):
         raise DataError(
@@ -55,6 +48,12 @@ def read_array(path: Path) -> np.ndarray:
     if mapped.dtype.kind not in "iufb":
         raise DataError(f"must hold numbers, but it holds {mapped.dtype}", where=str(path))
     return np.array(mapped)
+
+
+def _is_numpys(path: Path) -> bool:
+    """Return whether a file begins as NumPy's files do."""
+    with path.open("rb") as file:
+        return file.read(len(_START)).startswith((_START, _ARCHIVE))
 
 
 def write_array(array: np.ndarray, path: Path) -> None:

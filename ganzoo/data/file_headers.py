@@ -45,7 +45,7 @@ def try_extremes(data: PreparedData) -> None:
         for index in sorted({index for _, index in extremes.values()}):
             data.sample(index)
     except DataError as error:
-        hint = "\n".join(filter(None, (error.hint, "`ganzoo data inspect` looks at every sample.")))
-        explained = DataError(error.message, where=error.where, hint=hint)
-        explained.excerpt = error.excerpt
-        raise explained from error
+        error.hint = "\n".join(
+            filter(None, (error.hint, "`ganzoo data inspect` looks at every sample."))
+        )
+        raise

@@ -117,13 +117,12 @@ def settled(request: Request) -> tuple[Recipe | None, Path | None, list[str]]:
     from ganzoo.run_files import find_run
 
     overrides = list(request.overrides)
+    if request.recipe is not None:
+        _refuse_run(request.recipe)
     if request.resume is None:
         if request.recipe is None:
             raise UsageError("nothing to run", hint="ganzoo run RECIPE, or ganzoo run --resume RUN")
-        _refuse_run(request.recipe)
         return load_recipe(request.recipe, overrides), None, overrides
-    if request.recipe is not None:
-        _refuse_run(request.recipe)
     read = read_recipe(request.recipe) if request.recipe is not None else None
     runs = read.runs(overrides) if read is not None and request.resume == "last" else None
     path = find_run(request.resume, runs)

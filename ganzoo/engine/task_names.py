@@ -51,8 +51,8 @@ def check_inputs(task: Chosen, fields: Mapping[str, Field], io: Mapping[str, Net
                     f"{task.id} declares an application {name!r} that takes {missing!r}, which is "
                     "neither one of the data's fields nor an input of its networks, and isn't in "
                     "`draws`",
-                    hint=f"The data have {', '.join(fields)}; a field that the application can't do"
-                    f" without belongs into `needs`. {hint}",
+                    hint=f"The data have {', '.join(fields)}. If the application needs one of the "
+                    f"data's fields, the task must name it in `needs`. {hint}",
                 )
             mask = known[missing].mask
             if mask and (mask not in known or known[missing].nodata is None):

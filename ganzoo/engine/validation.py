@@ -107,7 +107,7 @@ class Looks:
         if not wanted.best:
             return False
         if wanted.best not in self.metrics:
-            if self._notes:  # a metric was left out or has no value, and it may have this name
+            if self._other_notes():  # of a metric without a value, which may have this name
                 self._warn(
                     f"checkpoints.best = {wanted.best!r} has no value in this validation, so it "
                     f"can't be the best; its values are: {', '.join(sorted(self.metrics))}"
@@ -165,6 +165,16 @@ class Looks:
                 self.run.voice.note("".join(traceback.format_exception(error)))
             step = self.run.trainer.steps
             self.run.voice.warn(f"{what} of step {step:,}; the training continues: {why}")
+
+    def _other_notes(self) -> set[str]:
+        """Return the notes that aren't of applications left out: these never have a value."""
+        from ganzoo.inference.score_nets import left_out
+
+        if self.data is None:
+            return set(self._notes)
+        return set(self._notes) - set(
+            left_out(self.run.recipe.task, self.run.trainer.shown, self.data.fields)
+        )
 
     def _warn(self, note: str) -> None:
         """Keep what is said of a validation, and pass it on once for each note."""

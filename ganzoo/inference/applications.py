@@ -85,6 +85,13 @@ def taken_by(application: Application) -> list[str]:
     return [name for name in application.takes if name not in application.draws]
 
 
+def from_files(application: Application, fields: Mapping[str, Field]) -> list[str]:
+    """Return the names of the inputs that are taken and aren't the masks of other inputs."""
+    given = taken_by(application)
+    masks = {fields[name].mask for name in given}
+    return [name for name in given if name not in masks] or given
+
+
 def lacking(application: Application, fields: Mapping[str, Field]) -> list[str]:
     """Return the names of the inputs that are neither drawn nor fields of the data.
 

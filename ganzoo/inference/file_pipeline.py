@@ -19,7 +19,7 @@ from ganzoo.data.formats import mask_of, split_no_data, with_no_data
 from ganzoo.errors import DataError, DivergedError, UsageError
 from ganzoo.files import split_suffix
 from ganzoo.inference.application_weights import Weights
-from ganzoo.inference.applications import beside_files, taken_by
+from ganzoo.inference.applications import beside_files, from_files
 from ganzoo.inference.trained_application import Trained
 from ganzoo.interfaces import Field, Format
 from ganzoo.process.memory import memory_for
@@ -222,10 +222,7 @@ def file_field(weights: Weights) -> str:
     Raises:
         UsageError: it takes several.
     """
-    known = weights.fields
-    found = taken_by(weights.application)
-    masks = {known[name].mask for name in found}
-    found = [name for name in found if name not in masks] or found
+    found = from_files(weights.application, weights.fields)
     if len(found) > 1:
         raise UsageError(
             f"the application {weights.name} takes {' and '.join(found)} for each sample, and "

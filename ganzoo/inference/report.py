@@ -14,7 +14,7 @@ from ganzoo.data.array_files import write_array
 from ganzoo.data.formats import format_of, shows_whole_type
 from ganzoo.files import remove_leftovers
 from ganzoo.inference import baselines
-from ganzoo.inference.applications import draws_all, fields_of, taken_by
+from ganzoo.inference.applications import draws_all, fields_of, from_files
 from ganzoo.inference.scores import BOUNDS, NETWORK, Judgement, means, without_bounds
 from ganzoo.inference.scoring import Made
 from ganzoo.interfaces import Application, Field, Format, NetIO
@@ -196,9 +196,7 @@ def _use(application: Application, fields: Mapping[str, Field], run: str, which:
     """Return the command that uses an application which has been judged, and what it does."""
     if draws_all(application):
         return f"`ganzoo sample {run}{which}` generates more samples"
-    given = taken_by(application)
-    masks = {fields[name].mask for name in given}
-    files = [name for name in given if name not in masks]
+    files = from_files(application, fields)
     taken = format_of(fields[files[0]])
     formats = [taken, *(format_of(fields[name]) for name in application.gives if name in fields)]
     if len(files) > 1 or not all(one.suffixes for one in formats):

@@ -129,7 +129,7 @@ class Applied:
         return ""
 
     def draw_inputs(self, count: int, random: torch.Generator) -> dict[str, Tensor]:
-        """Return what the task draws for so many samples, but for what is taken from data.
+        """Return what the task draws for `count` samples, without what is taken from data or files.
 
         Raises:
             PluginError: the task has no `draw`, or it gives another number.

@@ -28,7 +28,12 @@ EIGHT_BIT = {
 """The transforms that round images of more bits to 8 bits without a warning."""
 
 OF_ANY_SIZE = {
-    *("d4", "horizontal_flip", "random_rotate90", "square_symmetry", "transpose", "vertical_flip"),
+    "d4",
+    "horizontal_flip",
+    "random_rotate90",
+    "square_symmetry",
+    "transpose",
+    "vertical_flip",
 }
 """The flips and quarter turns. What they draw doesn't depend on the size of an image, so that one
 draw is the same geometry for images of several sizes, as in super-resolution."""
@@ -119,22 +124,16 @@ class Transform:
         sizes = {array.shape[:2] for array in (*images.values(), *labels.values())}
         if len(sizes) > 1 and self.options.name not in OF_ANY_SIZE:
             self._refuse_sizes({**images, **labels})
-        # The same seed gives each group the same geometry.
-        for interpolation in (None, *self._special):
+        groups: dict[tuple[Any, ...], tuple[dict[str, Array], dict[str, Array]]] = {}
+        for name, one in images.items():
+            key = (self.interpolation_of.get(name), one.shape[:2])
+            groups.setdefault(key, ({}, {}))[0][name] = one
+        for name, one in labels.items():
+            groups.setdefault((None, one.shape), ({}, {}))[1][name] = one
+        for (interpolation, _), (group, maps) in groups.items():
             transform = self._special[interpolation] if interpolation else self._plain
-            for size in sizes:
-                group = {
-                    name: image
-                    for name, image in images.items()
-                    if self.interpolation_of.get(name) == interpolation and image.shape[:2] == size
-                }
-                maps = {
-                    name: one
-                    for name, one in labels.items()
-                    if interpolation is None and one.shape == size
-                }
-                if group or maps:
-                    result.update(self._run(transform, group, maps, seed))
+            # The same seed gives each group the same geometry.
+            result.update(self._run(transform, group, maps, seed))
         return result
 
     def _check_names(self, images: Mapping[str, Array]) -> None:
