@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ganzoo.data.rng import get_state
 
 
-def unequal(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> list[str]:
+def unequal(one: Mapping[str, Tensor | None], other: Mapping[str, Tensor | None]) -> list[str]:
     """Names of tensors that aren't the same bit for bit (a NaN is like itself), sorted."""
     names = sorted({**one, **other})
     return [name for name in names if _bits(one.get(name)) != _bits(other.get(name))]

@@ -29,7 +29,7 @@ SHAPES = "check_shapes"
 """The check that reports a network that can't be built, or returns what it should not."""
 REFUSALS = (ValueError, TypeError, GanzooError)
 """How a network says that it wasn't made for a shape; the engine shows these to the user."""
-ELSEWHERE = "is not on the expected device"
+_ELSEWHERE = "is not on the expected device"
 """How torch complains of tensors on two devices."""
 
 SIDES = (16, 32, 64, 128, 224, 256)
@@ -163,6 +163,14 @@ def values_of(fields: Mapping[str, Field], batch: int, seed: int) -> dict[str, T
         else:
             made[name] = torch.rand(shape, generator=draw) * 2 - 1
     return made
+
+
+def depends_on_values(error: Exception) -> bool:
+    """Whether what failed on the device `meta` reads values, which aren't there.
+
+    It then can't be tried on `meta`. Every other error there is a fault.
+    """
+    return isinstance(error, RuntimeError) and _ELSEWHERE not in str(error)
 
 
 def shape_text(shape: Shape) -> str:

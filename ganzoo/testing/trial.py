@@ -129,7 +129,8 @@ class Watched:
         moved = set(unequal(before, self._weights))
         strays = sorted(moved - mine)
         require(not strays, f"{whose} also changes weights that aren't its own: {strays[:3]}")
-        leaks = [n for n in live.keys() - mine if not _equal(gradients[n], live[n].grad)]
+        after = {name: parameter.grad for name, parameter in live.items()}
+        leaks = [name for name in unequal(gradients, after) if name not in mine]
         require(
             not leaks,
             f"{whose} leaves gradients on weights that aren't its own ({len(leaks)}, such as "
@@ -196,12 +197,6 @@ def number(name: str, term: Any) -> float:
     value = float(term.detach())
     require(torch.isfinite(term.detach()).all(), f"the term {name} is {value}")
     return value
-
-
-def _equal(one: Tensor | None, other: Tensor | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return torch.equal(one, other)
 
 
 class OnlySome:

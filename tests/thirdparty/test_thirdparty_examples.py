@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # each trains for hal
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = {"volumes": "volumes/phantoms", "waves": "waves/tones", "latent": "latent/shapes"}
-"""The packages `ganzoo-NAME`, with the recipe that each ships first."""
+"""The packages `ganzoo-NAME`, with a recipe of each that needs no files."""
 
 
 @pytest.fixture(scope="module")

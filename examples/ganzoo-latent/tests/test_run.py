@@ -50,7 +50,9 @@ def test_a_run_learns_codes_that_stand_for_their_images(tmp_path):
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
     small = [*SMALL, "--set", "data.train=16", "--set", "train.batch_size=4"]
     ganzoo("run", *small, "--out", tmp_path / "whole")
-    ganzoo("run", *small, "--out", tmp_path / "parts", "--max-steps", 10)  # both players are at it
+    ganzoo(
+        "run", *small, "--out", tmp_path / "parts", "--max-steps", 10
+    )  # after the discriminator began (step 8)
     ganzoo("run", "--resume", tmp_path / "parts")
     whole = tmp_path / "whole/checkpoints/step_16"
     files = sorted(whole.glob("*.safetensors"))

@@ -83,7 +83,7 @@ class Perceptual(nn.Module):
         return torch.stack(errors).mean()
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """Return the activations of each layer, (N * C) x width x height x width."""
+        """Return the activations of each layer: N * C maps, each of channels x height x width."""
         if images.ndim != 4:
             raise ValueError(f"compares images, N x C x H x W, not {tuple(images.shape)}")
         x = images.flatten(0, 1).unsqueeze(1)

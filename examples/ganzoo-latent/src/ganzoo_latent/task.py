@@ -86,7 +86,7 @@ class Autoencoder(Task):
             optimize("autoencoder", {**self.loss.generator(seen), **own})
 
     def term_weights(self, clock: Clock) -> dict[str, float]:
-        """Return the weight of the divergence, so that it is also shown without it."""
+        """Return the weight of `kl`: logs then show the divergence without its weight too."""
         return {"kl": self.options.kl.at(clock)}
 
     def sample(
